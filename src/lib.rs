@@ -1,1 +1,7 @@
+//! leyden pre-trains ELECTRA.
+#![warn(missing_docs)]
 
+pub mod cpu;
+pub mod graph;
+pub mod ops;
+pub mod plan;

@@ -1,0 +1,82 @@
+//! Work shared among the cores, and loops compiled for the processor at hand.
+
+use rayon::prelude::*;
+
+/// Runs a loop compiled for the widest vector instructions of this processor (found at run time). The closure's own
+/// loops and everything `#[inline(always)]` in it are vectorised.
+#[inline(always)]
+pub fn vectorize<T>(f: impl FnOnce() -> T) -> T {
+    pulp::Arch::new().dispatch(f)
+}
+
+/// Fewest elements that are worth another thread.
+const GRAIN: usize = 8_192;
+
+/// Rows a piece for `rows` rows of `width` elements: fixed by the shape and the number of threads.
+fn piece(rows: usize, width: usize) -> usize {
+    let pieces = rayon::current_num_threads() * 4;
+    rows.div_ceil(pieces).max(GRAIN.div_ceil(width.max(1))).max(1)
+}
+
+/// Splits `data` into pieces of whole rows of `width` elements; `f` gets a piece's first row and its elements.
+pub fn rows<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let each = piece(data.len() / width.max(1), width);
+    if each * width >= data.len() {
+        return f(0, data);
+    }
+    data.par_chunks_mut(each * width).enumerate().for_each(|(i, chunk)| f(i * each, chunk));
+}
+
+/// As [`rows`] for two arrays with as many rows.
+pub fn rows2<T: Send, U: Send>(
+    a: (&mut [T], usize),
+    b: (&mut [U], usize),
+    f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+) {
+    let each = piece(a.0.len() / a.1.max(1), a.1 + b.1);
+    if each * a.1 >= a.0.len() {
+        return f(0, a.0, b.0);
+    }
+    let pieces = a.0.par_chunks_mut(each * a.1).zip(b.0.par_chunks_mut(each * b.1));
+    pieces.enumerate().for_each(|(i, (x, y))| f(i * each, x, y));
+}
+
+/// As [`rows`] for three arrays with as many rows.
+pub fn rows3<T: Send, U: Send, W: Send>(
+    a: (&mut [T], usize),
+    b: (&mut [U], usize),
+    c: (&mut [W], usize),
+    f: impl Fn(usize, &mut [T], &mut [U], &mut [W]) + Sync,
+) {
+    let each = piece(a.0.len() / a.1.max(1), a.1 + b.1 + c.1);
+    if each * a.1 >= a.0.len() {
+        return f(0, a.0, b.0, c.0);
+    }
+    let pieces = a.0.par_chunks_mut(each * a.1).zip(b.0.par_chunks_mut(each * b.1)).zip(c.0.par_chunks_mut(each * c.1));
+    pieces.enumerate().for_each(|(i, ((x, y), z))| f(i * each, x, y, z));
+}
+
+/// Column sums in a fixed order: `f` adds rows `range` to a row of `width` sums; the pieces depend on `count` only.
+pub fn column_sums<R: super::super::ops::Real>(
+    count: usize,
+    width: usize,
+    out: &mut [R],
+    f: impl Fn(std::ops::Range<usize>, &mut [R]) + Sync,
+) {
+    const PIECES: usize = 16;
+    let each = count.div_ceil(PIECES).max(1);
+    let partial: Vec<Vec<R>> = (0..count.div_ceil(each))
+        .into_par_iter()
+        .map(|i| {
+            let mut sums = vec![R::ZERO; width];
+            f(i * each..(i * each + each).min(count), &mut sums);
+            sums
+        })
+        .collect();
+    out.fill(R::ZERO);
+    for sums in partial {
+        for (o, s) in out.iter_mut().zip(sums) {
+            *o += s;
+        }
+    }
+}

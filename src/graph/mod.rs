@@ -1,0 +1,192 @@
+//! The static graph: typed tensors, nodes and reverse mode at build time.
+//!
+//! A model is written once against [`Graph`]; the result is a list of [`Node`]s in the order they were added, which
+//! is a topological order. Nothing is computed here: [`crate::plan`] gives every tensor a place in memory, and an
+//! engine ([`crate::cpu`], [`crate::gpu`]) runs the plan step after step.
+//!
+//! Parameters live in one flat bank, and gradients and the two moments mirror it ([`Bank`]); a parameter tensor is a
+//! window of the bank of parameters.
+
+mod parameters;
+mod reverse;
+mod tensor;
+
+pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Part};
+pub use tensor::{DType, Tensor, TensorType};
+
+use crate::ops::Op;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Why a graph could not be built: shapes or element types that do not fit an op.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{op}: found {found}, expected {expected}")]
+pub struct GraphError {
+    /// The op's name.
+    pub op: &'static str,
+    /// The types that were given.
+    pub found: String,
+    /// What the op takes.
+    pub expected: String,
+}
+
+/// Where a tensor's contents come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Written by the caller before a step.
+    Input,
+    /// A window of a bank that lives across steps, `offset` in elements.
+    Bank {
+        /// Which bank.
+        bank: Bank,
+        /// First element of the window.
+        offset: usize,
+    },
+    /// Output `output` of node `node`.
+    Node {
+        /// Index into [`Graph::nodes`].
+        node: usize,
+        /// Which of the node's outputs.
+        output: usize,
+    },
+}
+
+/// A tensor's type, origin and name.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// Shape and element type.
+    pub ty: TensorType,
+    /// Where its contents come from.
+    pub source: Source,
+    /// For people: an input's or a parameter's name, empty otherwise.
+    pub name: String,
+}
+
+/// One application of an op.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The op with its settings.
+    pub op: Arc<dyn Op>,
+    /// What it reads.
+    pub inputs: Vec<Tensor>,
+    /// What it writes.
+    pub outputs: Vec<Tensor>,
+}
+
+/// A computation described once and run many times.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    values: Vec<Value>,
+    nodes: Vec<Node>,
+    table: Arc<ParameterTable>,
+    parameters: HashMap<usize, Tensor>,
+    banks: HashMap<Bank, Tensor>,
+    gradients: HashMap<Tensor, usize>,
+    streams: u32,
+}
+
+impl Graph {
+    /// An empty graph over the parameters of `table`.
+    pub fn new(table: Arc<ParameterTable>) -> Self {
+        Self {
+            values: Vec::new(),
+            nodes: Vec::new(),
+            table,
+            parameters: HashMap::new(),
+            banks: HashMap::new(),
+            gradients: HashMap::new(),
+            streams: 0,
+        }
+    }
+
+    fn push(&mut self, ty: TensorType, source: Source, name: &str) -> Tensor {
+        let tensor = Tensor(self.values.len() as u32);
+        self.values.push(Value { ty, source, name: name.to_string() });
+        tensor
+    }
+
+    /// A tensor that the caller writes before each step.
+    pub fn input(&mut self, name: &str, dtype: DType, shape: &[usize]) -> Tensor {
+        self.push(TensorType::new(dtype, shape), Source::Input, name)
+    }
+
+    /// The tensor of parameter `index` of the table; the same tensor however often it is asked for.
+    pub fn parameter(&mut self, index: usize) -> Tensor {
+        if let Some(&tensor) = self.parameters.get(&index) {
+            return tensor;
+        }
+        let table = self.table.clone();
+        let p = &table.parameters()[index];
+        let source = Source::Bank { bank: Bank::Parameters, offset: p.offset };
+        let tensor = self.push(TensorType::new(DType::F32, &p.shape), source, &p.name);
+        self.parameters.insert(index, tensor);
+        tensor
+    }
+
+    /// A whole bank as one vector of [`ParameterTable::len`] elements.
+    pub fn bank(&mut self, bank: Bank) -> Tensor {
+        if let Some(&tensor) = self.banks.get(&bank) {
+            return tensor;
+        }
+        let len = self.table.len();
+        let source = Source::Bank { bank, offset: 0 };
+        let tensor = self.push(TensorType::new(DType::F32, &[len]), source, bank.name());
+        self.banks.insert(bank, tensor);
+        tensor
+    }
+
+    /// Adds a node; its outputs' types follow from the op's shape rule.
+    pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+        let types: Vec<&TensorType> = inputs.iter().map(|&t| self.ty(t)).collect();
+        let outputs = op.infer(&types)?;
+        let node = self.nodes.len();
+        let outputs = outputs
+            .into_iter()
+            .enumerate()
+            .map(|(output, ty)| self.push(ty, Source::Node { node, output }, ""))
+            .collect::<Vec<_>>();
+        self.nodes.push(Node { op: Arc::new(op), inputs: inputs.to_vec(), outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    /// As [`Graph::add`] for an op with one output.
+    pub fn add1(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor, GraphError> {
+        Ok(self.add(op, inputs)?[0])
+    }
+
+    /// A number for the next op that draws at random, so that no two draw the same numbers.
+    pub fn stream(&mut self) -> u32 {
+        self.streams += 1;
+        self.streams
+    }
+
+    /// A tensor's type.
+    pub fn ty(&self, tensor: Tensor) -> &TensorType {
+        &self.values[tensor.index()].ty
+    }
+
+    /// A tensor's shape.
+    pub fn shape(&self, tensor: Tensor) -> &[usize] {
+        &self.ty(tensor).shape
+    }
+
+    /// All tensors, by index.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// All nodes in the order they run.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The parameters the graph was built over.
+    pub fn table(&self) -> &Arc<ParameterTable> {
+        &self.table
+    }
+
+    /// The tensors whose contents belong in the bank of gradients, with the offset in elements.
+    pub fn gradients(&self) -> &HashMap<Tensor, usize> {
+        &self.gradients
+    }
+}

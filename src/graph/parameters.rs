@@ -1,0 +1,146 @@
+//! The table of parameters over one flat bank.
+
+use std::ops::Range;
+
+/// Elements between the starts of two parameters are a multiple of this: 256 bytes, the strictest alignment WebGPU
+/// asks of a storage binding's offset.
+pub const ALIGNMENT: usize = 64;
+
+/// The four flat buffers that live across steps and share one layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bank {
+    /// Weights.
+    Parameters,
+    /// Gradients of the step's loss.
+    Gradients,
+    /// Adam's first moment.
+    Moment1,
+    /// Adam's second moment.
+    Moment2,
+}
+
+impl Bank {
+    /// All banks, in order.
+    pub const ALL: [Bank; 4] = [Bank::Parameters, Bank::Gradients, Bank::Moment1, Bank::Moment2];
+
+    /// For people and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bank::Parameters => "parameters",
+            Bank::Gradients => "gradients",
+            Bank::Moment1 => "first moments",
+            Bank::Moment2 => "second moments",
+        }
+    }
+}
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Initialization {
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+    /// Normal with this standard deviation, drawn again beyond two of them.
+    TruncatedNormal(f32),
+    /// Uniform within +-sqrt(6 / (in + out)) of a `[out, in]` matrix.
+    GlorotUniform,
+}
+
+/// A named part of a parameter: some rows of it, as `transformers` names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The name in a checkpoint.
+    pub name: String,
+    /// Which rows (of the first dimension).
+    pub rows: Range<usize>,
+}
+
+/// One parameter: a window of the banks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// A name that is unique in the table.
+    pub name: String,
+    /// Sizes; a linear layer's weight is `[out, in]`.
+    pub shape: Vec<usize>,
+    /// First element in a bank, a multiple of [`ALIGNMENT`].
+    pub offset: usize,
+    /// Whether weight decay applies.
+    pub decay: bool,
+    /// How it starts.
+    pub initialization: Initialization,
+}
+
+impl Parameter {
+    /// How many elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The window in a bank.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// All parameters of a model. Those with weight decay come first, so that one number says which elements decay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ParameterTable {
+    parameters: Vec<Parameter>,
+    decayed: usize,
+    len: usize,
+}
+
+impl ParameterTable {
+    /// Lays out parameters given as (name, shape, decay, initialization); indices follow the order given.
+    pub fn new(specs: Vec<(String, Vec<usize>, bool, Initialization)>) -> Self {
+        let mut parameters: Vec<Parameter> = specs
+            .into_iter()
+            .map(|(name, shape, decay, initialization)| Parameter { name, shape, offset: 0, decay, initialization })
+            .collect();
+        let mut offset = 0;
+        for decay in [true, false] {
+            for p in parameters.iter_mut().filter(|p| p.decay == decay) {
+                p.offset = offset;
+                offset += p.shape.iter().product::<usize>().next_multiple_of(ALIGNMENT);
+            }
+        }
+        let decayed = parameters.iter().filter(|p| p.decay).map(|p| p.len().next_multiple_of(ALIGNMENT)).sum();
+        Self { parameters, decayed, len: offset.max(ALIGNMENT) }
+    }
+
+    /// The parameters, in the order they were given.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Elements in a bank, padding included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no parameters.
+    pub fn is_empty(&self) -> bool {
+        self.parameters.is_empty()
+    }
+
+    /// Elements before this one decay, the others do not.
+    pub fn decayed(&self) -> usize {
+        self.decayed
+    }
+
+    /// Trainable numbers, padding not counted.
+    pub fn count(&self) -> usize {
+        self.parameters.iter().map(Parameter::len).sum()
+    }
+
+    /// The parameter of this name.
+    pub fn find(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|p| p.name == name)
+    }
+}

@@ -1,0 +1,54 @@
+//! Sum of two tensors of one shape; `shaders/add.wgsl`.
+
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
+use crate::cpu::parallel::{self, vectorize};
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+
+#[derive(Debug)]
+struct Add;
+
+/// `a + b`, in `a`'s memory where nobody needs `a` any more.
+pub fn add(g: &mut Graph, a: Tensor, b: Tensor) -> Result<Tensor, GraphError> {
+    g.add1(Add, &[a, b])
+}
+
+impl Add {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let b = t.real(1);
+        parallel::rows(t.out(0), 1, |start, out| {
+            vectorize(|| {
+                for (o, &x) in out.iter_mut().zip(&b[start..]) {
+                    *o += x;
+                }
+            });
+        });
+    }
+}
+
+impl Op for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [a, b] if a == b => Ok(vec![(*a).clone()]),
+            _ => Err(mismatch("add", inputs, "two tensors of one shape")),
+        }
+    }
+
+    fn takes_over(&self) -> &'static [(usize, usize)] {
+        &[(0, 0)]
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        Ok(vec![d[0], d[0]])
+    }
+
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let n = shapes.outputs[0].len();
+        vec![Dispatch::new("add").read(Operand::Input(1)).write(Operand::Output(0)).word(n).elements(n, 256)]
+    }
+
+    twins!();
+}

@@ -1,0 +1,86 @@
+//! The ops: one file each, with the shape rule, the gradient rule, the CPU twin and the WGSL dispatches.
+//!
+//! To add one: a file here with a struct that implements [`Op`], a function that adds it to a graph, a shader of the
+//! same stem under `shaders/`, and a row in `tests/kernels.rs`, which holds the kernel against the twin on random
+//! odd shapes and the gradient against finite differences.
+//!
+//! Legend for shapes: B examples, L tokens an example, T = B * L, H hidden, E embedding width, V vocabulary,
+//! K drawn positions an example, M = B * K.
+
+mod add;
+mod constant;
+mod kernel;
+mod random;
+mod real;
+mod twin;
+
+pub use add::add;
+pub use constant::constant;
+pub use kernel::{Access, Binding, DeviceTraits, Dispatch, Operand, Shapes};
+pub use random::{Draws, keep_threshold, uniform};
+pub use real::Real;
+pub use twin::{StepState, Twin};
+
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use std::fmt::Debug;
+
+/// What a node computes.
+pub trait Op: Debug + Send + Sync {
+    /// The stem that the file, the shader, the twin and the test share.
+    fn name(&self) -> &'static str;
+
+    /// The shape rule: the outputs' types, or what does not fit.
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError>;
+
+    /// Pairs (input, output) where the output starts with the input's contents. The plan lets the output take over
+    /// the input's memory where it can and copies where it cannot; the op sees the output only.
+    fn takes_over(&self) -> &'static [(usize, usize)] {
+        &[]
+    }
+
+    /// The gradient rule: from the outputs' gradients (`None`: does not matter to the loss) to the inputs'.
+    fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError>;
+
+    /// Floating-point operations, a multiply-add counted as two; 0 where they do not matter beside the matmuls.
+    fn flops(&self, _shapes: &Shapes) -> u64 {
+        0
+    }
+
+    /// Tensors that the WGSL dispatches need beside inputs and outputs.
+    fn scratch(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<TensorType> {
+        Vec::new()
+    }
+
+    /// The WGSL dispatches, in order.
+    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch>;
+
+    /// The CPU twin.
+    fn twin_f32(&self, t: Twin<'_, f32>);
+
+    /// The CPU twin in double precision, for gradient checks.
+    fn twin_f64(&self, t: Twin<'_, f64>);
+}
+
+/// Implements both precisions of the CPU twin by one generic method `fn twin<R: Real>(&self, t: Twin<'_, R>)`.
+macro_rules! twins {
+    () => {
+        fn twin_f32(&self, t: crate::ops::Twin<'_, f32>) {
+            self.twin(t);
+        }
+        fn twin_f64(&self, t: crate::ops::Twin<'_, f64>) {
+            self.twin(t);
+        }
+    };
+}
+pub(crate) use twins;
+
+/// An error of `op` for inputs of `types`.
+pub(crate) fn mismatch(op: &'static str, types: &[&TensorType], expected: impl Into<String>) -> GraphError {
+    let found = types.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(", ");
+    GraphError { op, found, expected: expected.into() }
+}
+
+/// Ops that only appear in gradients have none of their own.
+pub(crate) fn no_second_derivative(op: &'static str) -> Result<Vec<Option<Tensor>>, GraphError> {
+    Err(GraphError { op, found: "a gradient of a gradient".into(), expected: "first derivatives only".into() })
+}

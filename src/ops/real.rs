@@ -1,0 +1,139 @@
+//! The floating-point types a CPU twin runs in.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// f32 for training, f64 for gradient checks.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+    + bytemuck::Pod
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Converts, rounding.
+    fn of(x: f64) -> Self;
+    /// Converts exactly.
+    fn wide(self) -> f64;
+    /// e^x, branch-free so that loops over it are vectorised.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// The error function, branch-free in f32 (absolute error below 2e-7).
+    fn erf(self) -> Self;
+    /// The larger.
+    fn max(self, other: Self) -> Self;
+}
+
+impl Real for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+    /// Range reduction to 2^n * e^r with |r| <= ln(2) / 2 and a polynomial of degree 6: relative error below 2e-7.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        let x = self.clamp(-87.0, 88.0);
+        // Adding and taking away 1.5 * 2^23 rounds to the nearest integer without a branch or a call.
+        const SHIFT: f32 = 12_582_912.0;
+        let n = (x * std::f32::consts::LOG2_E + SHIFT) - SHIFT;
+        let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
+        let mut p = 1.0 / 720.0;
+        p = p * r + 1.0 / 120.0;
+        p = p * r + 1.0 / 24.0;
+        p = p * r + 1.0 / 6.0;
+        p = p * r + 0.5;
+        p = p * r + 1.0;
+        p = p * r + 1.0;
+        let scale = f32::from_bits(((n as i32 + 127) << 23) as u32);
+        p * scale
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+    /// Abramowitz and Stegun, formula 7.1.26; `shaders/shared/gelu.wgsl` has the same.
+    #[inline(always)]
+    fn erf(self) -> Self {
+        let a = self.abs();
+        let t = 1.0 / (1.0 + 0.327_591_1 * a);
+        let p = t * (0.254_829_6 + t * (-0.284_496_72 + t * (1.421_413_8 + t * (-1.453_152 + t * 1.061_405_4))));
+        (1.0 - p * Real::exp(-a * a)).copysign(self)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        f32::max(self, other)
+    }
+}
+
+impl Real for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    fn of(x: f64) -> Self {
+        x
+    }
+    fn wide(self) -> f64 {
+        self
+    }
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+    fn erf(self) -> Self {
+        libm::erf(self)
+    }
+    fn max(self, other: Self) -> Self {
+        f64::max(self, other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn exp_and_erf_are_accurate() {
+        for i in -8_000..8_000 {
+            let x = i as f32 * 0.01;
+            let (found, expected) = (f64::from(Real::exp(x)), f64::from(x).exp());
+            assert!((found / expected - 1.0).abs() < 4e-7, "exp({x}) = {found}, expected {expected}");
+            let y = i as f32 * 0.001;
+            let (found, expected) = (f64::from(Real::erf(y)), libm::erf(f64::from(y)));
+            assert!((found - expected).abs() < 4e-7, "erf({y}) = {found}, expected {expected}");
+        }
+    }
+}
