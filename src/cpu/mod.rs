@@ -1,2 +1,6 @@
-//! The CPU engine.
+//! The CPU engine: the plan run by the twins, on all cores.
+
+mod engine;
 pub mod parallel;
+
+pub use engine::{CpuEngine, Precision};

@@ -20,6 +20,7 @@ pub use kernel::{Access, Binding, DeviceTraits, Dispatch, Operand, Shapes};
 pub use random::{Draws, keep_threshold, uniform};
 pub use real::Real;
 pub use twin::{StepState, Twin};
+pub(crate) use twin::{View, ViewMut};
 
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use std::fmt::Debug;

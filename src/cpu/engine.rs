@@ -1,0 +1,218 @@
+//! Runs a plan with the CPU twins.
+
+use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
+use crate::ops::{Op, Real, StepState, Twin};
+use crate::plan::{Engine, EngineError, Fetched, Kind, Plan, Program, Region, Step};
+use std::collections::VecDeque;
+
+use crate::ops::{View, ViewMut};
+
+/// A precision the twins run in.
+pub trait Precision: Real {
+    /// Runs an op's twin.
+    fn run(op: &dyn Op, t: Twin<'_, Self>);
+}
+
+impl Precision for f32 {
+    fn run(op: &dyn Op, t: Twin<'_, f32>) {
+        op.twin_f32(t);
+    }
+}
+
+impl Precision for f64 {
+    fn run(op: &dyn Op, t: Twin<'_, f64>) {
+        op.twin_f64(t);
+    }
+}
+
+/// Memory for one buffer; unsigned tensors use the first half of their elements in double precision.
+type Memory<R> = Vec<R>;
+
+struct Loaded<R> {
+    plan: Plan,
+    /// By buffer; empty for banks.
+    memory: Vec<Memory<R>>,
+}
+
+/// The CPU engine: all cores, the twins of [`crate::ops`], single precision unless asked otherwise.
+pub struct CpuEngine<R: Precision = f32> {
+    banks: [Memory<R>; 4],
+    programs: Vec<Loaded<R>>,
+    done: VecDeque<Fetched>,
+}
+
+impl<R: Precision> CpuEngine<R> {
+    /// An engine whose banks have `len` elements, all zero.
+    pub fn new(len: usize) -> Self {
+        Self { banks: std::array::from_fn(|_| vec![R::ZERO; len]), programs: Vec::new(), done: VecDeque::new() }
+    }
+
+    /// A bank's contents.
+    pub fn bank(&mut self, bank: Bank) -> &mut Vec<R> {
+        &mut self.banks[bank_index(bank)]
+    }
+
+    /// A floating-point tensor's contents after a step; a tensor that is no output may have been overwritten.
+    pub fn real(&self, program: Program, tensor: Tensor) -> Vec<R> {
+        let loaded = &self.programs[program.0];
+        let Some(r) = loaded.plan.region(tensor) else { return Vec::new() };
+        let memory = match loaded.plan.buffers()[r.buffer].kind {
+            Kind::Bank(bank) => &self.banks[bank_index(bank)],
+            _ => &loaded.memory[r.buffer],
+        };
+        memory[r.offset..r.offset + r.len].to_vec()
+    }
+
+    /// Sets a floating-point input in the engine's own precision.
+    pub fn write_real(&mut self, program: Program, input: Tensor, data: &[R]) {
+        let loaded = &mut self.programs[program.0];
+        if let Some(r) = loaded.plan.region(input) {
+            loaded.memory[r.buffer][..r.len].copy_from_slice(data);
+        }
+    }
+
+    fn words(&self, program: Program, tensor: Tensor) -> Vec<u32> {
+        let loaded = &self.programs[program.0];
+        match loaded.plan.graph().ty(tensor).dtype {
+            DType::F32 => self.real(program, tensor).iter().map(|x| (x.wide() as f32).to_bits()).collect(),
+            DType::U32 => {
+                let Some(r) = loaded.plan.region(tensor) else { return Vec::new() };
+                bytemuck::cast_slice::<R, u32>(&loaded.memory[r.buffer])[..r.len].to_vec()
+            }
+        }
+    }
+
+    fn run(&mut self, program: Program, state: &StepState) {
+        let Loaded { plan, memory } = &mut self.programs[program.0];
+        let graph = plan.graph().clone();
+        // One base pointer a buffer: a node's tensors lie in different regions (the plan sees to it), but several may
+        // be windows of one bank, which the borrow checker cannot split in one go.
+        let mut bases: Vec<*mut R> = memory.iter_mut().map(|m| m.as_mut_ptr()).collect();
+        for (base, bank) in bases.iter_mut().zip(&mut self.banks) {
+            *base = bank.as_mut_ptr();
+        }
+        for step in plan.steps() {
+            match step {
+                Step::Copy { from, to } => {
+                    // SAFETY: both windows lie inside their buffers, and a plan copies between different regions.
+                    unsafe {
+                        let (from, n) = (bases[from.buffer].add(from.offset), from.len);
+                        std::ptr::copy(from, bases[to.buffer].add(to.offset), n);
+                    }
+                }
+                Step::Run { node, .. } => {
+                    let node = &graph.nodes()[*node];
+                    let t = arguments(&graph, plan, &bases, &node.inputs, &node.outputs, node.op.takes_over(), state);
+                    R::run(&*node.op, t);
+                }
+            }
+        }
+    }
+}
+
+fn bank_index(bank: Bank) -> usize {
+    Bank::ALL.iter().position(|&b| b == bank).unwrap_or_default()
+}
+
+/// The slices of one node. The lifetime is that of the buffers, which outlive the call.
+fn arguments<'a, R: Precision>(
+    graph: &'a Graph,
+    plan: &Plan,
+    bases: &[*mut R],
+    inputs: &[Tensor],
+    outputs: &[Tensor],
+    takes_over: &[(usize, usize)],
+    state: &StepState,
+) -> Twin<'a, R> {
+    let place = |t: Tensor| -> (Region, &'a TensorType) {
+        let region = plan.region(t).unwrap_or(Region { buffer: 0, offset: 0, len: 0 });
+        (region, graph.ty(t))
+    };
+    // SAFETY: regions lie inside their buffers; outputs are disjoint from each other and from every input that the
+    // op may look at. An input that an output takes over is given as an empty slice, so nothing is aliased.
+    let view = |(i, &t): (usize, &Tensor)| unsafe {
+        let (r, ty) = place(t);
+        let len = if takes_over.iter().any(|&(input, _)| input == i) { 0 } else { r.len };
+        let base = bases[r.buffer].add(r.offset);
+        match ty.dtype {
+            DType::F32 => View::Real(std::slice::from_raw_parts(base, len)),
+            DType::U32 => View::Int(std::slice::from_raw_parts(base.cast(), len)),
+        }
+    };
+    let view_mut = |&t: &Tensor| unsafe {
+        let (r, ty) = place(t);
+        let base = bases[r.buffer].add(r.offset);
+        match ty.dtype {
+            DType::F32 => ViewMut::Real(std::slice::from_raw_parts_mut(base, r.len)),
+            DType::U32 => ViewMut::Int(std::slice::from_raw_parts_mut(base.cast(), r.len)),
+        }
+    };
+    Twin {
+        inputs: inputs.iter().enumerate().map(view).collect(),
+        outputs: outputs.iter().map(view_mut).collect(),
+        input_types: inputs.iter().map(|&t| graph.ty(t)).collect(),
+        output_types: outputs.iter().map(|&t| graph.ty(t)).collect(),
+        step: *state,
+    }
+}
+
+impl<R: Precision> Engine for CpuEngine<R> {
+    fn describe(&self) -> String {
+        format!("CPU ({} threads)", rayon::current_num_threads())
+    }
+
+    fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
+        let memory = plan.buffers().iter().map(|b| match b.kind {
+            Kind::Bank(_) => Vec::new(),
+            _ => vec![R::ZERO; b.len],
+        });
+        let memory = memory.collect();
+        self.programs.push(Loaded { plan, memory });
+        Ok(Program(self.programs.len() - 1))
+    }
+
+    fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
+        let loaded = &mut self.programs[program.0];
+        let Some(r) = loaded.plan.region(input) else { return };
+        let memory = &mut loaded.memory[r.buffer];
+        match loaded.plan.graph().ty(input).dtype {
+            DType::U32 => bytemuck::cast_slice_mut::<R, u32>(memory)[..r.len].copy_from_slice(words),
+            DType::F32 => {
+                for (m, &w) in memory.iter_mut().zip(words) {
+                    *m = R::of(f64::from(f32::from_bits(w)));
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
+        self.run(program, state);
+        if fetch {
+            let outputs = self.programs[program.0].plan.outputs().to_vec();
+            let outputs = outputs.into_iter().map(|t| self.words(program, t)).collect();
+            self.done.push_back(Fetched { program, step: state.step, outputs });
+        }
+        Ok(())
+    }
+
+    fn collect(&mut self, _wait: bool) -> Result<Option<Fetched>, EngineError> {
+        Ok(self.done.pop_front())
+    }
+
+    fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
+        Ok(self.banks[bank_index(bank)].iter().map(|x| x.wide() as f32).collect())
+    }
+
+    fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
+        for (b, &x) in self.banks[bank_index(bank)].iter_mut().zip(data) {
+            *b = R::of(f64::from(x));
+        }
+        Ok(())
+    }
+
+    fn allocated(&self) -> usize {
+        let banks: usize = self.banks.iter().map(Vec::len).sum();
+        let programs: usize = self.programs.iter().flat_map(|p| &p.memory).map(Vec::len).sum();
+        (banks + programs) * size_of::<R>()
+    }
+}

@@ -1,0 +1,120 @@
+//! What an engine is to the trainer.
+
+use super::Plan;
+use crate::graph::{Bank, Tensor};
+use crate::ops::StepState;
+
+/// Why an engine could not go on. One line each, with what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// No adapter of that name, or none at all.
+    #[error("no GPU adapter {wanted}; found {found}; see `leyden devices`, or use --device cpu")]
+    NoAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// Names of the adapters there are.
+        found: String,
+    },
+    /// The driver would not give a device.
+    #[error("{adapter} gave no device: {reason}; update its driver, or use --device cpu")]
+    NoDevice {
+        /// The adapter.
+        adapter: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// A limit of the device is too small for the plan.
+    #[error("{what} needs {needed} but {adapter} allows {limit}; use a smaller --batch or preset, or --device cpu")]
+    Limit {
+        /// What would not fit.
+        what: String,
+        /// How much it needs.
+        needed: u64,
+        /// How much there may be.
+        limit: u64,
+        /// The adapter.
+        adapter: String,
+    },
+    /// Device memory ran out.
+    #[error("{adapter} is out of memory at {needed} MiB; use a smaller --batch, or --device cpu")]
+    OutOfMemory {
+        /// The adapter.
+        adapter: String,
+        /// The plan's peak in MiB.
+        needed: u64,
+    },
+    /// The device went away: a driver reset, a closed lid, an unplugged GPU.
+    #[error("{adapter} was lost: {reason}; start again, or use --device cpu")]
+    DeviceLost {
+        /// The adapter.
+        adapter: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// A kernel was refused: a bug in leyden or in the driver.
+    #[error("{adapter} refused {what}: {reason}; please report it, and use --device cpu meanwhile")]
+    Kernel {
+        /// The adapter.
+        adapter: String,
+        /// Which kernel.
+        what: String,
+        /// What was said.
+        reason: String,
+    },
+}
+
+/// A plan loaded into an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Program(pub(crate) usize);
+
+/// What a finished step left for the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fetched {
+    /// Which program ran.
+    pub program: Program,
+    /// [`StepState::step`] of the run.
+    pub step: u32,
+    /// The contents of [`Plan::outputs`], in order, as words; floating-point tensors as their bits.
+    pub outputs: Vec<Vec<u32>>,
+}
+
+impl Fetched {
+    /// Floating-point output `i`.
+    pub fn real(&self, i: usize) -> Vec<f32> {
+        self.outputs[i].iter().map(|&w| f32::from_bits(w)).collect()
+    }
+
+    /// The only element of floating-point output `i`.
+    pub fn scalar(&self, i: usize) -> f32 {
+        self.outputs[i].first().map_or(f32::NAN, |&w| f32::from_bits(w))
+    }
+}
+
+/// Runs plans over banks that live across steps. Every plan of an engine is over the same parameter table.
+pub trait Engine {
+    /// The device, in words.
+    fn describe(&self) -> String;
+
+    /// Takes a plan in: allocates its buffers and prepares everything that a step needs.
+    fn load(&mut self, plan: Plan) -> Result<Program, EngineError>;
+
+    /// Sets an input (unsigned or the bits of floating-point numbers) for the next submissions. The number of words
+    /// must be the tensor's.
+    fn write(&mut self, program: Program, input: Tensor, words: &[u32]);
+
+    /// Starts one step. Does not wait for it. With `fetch`, [`Engine::collect`] will give the outputs.
+    fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError>;
+
+    /// The oldest step's outputs that have not been collected: `None` if there are none, or if they are not ready
+    /// yet and `wait` is not set.
+    fn collect(&mut self, wait: bool) -> Result<Option<Fetched>, EngineError>;
+
+    /// Reads a whole bank; waits for submitted steps.
+    fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError>;
+
+    /// Overwrites a whole bank.
+    fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError>;
+
+    /// Bytes of device memory that the engine holds.
+    fn allocated(&self) -> usize;
+}
