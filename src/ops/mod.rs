@@ -7,20 +7,49 @@
 //! Legend for shapes: B examples, L tokens an example, T = B * L, H hidden, E embedding width, V vocabulary,
 //! K drawn positions an example, M = B * K.
 
+mod adamw;
 mod add;
+mod attention;
+mod binary_cross_entropy;
 mod constant;
+mod dropout;
+mod embedding;
+mod embedding_gradient;
+mod gather_rows;
+mod gelu;
+mod global_norm;
 mod kernel;
+mod layer_norm;
+mod linear;
 mod random;
 mod real;
+mod replace_tokens;
 mod twin;
+mod vocabulary_cross_entropy;
+mod vocabulary_cross_entropy_backward;
+mod weighted_sum;
 
+pub use adamw::{AdamW, adamw};
 pub use add::add;
+pub use attention::attention;
+pub use binary_cross_entropy::binary_cross_entropy;
 pub use constant::constant;
+pub use dropout::dropout;
+pub use embedding::{EmbeddingTables, embedding};
+pub use embedding_gradient::{position_gradient, word_gradient};
+pub use gather_rows::gather_rows;
+pub use gelu::gelu_backward;
+pub use global_norm::global_norm;
 pub use kernel::{Access, Binding, DeviceTraits, Dispatch, Operand, Shapes};
+pub use layer_norm::{EPSILON, layer_norm, residual_layer_norm};
+pub use linear::{linear, linear_gelu};
 pub use random::{Draws, keep_threshold, uniform};
 pub use real::Real;
+pub use replace_tokens::replace_tokens;
 pub use twin::{StepState, Twin};
 pub(crate) use twin::{View, ViewMut};
+pub use vocabulary_cross_entropy::{VocabularyInput, VocabularyOutput, vocabulary_cross_entropy};
+pub use weighted_sum::{MOST_TERMS, weighted_sum};
 
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use std::fmt::Debug;

@@ -1,0 +1,99 @@
+//! AdamW over the flat banks in one pass, with clipping by the global norm; `shaders/adamw.wgsl`.
+//!
+//! Adam of Kingma and Ba (arXiv 1412.6980) with the decoupled weight decay of Loshchilov and Hutter (arXiv
+//! 1711.05101), epsilon outside the root as in ELECTRA's reference code:
+//! g' = g * min(1, clip / norm); m = b1 m + (1 - b1) g'; v = b2 v + (1 - b2) g'^2;
+//! p = p - lr (c1 m / (sqrt(c2 v) + eps) + decay p), with c1 = c2 = 1 unless bias correction is on.
+
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use crate::cpu::parallel::{self, vectorize};
+use crate::graph::{Bank, Graph, GraphError, Node, Tensor, TensorType};
+
+/// AdamW's constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Added to the root of the second moment.
+    pub epsilon: f32,
+    /// Decoupled weight decay per unit of learning rate.
+    pub weight_decay: f32,
+    /// The gradient's norm is brought down to this.
+    pub clip_norm: f32,
+}
+
+#[derive(Debug)]
+struct Update {
+    settings: AdamW,
+    /// Elements before this one decay.
+    decayed: usize,
+}
+
+/// Updates parameters and moments from the bank of gradients, whose global norm is `norm` [1].
+pub fn adamw(g: &mut Graph, norm: Tensor, settings: AdamW) -> Result<(), GraphError> {
+    let inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2, Bank::Gradients].map(|b| g.bank(b));
+    let decayed = g.table().decayed();
+    g.add(Update { settings, decayed }, &[inputs[0], inputs[1], inputs[2], inputs[3], norm])?;
+    Ok(())
+}
+
+impl Update {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (gradients, norm) = (t.real(3), t.real(4)[0]);
+        let s = self.settings;
+        let of = |x: f32| R::of(f64::from(x));
+        let clip = if norm > of(s.clip_norm) { of(s.clip_norm) / norm } else { R::ONE };
+        let (b1, b2, epsilon) = (of(s.beta1), of(s.beta2), of(s.epsilon));
+        let (lr, c1, c2) = (of(t.step.learning_rate), of(t.step.correction1), of(t.step.correction2));
+        let (p, m, v) = (t.out(0), t.out(1), t.out(2));
+        parallel::rows3((p, 1), (m, 1), (v, 1), |start, p, m, v| {
+            vectorize(|| {
+                let g = &gradients[start..start + p.len()];
+                let (first, second) = (R::ONE - b1, R::ONE - b2);
+                let mut update = |range: std::ops::Range<usize>, decay: R| {
+                    let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
+                    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
+                        let g = g * clip;
+                        *m = b1 * *m + first * g;
+                        *v = b2 * *v + second * g * g;
+                        *p -= lr * (c1 * *m / ((c2 * *v).sqrt() + epsilon) + decay * *p);
+                    }
+                };
+                let middle = self.decayed.clamp(start, start + g.len()) - start;
+                update(0..middle, of(s.weight_decay));
+                update(middle..g.len(), R::ZERO);
+            });
+        });
+    }
+}
+
+impl Op for Update {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [p, m, v, g, norm] if p == m && p == v && p == g && norm.len() == 1 => {
+                Ok(vec![(*p).clone(), (*m).clone(), (*v).clone()])
+            }
+            _ => Err(mismatch("adamw", inputs, "parameters, both moments and gradients of one size, norm [1]")),
+        }
+    }
+
+    fn takes_over(&self) -> &'static [(usize, usize)] {
+        &[(0, 0), (1, 1), (2, 2)]
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("adamw")
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

@@ -1,0 +1,111 @@
+//! Binary cross-entropy over the tokens that are not padding; `shaders/binary_cross_entropy.wgsl` and
+//! `shaders/binary_cross_entropy_backward.wgsl`.
+
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+
+#[derive(Debug)]
+struct BinaryCrossEntropy;
+
+/// What the reference adds to a count it divides by.
+pub(super) const TINY: f64 = 1e-6;
+
+/// Mean over the first `lengths[b]` tokens of each example of -log sigmoid(+-logit): [1].
+/// `logits` [T], `labels` [B, L] of 0 and 1, `lengths` [B].
+pub fn binary_cross_entropy(
+    g: &mut Graph,
+    logits: Tensor,
+    labels: Tensor,
+    lengths: Tensor,
+) -> Result<Tensor, GraphError> {
+    g.add1(BinaryCrossEntropy, &[logits, labels, lengths])
+}
+
+fn count(lengths: &[u32], length: usize) -> f64 {
+    lengths.iter().map(|&l| (l as usize).min(length) as f64).sum::<f64>() + TINY
+}
+
+impl BinaryCrossEntropy {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (logits, labels, lengths) = (t.real(0), t.int(1), t.int(2));
+        let length = t.input_types[1].columns();
+        let mut total = 0.0;
+        for (i, (&x, &y)) in logits.iter().zip(labels).enumerate() {
+            if i % length < lengths[i / length] as usize {
+                // max(x, 0) - x y + log(1 + exp(-|x|)) does not overflow.
+                let (x, y) = (x.wide(), f64::from(y));
+                total += x.max(0.0) - x * y + (-x.abs()).exp().ln_1p();
+            }
+        }
+        t.out(0)[0] = R::of(total / count(lengths, length));
+    }
+}
+
+fn check(op: &'static str, inputs: &[&TensorType]) -> Result<(), GraphError> {
+    match inputs {
+        [x, y, l] if x.len() == y.len() && y.dtype == DType::U32 && y.rows() == l.len() => Ok(()),
+        _ => Err(mismatch(op, inputs, "logits [T], labels [B, L] and lengths [B]")),
+    }
+}
+
+impl Op for BinaryCrossEntropy {
+    fn name(&self) -> &'static str {
+        "binary_cross_entropy"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        check("binary_cross_entropy", inputs)?;
+        Ok(vec![TensorType::f32(&[1])])
+    }
+
+    fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let Some(d) = d[0] else { return Ok(vec![None; 3]) };
+        let mut inputs = node.inputs.clone();
+        inputs.push(d);
+        Ok(vec![Some(g.add1(BinaryCrossEntropyBackward, &inputs)?), None, None])
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}
+
+/// d (sigmoid(logit) - label) / count, 0 for padding.
+#[derive(Debug)]
+struct BinaryCrossEntropyBackward;
+
+impl BinaryCrossEntropyBackward {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (logits, labels, lengths, d) = (t.real(0), t.int(1), t.int(2), t.real(3)[0]);
+        let length = t.input_types[1].columns();
+        let scale = d.wide() / count(lengths, length);
+        for (i, o) in t.out(0).iter_mut().enumerate() {
+            let real = i % length < lengths[i / length] as usize;
+            let p = 1.0 / (1.0 + (-logits[i].wide()).exp());
+            *o = if real { R::of(scale * (p - f64::from(labels[i]))) } else { R::ZERO };
+        }
+    }
+}
+
+impl Op for BinaryCrossEntropyBackward {
+    fn name(&self) -> &'static str {
+        "binary_cross_entropy_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        check("binary_cross_entropy_backward", &inputs[..3])?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("binary_cross_entropy_backward")
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

@@ -1,0 +1,76 @@
+//! Dropout; `shaders/dropout.wgsl`. The mask is drawn again in the gradient, never stored.
+
+use super::{DeviceTraits, Dispatch, Draws, Op, Real, Shapes, Twin, keep_threshold, mismatch, twins};
+use crate::cpu::parallel::{self, vectorize};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+
+/// Each element is 0 with probability `probability`, else divided by `1 - probability`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Dropout {
+    pub probability: f32,
+    pub stream: u32,
+}
+
+/// Dropout of `x`; `x` itself where `probability` is 0.
+pub fn dropout(g: &mut Graph, x: Tensor, probability: f32) -> Result<Tensor, GraphError> {
+    if probability == 0.0 {
+        return Ok(x);
+    }
+    let stream = g.stream();
+    g.add1(Dropout { probability, stream }, &[x])
+}
+
+impl Dropout {
+    /// Applies the mask of elements `start..` to `x`.
+    #[inline(always)]
+    pub(super) fn apply<R: Real>(self, draws: Draws, start: usize, x: &mut [R]) {
+        let threshold = keep_threshold(self.probability);
+        let scale = R::of(1.0 / (1.0 - f64::from(self.probability)));
+        let head = (4 - start % 4) % 4;
+        let (first, rest) = x.split_at_mut(head.min(x.len()));
+        let keep = |bits: u32| if bits >= threshold { scale } else { R::ZERO };
+        for (i, v) in first.iter_mut().enumerate() {
+            *v *= keep(draws.element((start + i) as u32));
+        }
+        let quad = ((start + head) / 4) as u32;
+        for (i, four) in rest.chunks_mut(4).enumerate() {
+            let bits = draws.quad(quad + i as u32);
+            for (v, b) in four.iter_mut().zip(bits) {
+                *v *= keep(b);
+            }
+        }
+    }
+
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let draws = Draws::new(&t.step, self.stream);
+        let this = *self;
+        parallel::rows(t.out(0), 1, |start, x| vectorize(|| this.apply(draws, start, x)));
+    }
+}
+
+impl Op for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [x] if x.dtype == DType::F32 => Ok(vec![(*x).clone()]),
+            _ => Err(mismatch("dropout", inputs, "one floating-point tensor")),
+        }
+    }
+
+    fn takes_over(&self) -> &'static [(usize, usize)] {
+        &[(0, 0)]
+    }
+
+    fn backward(&self, g: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        Ok(vec![d[0].map(|d| g.add1(*self, &[d])).transpose()?])
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

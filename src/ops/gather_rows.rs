@@ -1,0 +1,96 @@
+//! Rows of a tensor at given positions; `shaders/gather_rows.wgsl` and `shaders/gather_rows_backward.wgsl`.
+
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use rayon::prelude::*;
+
+#[derive(Debug)]
+struct GatherRows;
+
+/// Row `positions[m]` of `x` [T, C] for each m: [M, C]. Positions [B, K] of example b lie in its own rows
+/// `b * T / B .. (b + 1) * T / B`.
+pub fn gather_rows(g: &mut Graph, x: Tensor, positions: Tensor) -> Result<Tensor, GraphError> {
+    g.add1(GatherRows, &[x, positions])
+}
+
+impl GatherRows {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (x, positions) = (t.real(0), t.int(1));
+        let (last, c) = (t.input_types[0].rows() - 1, t.input_types[0].columns());
+        for (out, &p) in t.out(0).chunks_exact_mut(c).zip(positions) {
+            out.copy_from_slice(&x[(p as usize).min(last) * c..][..c]);
+        }
+    }
+}
+
+impl Op for GatherRows {
+    fn name(&self) -> &'static str {
+        "gather_rows"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [x, p] if p.dtype == DType::U32 && p.rows() > 0 && x.rows().is_multiple_of(p.rows()) => {
+                Ok(vec![TensorType::f32(&[p.len(), x.columns()])])
+            }
+            _ => Err(mismatch("gather_rows", inputs, "x [T, C] and positions [B, K] with B a divisor of T")),
+        }
+    }
+
+    fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let Some(d) = d[0] else { return Ok(vec![None, None]) };
+        let rows = g.ty(node.inputs[0]).rows();
+        Ok(vec![Some(g.add1(GatherRowsBackward { rows }, &[d, node.inputs[1]])?), None])
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}
+
+/// `[rows, C]` with the rows of d [M, C] added at their positions [B, K], in order, and 0 elsewhere.
+#[derive(Debug)]
+struct GatherRowsBackward {
+    rows: usize,
+}
+
+impl GatherRowsBackward {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (d, positions) = (t.real(0), t.int(1));
+        let (examples, k) = (t.input_types[1].rows(), t.input_types[1].columns());
+        let (length, c) = (self.rows / examples, t.input_types[0].columns());
+        t.out(0).par_chunks_mut(length * c).enumerate().for_each(|(b, out)| {
+            out.fill(R::ZERO);
+            for m in b * k..(b + 1) * k {
+                let row = (positions[m] as usize).saturating_sub(b * length).min(length - 1);
+                let to = &mut out[row * c..][..c];
+                to.iter_mut().zip(&d[m * c..]).for_each(|(o, &d)| *o += d);
+            }
+        });
+    }
+}
+
+impl Op for GatherRowsBackward {
+    fn name(&self) -> &'static str {
+        "gather_rows_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [d, p] if d.rows() == p.len() => Ok(vec![TensorType::f32(&[self.rows, d.columns()])]),
+            _ => Err(mismatch("gather_rows_backward", inputs, "gradients [M, C] and positions [B, K]")),
+        }
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("gather_rows_backward")
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

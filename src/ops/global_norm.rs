@@ -1,0 +1,47 @@
+//! The norm of all gradients together; `shaders/global_norm.wgsl`.
+
+use super::layer_norm::sum2;
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use crate::cpu::parallel::vectorize;
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use rayon::prelude::*;
+
+#[derive(Debug)]
+struct GlobalNorm;
+
+/// Square root of the sum of squares of `x`: [1].
+pub fn global_norm(g: &mut Graph, x: Tensor) -> Result<Tensor, GraphError> {
+    g.add1(GlobalNorm, &[x])
+}
+
+impl GlobalNorm {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        // Pieces of a fixed size, added up in order and in double precision.
+        let square = |x: &[R]| vectorize(|| sum2(x, x, |a, b| a * b)).wide();
+        let parts: Vec<f64> = t.real(0).par_chunks(1 << 14).map(square).collect();
+        t.out(0)[0] = R::of(parts.iter().sum::<f64>().sqrt());
+    }
+}
+
+impl Op for GlobalNorm {
+    fn name(&self) -> &'static str {
+        "global_norm"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [_] => Ok(vec![TensorType::f32(&[1])]),
+            _ => Err(mismatch("global_norm", inputs, "one tensor")),
+        }
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("global_norm")
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

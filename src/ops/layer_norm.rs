@@ -1,0 +1,232 @@
+//! Layer normalisation with the residual sum and dropout in front of it; `shaders/layer_norm.wgsl` and
+//! `shaders/layer_norm_backward.wgsl`.
+//!
+//! h = residual + dropout(x); y = (h - mean(h)) / sqrt(var(h) + eps) * gamma + beta, over rows of C elements.
+//! Kept for the gradient: h [T, C] (in x's memory) and (mean, 1 / sqrt(var + eps)) a row, [T, 2].
+
+use super::dropout::Dropout;
+use super::{DeviceTraits, Dispatch, Draws, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use crate::cpu::parallel::{self, vectorize};
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use rayon::prelude::*;
+
+/// ELECTRA's epsilon.
+pub const EPSILON: f32 = 1e-12;
+
+#[derive(Debug, Clone, Copy)]
+struct LayerNorm {
+    residual: bool,
+    dropout: Dropout,
+}
+
+/// `layer_norm(x) * gamma + beta`.
+pub fn layer_norm(g: &mut Graph, x: Tensor, gamma: Tensor, beta: Tensor) -> Result<Tensor, GraphError> {
+    let op = LayerNorm { residual: false, dropout: Dropout { probability: 0.0, stream: 0 } };
+    Ok(g.add(op, &[x, gamma, beta])?[0])
+}
+
+/// `layer_norm(residual + dropout(x)) * gamma + beta`.
+pub fn residual_layer_norm(
+    g: &mut Graph,
+    x: Tensor,
+    residual: Tensor,
+    (gamma, beta): (Tensor, Tensor),
+    probability: f32,
+) -> Result<Tensor, GraphError> {
+    let stream = if probability > 0.0 { g.stream() } else { 0 };
+    let op = LayerNorm { residual: true, dropout: Dropout { probability, stream } };
+    Ok(g.add(op, &[x, gamma, beta, residual])?[0])
+}
+
+impl LayerNorm {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (gamma, beta) = (t.real(1), t.real(2));
+        let residual = if self.residual { t.real(3) } else { &[] };
+        let c = gamma.len();
+        let draws = Draws::new(&t.step, self.dropout.stream);
+        let this = *self;
+        let (y, h, stats) = (t.out(0), t.out(1), t.out(2));
+        parallel::rows3((y, c), (h, c), (stats, 2), |start, y, h, stats| {
+            vectorize(|| {
+                for (i, ((y, h), stats)) in
+                    y.chunks_exact_mut(c).zip(h.chunks_exact_mut(c)).zip(stats.chunks_exact_mut(2)).enumerate()
+                {
+                    let row = start + i;
+                    if this.dropout.probability > 0.0 {
+                        this.dropout.apply(draws, row * c, h);
+                    }
+                    if this.residual {
+                        add_row(h, &residual[row * c..(row + 1) * c]);
+                    }
+                    let n = R::of(c as f64);
+                    let mean = sum(h, |x| x) / n;
+                    let variance = sum(h, |x| (x - mean) * (x - mean)) / n;
+                    let rstd = R::ONE / (variance + R::of(EPSILON.into())).sqrt();
+                    for (((y, &h), &g), &b) in y.iter_mut().zip(&*h).zip(gamma).zip(beta) {
+                        *y = (h - mean) * rstd * g + b;
+                    }
+                    stats.copy_from_slice(&[mean, rstd]);
+                }
+            });
+        });
+    }
+}
+
+#[inline(always)]
+fn add_row<R: Real>(to: &mut [R], from: &[R]) {
+    for (t, &f) in to.iter_mut().zip(from) {
+        *t += f;
+    }
+}
+
+/// Sum of `f` over a row in eight lanes, so that it is vectorised.
+#[inline(always)]
+fn sum<R: Real>(row: &[R], f: impl Fn(R) -> R) -> R {
+    sum2(row, row, |x, _| f(x))
+}
+
+/// As [`sum`] over pairs.
+#[inline(always)]
+pub(super) fn sum2<R: Real>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> R {
+    let mut lanes = [R::ZERO; 8];
+    let (x, y) = (a.chunks_exact(8), b.chunks_exact(8));
+    let mut total: R = x.remainder().iter().zip(y.remainder()).map(|(&x, &y)| f(x, y)).sum();
+    for (x, y) in x.zip(y) {
+        for i in 0..8 {
+            lanes[i] += f(x[i], y[i]);
+        }
+    }
+    for lane in lanes {
+        total += lane;
+    }
+    total
+}
+
+impl Op for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        let expected = "x [T, C], gamma [C], beta [C] and, with a residual, residual [T, C]";
+        let [x, gamma, beta, rest @ ..] = inputs else { return Err(mismatch("layer_norm", inputs, expected)) };
+        let c = x.columns();
+        let fits = gamma.shape == [c] && beta.shape == [c] && rest.len() == usize::from(self.residual);
+        if !fits || rest.iter().any(|r| r.len() != x.len()) {
+            return Err(mismatch("layer_norm", inputs, expected));
+        }
+        Ok(vec![(*x).clone(), (*x).clone(), TensorType::f32(&[x.rows(), 2])])
+    }
+
+    fn takes_over(&self) -> &'static [(usize, usize)] {
+        &[(0, 1)]
+    }
+
+    fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let Some(dy) = d[0] else { return Ok(vec![None; node.inputs.len()]) };
+        let op = LayerNormBackward { dropout: self.dropout };
+        let out = g.add(op, &[dy, node.outputs[1], node.outputs[2], node.inputs[1]])?;
+        let dx = out.get(3).copied().unwrap_or(out[0]);
+        let mut gradients = vec![Some(dx), Some(out[1]), Some(out[2])];
+        if self.residual {
+            gradients.push(Some(out[0]));
+        }
+        Ok(gradients)
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}
+
+/// From dy, h, the statistics and gamma: dh, dgamma, dbeta and, with dropout, dx.
+#[derive(Debug, Clone, Copy)]
+struct LayerNormBackward {
+    dropout: Dropout,
+}
+
+impl LayerNormBackward {
+    /// Rows whose gamma and beta gradients are added up before the sums are; fixed, so that results do not depend on
+    /// the number of threads.
+    const ROWS: usize = 64;
+
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (dy, h, stats, gamma) = (t.real(0), t.real(1), t.real(2), t.real(3));
+        let c = gamma.len();
+        let draws = Draws::new(&t.step, self.dropout.stream);
+        let this = *self;
+        let (dh, dgamma, dbeta) = (t.out(0), t.out(1), t.out(2));
+        let dx: &mut [R] = if self.dropout.probability > 0.0 { t.out(3) } else { &mut [] };
+        let block = |index: usize, dh: &mut [R], dx: &mut [R]| {
+            let mut sums = vec![R::ZERO; 2 * c];
+            let (sum_gamma, sum_beta) = sums.split_at_mut(c);
+            vectorize(|| {
+                for (i, dh) in dh.chunks_exact_mut(c).enumerate() {
+                    let row = index * Self::ROWS + i;
+                    let (dy, h) = (&dy[row * c..(row + 1) * c], &h[row * c..(row + 1) * c]);
+                    let (mean, rstd) = (stats[2 * row], stats[2 * row + 1]);
+                    for j in 0..c {
+                        let xhat = (h[j] - mean) * rstd;
+                        sum_gamma[j] += dy[j] * xhat;
+                        sum_beta[j] += dy[j];
+                        dh[j] = dy[j] * gamma[j];
+                    }
+                    let n = R::of(c as f64);
+                    let a = sum(dh, |x| x) / n;
+                    let b = sum2(dh, h, |d, h| d * (h - mean)) * rstd / n;
+                    for (d, &h) in dh.iter_mut().zip(h) {
+                        *d = rstd * (*d - a - (h - mean) * rstd * b);
+                    }
+                }
+                if this.dropout.probability > 0.0 {
+                    dx.copy_from_slice(dh);
+                    this.dropout.apply(draws, index * Self::ROWS * c, dx);
+                }
+            });
+            sums
+        };
+        let each = Self::ROWS * c;
+        let sums: Vec<Vec<R>> = if dx.is_empty() {
+            dh.par_chunks_mut(each).enumerate().map(|(i, dh)| block(i, dh, &mut [])).collect()
+        } else {
+            dh.par_chunks_mut(each).zip(dx.par_chunks_mut(each)).enumerate().map(|(i, (h, x))| block(i, h, x)).collect()
+        };
+        dgamma.fill(R::ZERO);
+        dbeta.fill(R::ZERO);
+        for s in sums {
+            add_row(dgamma, &s[..c]);
+            add_row(dbeta, &s[c..]);
+        }
+    }
+}
+
+impl Op for LayerNormBackward {
+    fn name(&self) -> &'static str {
+        "layer_norm_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [dy, h, stats, gamma] if dy.len() == h.len() && stats.rows() == h.rows() => {
+                let mut out = vec![(*h).clone(), (*gamma).clone(), (*gamma).clone()];
+                if self.dropout.probability > 0.0 {
+                    out.push((*h).clone());
+                }
+                Ok(out)
+            }
+            _ => Err(mismatch("layer_norm_backward", inputs, "dy and h [T, C], statistics [T, 2], gamma [C]")),
+        }
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("layer_norm_backward")
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

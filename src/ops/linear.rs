@@ -1,0 +1,197 @@
+//! `y = x W^T + b`, with GELU where asked; the products are [`Matmul`]'s kernels.
+//!
+//! x is [T, K], W is [N, K] as `transformers` stores it, b is [N], y is [T, N].
+
+use super::gelu::gelu_backward;
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use crate::cpu::gemm::{Matrix, Threads, gemm};
+use crate::cpu::parallel::{self, vectorize};
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+
+#[derive(Debug)]
+struct Linear {
+    gelu: bool,
+}
+
+/// `x W^T + b`.
+pub fn linear(g: &mut Graph, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor, GraphError> {
+    g.add1(Linear { gelu: false }, &[x, weight, bias])
+}
+
+/// `gelu(x W^T + b)`; the sum before GELU is kept for the gradient.
+pub fn linear_gelu(g: &mut Graph, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor, GraphError> {
+    Ok(g.add(Linear { gelu: true }, &[x, weight, bias])?[1])
+}
+
+/// GELU with the error function, as BERT has it: x Phi(x).
+#[inline(always)]
+pub(super) fn gelu<R: Real>(x: R) -> R {
+    R::of(0.5) * x * (R::ONE + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
+impl Linear {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (x, w, b) = (t.real(0), t.real(1), t.real(2));
+        let (n, k) = (b.len(), t.input_types[0].columns());
+        let product = |start: usize, out: &mut [R]| {
+            let m = out.len() / n;
+            vectorize(|| out.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b)));
+            gemm(
+                (m, n, k),
+                (out, n),
+                Matrix::new(&x[start * k..], k),
+                Matrix::new(w, k).t(),
+                (1.0, true),
+                Threads::One,
+            );
+        };
+        let u = t.out(0);
+        if self.gelu {
+            parallel::rows2((u, n), (t.out(1), n), |start, u, y| {
+                product(start, u);
+                vectorize(|| {
+                    for (y, &u) in y.iter_mut().zip(&*u) {
+                        *y = gelu(u);
+                    }
+                });
+            });
+        } else {
+            parallel::rows(u, n, product);
+        }
+    }
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [x, w, b] if w.shape.len() == 2 && w.shape[1] == x.columns() && b.shape == w.shape[..1] => {
+                let y = TensorType::f32(&[x.rows(), w.shape[0]]);
+                Ok(vec![y; if self.gelu { 2 } else { 1 }])
+            }
+            _ => Err(mismatch("linear", inputs, "x [T, K], weight [N, K], bias [N]")),
+        }
+    }
+
+    fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let d = if self.gelu {
+            let Some(dy) = d[1] else { return Ok(vec![None; 3]) };
+            gelu_backward(g, node.outputs[0], dy)?
+        } else {
+            let Some(dy) = d[0] else { return Ok(vec![None; 3]) };
+            dy
+        };
+        let (x, w) = (node.inputs[0], node.inputs[1]);
+        let dx = g.add1(LinearInputGradient, &[d, w])?;
+        let dw = g.add(LinearWeightGradient, &[d, x])?;
+        Ok(vec![Some(dx), Some(dw[0]), Some(dw[1])])
+    }
+
+    fn flops(&self, s: &Shapes) -> u64 {
+        2 * s.inputs[0].len() as u64 * s.inputs[1].shape[0] as u64
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}
+
+/// `dx = dy W`.
+#[derive(Debug)]
+struct LinearInputGradient;
+
+impl LinearInputGradient {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (dy, w) = (t.real(0), t.real(1));
+        let (n, k) = (t.input_types[1].shape[0], t.input_types[1].shape[1]);
+        parallel::rows(t.out(0), k, |start, out| {
+            let m = out.len() / k;
+            gemm((m, k, n), (out, k), Matrix::new(&dy[start * n..], n), Matrix::new(w, k), (1.0, false), Threads::One);
+        });
+    }
+}
+
+impl Op for LinearInputGradient {
+    fn name(&self) -> &'static str {
+        "linear_input_gradient"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [d, w] if w.shape.len() == 2 && w.shape[0] == d.columns() => {
+                Ok(vec![TensorType::f32(&[d.rows(), w.shape[1]])])
+            }
+            _ => Err(mismatch("linear_input_gradient", inputs, "dy [T, N], weight [N, K]")),
+        }
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("linear_input_gradient")
+    }
+
+    fn flops(&self, s: &Shapes) -> u64 {
+        2 * s.inputs[0].len() as u64 * s.inputs[1].shape[1] as u64
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}
+
+/// `dW = dy^T x` and `db = column sums of dy`.
+#[derive(Debug)]
+struct LinearWeightGradient;
+
+impl LinearWeightGradient {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (dy, x) = (t.real(0), t.real(1));
+        let (m, n, k) = (t.input_types[0].rows(), t.input_types[0].columns(), t.input_types[1].columns());
+        let (dw, db) = (t.out(0), t.out(1));
+        gemm((n, k, m), (dw, k), Matrix::new(dy, n).t(), Matrix::new(x, k), (1.0, false), Threads::All);
+        parallel::column_sums(m, n, db, |range, sums| {
+            vectorize(|| {
+                for row in dy[range.start * n..range.end * n].chunks_exact(n) {
+                    for (s, &d) in sums.iter_mut().zip(row) {
+                        *s += d;
+                    }
+                }
+            });
+        });
+    }
+}
+
+impl Op for LinearWeightGradient {
+    fn name(&self) -> &'static str {
+        "linear_weight_gradient"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [d, x] if d.rows() == x.rows() => {
+                Ok(vec![TensorType::f32(&[d.columns(), x.columns()]), TensorType::f32(&[d.columns()])])
+            }
+            _ => Err(mismatch("linear_weight_gradient", inputs, "dy [T, N], x [T, K]")),
+        }
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("linear_weight_gradient")
+    }
+
+    fn flops(&self, s: &Shapes) -> u64 {
+        2 * s.inputs[0].len() as u64 * s.inputs[1].columns() as u64
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

@@ -1,0 +1,67 @@
+//! Puts the generator's samples where tokens were drawn and labels every token; `shaders/replace_tokens.wgsl`.
+
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, twins};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+
+#[derive(Debug)]
+struct ReplaceTokens;
+
+/// From `ids` [B, L], `sampled` [M], `positions` [B, K] (rows of B * L) and `weights` [B, K] (0: an unused slot): the
+/// corrupted ids [B, L] and the labels [B, L], 1 where the token now differs from the original.
+pub fn replace_tokens(
+    g: &mut Graph,
+    ids: Tensor,
+    sampled: Tensor,
+    positions: Tensor,
+    weights: Tensor,
+) -> Result<(Tensor, Tensor), GraphError> {
+    let out = g.add(ReplaceTokens, &[ids, sampled, positions, weights])?;
+    Ok((out[0], out[1]))
+}
+
+impl ReplaceTokens {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (ids, sampled, positions, weights) = (t.int(0), t.int(1), t.int(2), t.real(3));
+        let (corrupted, labels) = (t.out_int(0), t.out_int(1));
+        corrupted.copy_from_slice(ids);
+        labels.fill(0);
+        for ((&s, &p), &w) in sampled.iter().zip(positions).zip(weights) {
+            let p = p as usize;
+            if w > R::ZERO && p < ids.len() {
+                corrupted[p] = s;
+                labels[p] = u32::from(s != ids[p]);
+            }
+        }
+    }
+}
+
+impl Op for ReplaceTokens {
+    fn name(&self) -> &'static str {
+        "replace_tokens"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        match inputs {
+            [ids, s, p, w]
+                if ids.dtype == DType::U32
+                    && s.dtype == DType::U32
+                    && s.len() == p.len()
+                    && w.len() == p.len()
+                    && ids.rows() == p.rows() =>
+            {
+                Ok(vec![(*ids).clone(), (*ids).clone()])
+            }
+            _ => Err(mismatch("replace_tokens", inputs, "ids [B, L], samples [B K], positions and weights [B, K]")),
+        }
+    }
+
+    fn backward(&self, _: &mut Graph, node: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        Ok(vec![None; node.inputs.len()])
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

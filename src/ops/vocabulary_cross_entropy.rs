@@ -1,0 +1,233 @@
+//! The generator's output: cross-entropy over the vocabulary, and a sample from it, without ever holding
+//! M x V logits; `shaders/vocabulary_*.wgsl`.
+//!
+//! Logits are computed a few thousand words at a time. The forward pass keeps, for each row, the running maximum and
+//! sum of exponentials (the online softmax of Milakov and Gimelshein, arXiv 1805.02867), the largest logit's word, and
+//! the word with the largest logit + Gumbel noise, which is a sample of the softmax. The gradient computes the same
+//! logits again.
+//!
+//! x [M, E], word [V, E], bias [V], targets and weights [B, K] with M = B K.
+//! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (sum(w) + 1e-6).
+
+use super::binary_cross_entropy::TINY;
+use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
+use super::{DeviceTraits, Dispatch, Draws, Op, Real, Shapes, Twin, mismatch, twins, uniform};
+use crate::cpu::gemm::{Matrix, Threads, gemm};
+use crate::cpu::parallel::vectorize;
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use rayon::prelude::*;
+
+#[derive(Debug, Clone, Copy)]
+struct VocabularyCrossEntropy {
+    stream: u32,
+}
+
+/// What [`vocabulary_cross_entropy`] gives.
+#[derive(Debug, Clone, Copy)]
+pub struct VocabularyOutput {
+    /// Mean cross-entropy over the drawn positions: [1].
+    pub loss: Tensor,
+    /// Log-sum-exp of each row's logits: [M].
+    pub lse: Tensor,
+    /// A sample of each row's softmax: [M], u32. No gradient flows through it.
+    pub sampled: Tensor,
+    /// Each row's most likely word: [M], u32.
+    pub best: Tensor,
+}
+
+/// Tensors of the generator's output layer.
+#[derive(Debug, Clone, Copy)]
+pub struct VocabularyInput {
+    /// [M, E]
+    pub x: Tensor,
+    /// [V, E], tied with the word embeddings.
+    pub word: Tensor,
+    /// [V]
+    pub bias: Tensor,
+    /// [B, K], u32
+    pub targets: Tensor,
+    /// [B, K], 1 for a drawn position and 0 for an unused slot.
+    pub weights: Tensor,
+}
+
+/// Cross-entropy, sample and best guess in one pass over the vocabulary.
+pub fn vocabulary_cross_entropy(g: &mut Graph, input: VocabularyInput) -> Result<VocabularyOutput, GraphError> {
+    let op = VocabularyCrossEntropy { stream: g.stream() };
+    let VocabularyInput { x, word, bias, targets, weights } = input;
+    let out = g.add(op, &[x, word, bias, targets, weights])?;
+    Ok(VocabularyOutput { loss: out[0], lse: out[1], sampled: out[2], best: out[3] })
+}
+
+/// Words and rows whose logits are held at a time by one thread.
+pub(super) const WORDS: usize = 1_024;
+pub(super) const ROWS: usize = 128;
+
+/// What is known of a row after some words.
+#[derive(Debug, Clone, Copy)]
+struct Running<R> {
+    most: R,
+    total: R,
+    best: u32,
+    sample: R,
+    sampled: u32,
+    target: R,
+}
+
+impl<R: Real> Running<R> {
+    fn new() -> Self {
+        let least = R::of(f64::from(f32::MIN));
+        Self { most: least, total: R::ZERO, best: 0, sample: least, sampled: 0, target: R::ZERO }
+    }
+
+    /// Takes in what is known from later words.
+    fn merge(&mut self, other: &Self) {
+        let most = self.most.max(other.most);
+        self.total = self.total * (self.most - most).exp() + other.total * (other.most - most).exp();
+        if other.most > self.most {
+            self.best = other.best;
+        }
+        if other.sample > self.sample {
+            (self.sample, self.sampled) = (other.sample, other.sampled);
+        }
+        self.most = most;
+        self.target += other.target;
+    }
+
+    /// From one row's logits of the words `first..`; `noise` is scratch of the same length.
+    #[inline(always)]
+    fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Draws, element: usize) -> Self {
+        let mut most = logits[0];
+        for &x in logits {
+            most = if x > most { x } else { most };
+        }
+        let mut total = R::ZERO;
+        for (n, &x) in noise.iter_mut().zip(logits) {
+            *n = (x - most).exp();
+        }
+        for &n in &*noise {
+            total += n;
+        }
+        gumbel(noise, draws, element);
+        let mut sample = logits[0] + noise[0];
+        for (n, &x) in noise.iter_mut().zip(logits) {
+            *n += x;
+            sample = if *n > sample { *n } else { sample };
+        }
+        let find = |row: &[R], value: R| row.iter().position(|&x| x == value).unwrap_or(0);
+        Self {
+            most,
+            total,
+            best: (first + find(logits, most)) as u32,
+            sample,
+            sampled: (first + find(noise, sample)) as u32,
+            target: if target >= first && target < first + logits.len() { logits[target - first] } else { R::ZERO },
+        }
+    }
+}
+
+/// Fills `out` with Gumbel noise of elements `start..`, as the reference writes it.
+#[inline(always)]
+fn gumbel<R: Real>(out: &mut [R], draws: Draws, start: usize) {
+    let head = ((4 - start % 4) % 4).min(out.len());
+    let (first, rest) = out.split_at_mut(head);
+    for (i, o) in first.iter_mut().enumerate() {
+        *o = R::of(f64::from(uniform(draws.element((start + i) as u32))));
+    }
+    let quad = (start + head) / 4;
+    for (i, four) in rest.chunks_mut(4).enumerate() {
+        let bits = draws.quad((quad + i) as u32);
+        for (o, b) in four.iter_mut().zip(bits) {
+            *o = R::of(f64::from(uniform(b)));
+        }
+    }
+    let tiny = R::of(1e-9);
+    for o in out {
+        *o = -(tiny - (*o + tiny).ln()).ln();
+    }
+}
+
+impl VocabularyCrossEntropy {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (x, word, bias, targets, weights) = (t.real(0), t.real(1), t.real(2), t.int(3), t.real(4));
+        let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
+        let draws = Draws::new(&t.step, self.stream);
+        let chunk = |logits: &mut Vec<R>, first: usize| {
+            let words = WORDS.min(v - first);
+            logits.resize(ROWS * WORDS + WORDS, R::ZERO);
+            let (logits, noise) = logits.split_at_mut(ROWS * WORDS);
+            let mut found = Vec::with_capacity(m);
+            for top in (0..m).step_by(ROWS) {
+                let rows = ROWS.min(m - top);
+                let (a, b) = (Matrix::new(&x[top * e..], e), Matrix::new(&word[first * e..], e).t());
+                logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(&bias[first..first + words]));
+                gemm((rows, words, e), (logits, words), a, b, (1.0, true), Threads::One);
+                vectorize(|| {
+                    for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
+                        let (m, target) = (top + i, targets[top + i] as usize);
+                        found.push(Running::of(row, &mut noise[..words], first, target, draws, m * v + first));
+                    }
+                });
+            }
+            found
+        };
+        let starts: Vec<usize> = (0..v).step_by(WORDS).collect();
+        let parts: Vec<Vec<Running<R>>> = starts.par_iter().map_init(Vec::new, |l, &first| chunk(l, first)).collect();
+        let (loss, lse, sampled, best) = (t.out(0), t.out(1), t.out_int(2), t.out_int(3));
+        let (mut total, mut count) = (0.0, TINY);
+        for row in 0..m {
+            let mut all = Running::new();
+            parts.iter().for_each(|part| all.merge(&part[row]));
+            lse[row] = all.most + R::of(all.total.wide().ln());
+            (sampled[row], best[row]) = (all.sampled, all.best);
+            let w = weights[row].wide();
+            total += if w > 0.0 { w * (lse[row].wide() - all.target.wide()) } else { 0.0 };
+            count += w;
+        }
+        loss[0] = R::of(total / count);
+    }
+}
+
+pub(super) fn check(op: &'static str, inputs: &[&TensorType]) -> Result<(), GraphError> {
+    match inputs {
+        [x, word, bias, targets, weights, ..]
+            if x.columns() == word.columns()
+                && word.rows() == bias.len()
+                && targets.dtype == DType::U32
+                && targets.len() == x.rows()
+                && weights.len() == x.rows() =>
+        {
+            Ok(())
+        }
+        _ => Err(mismatch(op, inputs, "x [M, E], word [V, E], bias [V], targets and weights [B, K]")),
+    }
+}
+
+impl Op for VocabularyCrossEntropy {
+    fn name(&self) -> &'static str {
+        "vocabulary_cross_entropy"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        check("vocabulary_cross_entropy", inputs)?;
+        let m = inputs[0].rows();
+        Ok(vec![TensorType::f32(&[1]), TensorType::f32(&[m]), TensorType::u32(&[m]), TensorType::u32(&[m])])
+    }
+
+    fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        let Some(d) = d[0] else { return Ok(vec![None; 5]) };
+        let mut inputs = node.inputs.clone();
+        inputs.extend([node.outputs[1], d]);
+        let out = g.add(VocabularyCrossEntropyBackward, &inputs)?;
+        Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None, None])
+    }
+
+    fn flops(&self, s: &Shapes) -> u64 {
+        2 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}

@@ -1,0 +1,93 @@
+//! The gradient of [`super::vocabulary_cross_entropy`].
+
+use super::binary_cross_entropy::TINY;
+use super::vocabulary_cross_entropy::{ROWS, WORDS, check};
+use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, no_second_derivative, twins};
+use crate::cpu::gemm::{Matrix, Threads, gemm};
+use crate::cpu::parallel::vectorize;
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use rayon::prelude::*;
+
+/// From the inputs, the log-sum-exp [M] and the loss's gradient [1]: the gradients of x, word and bias.
+/// d logit = d * w / (sum(w) + 1e-6) * (softmax - onehot(target)).
+#[derive(Debug)]
+pub(super) struct VocabularyCrossEntropyBackward;
+
+/// Chunks of words are handled in this many groups, each with its own part of dx, added up in order.
+const GROUPS: usize = 8;
+
+impl VocabularyCrossEntropyBackward {
+    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
+        let (x, word, bias) = (t.real(0), t.real(1), t.real(2));
+        let (targets, weights, lse, d) = (t.int(3), t.real(4), t.real(5), t.real(6)[0]);
+        let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
+        let count = weights.iter().map(|w| w.wide()).sum::<f64>() + TINY;
+        let scale: Vec<R> = weights.iter().map(|w| R::of(w.wide() * d.wide() / count)).collect();
+        let (dx, dword, dbias) = (t.out(0), t.out(1), t.out(2));
+        let each = v.div_ceil(GROUPS).next_multiple_of(64);
+        let group = |g: usize, dword: &mut [R], dbias: &mut [R]| {
+            let mut dx = vec![R::ZERO; m * e];
+            let mut logits = vec![R::ZERO; ROWS * WORDS];
+            dbias.fill(R::ZERO);
+            for start in (0..dbias.len()).step_by(WORDS) {
+                let words = WORDS.min(dbias.len() - start);
+                let first = g * each + start;
+                let chunk = Matrix::new(&word[first * e..], e);
+                for top in (0..m).step_by(ROWS) {
+                    let rows = ROWS.min(m - top);
+                    let part = Matrix::new(&x[top * e..], e);
+                    let bias = &bias[first..first + words];
+                    logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(bias));
+                    gemm((rows, words, e), (&mut logits, words), part, chunk.t(), (1.0, true), Threads::One);
+                    vectorize(|| {
+                        for (i, row) in logits.chunks_exact_mut(words).take(rows).enumerate() {
+                            let (lse, scale) = (lse[top + i], scale[top + i]);
+                            row.iter_mut().for_each(|x| *x = (*x - lse).exp() * scale);
+                            let target = (targets[top + i] as usize).wrapping_sub(first);
+                            if target < words {
+                                row[target] -= scale;
+                            }
+                            dbias[start..start + words].iter_mut().zip(&*row).for_each(|(b, &x)| *b += x);
+                        }
+                    });
+                    let dlogits = Matrix::new(&logits, words);
+                    let to = &mut dword[start * e..];
+                    gemm((words, e, rows), (to, e), dlogits.t(), part, (1.0, top > 0), Threads::One);
+                    gemm((rows, e, words), (&mut dx[top * e..], e), dlogits, chunk, (1.0, true), Threads::One);
+                }
+            }
+            dx
+        };
+        let parts = dword.par_chunks_mut(each * e).zip(dbias.par_chunks_mut(each)).enumerate();
+        let parts: Vec<Vec<R>> = parts.map(|(g, (w, b))| group(g, w, b)).collect();
+        dx.fill(R::ZERO);
+        for part in parts {
+            dx.iter_mut().zip(part).for_each(|(o, p)| *o += p);
+        }
+    }
+}
+
+impl Op for VocabularyCrossEntropyBackward {
+    fn name(&self) -> &'static str {
+        "vocabulary_cross_entropy_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        check("vocabulary_cross_entropy_backward", inputs)?;
+        Ok(inputs[..3].iter().map(|&t| t.clone()).collect())
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        no_second_derivative("vocabulary_cross_entropy_backward")
+    }
+
+    fn flops(&self, s: &Shapes) -> u64 {
+        6 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
+    }
+
+    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+
+    twins!();
+}
