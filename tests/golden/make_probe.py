@@ -2,7 +2,7 @@
 
   probe/             a discriminator: config.json, model.safetensors, tokenizer.json, vocab.txt, tokenizer_config.json,
                      special_tokens_map.json
-  probe_generator/   a generator with the same tokenizer
+  probe_generator/   its generator: the same tokenizer, the same embeddings
   probe.json         for each sentence {"text", "tokens", "ids", "p_replaced"}: the tokens with [CLS] and [SEP], cut to the
                      model's 40 positions, and the probability that each was replaced (sigmoid in float64 of float32 logits)
 
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import AutoTokenizer, ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
+from transformers.utils import logging
 
 HERE = Path(__file__).parent
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -72,9 +73,19 @@ def fill(model, seed):
         elif "embeddings." in name:
             value = 0.5 * value
         else:
-            value = value * 1.3 / math.sqrt(parameter.shape[-1])
+            gain = 5.0 if "dense_prediction" in name else 2.0 if "query" in name or "key" in name else 1.3
+            value = value * gain / math.sqrt(parameter.shape[-1])
         parameter.data = torch.tensor(value.astype(np.float32))
     return model.eval()
+
+
+def centre(model, folder):
+    """Moves the verdict's bias so that half of the sentences' tokens are called replaced."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        encoded = [tokenizer(t, truncation=True, max_length=POSITIONS, return_tensors="pt") for t in SENTENCES]
+        median = torch.cat([model(**e).logits[0] for e in encoded]).median().item()
+    model.discriminator_predictions.dense_prediction.bias.data -= round(median, 2)
 
 
 def save_tokenizer(folder):
@@ -91,13 +102,20 @@ def save_tokenizer(folder):
 
 def main():
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
     assert len(set(VOCABULARY)) == len(VOCABULARY)
     discriminator = fill(ElectraForPreTraining(ElectraConfig(**DISCRIMINATOR)), seed=40)
     generator = fill(ElectraForMaskedLM(ElectraConfig(**GENERATOR)), seed=41)
+    generator.electra.embeddings = discriminator.electra.embeddings  # a pair shares them
+    generator.generator_lm_head.weight = generator.electra.embeddings.word_embeddings.weight
     for folder, model in ((HERE / "probe", discriminator), (HERE / "probe_generator", generator)):
         shutil.rmtree(folder, ignore_errors=True)
-        model.save_pretrained(folder)
+        folder.mkdir()
         save_tokenizer(folder)
+        if model is discriminator:
+            centre(model, folder)
+        model.save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)
 
     # From here on only what was written counts.
     tokenizer = AutoTokenizer.from_pretrained(HERE / "probe")
