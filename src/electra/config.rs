@@ -1,0 +1,325 @@
+//! Everything that decides a run, as TOML with every default written out.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No preset of that name.
+    #[error("no preset {found:?}; there are {}", super::PRESETS.join(", "))]
+    Preset {
+        /// What was asked for.
+        found: String,
+    },
+    /// The TOML does not parse, or has an unknown key or a value of the wrong type.
+    #[error("{place}: {reason}")]
+    Toml {
+        /// The file or flag.
+        place: String,
+        /// What the parser said, on one line.
+        reason: String,
+    },
+    /// Numbers that cannot go together.
+    #[error("{key} is {found}, expected {expected}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: String,
+    },
+}
+
+/// A run's settings. Unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The preset the numbers started from.
+    pub preset: String,
+    /// Decides initial weights, batches, masks, dropout and samples.
+    pub seed: u64,
+    /// The discriminator, and what both halves share.
+    pub model: ModelConfig,
+    /// The generator, where it differs.
+    pub generator: GeneratorConfig,
+    /// Masking and the joint loss.
+    pub objective: ObjectiveConfig,
+    /// Text.
+    pub data: DataConfig,
+    /// AdamW and the learning rate.
+    pub optimizer: OptimizerConfig,
+    /// Steps and batches.
+    pub training: TrainingConfig,
+}
+
+/// Sizes of the discriminator and of what is tied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Words, special tokens included. A vocabulary trained on a small text may turn out smaller.
+    pub vocabulary: usize,
+    /// The longest input in tokens.
+    pub positions: usize,
+    /// Segment types.
+    pub types: usize,
+    /// Width of the embeddings.
+    pub embedding: usize,
+    /// Width of the layers.
+    pub hidden: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Attention heads a layer.
+    pub heads: usize,
+    /// Width of the feed-forward part.
+    pub feed_forward: usize,
+    /// Probability of dropout on embeddings and layers.
+    pub dropout: f32,
+    /// Probability of dropout on attention probabilities.
+    pub attention_dropout: f32,
+}
+
+/// Sizes of the generator's layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorConfig {
+    /// Width of the layers.
+    pub hidden: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Attention heads a layer.
+    pub heads: usize,
+    /// Width of the feed-forward part.
+    pub feed_forward: usize,
+}
+
+/// Masking and the weights of the joint loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Fraction of an example's tokens that are drawn.
+    pub masked_fraction: f64,
+    /// Probability that a drawn token becomes [MASK]; else it stays.
+    pub mask_probability: f64,
+    /// Weight of the generator's loss.
+    pub generator_weight: f32,
+    /// Weight of the discriminator's loss.
+    pub discriminator_weight: f32,
+}
+
+/// How text becomes examples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Tokens an example.
+    pub length: usize,
+    /// Fraction of the documents that are held out.
+    pub held_out: f64,
+    /// Whether the vocabulary keeps case and accents.
+    pub cased: bool,
+}
+
+/// AdamW and the learning rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Steps of linear warm-up; multiplied with the linear decay to 0 over all steps.
+    pub warmup: u64,
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Added outside the root.
+    pub epsilon: f32,
+    /// Decoupled; not on biases and layer norms.
+    pub weight_decay: f32,
+    /// Largest global norm of the gradients.
+    pub clip_norm: f32,
+    /// Adam's bias correction; off in the reference code.
+    pub bias_correction: bool,
+}
+
+/// Steps and batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Examples a step.
+    pub batch: usize,
+    /// Steps between two lines of metrics.
+    pub log_every: u64,
+    /// Held-out examples that are evaluated at the end.
+    pub evaluation_examples: usize,
+}
+
+impl Config {
+    /// Reads a TOML text that may set any key of `base`; the others keep their value. `place` names it in errors.
+    pub fn merge(base: &Config, text: &str, place: &str) -> Result<Config, ConfigError> {
+        let toml_error = |e: &dyn std::fmt::Display| ConfigError::Toml {
+            place: place.to_string(),
+            reason: e.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        let over: toml::Table = text.parse().map_err(|e: toml::de::Error| toml_error(&e.message()))?;
+        let mut all = toml::Table::try_from(base).map_err(|e| toml_error(&e))?;
+        overlay(&mut all, over);
+        let config: Config = all.try_into().map_err(|e: toml::de::Error| toml_error(&e.message()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Sets one key, written `section.key=value`, as a flag does.
+    pub fn set(&self, assignment: &str) -> Result<Config, ConfigError> {
+        let place = format!("--set {assignment}");
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(ConfigError::Toml { place, reason: "expected KEY=VALUE, as in model.layers=4".into() });
+        };
+        Self::merge(self, &format!("{} = {}", key.trim(), value.trim()), &place)
+    }
+
+    /// Parses a complete configuration, as [`Config::to_toml`] wrote it.
+    pub fn from_toml(text: &str, place: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|e| ConfigError::Toml {
+            place: place.to_string(),
+            reason: e.message().split_whitespace().collect::<Vec<_>>().join(" "),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// All settings as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// The most positions drawn in an example: int((fraction + .005) * length), at least 1.
+    pub fn max_predictions(&self) -> usize {
+        (((self.objective.masked_fraction + 0.005) * self.data.length as f64) as usize).max(1)
+    }
+
+    /// Whether the numbers can go together.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let bad = |key, found: &dyn ToString, expected: &str| {
+            Err(ConfigError::Value { key, found: found.to_string(), expected: expected.to_string() })
+        };
+        let (m, g, t) = (&self.model, &self.generator, &self.training);
+        let sizes = [
+            ("model.embedding", m.embedding),
+            ("model.hidden", m.hidden),
+            ("model.layers", m.layers),
+            ("model.heads", m.heads),
+            ("model.feed_forward", m.feed_forward),
+            ("model.types", m.types),
+            ("generator.hidden", g.hidden),
+            ("generator.layers", g.layers),
+            ("generator.heads", g.heads),
+            ("generator.feed_forward", g.feed_forward),
+            ("training.batch", t.batch),
+            ("training.log_every", t.log_every as usize),
+            ("training.evaluation_examples", t.evaluation_examples),
+        ];
+        for (key, size) in sizes {
+            if size == 0 || size > 1 << 20 {
+                return bad(key, &size, "1 to 1,048,576");
+            }
+        }
+        if !m.hidden.is_multiple_of(m.heads) {
+            return bad("model.heads", &m.heads, &format!("a divisor of model.hidden, {}", m.hidden));
+        }
+        if !g.hidden.is_multiple_of(g.heads) {
+            return bad("generator.heads", &g.heads, &format!("a divisor of generator.hidden, {}", g.hidden));
+        }
+        if m.vocabulary < 16 || m.vocabulary > 1 << 24 {
+            return bad("model.vocabulary", &m.vocabulary, "16 to 16,777,216");
+        }
+        if self.data.length < 8 || self.data.length > m.positions {
+            return bad("data.length", &self.data.length, &format!("8 to model.positions, {}", m.positions));
+        }
+        if t.steps == 0 || t.steps > u64::from(u32::MAX) {
+            return bad("training.steps", &t.steps, "1 to 4,294,967,295");
+        }
+        for (key, p) in [("model.dropout", m.dropout), ("model.attention_dropout", m.attention_dropout)] {
+            if !(0.0..1.0).contains(&p) {
+                return bad(key, &p, "at least 0 and less than 1");
+            }
+        }
+        let o = &self.objective;
+        for (key, p, most) in [
+            ("objective.masked_fraction", o.masked_fraction, 0.9),
+            ("objective.mask_probability", o.mask_probability, 1.0),
+            ("data.held_out", self.data.held_out, 0.5),
+        ] {
+            if !(p > 0.0 && p <= most) {
+                return bad(key, &p, &format!("more than 0 and at most {most}"));
+            }
+        }
+        let a = &self.optimizer;
+        for (key, x) in [
+            ("optimizer.learning_rate", a.learning_rate),
+            ("optimizer.epsilon", f64::from(a.epsilon)),
+            ("optimizer.weight_decay", f64::from(a.weight_decay)),
+            ("objective.generator_weight", f64::from(o.generator_weight)),
+            ("objective.discriminator_weight", f64::from(o.discriminator_weight)),
+        ] {
+            if !x.is_finite() || x < 0.0 {
+                return bad(key, &x, "a number of at least 0");
+            }
+        }
+        if !(a.clip_norm > 0.0) {
+            return bad("optimizer.clip_norm", &a.clip_norm, "more than 0");
+        }
+        for (key, b) in [("optimizer.beta1", a.beta1), ("optimizer.beta2", a.beta2)] {
+            if !(0.0..1.0).contains(&b) {
+                return bad(key, &b, "at least 0 and less than 1");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn overlay(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(over)) => overlay(inner, over),
+            // 1 where a number with a point stood is meant as 1.0.
+            (Some(toml::Value::Float(f)), toml::Value::Integer(i)) => *f = i as f64,
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::preset;
+
+    #[test]
+    fn merges_known_keys_and_refuses_others() {
+        let base = preset("small").unwrap();
+        let merged = Config::merge(&base, "seed = 9\n[model]\nlayers = 3\ndropout = 0", "test").unwrap();
+        assert_eq!((merged.seed, merged.model.layers, merged.model.dropout), (9, 3, 0.0));
+        assert_eq!(merged.model.hidden, base.model.hidden);
+        let error = Config::merge(&base, "[model]\nlayer = 3", "my.toml").unwrap_err().to_string();
+        assert!(error.contains("my.toml") && error.contains("layer"), "{error}");
+        assert!(base.set("model.heads=3").unwrap_err().to_string().contains("divisor"));
+        assert!(base.set("model.heads").is_err());
+        assert!(base.set("optimizer.learning_rate=nan").is_err());
+    }
+
+    #[test]
+    fn toml_round_trip_keeps_everything() {
+        for name in crate::electra::PRESETS {
+            let config = preset(name).unwrap();
+            assert_eq!(Config::from_toml(&config.to_toml(), "test").unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn small_draws_nineteen_positions() {
+        assert_eq!(preset("small").unwrap().max_predictions(), 19);
+    }
+}
