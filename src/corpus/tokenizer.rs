@@ -325,7 +325,7 @@ impl Encoder<'_> {
             ids.extend(self.tokenizer.encode(text)?);
             return Ok(());
         }
-        for word in text.split_whitespace() {
+        for word in words_of(text) {
             if let Some(known) = self.words.get(word) {
                 ids.extend_from_slice(known);
                 continue;
@@ -338,6 +338,13 @@ impl Encoder<'_> {
         }
         Ok(())
     }
+}
+
+/// The words between white space. Vertical tab, form feed and next line are white space to Unicode but control characters
+/// to BERT, which removes them and so joins what they stand between.
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() && !matches!(c, '\u{b}' | '\u{c}' | '\u{85}'))
+        .filter(|word| !word.is_empty())
 }
 
 fn special_tokens(id_of: impl Fn(&str) -> Option<u32>) -> Result<SpecialTokens, Error> {
@@ -360,7 +367,7 @@ fn count_words<T: AsRef<str>>(
     // Normalising is slow and words repeat: count the raw words first, then normalise each once.
     let mut raw: HashMap<String, u64> = HashMap::new();
     for text in texts {
-        for word in text.as_ref().split_whitespace() {
+        for word in words_of(text.as_ref()) {
             match raw.get_mut(word) {
                 Some(count) => *count += 1,
                 None => {
@@ -389,5 +396,90 @@ fn count_words<T: AsRef<str>>(
 fn encode_error(error: tokenizers::Error) -> Error {
     Error::Encode {
         message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
+        [false, true].map(|cased| {
+            let options = VocabularyOptions {
+                size: 300,
+                cased,
+                ..VocabularyOptions::default()
+            };
+            Tokenizer::train([crate::corpus::SAMPLE], &options).unwrap()
+        })
+    });
+
+    fn encoded(encoder: &mut Encoder<'_>, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        encoder.encode_into(text, &mut ids).unwrap();
+        ids
+    }
+
+    proptest! {
+        #[test]
+        fn the_encoder_gives_the_tokenizers_ids(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    4 => "[a-zA-Z0-9,.'-]{0,8}",
+                    2 => "\\PC{0,4}",
+                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "\u{feff}"]).prop_map(str::to_owned),
+                    3 => prop::sample::select(vec![" ", "\n", "\t", "\u{a0}", "\u{2003}", "\u{2028}", "\u{3000}", "\r\n"]).prop_map(str::to_owned),
+                ],
+                0..20,
+            )
+        ) {
+            let text = parts.concat();
+            for tokenizer in &*TOKENIZERS {
+                assert!(tokenizer.separable);
+                let mut encoder = tokenizer.encoder();
+                let expected = tokenizer.encode(&text).unwrap();
+                prop_assert_eq!(&encoded(&mut encoder, &text), &expected);
+                // Now from memory.
+                prop_assert_eq!(&encoded(&mut encoder, &text), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_counted_as_the_tokenizer_sees_them() {
+        let counts = |cased: bool| {
+            let normalizer = BertNormalizer::new(true, true, None, !cased);
+            let mut words: Vec<(String, u64)> = count_words(["Él él, 中文 él"], normalizer)
+                .unwrap()
+                .into_iter()
+                .collect();
+            words.sort();
+            words
+        };
+        let expect = |words: &[(&str, u64)]| -> Vec<(String, u64)> {
+            words
+                .iter()
+                .map(|(word, count)| ((*word).to_owned(), *count))
+                .collect()
+        };
+        assert_eq!(
+            counts(false),
+            expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)])
+        );
+        assert_eq!(
+            counts(true),
+            expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)])
+        );
+    }
+
+    #[test]
+    fn continuations_are_known() {
+        let tokenizer = &TOKENIZERS[0];
+        let id = |token| tokenizer.id(token).unwrap();
+        assert!(tokenizer.continues_word(id("##s")));
+        assert!(!tokenizer.continues_word(id("s")));
+        assert!(!tokenizer.continues_word(u32::MAX));
     }
 }
