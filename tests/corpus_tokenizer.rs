@@ -230,3 +230,19 @@ fn a_file_with_its_own_padding_and_truncation_is_read_without() {
         tokenizer.encode(text).unwrap()
     );
 }
+
+#[test]
+fn ids_that_a_file_leaves_out_keep_their_lines() {
+    let tokenizer = Tokenizer::train([SAMPLE], &options(300, false)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    tokenizer.save(folder.path(), 128).unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    json["model"]["vocab"]["far"] = serde_json::json!(310);
+    fs::write(&path, json.to_string()).unwrap();
+    let sparse = Tokenizer::load(&path).unwrap();
+    assert_eq!(sparse.size(), 311);
+    sparse.save(folder.path(), 128).unwrap();
+    let dense = Tokenizer::load(&folder.path().join("vocab.txt")).unwrap();
+    assert_eq!((dense.size(), dense.id("far")), (311, Some(310)));
+}

@@ -7,6 +7,7 @@
 //! Nothing here depends on the order of a hash map: the same text gives the same vocabulary and the same examples, byte for
 //! byte, in every process.
 
+mod build;
 mod error;
 mod examples;
 mod files;
@@ -14,9 +15,11 @@ mod statistics;
 mod text;
 mod tokenizer;
 mod wordpiece;
+mod words;
 
+pub use build::{Corpus, ExampleOptions, build};
 pub use error::Error;
-pub use examples::{Corpus, ExampleOptions, Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH, build};
+pub use examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};
 pub use statistics::Statistics;
 pub use text::{documents, read_text, sentences};
 pub use tokenizer::{SPECIAL_TOKENS, SpecialTokens, Tokenizer};

@@ -1,20 +1,16 @@
 //! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
 
 use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
-use super::{Error, files};
+use super::{Error, files, words};
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::HashMap;
 use std::path::Path;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{
-    AddedToken, Model as _, ModelWrapper, NormalizerWrapper, OffsetReferential, OffsetType,
-    PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper,
-};
+use tokenizers::{AddedToken, Model as _, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 /// The special tokens, in the order of their ids in a vocabulary trained here.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -81,7 +77,7 @@ impl Tokenizer {
         options: &VocabularyOptions,
     ) -> Result<Self, Error> {
         let normalizer = BertNormalizer::new(true, true, None, !options.cased);
-        let words = count_words(texts, normalizer)?;
+        let words = words::count(texts, normalizer)?;
         let pieces = wordpiece::learn(words, &SPECIAL_TOKENS, options)?;
         Self::from_vocabulary(&pieces.join("\n"), normalizer)
     }
@@ -204,18 +200,10 @@ impl Tokenizer {
         let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
         files::write(&folder.join(TOKENIZER_JSON), tokenizer.as_bytes())?;
 
-        let mut vocabulary: Vec<(u32, String)> = self
-            .inner
-            .get_vocab(true)
-            .into_iter()
-            .map(|(piece, id)| (id, piece))
+        // A line's number is its token's id, so ids that a foreign file leaves out need a line as well.
+        let lines: String = (0..self.size as u32)
+            .map(|id| self.token(id).unwrap_or_else(|| format!("[unused{id}]")) + "\n")
             .collect();
-        vocabulary.sort_unstable();
-        let mut lines = String::new();
-        for (_, piece) in vocabulary {
-            lines.push_str(&piece);
-            lines.push('\n');
-        }
         files::write(&folder.join(VOCAB_TXT), lines.as_bytes())?;
 
         let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
@@ -237,6 +225,11 @@ impl Tokenizer {
             files::write(&folder.join(name), format!("{value:#}\n").as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Whether words between white space may be encoded one by one.
+    pub(super) fn is_separable(&self) -> bool {
+        self.separable
     }
 
     /// Number of ids: the rows that an embedding needs.
@@ -298,53 +291,6 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
         self.inner.decode(ids, false).map_err(encode_error)
     }
-
-    /// An encoder for much text.
-    pub(super) fn encoder(&self) -> Encoder<'_> {
-        Encoder {
-            tokenizer: self,
-            words: HashMap::new(),
-        }
-    }
-}
-
-/// Encodes text after text and remembers the words it has seen: many times faster on a corpus than
-/// [`Tokenizer::encode`], with the same ids.
-pub(super) struct Encoder<'a> {
-    tokenizer: &'a Tokenizer,
-    words: HashMap<String, Box<[u32]>>,
-}
-
-/// Words remembered at most (about 100 bytes each), so that memory does not grow with the corpus.
-const REMEMBERED_WORDS: usize = 1 << 19;
-
-impl Encoder<'_> {
-    /// Appends the ids of `text`, without special tokens.
-    pub(super) fn encode_into(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
-        if !self.tokenizer.separable {
-            ids.extend(self.tokenizer.encode(text)?);
-            return Ok(());
-        }
-        for word in words_of(text) {
-            if let Some(known) = self.words.get(word) {
-                ids.extend_from_slice(known);
-                continue;
-            }
-            let found = self.tokenizer.encode(word)?;
-            ids.extend_from_slice(&found);
-            if self.words.len() < REMEMBERED_WORDS {
-                self.words.insert(word.to_owned(), found.into());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The words between white space. Vertical tab, form feed and next line are white space to Unicode but control characters
-/// to BERT, which removes them and so joins what they stand between.
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() && !matches!(c, '\u{b}' | '\u{c}' | '\u{85}'))
-        .filter(|word| !word.is_empty())
 }
 
 fn special_tokens(id_of: impl Fn(&str) -> Option<u32>) -> Result<SpecialTokens, Error> {
@@ -359,127 +305,8 @@ fn special_tokens(id_of: impl Fn(&str) -> Option<u32>) -> Result<SpecialTokens, 
     })
 }
 
-/// Counts words as the tokenizer will see them: normalised, and split at white space and punctuation.
-fn count_words<T: AsRef<str>>(
-    texts: impl IntoIterator<Item = T>,
-    normalizer: BertNormalizer,
-) -> Result<HashMap<String, u64>, Error> {
-    // Normalising is slow and words repeat: count the raw words first, then normalise each once.
-    let mut raw: HashMap<String, u64> = HashMap::new();
-    for text in texts {
-        for word in words_of(text.as_ref()) {
-            match raw.get_mut(word) {
-                Some(count) => *count += 1,
-                None => {
-                    raw.insert(word.to_owned(), 1);
-                }
-            }
-        }
-    }
-    let normalizer = NormalizerWrapper::BertNormalizer(normalizer);
-    let mut words = HashMap::new();
-    for (word, count) in raw {
-        let mut parts = PreTokenizedString::from(word);
-        parts
-            .normalize(|part| tokenizers::Normalizer::normalize(&normalizer, part))
-            .and_then(|()| BertPreTokenizer.pre_tokenize(&mut parts))
-            .map_err(encode_error)?;
-        for (part, ..) in parts.get_splits(OffsetReferential::Normalized, OffsetType::Byte) {
-            if !part.is_empty() {
-                *words.entry(part.to_owned()).or_default() += count;
-            }
-        }
-    }
-    Ok(words)
-}
-
-fn encode_error(error: tokenizers::Error) -> Error {
+pub(super) fn encode_error(error: tokenizers::Error) -> Error {
     Error::Encode {
         message: error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::sync::LazyLock;
-
-    static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
-        [false, true].map(|cased| {
-            let options = VocabularyOptions {
-                size: 300,
-                cased,
-                ..VocabularyOptions::default()
-            };
-            Tokenizer::train([crate::corpus::SAMPLE], &options).unwrap()
-        })
-    });
-
-    fn encoded(encoder: &mut Encoder<'_>, text: &str) -> Vec<u32> {
-        let mut ids = Vec::new();
-        encoder.encode_into(text, &mut ids).unwrap();
-        ids
-    }
-
-    proptest! {
-        #[test]
-        fn the_encoder_gives_the_tokenizers_ids(
-            parts in prop::collection::vec(
-                prop_oneof![
-                    4 => "[a-zA-Z0-9,.'-]{0,8}",
-                    2 => "\\PC{0,4}",
-                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "\u{feff}"]).prop_map(str::to_owned),
-                    3 => prop::sample::select(vec![" ", "\n", "\t", "\u{a0}", "\u{2003}", "\u{2028}", "\u{3000}", "\r\n"]).prop_map(str::to_owned),
-                ],
-                0..20,
-            )
-        ) {
-            let text = parts.concat();
-            for tokenizer in &*TOKENIZERS {
-                assert!(tokenizer.separable);
-                let mut encoder = tokenizer.encoder();
-                let expected = tokenizer.encode(&text).unwrap();
-                prop_assert_eq!(&encoded(&mut encoder, &text), &expected);
-                // Now from memory.
-                prop_assert_eq!(&encoded(&mut encoder, &text), &expected);
-            }
-        }
-    }
-
-    #[test]
-    fn words_are_counted_as_the_tokenizer_sees_them() {
-        let counts = |cased: bool| {
-            let normalizer = BertNormalizer::new(true, true, None, !cased);
-            let mut words: Vec<(String, u64)> = count_words(["Él él, 中文 él"], normalizer)
-                .unwrap()
-                .into_iter()
-                .collect();
-            words.sort();
-            words
-        };
-        let expect = |words: &[(&str, u64)]| -> Vec<(String, u64)> {
-            words
-                .iter()
-                .map(|(word, count)| ((*word).to_owned(), *count))
-                .collect()
-        };
-        assert_eq!(
-            counts(false),
-            expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)])
-        );
-        assert_eq!(
-            counts(true),
-            expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)])
-        );
-    }
-
-    #[test]
-    fn continuations_are_known() {
-        let tokenizer = &TOKENIZERS[0];
-        let id = |token| tokenizer.id(token).unwrap();
-        assert!(tokenizer.continues_word(id("##s")));
-        assert!(!tokenizer.continues_word(id("s")));
-        assert!(!tokenizer.continues_word(u32::MAX));
     }
 }
