@@ -64,7 +64,7 @@ pub struct Corpus {
 ///
 /// Whole documents are held out, drawn by the seed, until they make up the fraction. A document that would take more than
 /// one and a half times the fraction is passed over; where every document would - a single one, say - the end of the longest is
-/// held out instead, by sentences. The same text, tokenizer and options give the same examples.
+/// held out instead, from the start of a sentence if possible. The same text, tokenizer and options give the same examples.
 ///
 /// # Errors
 /// [`Error::Length`] and [`Error::HeldOut`] for options out of range; [`Error::TooSmall`] where the text does not make one
@@ -153,7 +153,7 @@ impl<'a> Split<'a> {
         let Some(longest) = (0..documents.len()).max_by_key(|&index| documents[index].len()) else {
             return everything;
         };
-        let (head, tail) = split_by_sentences(documents[longest], goal);
+        let (head, tail) = split_by_sentences(documents[longest], goal, options.length);
         let mut training = documents.to_vec();
         training[longest] = head;
         Self {
@@ -163,16 +163,22 @@ impl<'a> Split<'a> {
     }
 }
 
-/// A document as (head, tail), cut between sentences so that the tail has about `goal` bytes and at least one sentence.
-fn split_by_sentences(document: &str, goal: f64) -> (&str, &str) {
+/// A document as (head, tail), the tail of about `goal` bytes: the last sentences, at least one. A tail that would be more
+/// than half of the document, since a sentence is that long, is cut at a word instead if it has `minimum` bytes.
+fn split_by_sentences(document: &str, goal: f64, minimum: usize) -> (&str, &str) {
     let start_of = |sentence: &str| sentence.as_ptr() as usize - document.as_ptr() as usize;
     let starts: Vec<usize> = sentences(document).map(start_of).collect();
-    let cut = (document.len() as f64 - goal) as usize;
+    let cut = document.floor_char_boundary((document.len() as f64 - goal) as usize);
     let after = starts.partition_point(|&start| start < cut);
-    let at = match starts.get(after).or(starts.last()) {
-        Some(&start) => start,
-        None => document.len(),
-    };
+    let at = starts
+        .get(after)
+        .or(starts.last())
+        .copied()
+        .unwrap_or(document.len());
+    if at < document.len() / 2 && document.len() - cut >= minimum {
+        let word = document[cut..].find(char::is_whitespace).unwrap_or(0);
+        return document.split_at(cut + word);
+    }
     document.split_at(at)
 }
 
@@ -369,6 +375,26 @@ mod tests {
         assert!((140..260).contains(&single), "{single}");
         assert!((800..1_000).contains(&overshot), "{overshot}");
         assert!((800..1_000).contains(&short_a), "{short_a}");
+    }
+
+    #[test]
+    fn a_document_is_split_between_sentences_or_else_words() {
+        let text = "One is here. Two is. Three.";
+        assert_eq!(
+            split_by_sentences(text, 3.0, 8),
+            ("One is here. Two is. ", "Three.")
+        );
+        assert_eq!(
+            split_by_sentences(text, 14.0, 8),
+            ("One is here. ", "Two is. Three.")
+        );
+        let endless = "word ".repeat(20);
+        let (head, tail) = split_by_sentences(&endless, 12.0, 8);
+        assert_eq!((head.len(), tail.trim()), (89, "word word"));
+        assert_eq!(split_by_sentences(&endless, 5.0, 8), ("", endless.as_str()));
+        let unspaced = "\u{4e2d}".repeat(20);
+        assert_eq!(split_by_sentences(&unspaced, 10.0, 8).1.len(), 12);
+        assert_eq!(split_by_sentences("", 0.0, 8), ("", ""));
     }
 
     #[test]

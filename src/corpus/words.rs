@@ -18,6 +18,8 @@ pub(super) struct Encoder<'a> {
 
 /// Words remembered at most (about 100 bytes each), so that memory does not grow with the corpus.
 const REMEMBERED_WORDS: usize = 1 << 19;
+/// Longer words are not remembered: they hardly come again, and without spaces they are whole sentences.
+const REMEMBERED_BYTES: usize = 48;
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
@@ -40,7 +42,7 @@ impl<'a> Encoder<'a> {
             }
             let found = self.tokenizer.encode(word)?;
             ids.extend_from_slice(&found);
-            if self.words.len() < REMEMBERED_WORDS {
+            if word.len() <= REMEMBERED_BYTES && self.words.len() < REMEMBERED_WORDS {
                 self.words.insert(word.to_owned(), found.into());
             }
         }
