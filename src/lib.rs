@@ -1,8 +1,11 @@
 //! leyden pre-trains ELECTRA.
 #![warn(missing_docs)]
 
+pub mod corpus;
 pub mod cpu;
+pub mod data;
 pub mod electra;
 pub mod graph;
 pub mod ops;
 pub mod plan;
+pub mod train;

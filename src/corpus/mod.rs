@@ -1,0 +1,30 @@
+//! Text in: files, documents, a vocabulary, and examples of a fixed length.
+//!
+//! ```text
+//! read_text ─> documents ─> sentences ─ Tokenizer ─> Examples (training, held-out) + Statistics
+//! ```
+//!
+//! Nothing here depends on the order of a hash map: the same text gives the same vocabulary and the same examples, byte for
+//! byte, in every process.
+
+mod build;
+mod error;
+mod examples;
+mod files;
+mod statistics;
+mod text;
+mod tokenizer;
+mod wordpiece;
+mod words;
+
+pub use build::{Corpus, ExampleOptions, build};
+pub use error::Error;
+pub use examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};
+pub use statistics::Statistics;
+pub use text::{documents, read_text, sentences};
+pub use tokenizer::{SPECIAL_TOKENS, SpecialTokens, Tokenizer};
+pub use wordpiece::{MINIMUM_VOCABULARY, VocabularyOptions};
+
+/// The text carried in the binary: public-domain English, about 1.6 MB, a sentence a line, a blank line between documents.
+/// `assets/README.md` says where it is from.
+pub const SAMPLE: &str = include_str!("../../assets/sample.txt");

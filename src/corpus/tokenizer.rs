@@ -1,0 +1,312 @@
+//! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
+
+use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
+use super::{Error, files, words};
+use serde::Deserialize;
+use serde_json::json;
+use std::path::Path;
+use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, Model as _, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
+
+/// The special tokens, in the order of their ids in a vocabulary trained here.
+pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+
+const TOKENIZER_JSON: &str = "tokenizer.json";
+const VOCAB_TXT: &str = "vocab.txt";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Ids of the special tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpecialTokens {
+    /// `[PAD]`, which fills a batch's rows.
+    pub pad: u32,
+    /// `[UNK]`, a word the vocabulary cannot spell.
+    pub unk: u32,
+    /// `[CLS]`, the start of every example.
+    pub cls: u32,
+    /// `[SEP]`, the end of every segment.
+    pub sep: u32,
+    /// `[MASK]`, what the generator has to fill in.
+    pub mask: u32,
+}
+
+/// A BERT-style WordPiece tokenizer: text to ids and back.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialTokens,
+    size: usize,
+    /// White space always separates words, so words may be encoded one by one.
+    separable: bool,
+}
+
+/// The parts of `tokenizer_config.json` that decide how a `vocab.txt` is applied.
+#[derive(Deserialize)]
+#[serde(default)]
+struct TokenizerConfig {
+    do_lower_case: bool,
+    strip_accents: Option<bool>,
+    tokenize_chinese_chars: bool,
+}
+
+impl Default for TokenizerConfig {
+    fn default() -> Self {
+        Self {
+            do_lower_case: true,
+            strip_accents: None,
+            tokenize_chinese_chars: true,
+        }
+    }
+}
+
+impl Tokenizer {
+    /// Learns a vocabulary from texts (files, lines: how they are cut does not matter, as long as words are whole).
+    ///
+    /// The special tokens have the ids 0 to 4 in the order of [`SPECIAL_TOKENS`]. The same words give the same vocabulary in
+    /// every process.
+    ///
+    /// # Errors
+    /// [`Error::VocabularySize`] for a size below [`MINIMUM_VOCABULARY`](super::MINIMUM_VOCABULARY), [`Error::NoWords`]
+    /// for texts without words.
+    pub fn train<T: AsRef<str>>(
+        texts: impl IntoIterator<Item = T>,
+        options: &VocabularyOptions,
+    ) -> Result<Self, Error> {
+        let normalizer = BertNormalizer::new(true, true, None, !options.cased);
+        let words = words::count(texts, normalizer)?;
+        let pieces = wordpiece::learn(words, &SPECIAL_TOKENS, options)?;
+        Self::from_vocabulary(&pieces.join("\n"), normalizer)
+    }
+
+    /// Loads a tokenizer from a folder or a file, as `transformers` would load it for ELECTRA.
+    ///
+    /// A folder's `tokenizer.json` is taken if there is one, else its `vocab.txt`. A `.json` file is taken for a
+    /// `tokenizer.json`, any other file for a vocabulary, a token a line. A vocabulary is applied as a `tokenizer_config.json`
+    /// beside it says (`do_lower_case`, `strip_accents`, `tokenize_chinese_chars`), else in lower case.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::NoTokenizer`], [`Error::Tokenizer`] for a file that cannot be understood, and
+    /// [`Error::MissingSpecial`] for a vocabulary without one of the five special tokens.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            return [TOKENIZER_JSON, VOCAB_TXT]
+                .iter()
+                .map(|name| path.join(name))
+                .find(|file| file.is_file())
+                .map_or_else(
+                    || Err(Error::NoTokenizer { path: path.into() }),
+                    |file| Self::load(&file),
+                );
+        }
+        let content = files::read_utf8(path)?;
+        let invalid = |message: String| Error::Tokenizer {
+            path: path.into(),
+            message,
+        };
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let inner: tokenizers::Tokenizer = content
+                .parse()
+                .map_err(|error: tokenizers::Error| invalid(error.to_string()))?;
+            return Self::new(inner);
+        }
+        let beside = path.with_file_name(TOKENIZER_CONFIG);
+        let config = if beside.is_file() {
+            serde_json::from_str(&files::read_utf8(&beside)?).map_err(|error| Error::Tokenizer {
+                path: beside,
+                message: error.to_string(),
+            })?
+        } else {
+            TokenizerConfig::default()
+        };
+        let normalizer = BertNormalizer::new(
+            true,
+            config.tokenize_chinese_chars,
+            config.strip_accents,
+            config.do_lower_case,
+        );
+        Self::from_vocabulary(content.trim_end(), normalizer)
+    }
+
+    /// A tokenizer of a vocabulary, a piece a line, a line's number from 0 being the piece's id.
+    fn from_vocabulary(lines: &str, normalizer: BertNormalizer) -> Result<Self, Error> {
+        let model = WordPiece::builder()
+            .vocab(WordPiece::read_bytes(lines.as_bytes()).map_err(encode_error)?)
+            .unk_token(SPECIAL_TOKENS[1].to_owned())
+            .continuing_subword_prefix(CONTINUATION.to_owned())
+            .max_input_chars_per_word(MAXIMUM_WORD_CHARACTERS)
+            .build()
+            .map_err(encode_error)?;
+        let special = special_tokens(|token| model.token_to_id(token))?;
+        let mut inner = tokenizers::Tokenizer::new(model);
+        inner
+            .with_normalizer(Some(normalizer))
+            .map_err(encode_error)?;
+        inner.with_pre_tokenizer(Some(BertPreTokenizer));
+        inner.with_decoder(Some(WordPieceDecoder::new(CONTINUATION.to_owned(), true)));
+        inner.with_post_processor(Some(BertProcessing::new(
+            (SPECIAL_TOKENS[3].to_owned(), special.sep),
+            (SPECIAL_TOKENS[2].to_owned(), special.cls),
+        )));
+        inner
+            .add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)))
+            .map_err(encode_error)?;
+        Self::new(inner)
+    }
+
+    fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, Error> {
+        // Lengths are the caller's: a file may carry the truncation or padding of whoever saved it.
+        inner.with_truncation(None).map_err(encode_error)?;
+        inner.with_padding(None);
+        let special = special_tokens(|token| inner.token_to_id(token))?;
+        // Ids need not be dense in a foreign file: the embedding needs a row for the largest.
+        let size = inner
+            .get_vocab(true)
+            .values()
+            .max()
+            .map_or(0, |&id| id as usize + 1);
+        let separable = matches!(
+            inner.get_normalizer(),
+            Some(NormalizerWrapper::BertNormalizer(_))
+        ) && matches!(
+            inner.get_pre_tokenizer(),
+            Some(PreTokenizerWrapper::BertPreTokenizer(_))
+        ) && matches!(inner.get_model(), ModelWrapper::WordPiece(_))
+            && inner.get_added_tokens_decoder().values().all(|token| {
+                !token.lstrip && !token.rstrip && !token.content.chars().any(char::is_whitespace)
+            });
+        Ok(Self {
+            inner,
+            special,
+            size,
+            separable,
+        })
+    }
+
+    /// Saves `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into a folder, which is
+    /// made if it is missing, so that `transformers`' `AutoTokenizer` loads it as ELECTRA's. Each file is written beside
+    /// and renamed. `maximum_length` is the model's number of positions.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
+        std::fs::create_dir_all(folder).map_err(|source| Error::Write {
+            path: folder.into(),
+            source,
+        })?;
+        let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
+        files::write(&folder.join(TOKENIZER_JSON), tokenizer.as_bytes())?;
+
+        // A line's number is its token's id, so ids that a foreign file leaves out need a line as well.
+        let lines: String = (0..self.size as u32)
+            .map(|id| self.token(id).unwrap_or_else(|| format!("[unused{id}]")) + "\n")
+            .collect();
+        files::write(&folder.join(VOCAB_TXT), lines.as_bytes())?;
+
+        let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
+        let special = json!({
+            "pad_token": pad, "unk_token": unk, "cls_token": cls, "sep_token": sep, "mask_token": mask,
+        });
+        let mut config = special.clone();
+        config["tokenizer_class"] = json!("ElectraTokenizer");
+        config["model_max_length"] = json!(maximum_length);
+        if let Some(NormalizerWrapper::BertNormalizer(normalizer)) = self.inner.get_normalizer() {
+            config["do_lower_case"] = json!(normalizer.lowercase);
+            config["strip_accents"] = json!(normalizer.strip_accents);
+            config["tokenize_chinese_chars"] = json!(normalizer.handle_chinese_chars);
+        }
+        for (name, value) in [
+            (TOKENIZER_CONFIG, config),
+            ("special_tokens_map.json", special),
+        ] {
+            files::write(&folder.join(name), format!("{value:#}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Whether words between white space may be encoded one by one.
+    pub(super) fn is_separable(&self) -> bool {
+        self.separable
+    }
+
+    /// Number of ids: the rows that an embedding needs.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Ids of the special tokens.
+    pub fn special(&self) -> SpecialTokens {
+        self.special
+    }
+
+    /// Text to ids, without `[CLS]` and `[SEP]`. Special tokens written in the text, such as `[MASK]`, are recognised.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if the tokenizer fails, which a WordPiece tokenizer does not.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let encoding = self.inner.encode_fast(text, false).map_err(encode_error)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text to `[CLS] ids [SEP]`, cut to `maximum_length` ids in all (at least 2).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with_special(
+        &self,
+        text: &str,
+        maximum_length: usize,
+    ) -> Result<Vec<u32>, Error> {
+        let mut ids = vec![self.special.cls];
+        ids.extend(self.encode(text)?);
+        ids.truncate(maximum_length.max(2) - 1);
+        ids.push(self.special.sep);
+        Ok(ids)
+    }
+
+    /// The token of an id, `None` for an id that is not in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The id of a token, `None` for one that is not in the vocabulary.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Whether the token of an id continues a word (`##`).
+    pub fn continues_word(&self, id: u32) -> bool {
+        self.token(id).is_some_and(|token| {
+            token.starts_with(CONTINUATION) && token.len() > CONTINUATION.len()
+        })
+    }
+
+    /// Ids to text. Special tokens stay visible; ids that are not in the vocabulary are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if the decoder fails, which a WordPiece decoder does not.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, false).map_err(encode_error)
+    }
+}
+
+fn special_tokens(id_of: impl Fn(&str) -> Option<u32>) -> Result<SpecialTokens, Error> {
+    let id = |token: &'static str| id_of(token).ok_or(Error::MissingSpecial { token });
+    let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
+    Ok(SpecialTokens {
+        pad: id(pad)?,
+        unk: id(unk)?,
+        cls: id(cls)?,
+        sep: id(sep)?,
+        mask: id(mask)?,
+    })
+}
+
+pub(super) fn encode_error(error: tokenizers::Error) -> Error {
+    Error::Encode {
+        message: error.to_string(),
+    }
+}
