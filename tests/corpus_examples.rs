@@ -1,8 +1,8 @@
 //! Examples from text: the layout, what is dropped, the held-out part, and reading files.
 
 use leyden::corpus::{
-    Corpus, Error, ExampleOptions, Examples, SAMPLE, Tokenizer, VocabularyOptions, build,
-    documents, read_text, sentences,
+    Corpus, Error, ExampleOptions, Examples, SAMPLE, Tokenizer, VocabularyOptions, build, documents, read_text,
+    sentences,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -10,19 +10,12 @@ use std::fs;
 use std::sync::LazyLock;
 
 static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
-    let options = VocabularyOptions {
-        size: 400,
-        ..VocabularyOptions::default()
-    };
+    let options = VocabularyOptions { size: 400, ..VocabularyOptions::default() };
     Tokenizer::train([SAMPLE], &options).unwrap()
 });
 
 fn options(length: usize, held_out: f64, seed: u64) -> ExampleOptions {
-    ExampleOptions {
-        length,
-        held_out,
-        seed,
-    }
+    ExampleOptions { length, held_out, seed }
 }
 
 /// (ids, boundary) of every example.
@@ -41,11 +34,7 @@ fn words(examples: &Examples) -> Vec<Vec<u32>> {
     let special = TOKENIZER.special();
     rows(examples)
         .into_iter()
-        .map(|(ids, _)| {
-            ids.into_iter()
-                .filter(|&id| id != special.cls && id != special.sep)
-                .collect()
-        })
+        .map(|(ids, _)| ids.into_iter().filter(|&id| id != special.cls && id != special.sep).collect())
         .collect()
 }
 
@@ -64,23 +53,13 @@ fn check_layout(examples: &Examples) {
 
 /// Texts of documents, lines and words, with and without sentence ends, some lines very long.
 fn any_text() -> impl Strategy<Value = String> {
-    let word = prop::sample::select(vec![
-        "the",
-        "congress",
-        "a.",
-        "of",
-        "peace!",
-        "12",
-        "é",
-        "\u{4e2d}",
-        "unspeakable",
-    ]);
+    let word =
+        prop::sample::select(vec!["the", "congress", "a.", "of", "peace!", "12", "é", "\u{4e2d}", "unspeakable"]);
     let line = prop_oneof![
         4 => prop::collection::vec(word.clone(), 0..12),
         1 => prop::collection::vec(word, 40..120),
     ];
-    prop::collection::vec(line.prop_map(|words| words.join(" ")), 1..40)
-        .prop_map(|lines| lines.join("\n"))
+    prop::collection::vec(line.prop_map(|words| words.join(" ")), 1..40).prop_map(|lines| lines.join("\n"))
 }
 
 proptest! {
@@ -125,37 +104,19 @@ fn the_sample_fills_its_examples() {
     let share = corpus.held_out.len() as f64 / (count + corpus.held_out.len()) as f64;
     assert!((0.03..0.08).contains(&share), "{share}");
     // One in ten by the rule, and the short ends of documents.
-    let single = rows(&corpus.training)
-        .iter()
-        .filter(|(ids, boundary)| ids.len() == *boundary)
-        .count() as f64;
-    assert!(
-        (0.07..0.16).contains(&(single / count as f64)),
-        "{single} of {count}"
-    );
+    let single = rows(&corpus.training).iter().filter(|(ids, boundary)| ids.len() == *boundary).count() as f64;
+    assert!((0.07..0.16).contains(&(single / count as f64)), "{single} of {count}");
     // A twentieth have a random target, which is short in most of them.
-    let short = rows(&corpus.training)
-        .iter()
-        .filter(|(ids, _)| ids.len() < 110)
-        .count() as f64;
-    assert!(
-        (0.02..0.08).contains(&(short / count as f64)),
-        "{short} of {count}"
-    );
-    assert!(
-        corpus.statistics.unigram_entropy > 4.0
-            && corpus.statistics.unigram_entropy < (400f64).ln()
-    );
+    let short = rows(&corpus.training).iter().filter(|(ids, _)| ids.len() < 110).count() as f64;
+    assert!((0.02..0.08).contains(&(short / count as f64)), "{short} of {count}");
+    assert!(corpus.statistics.unigram_entropy > 4.0 && corpus.statistics.unigram_entropy < (400f64).ln());
     assert!(corpus.statistics.unknown_rate() < 0.001);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_examples() {
     let first = build(SAMPLE, &TOKENIZER, &options(64, 0.05, 1)).unwrap();
-    assert_eq!(
-        first,
-        build(SAMPLE, &TOKENIZER, &options(64, 0.05, 1)).unwrap()
-    );
+    assert_eq!(first, build(SAMPLE, &TOKENIZER, &options(64, 0.05, 1)).unwrap());
     let other = build(SAMPLE, &TOKENIZER, &options(64, 0.05, 2)).unwrap();
     assert_ne!(first.held_out, other.held_out);
 }
@@ -163,27 +124,14 @@ fn the_same_seed_gives_the_same_examples() {
 #[test]
 fn whole_documents_are_held_out() {
     // Document i repeats a word of its own.
-    let own = [
-        "peace", "war", "tax", "law", "farm", "trade", "labor", "school", "health", "world",
-    ];
-    let text: Vec<String> = own
-        .iter()
-        .map(|word| format!("{word} ").repeat(300))
-        .collect();
+    let own = ["peace", "war", "tax", "law", "farm", "trade", "labor", "school", "health", "world"];
+    let text: Vec<String> = own.iter().map(|word| format!("{word} ").repeat(300)).collect();
     let corpus = build(&text.join("\n\n"), &TOKENIZER, &options(32, 0.1, 0)).unwrap();
     assert_eq!(corpus.documents, 10);
-    let ids = |examples: &Examples| {
-        words(examples)
-            .into_iter()
-            .flatten()
-            .collect::<HashSet<u32>>()
-    };
+    let ids = |examples: &Examples| words(examples).into_iter().flatten().collect::<HashSet<u32>>();
     let first_id = |word: &&str| TOKENIZER.encode(word).unwrap()[0];
     let (training, held_out) = (ids(&corpus.training), ids(&corpus.held_out));
-    let held: Vec<_> = own
-        .iter()
-        .filter(|word| held_out.contains(&first_id(word)))
-        .collect();
+    let held: Vec<_> = own.iter().filter(|word| held_out.contains(&first_id(word))).collect();
     assert_eq!(held.len(), 1, "{held:?}");
     assert!(!training.contains(&first_id(held[0])));
 }
@@ -193,63 +141,33 @@ fn a_single_document_is_held_out_by_its_end() {
     let document = documents(SAMPLE)[3];
     let corpus = build(document, &TOKENIZER, &options(64, 0.1, 0)).unwrap();
     assert_eq!(corpus.documents, 1);
-    let held = corpus.held_out.tokens() as f64
-        / (corpus.held_out.tokens() + corpus.training.tokens()) as f64;
+    let held = corpus.held_out.tokens() as f64 / (corpus.held_out.tokens() + corpus.training.tokens()) as f64;
     assert!((0.05..0.15).contains(&held), "{held}");
-    let last = TOKENIZER
-        .encode(sentences(document).last().unwrap())
-        .unwrap();
+    let last = TOKENIZER.encode(sentences(document).last().unwrap()).unwrap();
     let kept = words(&corpus.held_out).last().unwrap().clone();
     assert!(kept.contains(&last[0]));
 
-    let two = build(
-        "The first sentence. The second one.",
-        &TOKENIZER,
-        &options(32, 0.05, 0),
-    )
-    .unwrap();
+    let two = build("The first sentence. The second one.", &TOKENIZER, &options(32, 0.05, 0)).unwrap();
     assert_eq!((two.training.len(), two.held_out.len()), (1, 1));
 }
 
 #[test]
 fn too_little_and_out_of_range_are_refused() {
-    let refused =
-        |text: &str, options: ExampleOptions| build(text, &TOKENIZER, &options).unwrap_err();
+    let refused = |text: &str, options: ExampleOptions| build(text, &TOKENIZER, &options).unwrap_err();
     let error = refused("One sentence.", options(32, 0.05, 0));
-    assert!(
-        matches!(error, Error::TooSmall { sentences: 1, .. }),
-        "{error}"
-    );
-    assert!(matches!(
-        refused(" \n", options(32, 0.0, 0)),
-        Error::TooSmall { sentences: 0, .. }
-    ));
-    assert!(matches!(
-        refused(SAMPLE, options(7, 0.05, 0)),
-        Error::Length { found: 7, .. }
-    ));
-    assert!(matches!(
-        refused(SAMPLE, options(64, 0.6, 0)),
-        Error::HeldOut { .. }
-    ));
-    assert!(matches!(
-        refused(SAMPLE, options(64, f64::NAN, 0)),
-        Error::HeldOut { .. }
-    ));
+    assert!(matches!(error, Error::TooSmall { sentences: 1, .. }), "{error}");
+    assert!(matches!(refused(" \n", options(32, 0.0, 0)), Error::TooSmall { sentences: 0, .. }));
+    assert!(matches!(refused(SAMPLE, options(7, 0.05, 0)), Error::Length { found: 7, .. }));
+    assert!(matches!(refused(SAMPLE, options(64, 0.6, 0)), Error::HeldOut { .. }));
+    assert!(matches!(refused(SAMPLE, options(64, f64::NAN, 0)), Error::HeldOut { .. }));
 }
 
 #[test]
 fn files_and_folders_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    assert!(matches!(
-        read_text(folder.path()),
-        Err(Error::NoTextFiles { .. })
-    ));
-    assert!(matches!(
-        read_text(&path("missing.txt")),
-        Err(Error::Missing { .. })
-    ));
+    assert!(matches!(read_text(folder.path()), Err(Error::NoTextFiles { .. })));
+    assert!(matches!(read_text(&path("missing.txt")), Err(Error::Missing { .. })));
     fs::create_dir(path("deep")).unwrap();
     fs::write(path("deep/2.TXT"), "second").unwrap();
     fs::write(path("a.txt"), "\u{feff}first").unwrap();
@@ -258,21 +176,8 @@ fn files_and_folders_are_read() {
     assert_eq!(read_text(folder.path()).unwrap(), "first\n\nsecond");
     assert_eq!(read_text(&path("other.md")).unwrap(), "not text");
     fs::write(path("blank.txt"), " \n\t\n").unwrap();
-    assert!(matches!(
-        read_text(&path("blank.txt")),
-        Err(Error::Empty { .. })
-    ));
+    assert!(matches!(read_text(&path("blank.txt")), Err(Error::Empty { .. })));
     fs::write(path("latin.txt"), b"one\ntwo \xe9\n").unwrap();
     let error = read_text(&path("latin.txt")).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::NotUtf8 {
-                line: 2,
-                offset: 8,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::NotUtf8 { line: 2, offset: 8, .. }), "{error}");
 }

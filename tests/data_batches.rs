@@ -4,13 +4,7 @@ use leyden::corpus::{Examples, SpecialTokens};
 use leyden::data::{Batch, Batches, Evaluation, Masking};
 use std::sync::Arc;
 
-const SPECIAL: SpecialTokens = SpecialTokens {
-    pad: 0,
-    unk: 1,
-    cls: 2,
-    sep: 3,
-    mask: 4,
-};
+const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
 const LENGTH: usize = 16;
 
 /// Example i holds the ids 100 * (i + 1) + position.
@@ -32,41 +26,19 @@ fn examples(count: usize) -> Arc<Examples> {
 }
 
 fn batches(count: usize, batch_size: usize, seed: u64) -> Batches {
-    Batches::new(
-        examples(count),
-        SPECIAL,
-        Masking::default(),
-        batch_size,
-        seed,
-    )
+    Batches::new(examples(count), SPECIAL, Masking::default(), batch_size, seed)
 }
 
 /// The example in each row that is not empty.
 fn rows(batch: &Batch) -> Vec<u32> {
     let filled = (0..batch.batch_size).filter(|&row| batch.lengths[row] > 0);
-    filled
-        .map(|row| batch.ids[row * LENGTH + 1] / 100 - 1)
-        .collect()
+    filled.map(|row| batch.ids[row * LENGTH + 1] / 100 - 1).collect()
 }
 
 fn check(batch: &Batch) {
     let (b, l, k) = (batch.batch_size, batch.length, batch.predictions);
-    assert_eq!(
-        [
-            batch.ids.len(),
-            batch.masked_ids.len(),
-            batch.type_ids.len()
-        ],
-        [b * l; 3]
-    );
-    assert_eq!(
-        [
-            batch.positions.len(),
-            batch.targets.len(),
-            batch.weights.len()
-        ],
-        [b * k; 3]
-    );
+    assert_eq!([batch.ids.len(), batch.masked_ids.len(), batch.type_ids.len()], [b * l; 3]);
+    assert_eq!([batch.positions.len(), batch.targets.len(), batch.weights.len()], [b * k; 3]);
     for row in 0..b {
         let length = batch.lengths[row] as usize;
         for position in 0..l {
@@ -86,18 +58,11 @@ fn check(batch: &Batch) {
                 assert_eq!(batch.type_ids[at], 0);
             }
         }
-        let used = batch.weights[row * k..(row + 1) * k]
-            .iter()
-            .filter(|&&weight| weight == 1.0)
-            .count();
+        let used = batch.weights[row * k..(row + 1) * k].iter().filter(|&&weight| weight == 1.0).count();
         let k_row = (0.15 * length as f64).round_ties_even() as usize;
         assert_eq!(used, if length == 0 { 0 } else { k_row.clamp(1, k) });
         for slot in row * k + used..(row + 1) * k {
-            let unused = (
-                batch.positions[slot] as usize,
-                batch.targets[slot],
-                batch.weights[slot],
-            );
+            let unused = (batch.positions[slot] as usize, batch.targets[slot], batch.weights[slot]);
             assert_eq!(unused, (row * l, 0, 0.0));
         }
     }
@@ -129,9 +94,7 @@ fn segment_b_has_type_1() {
 #[test]
 fn every_epoch_has_every_example_once_in_a_new_order() {
     let batches = batches(10, 4, 3);
-    let order: Vec<u32> = (0..15)
-        .flat_map(|step| rows(&batches.batch(step)))
-        .collect();
+    let order: Vec<u32> = (0..15).flat_map(|step| rows(&batches.batch(step))).collect();
     let epochs: Vec<&[u32]> = order.chunks(10).collect();
     for epoch in &epochs {
         let mut sorted = epoch.to_vec();
@@ -147,13 +110,7 @@ fn a_batch_larger_than_the_corpus_goes_round() {
     let batch = batches(3, 8, 0).batch(0);
     check(&batch);
     for example in 0..3 {
-        assert!(
-            rows(&batch)
-                .iter()
-                .filter(|&&found| found == example)
-                .count()
-                >= 2
-        );
+        assert!(rows(&batch).iter().filter(|&&found| found == example).count() >= 2);
     }
 }
 
@@ -169,10 +126,8 @@ fn batches_depend_on_seed_and_step_alone() {
     let whole = batches(10, 10, 3);
     let masks = |step| {
         let batch = whole.batch(step);
-        let mut masks: Vec<(u32, Vec<u32>)> = rows(&batch)
-            .into_iter()
-            .zip(batch.masked_ids.chunks(LENGTH).map(<[u32]>::to_vec))
-            .collect();
+        let mut masks: Vec<(u32, Vec<u32>)> =
+            rows(&batch).into_iter().zip(batch.masked_ids.chunks(LENGTH).map(<[u32]>::to_vec)).collect();
         masks.sort();
         masks
     };
@@ -186,10 +141,7 @@ fn parts_make_up_the_whole() {
     for part in [0..2, 2..5, 5..6] {
         let found = batches.rows(4, part.clone());
         check(&found);
-        assert_eq!(
-            found.masked_ids,
-            whole.masked_ids[part.start * LENGTH..part.end * LENGTH]
-        );
+        assert_eq!(found.masked_ids, whole.masked_ids[part.start * LENGTH..part.end * LENGTH]);
         let k = whole.predictions;
         assert_eq!(found.targets, whole.targets[part.start * k..part.end * k]);
     }
@@ -197,16 +149,8 @@ fn parts_make_up_the_whole() {
 
 #[test]
 fn evaluation_is_the_same_every_time() {
-    let evaluation = |batch_size, limit| {
-        Evaluation::new(
-            examples(10),
-            SPECIAL,
-            Masking::default(),
-            batch_size,
-            limit,
-            1,
-        )
-    };
+    let evaluation =
+        |batch_size, limit| Evaluation::new(examples(10), SPECIAL, Masking::default(), batch_size, limit, 1);
     let found: Vec<Batch> = evaluation(4, 100).iter().collect();
     assert_eq!(found.len(), 3);
     found.iter().for_each(check);
@@ -218,20 +162,8 @@ fn evaluation_is_the_same_every_time() {
     // Another batch size: the same rows.
     let wide = evaluation(10, 100).batch(0);
     assert_eq!(wide.masked_ids[..4 * LENGTH], found[0].masked_ids);
-    assert_eq!(
-        evaluation(4, 5)
-            .iter()
-            .flat_map(|batch| rows(&batch))
-            .count(),
-        5
-    );
-    assert!(
-        evaluation(4, 100)
-            .batch(3)
-            .lengths
-            .iter()
-            .all(|&length| length == 0)
-    );
+    assert_eq!(evaluation(4, 5).iter().flat_map(|batch| rows(&batch)).count(), 5);
+    assert!(evaluation(4, 100).batch(3).lengths.iter().all(|&length| length == 0));
 }
 
 #[test]
@@ -239,10 +171,7 @@ fn no_examples_make_empty_rows() {
     let none = Arc::new(Examples::new(LENGTH));
     let batch = Batches::new(none.clone(), SPECIAL, Masking::default(), 2, 0).batch(9);
     check(&batch);
-    assert_eq!(
-        (batch.lengths.as_slice(), batch.tokens()),
-        ([0, 0].as_slice(), 0)
-    );
+    assert_eq!((batch.lengths.as_slice(), batch.tokens()), ([0, 0].as_slice(), 0));
     let evaluation = Evaluation::new(none, SPECIAL, Masking::default(), 2, 10, 0);
     assert!(evaluation.is_empty());
     assert_eq!(evaluation.batch(0).tokens(), 0);

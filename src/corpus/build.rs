@@ -37,11 +37,7 @@ pub struct ExampleOptions {
 impl Default for ExampleOptions {
     /// 128 tokens, a twentieth held out.
     fn default() -> Self {
-        Self {
-            length: 128,
-            held_out: 0.05,
-            seed: 0,
-        }
+        Self { length: 128, held_out: 0.05, seed: 0 }
     }
 }
 
@@ -71,30 +67,19 @@ pub struct Corpus {
 /// training example and, unless nothing is to be held out, one held-out example.
 pub fn build(text: &str, tokenizer: &Tokenizer, options: &ExampleOptions) -> Result<Corpus, Error> {
     if !(MINIMUM_LENGTH..=MAXIMUM_LENGTH).contains(&options.length) {
-        return Err(Error::Length {
-            found: options.length,
-            minimum: MINIMUM_LENGTH,
-            maximum: MAXIMUM_LENGTH,
-        });
+        return Err(Error::Length { found: options.length, minimum: MINIMUM_LENGTH, maximum: MAXIMUM_LENGTH });
     }
     if !(0.0..=0.5).contains(&options.held_out) {
-        return Err(Error::HeldOut {
-            found: options.held_out,
-        });
+        return Err(Error::HeldOut { found: options.held_out });
     }
     let documents = documents(text);
     let split = Split::draw(&documents, options);
     let mut encoder = Encoder::new(tokenizer);
-    let (training, training_dropped) =
-        build_part(&split.training, tokenizer, &mut encoder, options, 0)?;
-    let (held_out, held_out_dropped) =
-        build_part(&split.held_out, tokenizer, &mut encoder, options, 1)?;
+    let (training, training_dropped) = build_part(&split.training, tokenizer, &mut encoder, options, 0)?;
+    let (held_out, held_out_dropped) = build_part(&split.held_out, tokenizer, &mut encoder, options, 1)?;
     if training.is_empty() || (options.held_out > 0.0 && held_out.is_empty()) {
         return Err(Error::TooSmall {
-            sentences: documents
-                .iter()
-                .map(|document| sentences(document).count())
-                .sum(),
+            sentences: documents.iter().map(|document| sentences(document).count()).sum(),
             training: training.len(),
             held_out: held_out.len(),
         });
@@ -116,10 +101,7 @@ struct Split<'a> {
 
 impl<'a> Split<'a> {
     fn draw(documents: &[&'a str], options: &ExampleOptions) -> Self {
-        let everything = Self {
-            training: documents.to_vec(),
-            held_out: Vec::new(),
-        };
+        let everything = Self { training: documents.to_vec(), held_out: Vec::new() };
         if options.held_out == 0.0 || documents.is_empty() {
             return everything;
         }
@@ -138,17 +120,9 @@ impl<'a> Split<'a> {
             }
         }
         if held > 0 {
-            let (held_out, training): (Vec<_>, Vec<_>) = documents
-                .iter()
-                .zip(chosen)
-                .partition(|(_, chosen)| *chosen);
-            let texts = |part: Vec<(&&'a str, bool)>| {
-                part.into_iter().map(|(document, _)| *document).collect()
-            };
-            return Self {
-                training: texts(training),
-                held_out: texts(held_out),
-            };
+            let (held_out, training): (Vec<_>, Vec<_>) = documents.iter().zip(chosen).partition(|(_, chosen)| *chosen);
+            let texts = |part: Vec<(&&'a str, bool)>| part.into_iter().map(|(document, _)| *document).collect();
+            return Self { training: texts(training), held_out: texts(held_out) };
         }
         let Some(longest) = (0..documents.len()).max_by_key(|&index| documents[index].len()) else {
             return everything;
@@ -156,10 +130,7 @@ impl<'a> Split<'a> {
         let (head, tail) = split_by_sentences(documents[longest], goal, options.length);
         let mut training = documents.to_vec();
         training[longest] = head;
-        Self {
-            training,
-            held_out: vec![tail],
-        }
+        Self { training, held_out: vec![tail] }
     }
 }
 
@@ -170,11 +141,7 @@ fn split_by_sentences(document: &str, goal: f64, minimum: usize) -> (&str, &str)
     let starts: Vec<usize> = sentences(document).map(start_of).collect();
     let cut = document.floor_char_boundary((document.len() as f64 - goal) as usize);
     let after = starts.partition_point(|&start| start < cut);
-    let at = starts
-        .get(after)
-        .or(starts.last())
-        .copied()
-        .unwrap_or(document.len());
+    let at = starts.get(after).or(starts.last()).copied().unwrap_or(document.len());
     if at < document.len() / 2 && document.len() - cut >= minimum {
         let word = document[cut..].find(char::is_whitespace).unwrap_or(0);
         return document.split_at(cut + word);
@@ -190,9 +157,7 @@ fn build_part(
     part: u64,
 ) -> Result<(Examples, u64), Error> {
     let mut builder = Builder::new(tokenizer.special(), options, part);
-    let continues: Vec<bool> = (0..tokenizer.size() as u32)
-        .map(|id| tokenizer.continues_word(id))
-        .collect();
+    let continues: Vec<bool> = (0..tokenizer.size() as u32).map(|id| tokenizer.continues_word(id)).collect();
     let mut ids = Vec::new();
     for document in documents {
         for sentence in sentences(document) {
@@ -213,10 +178,7 @@ fn cut_evenly(mut ids: &[u32], limit: usize, starts_word: impl Fn(u32) -> bool) 
     let mut parts = Vec::new();
     while ids.len() > limit {
         let even = ids.len().div_ceil(ids.len().div_ceil(limit));
-        let cut = (1..=even)
-            .rev()
-            .find(|&cut| starts_word(ids[cut]))
-            .unwrap_or(even);
+        let cut = (1..=even).rev().find(|&cut| starts_word(ids[cut])).unwrap_or(even);
         let (part, rest) = ids.split_at(cut);
         parts.push(part);
         ids = rest;
@@ -270,11 +232,7 @@ impl Builder {
 
     fn make_example(&mut self) {
         let length = self.examples.length();
-        let aim = if self.random.chance(SINGLE_SEGMENT) {
-            usize::MAX
-        } else {
-            self.target.saturating_sub(3) / 2
-        };
+        let aim = if self.random.chance(SINGLE_SEGMENT) { usize::MAX } else { self.target.saturating_sub(3) / 2 };
         // A is a run of sentences from the first; `split` is where it ends.
         let mut split = 0;
         for &end in &self.ends {
@@ -314,13 +272,7 @@ impl Builder {
 mod tests {
     use super::*;
 
-    const SPECIAL: SpecialTokens = SpecialTokens {
-        pad: 0,
-        unk: 1,
-        cls: 2,
-        sep: 3,
-        mask: 4,
-    };
+    const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
 
     #[test]
     fn long_sentences_are_cut_evenly_at_word_starts() {
@@ -334,26 +286,17 @@ mod tests {
         let inside = [10, 11, 12, 13, 14, 100, 101, 15];
         assert_eq!(lengths(cut_evenly(&inside, 7, starts_word)), [4, 4]);
         assert_eq!(lengths(cut_evenly(&inside, 6, starts_word)), [4, 4]);
-        assert_eq!(
-            lengths(cut_evenly(&[10, 11, 100, 101, 102, 12], 5, starts_word)),
-            [1, 5]
-        );
+        assert_eq!(lengths(cut_evenly(&[10, 11, 100, 101, 102, 12], 5, starts_word)), [1, 5]);
         assert_eq!(lengths(cut_evenly(&[100; 9], 4, starts_word)), [3, 3, 3]);
         assert!(cut_evenly(&[], 4, starts_word).is_empty());
     }
 
     #[test]
     fn sentences_become_segments_of_half_the_target() {
-        let options = ExampleOptions {
-            length: 32,
-            ..ExampleOptions::default()
-        };
+        let options = ExampleOptions { length: 32, ..ExampleOptions::default() };
         let (mut single, mut overshot, mut short_a) = (0, 0, 0);
         for seed in 0..2_000 {
-            let options = ExampleOptions {
-                seed,
-                ..options.clone()
-            };
+            let options = ExampleOptions { seed, ..options.clone() };
             let mut builder = Builder::new(SPECIAL, &options, 0);
             for sentence in 0..4 {
                 builder.add(&[10 + sentence; 8]);
@@ -380,14 +323,8 @@ mod tests {
     #[test]
     fn a_document_is_split_between_sentences_or_else_words() {
         let text = "One is here. Two is. Three.";
-        assert_eq!(
-            split_by_sentences(text, 3.0, 8),
-            ("One is here. Two is. ", "Three.")
-        );
-        assert_eq!(
-            split_by_sentences(text, 14.0, 8),
-            ("One is here. ", "Two is. Three.")
-        );
+        assert_eq!(split_by_sentences(text, 3.0, 8), ("One is here. Two is. ", "Three."));
+        assert_eq!(split_by_sentences(text, 14.0, 8), ("One is here. ", "Two is. Three."));
         let endless = "word ".repeat(20);
         let (head, tail) = split_by_sentences(&endless, 12.0, 8);
         assert_eq!((head.len(), tail.trim()), (89, "word word"));

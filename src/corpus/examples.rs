@@ -25,12 +25,7 @@ enum Ids {
 impl Examples {
     /// No examples yet, of at most `length` tokens each.
     pub fn new(length: usize) -> Self {
-        Self {
-            length,
-            ids: Ids::Narrow(Vec::new()),
-            ends: Vec::new(),
-            boundaries: Vec::new(),
-        }
+        Self { length, ids: Ids::Narrow(Vec::new()), ends: Vec::new(), boundaries: Vec::new() }
     }
 
     /// Appends an example: its ids, special tokens included, and the index of the first token of segment B (`ids.len()` if

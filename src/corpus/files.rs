@@ -9,19 +9,12 @@ use std::path::Path;
 pub(super) fn read_utf8(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => Error::Missing { path: path.into() },
-        _ => Error::Read {
-            path: path.into(),
-            source,
-        },
+        _ => Error::Read { path: path.into(), source },
     })?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..offset];
-        Error::NotUtf8 {
-            path: path.into(),
-            line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(),
-            offset,
-        }
+        Error::NotUtf8 { path: path.into(), line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(), offset }
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -43,9 +36,6 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     attempt().map_err(|source| {
         // The failure to report is the first one; a leftover is only untidy.
         let _ = fs::remove_file(beside);
-        Error::Write {
-            path: path.into(),
-            source,
-        }
+        Error::Write { path: path.into(), source }
     })
 }

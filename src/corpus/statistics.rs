@@ -53,11 +53,7 @@ impl Statistics {
 
     /// `[UNK]` as a fraction of all tokens; 0 where there are none.
     pub fn unknown_rate(&self) -> f64 {
-        if self.tokens == 0 {
-            0.0
-        } else {
-            self.unknown as f64 / self.tokens as f64
-        }
+        if self.tokens == 0 { 0.0 } else { self.unknown as f64 / self.tokens as f64 }
     }
 }
 
@@ -65,13 +61,7 @@ impl Statistics {
 mod tests {
     use super::*;
 
-    const SPECIAL: SpecialTokens = SpecialTokens {
-        pad: 0,
-        unk: 1,
-        cls: 2,
-        sep: 3,
-        mask: 4,
-    };
+    const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
 
     #[test]
     fn entropy_of_known_frequencies() {

@@ -37,10 +37,7 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 fn collect_text_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let read_error = |source| Error::Read {
-        path: folder.into(),
-        source,
-    };
+    let read_error = |source| Error::Read { path: folder.into(), source };
     for entry in fs::read_dir(folder).map_err(read_error)? {
         let entry = entry.map_err(read_error)?;
         if entry.file_name().to_string_lossy().starts_with('.') {
@@ -50,11 +47,7 @@ fn collect_text_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Err
         // The entry's own type, so that a link to a parent folder cannot make this endless.
         if entry.file_type().map_err(read_error)?.is_dir() {
             collect_text_files(&path, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("txt"))
-            && path.is_file()
-        {
+        } else if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt")) && path.is_file() {
             files.push(path);
         }
     }
@@ -114,11 +107,7 @@ fn blocks(text: &str) -> Vec<std::ops::Range<usize>> {
 /// brackets) before white space, and at the full-width ones anywhere. That breaks after "Mr." too, which does no harm here:
 /// a break is a place where an example *may* end or turn from segment A to B.
 pub fn sentences(document: &str) -> impl Iterator<Item = &str> {
-    document
-        .lines()
-        .flat_map(|line| Sentences { rest: line })
-        .map(str::trim)
-        .filter(|sentence| !sentence.is_empty())
+    document.lines().flat_map(|line| Sentences { rest: line }).map(str::trim).filter(|sentence| !sentence.is_empty())
 }
 
 struct Sentences<'a> {
@@ -160,10 +149,7 @@ fn is_wide_end(c: char) -> bool {
 }
 
 fn is_closing(c: char) -> bool {
-    matches!(
-        c,
-        '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』' | '）'
-    )
+    matches!(c, '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』' | '）')
 }
 
 #[cfg(test)]
@@ -176,14 +162,8 @@ mod tests {
 
     #[test]
     fn sentences_end_where_they_should() {
-        assert_eq!(
-            split("One. Two! \"Three?\" Four"),
-            ["One.", "Two!", "\"Three?\"", "Four"]
-        );
-        assert_eq!(
-            split("3.14 is pi... And so on."),
-            ["3.14 is pi...", "And so on."]
-        );
+        assert_eq!(split("One. Two! \"Three?\" Four"), ["One.", "Two!", "\"Three?\"", "Four"]);
+        assert_eq!(split("3.14 is pi... And so on."), ["3.14 is pi...", "And so on."]);
         assert_eq!(split("你好。「再见！」好"), ["你好。", "「再见！」", "好"]);
         assert_eq!(split("a line\r\nanother\r\n"), ["a line", "another"]);
         assert_eq!(split("  .  "), ["."]);
@@ -205,10 +185,7 @@ mod tests {
         let found = documents(&text);
         assert_eq!(found.len(), text.len().div_ceil(8_015));
         let words = |text: &str| text.split_whitespace().count();
-        assert_eq!(
-            found.iter().map(|document| words(document)).sum::<usize>(),
-            words(&text)
-        );
+        assert_eq!(found.iter().map(|document| words(document)).sum::<usize>(), words(&text));
     }
 
     #[test]

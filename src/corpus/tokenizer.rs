@@ -55,11 +55,7 @@ struct TokenizerConfig {
 
 impl Default for TokenizerConfig {
     fn default() -> Self {
-        Self {
-            do_lower_case: true,
-            strip_accents: None,
-            tokenize_chinese_chars: true,
-        }
+        Self { do_lower_case: true, strip_accents: None, tokenize_chinese_chars: true }
     }
 }
 
@@ -97,37 +93,24 @@ impl Tokenizer {
                 .iter()
                 .map(|name| path.join(name))
                 .find(|file| file.is_file())
-                .map_or_else(
-                    || Err(Error::NoTokenizer { path: path.into() }),
-                    |file| Self::load(&file),
-                );
+                .map_or_else(|| Err(Error::NoTokenizer { path: path.into() }), |file| Self::load(&file));
         }
         let content = files::read_utf8(path)?;
-        let invalid = |message: String| Error::Tokenizer {
-            path: path.into(),
-            message,
-        };
+        let invalid = |message: String| Error::Tokenizer { path: path.into(), message };
         if path.extension().is_some_and(|ending| ending == "json") {
-            let inner: tokenizers::Tokenizer = content
-                .parse()
-                .map_err(|error: tokenizers::Error| invalid(error.to_string()))?;
+            let inner: tokenizers::Tokenizer =
+                content.parse().map_err(|error: tokenizers::Error| invalid(error.to_string()))?;
             return Self::new(inner);
         }
         let beside = path.with_file_name(TOKENIZER_CONFIG);
         let config = if beside.is_file() {
-            serde_json::from_str(&files::read_utf8(&beside)?).map_err(|error| Error::Tokenizer {
-                path: beside,
-                message: error.to_string(),
-            })?
+            serde_json::from_str(&files::read_utf8(&beside)?)
+                .map_err(|error| Error::Tokenizer { path: beside, message: error.to_string() })?
         } else {
             TokenizerConfig::default()
         };
-        let normalizer = BertNormalizer::new(
-            true,
-            config.tokenize_chinese_chars,
-            config.strip_accents,
-            config.do_lower_case,
-        );
+        let normalizer =
+            BertNormalizer::new(true, config.tokenize_chinese_chars, config.strip_accents, config.do_lower_case);
         Self::from_vocabulary(content.trim_end(), normalizer)
     }
 
@@ -142,18 +125,14 @@ impl Tokenizer {
             .map_err(encode_error)?;
         let special = special_tokens(|token| model.token_to_id(token))?;
         let mut inner = tokenizers::Tokenizer::new(model);
-        inner
-            .with_normalizer(Some(normalizer))
-            .map_err(encode_error)?;
+        inner.with_normalizer(Some(normalizer)).map_err(encode_error)?;
         inner.with_pre_tokenizer(Some(BertPreTokenizer));
         inner.with_decoder(Some(WordPieceDecoder::new(CONTINUATION.to_owned(), true)));
         inner.with_post_processor(Some(BertProcessing::new(
             (SPECIAL_TOKENS[3].to_owned(), special.sep),
             (SPECIAL_TOKENS[2].to_owned(), special.cls),
         )));
-        inner
-            .add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)))
-            .map_err(encode_error)?;
+        inner.add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true))).map_err(encode_error)?;
         Self::new(inner)
     }
 
@@ -163,27 +142,15 @@ impl Tokenizer {
         inner.with_padding(None);
         let special = special_tokens(|token| inner.token_to_id(token))?;
         // Ids need not be dense in a foreign file: the embedding needs a row for the largest.
-        let size = inner
-            .get_vocab(true)
-            .values()
-            .max()
-            .map_or(0, |&id| id as usize + 1);
-        let separable = matches!(
-            inner.get_normalizer(),
-            Some(NormalizerWrapper::BertNormalizer(_))
-        ) && matches!(
-            inner.get_pre_tokenizer(),
-            Some(PreTokenizerWrapper::BertPreTokenizer(_))
-        ) && matches!(inner.get_model(), ModelWrapper::WordPiece(_))
-            && inner.get_added_tokens_decoder().values().all(|token| {
-                !token.lstrip && !token.rstrip && !token.content.chars().any(char::is_whitespace)
-            });
-        Ok(Self {
-            inner,
-            special,
-            size,
-            separable,
-        })
+        let size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let separable = matches!(inner.get_normalizer(), Some(NormalizerWrapper::BertNormalizer(_)))
+            && matches!(inner.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
+            && matches!(inner.get_model(), ModelWrapper::WordPiece(_))
+            && inner
+                .get_added_tokens_decoder()
+                .values()
+                .all(|token| !token.lstrip && !token.rstrip && !token.content.chars().any(char::is_whitespace));
+        Ok(Self { inner, special, size, separable })
     }
 
     /// Saves `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into a folder, which is
@@ -193,17 +160,13 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Write {
-            path: folder.into(),
-            source,
-        })?;
+        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
         let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
         files::write(&folder.join(TOKENIZER_JSON), tokenizer.as_bytes())?;
 
         // A line's number is its token's id, so ids that a foreign file leaves out need a line as well.
-        let lines: String = (0..self.size as u32)
-            .map(|id| self.token(id).unwrap_or_else(|| format!("[unused{id}]")) + "\n")
-            .collect();
+        let lines: String =
+            (0..self.size as u32).map(|id| self.token(id).unwrap_or_else(|| format!("[unused{id}]")) + "\n").collect();
         files::write(&folder.join(VOCAB_TXT), lines.as_bytes())?;
 
         let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
@@ -218,10 +181,7 @@ impl Tokenizer {
             config["strip_accents"] = json!(normalizer.strip_accents);
             config["tokenize_chinese_chars"] = json!(normalizer.handle_chinese_chars);
         }
-        for (name, value) in [
-            (TOKENIZER_CONFIG, config),
-            ("special_tokens_map.json", special),
-        ] {
+        for (name, value) in [(TOKENIZER_CONFIG, config), ("special_tokens_map.json", special)] {
             files::write(&folder.join(name), format!("{value:#}\n").as_bytes())?;
         }
         Ok(())
@@ -255,11 +215,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encode_with_special(
-        &self,
-        text: &str,
-        maximum_length: usize,
-    ) -> Result<Vec<u32>, Error> {
+    pub fn encode_with_special(&self, text: &str, maximum_length: usize) -> Result<Vec<u32>, Error> {
         let mut ids = vec![self.special.cls];
         ids.extend(self.encode(text)?);
         ids.truncate(maximum_length.max(2) - 1);
@@ -279,9 +235,7 @@ impl Tokenizer {
 
     /// Whether the token of an id continues a word (`##`).
     pub fn continues_word(&self, id: u32) -> bool {
-        self.token(id).is_some_and(|token| {
-            token.starts_with(CONTINUATION) && token.len() > CONTINUATION.len()
-        })
+        self.token(id).is_some_and(|token| token.starts_with(CONTINUATION) && token.len() > CONTINUATION.len())
     }
 
     /// Ids to text. Special tokens stay visible; ids that are not in the vocabulary are passed over.
@@ -296,17 +250,9 @@ impl Tokenizer {
 fn special_tokens(id_of: impl Fn(&str) -> Option<u32>) -> Result<SpecialTokens, Error> {
     let id = |token: &'static str| id_of(token).ok_or(Error::MissingSpecial { token });
     let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
-    Ok(SpecialTokens {
-        pad: id(pad)?,
-        unk: id(unk)?,
-        cls: id(cls)?,
-        sep: id(sep)?,
-        mask: id(mask)?,
-    })
+    Ok(SpecialTokens { pad: id(pad)?, unk: id(unk)?, cls: id(cls)?, sep: id(sep)?, mask: id(mask)? })
 }
 
 pub(super) fn encode_error(error: tokenizers::Error) -> Error {
-    Error::Encode {
-        message: error.to_string(),
-    }
+    Error::Encode { message: error.to_string() }
 }

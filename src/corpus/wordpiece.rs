@@ -30,11 +30,7 @@ pub struct VocabularyOptions {
 impl Default for VocabularyOptions {
     /// 4,096 pieces, lower case, seen at least twice.
     fn default() -> Self {
-        Self {
-            size: 4_096,
-            cased: false,
-            minimum_frequency: 2,
-        }
+        Self { size: 4_096, cased: false, minimum_frequency: 2 }
     }
 }
 
@@ -84,29 +80,17 @@ pub(super) fn learn(
     options: &VocabularyOptions,
 ) -> Result<Vec<String>, Error> {
     if options.size < MINIMUM_VOCABULARY {
-        return Err(Error::VocabularySize {
-            found: options.size,
-            minimum: MINIMUM_VOCABULARY,
-        });
+        return Err(Error::VocabularySize { found: options.size, minimum: MINIMUM_VOCABULARY });
     }
-    let mut words: Vec<(String, u64)> = words
-        .into_iter()
-        .filter(|(word, _)| word.chars().count() <= MAXIMUM_WORD_CHARACTERS)
-        .collect();
+    let mut words: Vec<(String, u64)> =
+        words.into_iter().filter(|(word, _)| word.chars().count() <= MAXIMUM_WORD_CHARACTERS).collect();
     words.sort_unstable();
 
-    let mut pieces = Pieces {
-        strings: Vec::with_capacity(options.size),
-        ids: HashMap::with_capacity(options.size),
-    };
+    let mut pieces = Pieces { strings: Vec::with_capacity(options.size), ids: HashMap::with_capacity(options.size) };
     for token in special {
         pieces.add((*token).to_owned());
     }
-    let alphabet = alphabet(
-        &words,
-        (options.size - special.len()) / 2,
-        options.minimum_frequency,
-    );
+    let alphabet = alphabet(&words, (options.size - special.len()) / 2, options.minimum_frequency);
     if alphabet.is_empty() {
         return Err(Error::NoWords);
     }
@@ -117,10 +101,8 @@ pub(super) fn learn(
         .into_iter()
         .filter_map(|(word, count)| {
             // A word with a character outside the alphabet is [UNK] as a whole, so it teaches nothing.
-            let pieces: Option<Vec<u32>> = word
-                .char_indices()
-                .map(|(index, c)| pieces.ids.get(&character_piece(c, index > 0)).copied())
-                .collect();
+            let pieces: Option<Vec<u32>> =
+                word.char_indices().map(|(index, c)| pieces.ids.get(&character_piece(c, index > 0)).copied()).collect();
             pieces.map(|pieces| Word { pieces, count })
         })
         .collect();
@@ -129,11 +111,7 @@ pub(super) fn learn(
 }
 
 fn character_piece(c: char, continues: bool) -> String {
-    if continues {
-        format!("{CONTINUATION}{c}")
-    } else {
-        c.to_string()
-    }
+    if continues { format!("{CONTINUATION}{c}") } else { c.to_string() }
 }
 
 /// The characters to start from, as pieces: first those that start words, then those that continue them, each in the order
@@ -167,10 +145,7 @@ fn alphabet(words: &[(String, u64)], room: usize, minimum_frequency: u64) -> Vec
     kept.truncate(fitting);
     kept.sort_unstable_by_key(|(_, c, _)| *c);
     let starts = kept.iter().map(|(_, c, _)| character_piece(*c, false));
-    let continues = kept
-        .iter()
-        .filter(|(_, _, continues)| *continues)
-        .map(|(_, c, _)| character_piece(*c, true));
+    let continues = kept.iter().filter(|(_, _, continues)| *continues).map(|(_, c, _)| character_piece(*c, true));
     starts.chain(continues).collect()
 }
 
@@ -185,10 +160,8 @@ fn join_pairs(words: &mut [Word], pieces: &mut Pieces, options: &VocabularyOptio
             places.entry(pair).or_default().push(index as u32);
         }
     }
-    let mut queue: BinaryHeap<(u64, Reverse<Pair>)> = counts
-        .iter()
-        .map(|(&pair, &count)| (count, Reverse(pair)))
-        .collect();
+    let mut queue: BinaryHeap<(u64, Reverse<Pair>)> =
+        counts.iter().map(|(&pair, &count)| (count, Reverse(pair))).collect();
 
     while pieces.strings.len() < options.size {
         let Some((queued, Reverse(pair))) = queue.pop() else {
@@ -259,17 +232,11 @@ mod tests {
     use super::*;
 
     fn counted(words: &[(&str, u64)]) -> HashMap<String, u64> {
-        words
-            .iter()
-            .map(|(word, count)| ((*word).to_owned(), *count))
-            .collect()
+        words.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
     }
 
     fn options(size: usize) -> VocabularyOptions {
-        VocabularyOptions {
-            size,
-            ..VocabularyOptions::default()
-        }
+        VocabularyOptions { size, ..VocabularyOptions::default() }
     }
 
     #[test]
@@ -280,10 +247,7 @@ mod tests {
         assert_eq!(learnt[0], "[PAD]");
         assert_eq!(learnt[1..11], alphabet);
         // `l` and `n` only start words.
-        assert_eq!(
-            learnt[11..19],
-            ["##d", "##e", "##i", "##o", "##r", "##s", "##t", "##w"]
-        );
+        assert_eq!(learnt[11..19], ["##d", "##e", "##i", "##o", "##r", "##s", "##t", "##w"]);
         // es and st both 9: es has the lower ids. Then est 9; then lo and low, 7; then ne, new, newest, 6.
         assert_eq!(learnt[19..22], ["##es", "##est", "lo"]);
         assert_eq!(learnt[22], "low");
@@ -304,25 +268,17 @@ mod tests {
     #[test]
     fn rare_characters_and_long_words_are_left_out() {
         let long = "z".repeat(MAXIMUM_WORD_CHARACTERS + 1);
-        let learnt = learn(
-            counted(&[("aab", 3), ("aq", 1), (&long, 9)]),
-            &[],
-            &options(32),
-        )
-        .unwrap();
+        let learnt = learn(counted(&[("aab", 3), ("aq", 1), (&long, 9)]), &[], &options(32)).unwrap();
         assert_eq!(learnt, ["a", "b", "##a", "##b", "aa", "aab"]);
     }
 
     #[test]
     fn a_large_script_leaves_room_for_words() {
-        let mut words: HashMap<String, u64> = (0..500)
-            .map(|i| (char::from_u32(0x4e00 + i).unwrap().to_string(), 10))
-            .collect();
+        let mut words: HashMap<String, u64> =
+            (0..500).map(|i| (char::from_u32(0x4e00 + i).unwrap().to_string(), 10)).collect();
         words.insert("word".to_owned(), 100);
         let learnt = learn(words, &["[UNK]"], &options(64)).unwrap();
-        let characters = learnt
-            .iter()
-            .filter(|piece| piece.trim_start_matches('#').chars().count() == 1);
+        let characters = learnt.iter().filter(|piece| piece.trim_start_matches('#').chars().count() == 1);
         assert_eq!(characters.count(), 31);
         assert!(learnt.contains(&"word".to_owned()));
     }
@@ -330,16 +286,7 @@ mod tests {
     #[test]
     fn too_small_is_refused() {
         let refused = learn(counted(&[("a", 9)]), &[], &options(31));
-        assert!(matches!(
-            refused,
-            Err(Error::VocabularySize {
-                found: 31,
-                minimum: 32
-            })
-        ));
-        assert!(matches!(
-            learn(HashMap::new(), &[], &options(32)),
-            Err(Error::NoWords)
-        ));
+        assert!(matches!(refused, Err(Error::VocabularySize { found: 31, minimum: 32 })));
+        assert!(matches!(learn(HashMap::new(), &[], &options(32)), Err(Error::NoWords)));
     }
 }

@@ -5,9 +5,7 @@ use super::tokenizer::{Tokenizer, encode_error};
 use std::collections::HashMap;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{
-    Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _,
-};
+use tokenizers::{Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _};
 
 /// Encodes text after text and remembers the words it has seen: many times faster on a corpus than
 /// [`Tokenizer::encode`], with the same ids.
@@ -23,10 +21,7 @@ const REMEMBERED_BYTES: usize = 48;
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self {
-            tokenizer,
-            words: HashMap::new(),
-        }
+        Self { tokenizer, words: HashMap::new() }
     }
 
     /// Appends the ids of `text`, without special tokens.
@@ -99,11 +94,7 @@ mod tests {
 
     static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
         [false, true].map(|cased| {
-            let options = VocabularyOptions {
-                size: 300,
-                cased,
-                ..VocabularyOptions::default()
-            };
+            let options = VocabularyOptions { size: 300, cased, ..VocabularyOptions::default() };
             Tokenizer::train([crate::corpus::SAMPLE], &options).unwrap()
         })
     });
@@ -143,27 +134,15 @@ mod tests {
     fn words_are_counted_as_the_tokenizer_sees_them() {
         let counts = |cased: bool| {
             let normalizer = BertNormalizer::new(true, true, None, !cased);
-            let mut words: Vec<(String, u64)> = count(["Él él, 中文 él"], normalizer)
-                .unwrap()
-                .into_iter()
-                .collect();
+            let mut words: Vec<(String, u64)> = count(["Él él, 中文 él"], normalizer).unwrap().into_iter().collect();
             words.sort();
             words
         };
         let expect = |words: &[(&str, u64)]| -> Vec<(String, u64)> {
-            words
-                .iter()
-                .map(|(word, count)| ((*word).to_owned(), *count))
-                .collect()
+            words.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
         };
-        assert_eq!(
-            counts(false),
-            expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)])
-        );
-        assert_eq!(
-            counts(true),
-            expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)])
-        );
+        assert_eq!(counts(false), expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)]));
+        assert_eq!(counts(true), expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)]));
     }
 
     #[test]

@@ -52,9 +52,7 @@ impl Batch {
             masked_ids: vec![pad; batch_size * length],
             type_ids: vec![0; batch_size * length],
             lengths: vec![0; batch_size],
-            positions: (0..slots)
-                .map(|slot| (slot / predictions * length) as u32)
-                .collect(),
+            positions: (0..slots).map(|slot| (slot / predictions * length) as u32).collect(),
             targets: vec![0; slots],
             weights: vec![0.0; slots],
         }
@@ -74,9 +72,7 @@ impl Batch {
         self.type_ids[start + boundary..start + length].fill(1);
         let masked = &mut self.masked_ids[start..start + length];
         masked.copy_from_slice(&ids[..length]);
-        let drawn = source
-            .masking
-            .draw(masked, self.predictions, source.special, random);
+        let drawn = source.masking.draw(masked, self.predictions, source.special, random);
         let slot = row * self.predictions;
         for (slot, position) in (slot..).zip(drawn) {
             self.positions[slot] = start as u32 + position;
@@ -98,30 +94,12 @@ struct Source {
 }
 
 impl Source {
-    fn new(
-        examples: Arc<Examples>,
-        special: SpecialTokens,
-        masking: Masking,
-        batch_size: usize,
-        seed: u64,
-    ) -> Self {
-        Self {
-            predictions: masking.maximum(examples.length()),
-            examples,
-            special,
-            masking,
-            batch_size,
-            seed,
-        }
+    fn new(examples: Arc<Examples>, special: SpecialTokens, masking: Masking, batch_size: usize, seed: u64) -> Self {
+        Self { predictions: masking.maximum(examples.length()), examples, special, masking, batch_size, seed }
     }
 
     fn empty(&self, rows: usize) -> Batch {
-        Batch::empty(
-            rows,
-            self.examples.length(),
-            self.predictions,
-            self.special.pad,
-        )
+        Batch::empty(rows, self.examples.length(), self.predictions, self.special.pad)
     }
 }
 
@@ -145,9 +123,7 @@ impl Batches {
         batch_size: usize,
         seed: u64,
     ) -> Self {
-        Self {
-            source: Source::new(examples, special, masking, batch_size, seed),
-        }
+        Self { source: Source::new(examples, special, masking, batch_size, seed) }
     }
 
     /// B, the examples of a batch.
@@ -214,10 +190,7 @@ impl Evaluation {
         limit: usize,
         seed: u64,
     ) -> Self {
-        Self {
-            examples: examples.len().min(limit),
-            source: Source::new(examples, special, masking, batch_size, seed),
-        }
+        Self { examples: examples.len().min(limit), source: Source::new(examples, special, masking, batch_size, seed) }
     }
 
     /// Number of batches.
@@ -234,12 +207,7 @@ impl Evaluation {
     pub fn batch(&self, index: usize) -> Batch {
         let source = &self.source;
         let mut batch = source.empty(source.batch_size);
-        let order = Permutation::new(
-            source.examples.len() as u64,
-            source.seed,
-            EVALUATION_ORDER_STREAM,
-            0,
-        );
+        let order = Permutation::new(source.examples.len() as u64, source.seed, EVALUATION_ORDER_STREAM, 0);
         let first = (index * source.batch_size).min(self.examples);
         let end = (first + source.batch_size).min(self.examples);
         for (row, place) in (first..end).enumerate() {

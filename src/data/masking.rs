@@ -22,10 +22,7 @@ pub struct Masking {
 impl Default for Masking {
     /// ELECTRA-Small's: 15 % drawn, 85 % of them masked.
     fn default() -> Self {
-        Self {
-            fraction: 0.15,
-            mask_probability: 0.85,
-        }
+        Self { fraction: 0.15, mask_probability: 0.85 }
     }
 }
 
@@ -44,9 +41,8 @@ impl Masking {
         random: &mut Random,
     ) -> Vec<u32> {
         let never = [special.cls, special.sep, special.mask, special.pad];
-        let mut positions: Vec<u32> = (0..masked.len() as u32)
-            .filter(|&position| !never.contains(&masked[position as usize]))
-            .collect();
+        let mut positions: Vec<u32> =
+            (0..masked.len() as u32).filter(|&position| !never.contains(&masked[position as usize])).collect();
         // Ties to even, as in the reference.
         let wanted = (self.fraction * masked.len() as f64).round_ties_even() as usize;
         let k = wanted.min(maximum).max(1).min(positions.len());
@@ -71,13 +67,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SPECIAL: SpecialTokens = SpecialTokens {
-        pad: 0,
-        unk: 1,
-        cls: 2,
-        sep: 3,
-        mask: 4,
-    };
+    const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
 
     #[test]
     fn small_has_19_predictions() {
@@ -92,16 +82,7 @@ mod tests {
     fn k_follows_the_length() {
         let masking = Masking::default();
         // 0.15 * 10 = 1.5 rounds to 2 and 0.15 * 30 = 4.5 to 4: ties to even.
-        for (length, k) in [
-            (3, 1),
-            (9, 1),
-            (10, 2),
-            (30, 4),
-            (126, 19),
-            (128, 19),
-            (0, 0),
-            (2, 0),
-        ] {
+        for (length, k) in [(3, 1), (9, 1), (10, 2), (30, 4), (126, 19), (128, 19), (0, 0), (2, 0)] {
             let mut ids = vec![9; length];
             for end in [0, length.saturating_sub(1)] {
                 if let Some(id) = ids.get_mut(end) {
@@ -128,10 +109,7 @@ mod tests {
         assert_eq!(drawn.iter().sum::<u32>(), 60_000);
         // Standard deviations 87 and 50.
         assert!(masked.abs_diff(51_000) < 440, "{masked}");
-        assert!(
-            drawn.iter().all(|count| count.abs_diff(3_000) < 300),
-            "{drawn:?}"
-        );
+        assert!(drawn.iter().all(|count| count.abs_diff(3_000) < 300), "{drawn:?}");
     }
 
     proptest! {

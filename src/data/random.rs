@@ -10,9 +10,7 @@ pub(crate) struct Random(Pcg64Mcg);
 impl Random {
     pub(crate) fn new(seed: u64, stream: u64, index: u64) -> Self {
         let key = mix(mix(mix(seed) ^ stream) ^ index);
-        Self(Pcg64Mcg::new(
-            (u128::from(key) << 64) | u128::from(mix(key)),
-        ))
+        Self(Pcg64Mcg::new((u128::from(key) << 64) | u128::from(mix(key))))
     }
 
     /// A number below `bound`, each equally likely; 0 for a bound of 0. (Lemire 2019, arXiv 1805.10941.)
@@ -67,11 +65,7 @@ impl Permutation {
     pub(crate) fn new(size: u64, seed: u64, stream: u64, index: u64) -> Self {
         let bits = u64::BITS - size.saturating_sub(1).leading_zeros();
         let mut random = Random::new(seed, stream, index);
-        Self {
-            size,
-            half_bits: bits.div_ceil(2).max(1),
-            keys: std::array::from_fn(|_| random.0.next_u64()),
-        }
+        Self { size, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| random.0.next_u64()) }
     }
 
     /// What stands at `place`, which is below the size.
@@ -141,11 +135,7 @@ mod tests {
             }
         }
         // 1,000 expected, standard deviation 29.
-        let worst = counts
-            .iter()
-            .flatten()
-            .map(|&count| count.abs_diff(1_000))
-            .max();
+        let worst = counts.iter().flatten().map(|&count| count.abs_diff(1_000)).max();
         assert!(worst < Some(150), "{counts:?}");
     }
 }

@@ -128,15 +128,15 @@ pub struct OptimizerConfig {
     /// Steps of linear warm-up; multiplied with the linear decay to 0 over all steps.
     pub warmup: u64,
     /// Decay of the first moment.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the second moment.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added outside the root.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// Decoupled; not on biases and layer norms.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Largest global norm of the gradients.
-    pub clip_norm: f32,
+    pub clip_norm: f64,
     /// Adam's bias correction; off in the reference code.
     pub bias_correction: bool,
 }
@@ -258,8 +258,8 @@ impl Config {
         let a = &self.optimizer;
         for (key, x) in [
             ("optimizer.learning_rate", a.learning_rate),
-            ("optimizer.epsilon", f64::from(a.epsilon)),
-            ("optimizer.weight_decay", f64::from(a.weight_decay)),
+            ("optimizer.epsilon", a.epsilon),
+            ("optimizer.weight_decay", a.weight_decay),
             ("objective.generator_weight", f64::from(o.generator_weight)),
             ("objective.discriminator_weight", f64::from(o.discriminator_weight)),
         ] {

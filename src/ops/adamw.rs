@@ -13,15 +13,15 @@ use crate::graph::{Bank, Graph, GraphError, Node, Tensor, TensorType};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
     /// Decay of the first moment.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the second moment.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added to the root of the second moment.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// Decoupled weight decay per unit of learning rate.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// The gradient's norm is brought down to this.
-    pub clip_norm: f32,
+    pub clip_norm: f64,
 }
 
 #[derive(Debug)]
@@ -44,14 +44,16 @@ impl Update {
         let (gradients, norm) = (t.real(3), t.real(4)[0]);
         let s = self.settings;
         let of = |x: f32| R::of(f64::from(x));
-        let clip = if norm > of(s.clip_norm) { of(s.clip_norm) / norm } else { R::ONE };
-        let (b1, b2, epsilon) = (of(s.beta1), of(s.beta2), of(s.epsilon));
+        let most = R::of(s.clip_norm);
+        let clip = if norm > most { most / norm } else { R::ONE };
+        let (b1, b2, epsilon) = (R::of(s.beta1), R::of(s.beta2), R::of(s.epsilon));
+        // 1 - .999 in single precision is off by 1e-5: take the difference first.
+        let (first, second) = (R::of(1.0 - s.beta1), R::of(1.0 - s.beta2));
         let (lr, c1, c2) = (of(t.step.learning_rate), of(t.step.correction1), of(t.step.correction2));
         let (p, m, v) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((p, 1), (m, 1), (v, 1), |start, p, m, v| {
             vectorize(|| {
                 let g = &gradients[start..start + p.len()];
-                let (first, second) = (R::ONE - b1, R::ONE - b2);
                 let mut update = |range: std::ops::Range<usize>, decay: R| {
                     let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
                     for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
@@ -62,7 +64,7 @@ impl Update {
                     }
                 };
                 let middle = self.decayed.clamp(start, start + g.len()) - start;
-                update(0..middle, of(s.weight_decay));
+                update(0..middle, R::of(s.weight_decay));
                 update(middle..g.len(), R::ZERO);
             });
         });

@@ -1,0 +1,224 @@
+//! The whole of ELECTRA against PyTorch and transformers: losses, logits, every parameter's gradient, and ten steps.
+//! `golden/make_electra.py` makes the numbers.
+
+use leyden::cpu::{CpuEngine, Precision};
+use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
+use leyden::graph::{Bank, Tensor};
+use leyden::ops::StepState;
+use leyden::plan::{Engine, Program, Target};
+use leyden::train::step::{PlannedStep, StepShape, step_state, training_step};
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+struct Golden {
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn open(name: &str) -> Self {
+        let path = format!("{}/tests/golden/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        Self { bytes: std::fs::read(path).unwrap() }
+    }
+
+    fn words(&self, name: &str) -> Vec<u32> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name}"));
+        tensor.data().as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
+    }
+
+    fn reals(&self, name: &str) -> Vec<f32> {
+        self.words(name).into_iter().map(f32::from_bits).collect()
+    }
+
+    fn meta(&self, name: &str) -> Value {
+        let (_, meta) = SafeTensors::read_metadata(&self.bytes).unwrap();
+        serde_json::from_str(&meta.metadata().as_ref().unwrap()[name]).unwrap()
+    }
+
+    fn has_steps(&self) -> bool {
+        let (_, meta) = SafeTensors::read_metadata(&self.bytes).unwrap();
+        meta.metadata().as_ref().unwrap().contains_key("training")
+    }
+
+    /// The key of a parameter of `half` under `prefix`: tied ones are the discriminator's.
+    fn key(half: Half, name: &str) -> String {
+        let tied = name.starts_with("electra.embeddings.");
+        format!("{}.{name}", if tied { "discriminator" } else { half.name() })
+    }
+}
+
+struct Case {
+    golden: Golden,
+    config: Config,
+    model: Model,
+    shape: StepShape,
+}
+
+impl Case {
+    fn new(name: &str) -> Self {
+        let golden = Golden::open(name);
+        let (d, g, s) = (golden.meta("discriminator"), golden.meta("generator"), golden.meta("shape"));
+        let size = |v: &Value, key: &str| v[key].as_u64().unwrap() as usize;
+        let mut config = preset("small").unwrap();
+        config.model.vocabulary = size(&d, "vocab_size");
+        config.model.positions = size(&d, "max_position_embeddings");
+        config.model.embedding = size(&d, "embedding_size");
+        config.model.hidden = size(&d, "hidden_size");
+        config.model.layers = size(&d, "num_hidden_layers");
+        config.model.heads = size(&d, "num_attention_heads");
+        config.model.feed_forward = size(&d, "intermediate_size");
+        (config.model.dropout, config.model.attention_dropout) = (0.0, 0.0);
+        config.generator = GeneratorConfig {
+            hidden: size(&g, "hidden_size"),
+            layers: size(&g, "num_hidden_layers"),
+            heads: size(&g, "num_attention_heads"),
+            feed_forward: size(&g, "intermediate_size"),
+        };
+        if golden.has_steps() {
+            let t = golden.meta("training");
+            config.optimizer.learning_rate = t["learning_rate"].as_f64().unwrap();
+            config.optimizer.warmup = t["warmup_steps"].as_u64().unwrap();
+            config.training.steps = t["total_steps"].as_u64().unwrap();
+        }
+        let shape = StepShape { batch: size(&s, "batch"), length: size(&s, "length"), drawn: size(&s, "drawn") };
+        let model = Model::new(&config);
+        Self { golden, config, model, shape }
+    }
+
+    fn bank(&self, prefix: &str) -> Vec<f32> {
+        let mut bank = vec![0.0; self.model.table.len()];
+        for half in [Half::Generator, Half::Discriminator] {
+            for entry in checkpoint::entries(&self.model, half) {
+                if entry.name != "generator_lm_head.weight" {
+                    let values = self.golden.reals(&format!("{prefix}{}", Golden::key(half, &entry.name)));
+                    bank[entry.offset..entry.offset + values.len()].copy_from_slice(&values);
+                }
+            }
+        }
+        bank
+    }
+
+    fn step(&self, target: Target) -> PlannedStep {
+        training_step(&self.model, &self.config, self.shape, target, true).unwrap()
+    }
+
+    fn write(&self, engine: &mut dyn Engine, program: Program, step: &PlannedStep, sampled: &[u32]) {
+        let i = step.inputs;
+        let pairs: [(Tensor, &str); 7] = [
+            (i.ids, "ids"),
+            (i.masked_ids, "masked_ids"),
+            (i.types, "type_ids"),
+            (i.lengths, "lengths"),
+            (i.positions, "positions"),
+            (i.targets, "targets"),
+            (i.weights, "weights"),
+        ];
+        for (tensor, name) in pairs {
+            engine.write(program, tensor, &self.golden.words(&format!("batch.{name}")));
+        }
+        engine.write(program, step.samples.unwrap(), sampled);
+    }
+
+    /// Every tensor of `found` against the golden ones under `prefix`, relative to the tensor's largest element.
+    fn compare(&self, prefix: &str, found: &[f32], tolerance: f32) {
+        let expected = self.bank(prefix);
+        let mut bad = Vec::new();
+        for half in [Half::Generator, Half::Discriminator] {
+            for e in checkpoint::entries(&self.model, half) {
+                let range = e.offset..e.offset + e.shape.iter().product::<usize>();
+                let (f, x) = (&found[range.clone()], &expected[range]);
+                let scale = x.iter().fold(0.1f32, |m, x| m.max(x.abs()));
+                let worst = f.iter().zip(x).fold(0.0f32, |m, (f, x)| m.max((f - x).abs()));
+                if !(worst <= tolerance * scale) {
+                    bad.push(format!("{prefix}{}: off by {worst} of {scale}", Golden::key(half, &e.name)));
+                }
+            }
+        }
+        assert!(bad.is_empty(), "{} tensors differ:\n{}", bad.len(), bad.join("\n"));
+    }
+}
+
+fn close(name: &str, found: f32, expected: f32, tolerance: f32) {
+    assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{name}: {found}, expected {expected}");
+}
+
+fn losses_logits_and_gradients(name: &str, engine: &mut dyn Engine, target: Target, tolerance: f32) {
+    let case = Case::new(name);
+    let step = case.step(target);
+    let program = engine.load(step.plan.clone()).unwrap();
+    engine.write_bank(Bank::Parameters, &case.bank("")).unwrap();
+    case.write(engine, program, &step, &case.golden.words("batch.sampled"));
+    let state = StepState { correction1: 1.0, correction2: 1.0, ..StepState::default() };
+    engine.submit(program, &state, true).unwrap();
+    let out = engine.collect(true).unwrap().unwrap();
+    close("generator loss", out.scalar(0), case.golden.reals("loss.generator")[0], tolerance);
+    close("discriminator loss", out.scalar(1), case.golden.reals("loss.discriminator")[0], tolerance);
+    assert_eq!(out.outputs[4], case.golden.words("batch.labels"), "labels");
+    let lengths = case.golden.words("batch.lengths");
+    let logits = case.golden.reals("discriminator.logits");
+    for (i, (found, expected)) in out.real(5).into_iter().zip(logits).enumerate() {
+        if i % case.shape.length < lengths[i / case.shape.length] as usize {
+            close(&format!("discriminator logit {i}"), found, expected, 10.0 * tolerance);
+        }
+    }
+    let weights = case.golden.reals("batch.weights");
+    let words = case.config.model.vocabulary;
+    for (m, row) in case.golden.reals("generator.logits").chunks(words).enumerate() {
+        let best = (0..words).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+        assert!(weights[m] == 0.0 || out.outputs[2][m] as usize == best, "best guess at drawn position {m}");
+    }
+    close("gradient norm", out.scalar(6), case.golden.reals("grad.norm")[0], tolerance);
+    case.compare("grad.", &engine.read_bank(Bank::Gradients).unwrap(), 5.0 * tolerance);
+}
+
+fn ten_steps(engine: &mut dyn Engine, target: Target, tolerance: f32, bias_correction: bool) {
+    let mut case = Case::new("electra");
+    case.config.optimizer.bias_correction = bias_correction;
+    let prefix = if bias_correction { "corrected" } else { "steps" };
+    let step = case.step(target);
+    let program = engine.load(step.plan.clone()).unwrap();
+    engine.write_bank(Bank::Parameters, &case.bank("")).unwrap();
+    let samples = case.golden.words("steps.sampled");
+    let [g, d, n] = ["loss_generator", "loss_discriminator", "grad_norm"]
+        .map(|name| case.golden.reals(&format!("{prefix}.{name}")));
+    for (t, sampled) in samples.chunks(case.shape.batch * case.shape.drawn).enumerate() {
+        case.write(engine, program, &step, sampled);
+        let state = step_state(&case.config, t as u64);
+        close("learning rate", state.learning_rate, case.golden.reals("steps.lr")[t], 1e-6);
+        engine.submit(program, &state, true).unwrap();
+        let out = engine.collect(true).unwrap().unwrap();
+        close(&format!("{prefix} generator loss {t}"), out.scalar(0), g[t], tolerance);
+        close(&format!("{prefix} discriminator loss {t}"), out.scalar(1), d[t], tolerance);
+        close(&format!("{prefix} gradient norm {t}"), out.scalar(6), n[t], 5.0 * tolerance);
+    }
+    if !bias_correction {
+        case.compare("after.", &engine.read_bank(Bank::Parameters).unwrap(), 10.0 * tolerance);
+    }
+}
+
+fn cpu<R: Precision>(name: &str) -> CpuEngine<R> {
+    CpuEngine::new(Case::new(name).model.table.len())
+}
+
+#[test]
+fn cpu_gradients_in_double_precision() {
+    losses_logits_and_gradients("electra", &mut cpu::<f64>("electra"), Target::Cpu, 1e-6);
+    losses_logits_and_gradients("electra_square", &mut cpu::<f64>("electra_square"), Target::Cpu, 1e-6);
+}
+
+#[test]
+fn cpu_gradients() {
+    losses_logits_and_gradients("electra", &mut cpu::<f32>("electra"), Target::Cpu, 5e-6);
+    losses_logits_and_gradients("electra_square", &mut cpu::<f32>("electra_square"), Target::Cpu, 5e-6);
+}
+
+#[test]
+fn cpu_ten_steps() {
+    ten_steps(&mut cpu::<f64>("electra"), Target::Cpu, 2e-6, false);
+    ten_steps(&mut cpu::<f32>("electra"), Target::Cpu, 1e-5, false);
+}
+
+#[test]
+fn cpu_ten_steps_with_bias_correction() {
+    ten_steps(&mut cpu::<f32>("electra"), Target::Cpu, 2e-5, true);
+}
