@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod cpu;
 pub mod data;
 pub mod electra;
+pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod plan;
