@@ -10,6 +10,7 @@
 mod add;
 mod constant;
 mod kernel;
+mod matmul;
 mod random;
 mod real;
 mod twin;
@@ -17,6 +18,7 @@ mod twin;
 pub use add::add;
 pub use constant::constant;
 pub use kernel::{Access, Binding, DeviceTraits, Dispatch, Operand, Shapes};
+pub use matmul::{Epilogue, Matmul, MatmulOperands};
 pub use random::{Draws, keep_threshold, uniform};
 pub use real::Real;
 pub use twin::{StepState, Twin};
