@@ -1,0 +1,45 @@
+//! `--device auto|cpu|NAME`.
+
+use crate::cpu::CpuEngine;
+use crate::gpu::{Choice, GpuEngine};
+use crate::plan::{Engine, EngineError, Target};
+use std::str::FromStr;
+
+/// What to compute on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Device {
+    /// The best GPU, or the CPU engine where there is none.
+    Auto,
+    /// The CPU engine.
+    Cpu,
+    /// A GPU adapter whose name or backend contains this.
+    Named(String),
+}
+
+impl FromStr for Device {
+    type Err = std::convert::Infallible;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(match s.to_ascii_lowercase().as_str() {
+            "auto" => Self::Auto,
+            "cpu" => Self::Cpu,
+            _ => Self::Named(s.to_string()),
+        })
+    }
+}
+
+/// Opens an engine whose banks have `bank_len` elements, and says what to plan for.
+pub fn open(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
+    let gpu = match device {
+        Device::Cpu => None,
+        Device::Auto => GpuEngine::open(&Choice::Auto, bank_len)?,
+        Device::Named(name) => GpuEngine::open(&Choice::Named(name.clone()), bank_len)?,
+    };
+    Ok(match gpu {
+        Some(engine) => {
+            let target = Target::Gpu(engine.traits());
+            (Box::new(engine), target)
+        }
+        None => (Box::new(CpuEngine::<f32>::new(bank_len)), Target::Cpu),
+    })
+}

@@ -1,0 +1,77 @@
+//! The command line. Every subcommand is a file; they drive the trainer and the engines and do the talking.
+
+mod bench;
+mod device;
+mod devices;
+mod plan;
+mod probe;
+mod settings;
+mod style;
+mod train;
+
+pub use device::{Device, open};
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Pre-trains ELECTRA on any Vulkan, Metal or DX12 GPU, or on the CPU.
+#[derive(Debug, Parser)]
+#[command(name = "leyden", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a generator and a discriminator together
+    Train(train::TrainArguments),
+    /// Show each token's probability that it was replaced
+    Probe(probe::ProbeArguments),
+    /// List the GPUs and what matters about them for training
+    Devices(devices::DevicesArguments),
+    /// Print parameters, dispatches, FLOPs and memory of a training step
+    Plan(plan::PlanArguments),
+    /// Measure the kernels and a whole training step
+    Bench(bench::BenchArguments),
+}
+
+/// Why a command failed: the person's input (exit code 2), or anything else (1).
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something about the arguments or the files they name.
+    Input(String),
+    /// Something that went wrong while working.
+    Work(String),
+}
+
+impl Failure {
+    /// Wrong input, with the error's own words.
+    pub(crate) fn input(error: impl std::fmt::Display) -> Self {
+        Self::Input(error.to_string())
+    }
+
+    /// A failure at work, with the error's own words.
+    pub(crate) fn work(error: impl std::fmt::Display) -> Self {
+        Self::Work(error.to_string())
+    }
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Train(a) => train::run(a),
+        Command::Probe(a) => probe::run(a),
+        Command::Devices(a) => devices::run(a),
+        Command::Plan(a) => plan::run(a),
+        Command::Bench(a) => bench::run(a),
+    };
+    let (message, code) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Input(message)) => (message, 2),
+        Err(Failure::Work(message)) => (message, 1),
+    };
+    eprintln!("{} {message}", style::Style::stderr().red("error:"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,71 @@
+//! Flags that decide a run's configuration, shared by `train`, `plan` and `bench`.
+
+use super::Failure;
+use crate::electra::{Config, preset};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Where the settings start and what is changed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Settings {
+    /// tiny, mini, small, small++ or base
+    #[arg(long, default_value = "tiny")]
+    pub preset: String,
+    /// A TOML file with any of the settings that the run's config.toml lists
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, as in model.layers=4; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Examples a step
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// Tokens an example
+    #[arg(long)]
+    pub length: Option<usize>,
+    /// Training steps
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Decides weights, batches, masks, dropout and samples
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Peak learning rate
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f64>,
+}
+
+impl Settings {
+    /// The configuration: the preset, then the file, then `--set`, then the other flags.
+    pub(crate) fn resolve(&self) -> Result<Config, Failure> {
+        let mut config = preset(&self.preset).map_err(Failure::input)?;
+        if let Some(path) = &self.config {
+            let place = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|e| Failure::Input(format!("{place}: {e}")))?;
+            config = Config::merge(&config, &text, &place).map_err(Failure::input)?;
+        }
+        // One merge for all of them: a new width and a new number of heads may only fit together.
+        let assignments = self.set.join("\n");
+        if let Some(bad) = self.set.iter().find(|s| !s.contains('=')) {
+            return Err(Failure::Input(format!("--set {bad}: expected KEY=VALUE, as in model.layers=4")));
+        }
+        config = Config::merge(&config, &assignments, "--set").map_err(Failure::input)?;
+        if let Some(batch) = self.batch {
+            config.training.batch = batch;
+        }
+        if let Some(length) = self.length {
+            config.data.length = length;
+            config.model.positions = config.model.positions.max(length);
+        }
+        if let Some(steps) = self.steps {
+            config.training.steps = steps;
+        }
+        if let Some(seed) = self.seed {
+            config.seed = seed;
+        }
+        if let Some(rate) = self.learning_rate {
+            config.optimizer.learning_rate = rate;
+        }
+        config.check().map_err(Failure::input)?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,141 @@
+//! What is measured of a step: the reference's measures, added up over several steps.
+
+use crate::data::Batch;
+use crate::plan::Fetched;
+use crate::train::step::Output;
+use serde::{Deserialize, Serialize};
+
+/// The measures of some steps, or of the held-out text.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Measures {
+    /// Masked language modelling loss of the generator, nats a drawn token.
+    pub generator_loss: f64,
+    /// Replaced-token detection loss of the discriminator, nats a token.
+    pub discriminator_loss: f64,
+    /// Fraction of drawn tokens whose most likely guess is the original.
+    pub generator_accuracy: f64,
+    /// Fraction of drawn tokens whose sample is the original.
+    pub sampled_accuracy: f64,
+    /// Fraction of all tokens that were replaced.
+    pub replaced_rate: f64,
+    /// Fraction of all tokens that the discriminator judges rightly at a probability of 1/2.
+    pub discriminator_accuracy: f64,
+    /// Of the tokens it calls replaced, how many are; `None` if it calls none so.
+    pub precision: Option<f64>,
+    /// Of the replaced tokens, how many it calls so; `None` if there are none.
+    pub recall: Option<f64>,
+    /// Area under the receiver operating characteristic; `None` without tokens of both kinds.
+    pub auc: Option<f64>,
+}
+
+impl Measures {
+    /// The discriminator's loss if it always gave the replaced rate: its entropy in nats.
+    pub fn base_rate_entropy(&self) -> f64 {
+        let p = self.replaced_rate;
+        if p <= 0.0 || p >= 1.0 { 0.0 } else { -p * p.ln() - (1.0 - p) * (1.0 - p).ln() }
+    }
+}
+
+/// Adds up steps.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    drawn: f64,
+    tokens: f64,
+    generator_loss: f64,
+    discriminator_loss: f64,
+    best: f64,
+    sampled: f64,
+    /// (logit, replaced) of every token.
+    verdicts: Vec<(f32, bool)>,
+}
+
+impl Tally {
+    /// Takes in one step's outputs.
+    pub fn add(&mut self, batch: &Batch, out: &Fetched) {
+        let drawn: f64 = batch.weights.iter().map(|&w| f64::from(w)).sum();
+        let tokens = batch.tokens() as f64;
+        self.drawn += drawn;
+        self.tokens += tokens;
+        self.generator_loss += f64::from(out.scalar(Output::GeneratorLoss as usize)) * drawn;
+        self.discriminator_loss += f64::from(out.scalar(Output::DiscriminatorLoss as usize)) * tokens;
+        let hits = |i: Output| {
+            let words = out.outputs[i as usize].iter().zip(&batch.targets).zip(&batch.weights);
+            words.filter(|((found, target), w)| **w > 0.0 && found == target).count() as f64
+        };
+        self.best += hits(Output::Best);
+        self.sampled += hits(Output::Sampled);
+        let rows = out.outputs[Output::Logits as usize].iter().zip(&out.outputs[Output::Labels as usize]);
+        for (i, (&logit, &label)) in rows.enumerate() {
+            if i % batch.length < batch.lengths[i / batch.length] as usize {
+                self.verdicts.push((f32::from_bits(logit), label == 1));
+            }
+        }
+    }
+
+    /// Tokens seen, padding not counted.
+    pub fn tokens(&self) -> u64 {
+        self.tokens as u64
+    }
+
+    /// The measures of all steps since the start or the last call; empties the tally.
+    pub fn finish(&mut self) -> Measures {
+        let tally = std::mem::take(self);
+        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+        let mut verdicts = tally.verdicts;
+        let replaced = verdicts.iter().filter(|v| v.1).count() as f64;
+        let called = verdicts.iter().filter(|v| v.0 > 0.0).count() as f64;
+        let hits = verdicts.iter().filter(|v| v.1 && v.0 > 0.0).count() as f64;
+        let right = verdicts.iter().filter(|v| v.1 == (v.0 > 0.0)).count() as f64;
+        let count = verdicts.len() as f64;
+        let some = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+        Measures {
+            generator_loss: share(tally.generator_loss, tally.drawn),
+            discriminator_loss: share(tally.discriminator_loss, tally.tokens),
+            generator_accuracy: share(tally.best, tally.drawn),
+            sampled_accuracy: share(tally.sampled, tally.drawn),
+            replaced_rate: share(replaced, count),
+            discriminator_accuracy: share(right, count),
+            precision: some(hits, called),
+            recall: some(hits, replaced),
+            auc: auc(&mut verdicts),
+        }
+    }
+}
+
+/// The probability that a replaced token has a higher logit than an original one, ties counted half (Mann and
+/// Whitney's U): exact, by ranks.
+fn auc(verdicts: &mut [(f32, bool)]) -> Option<f64> {
+    verdicts.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let positives = verdicts.iter().filter(|v| v.1).count() as f64;
+    let negatives = verdicts.len() as f64 - positives;
+    if positives == 0.0 || negatives == 0.0 {
+        return None;
+    }
+    let (mut below, mut wins) = (0.0, 0.0);
+    for ties in verdicts.chunk_by(|a, b| a.0 == b.0) {
+        let replaced = ties.iter().filter(|v| v.1).count() as f64;
+        let original = ties.len() as f64 - replaced;
+        wins += replaced * (below + original / 2.0);
+        below += original;
+    }
+    Some(wins / (positives * negatives))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auc_is_the_share_of_ordered_pairs() {
+        assert_eq!(auc(&mut [(0.1, false), (0.9, true), (0.4, false), (0.2, true)]), Some(0.75));
+        assert_eq!(auc(&mut [(0.5, false), (0.5, true)]), Some(0.5));
+        assert_eq!(auc(&mut [(0.5, true)]), None);
+    }
+
+    #[test]
+    fn entropy_of_the_base_rate() {
+        let measures = Measures { replaced_rate: 0.5, ..Measures::default() };
+        assert!((measures.base_rate_entropy() - std::f64::consts::LN_2).abs() < 1e-12);
+        assert_eq!(Measures::default().base_rate_entropy(), 0.0);
+    }
+}

@@ -1,0 +1,298 @@
+//! The trainer: a value that one advances. It starts steps, and reports on those that have finished.
+
+use super::metrics::{Measures, Tally};
+use super::step::{Output, PlannedStep, StepShape, evaluation_step, learning_rate, step_state, training_step};
+use crate::corpus::{Examples, SpecialTokens};
+use crate::data::{Batch, Batches, Evaluation, Masking};
+use crate::electra::{Config, Model};
+use crate::graph::{Bank, GraphError};
+use crate::ops::StepState;
+use crate::plan::{Engine, EngineError, Fetched, Program, Target};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Why training could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The device.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model does not fit together: a bug, since configurations are checked.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A loss that is not a number.
+    #[error(
+        "step {step}: generator loss {generator}, discriminator loss {discriminator}; \
+         try a lower --learning-rate or another --seed"
+    )]
+    NotFinite {
+        /// The step, from 0.
+        step: u64,
+        /// The generator's loss.
+        generator: f32,
+        /// The discriminator's loss.
+        discriminator: f32,
+    },
+}
+
+/// What the trainer reads.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// To train on.
+    pub training: Arc<Examples>,
+    /// Held out.
+    pub held_out: Arc<Examples>,
+    /// The vocabulary's special tokens.
+    pub special: SpecialTokens,
+}
+
+/// What the trainer reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A step has finished.
+    Step {
+        /// Its number, from 0.
+        step: u64,
+        /// The generator's loss.
+        generator_loss: f32,
+        /// The discriminator's loss.
+        discriminator_loss: f32,
+    },
+    /// `log_every` steps have finished, or the last one.
+    Interval(Interval),
+}
+
+/// The means over some steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Steps done.
+    pub step: u64,
+    /// Tokens of this interval, padding not counted.
+    pub tokens: u64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// The gradients' global norm before clipping, of the last step.
+    pub gradient_norm: f32,
+    /// Losses and accuracies.
+    #[serde(flatten)]
+    pub measures: Measures,
+}
+
+/// One token of an example that was shown to the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verdict {
+    /// The token in the text.
+    pub original: u32,
+    /// The token that the discriminator saw.
+    pub shown: u32,
+    /// Whether the generator was asked for it.
+    pub drawn: bool,
+    /// The discriminator's probability that it was replaced.
+    pub replaced: f32,
+}
+
+/// Training, step after step.
+pub struct Trainer {
+    engine: Box<dyn Engine>,
+    config: Config,
+    model: Model,
+    special: SpecialTokens,
+    training: Loaded,
+    evaluation: Loaded,
+    batches: Batches,
+    held_out: Evaluation,
+    next: u64,
+    waiting: VecDeque<(u64, Batch)>,
+    tally: Tally,
+}
+
+/// A planned step and the engine's name for it.
+struct Loaded {
+    step: PlannedStep,
+    program: Program,
+    shape: StepShape,
+}
+
+/// Most examples in one evaluation step.
+const EVALUATION_BATCH: usize = 32;
+/// Seed of the samples drawn while evaluating: the same in every run, so that figures can be compared.
+const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
+
+impl Trainer {
+    /// Plans both steps, loads them into `engine` and initialises the weights.
+    pub fn new(engine: Box<dyn Engine>, target: Target, config: Config, text: Text) -> Result<Self, TrainError> {
+        let model = Model::new(&config);
+        let mut engine = engine;
+        let shape = StepShape::of(&config);
+        let step = training_step(&model, &config, shape, target, false)?;
+        let program = engine.load(step.plan.clone())?;
+        let training = Loaded { step, program, shape };
+        let shape = StepShape { batch: shape.batch.min(EVALUATION_BATCH), ..shape };
+        let step = evaluation_step(&model, &config, shape, target)?;
+        let program = engine.load(step.plan.clone())?;
+        let evaluation = Loaded { step, program, shape };
+        engine.write_bank(Bank::Parameters, &model.initial(config.seed))?;
+        let masking = masking(&config);
+        let batches = Batches::new(text.training, text.special, masking, config.training.batch, config.seed);
+        let most = config.training.evaluation_examples;
+        let held_out =
+            Evaluation::new(text.held_out, text.special, masking, evaluation.shape.batch, most, EVALUATION_SEED);
+        Ok(Self {
+            engine,
+            config,
+            model,
+            special: text.special,
+            training,
+            evaluation,
+            batches,
+            held_out,
+            next: 0,
+            waiting: VecDeque::new(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// The run's settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where each parameter is.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The device, in words.
+    pub fn device(&self) -> String {
+        self.engine.describe()
+    }
+
+    /// Steps started.
+    pub fn started(&self) -> u64 {
+        self.next
+    }
+
+    /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device.
+    pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
+        let batch = self.batches.batch(self.next);
+        write(&mut *self.engine, &self.training, &batch);
+        self.engine.submit(self.training.program, &step_state(&self.config, self.next), true)?;
+        self.waiting.push_back((self.next, batch));
+        self.next += 1;
+        self.report(false)
+    }
+
+    /// Waits for every step that was started and reports on them.
+    pub fn finish(&mut self) -> Result<Vec<Event>, TrainError> {
+        self.report(true)
+    }
+
+    fn report(&mut self, wait: bool) -> Result<Vec<Event>, TrainError> {
+        let mut events = Vec::new();
+        while !self.waiting.is_empty() {
+            let Some(out) = self.engine.collect(wait)? else { break };
+            let Some((step, batch)) = self.waiting.pop_front() else { break };
+            self.take_in(step, &batch, &out, &mut events)?;
+        }
+        Ok(events)
+    }
+
+    fn take_in(&mut self, step: u64, batch: &Batch, out: &Fetched, events: &mut Vec<Event>) -> Result<(), TrainError> {
+        let generator = out.scalar(Output::GeneratorLoss as usize);
+        let discriminator = out.scalar(Output::DiscriminatorLoss as usize);
+        if !generator.is_finite() || !discriminator.is_finite() {
+            return Err(TrainError::NotFinite { step, generator, discriminator });
+        }
+        self.tally.add(batch, out);
+        events.push(Event::Step { step, generator_loss: generator, discriminator_loss: discriminator });
+        let done = step + 1;
+        if done.is_multiple_of(self.config.training.log_every) || done == self.config.training.steps {
+            events.push(Event::Interval(Interval {
+                step: done,
+                tokens: self.tally.tokens(),
+                learning_rate: learning_rate(&self.config, step),
+                gradient_norm: out.scalar(Output::Norm as usize),
+                measures: self.tally.finish(),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
+    /// device; call it when every step has been reported on ([`Trainer::finish`]).
+    pub fn evaluate(&mut self) -> Result<Measures, TrainError> {
+        let mut tally = Tally::default();
+        for index in 0..self.held_out.len() {
+            let batch = self.held_out.batch(index);
+            if let Some(out) = self.run_evaluation(&batch, index)? {
+                tally.add(&batch, &out);
+            }
+        }
+        Ok(tally.finish())
+    }
+
+    /// Masks `examples`, lets the generator fill them and asks the discriminator: each example's tokens.
+    pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, TrainError> {
+        let count = examples.len();
+        let size = self.evaluation.shape.batch;
+        let masking = masking(&self.config);
+        let source = Evaluation::new(examples, self.special, masking, size, count, EVALUATION_SEED);
+        let mut shown = Vec::new();
+        for index in 0..source.len() {
+            let batch = source.batch(index);
+            let Some(out) = self.run_evaluation(&batch, index)? else { continue };
+            let rows = batch.lengths.iter().enumerate().filter(|&(_, &n)| n > 0);
+            shown.extend(rows.map(|(row, &n)| verdicts(&batch, &out, row, n as usize)));
+        }
+        Ok(shown)
+    }
+
+    fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Fetched>, TrainError> {
+        write(&mut *self.engine, &self.evaluation, batch);
+        let seed = [EVALUATION_SEED as u32, (EVALUATION_SEED >> 32) as u32];
+        let state = StepState { seed, step: index as u32, ..StepState::default() };
+        self.engine.submit(self.evaluation.program, &state, true)?;
+        Ok(self.engine.collect(true)?)
+    }
+
+    /// The weights as they are now: a bank, laid out as [`Model::table`] says. Waits for the device.
+    pub fn weights(&mut self) -> Result<Vec<f32>, TrainError> {
+        Ok(self.engine.read_bank(Bank::Parameters)?)
+    }
+}
+
+fn masking(config: &Config) -> Masking {
+    let o = &config.objective;
+    Masking { fraction: o.masked_fraction, mask_probability: o.mask_probability }
+}
+
+fn write(engine: &mut dyn Engine, loaded: &Loaded, batch: &Batch) {
+    let (p, i) = (loaded.program, loaded.step.inputs);
+    engine.write(p, i.ids, &batch.ids);
+    engine.write(p, i.masked_ids, &batch.masked_ids);
+    engine.write(p, i.types, &batch.type_ids);
+    engine.write(p, i.lengths, &batch.lengths);
+    engine.write(p, i.positions, &batch.positions);
+    engine.write(p, i.targets, &batch.targets);
+    engine.write(p, i.weights, bytemuck::cast_slice(&batch.weights));
+}
+
+fn verdicts(batch: &Batch, out: &Fetched, row: usize, length: usize) -> Vec<Verdict> {
+    let start = row * batch.length;
+    let sampled = &out.outputs[Output::Sampled as usize];
+    let logits = &out.outputs[Output::Logits as usize];
+    let mut tokens: Vec<Verdict> = (start..start + length)
+        .map(|i| {
+            let replaced = 1.0 / (1.0 + (-f32::from_bits(logits[i])).exp());
+            Verdict { original: batch.ids[i], shown: batch.ids[i], drawn: false, replaced }
+        })
+        .collect();
+    for slot in row * batch.predictions..(row + 1) * batch.predictions {
+        if batch.weights[slot] > 0.0 {
+            let token = &mut tokens[batch.positions[slot] as usize - start];
+            (token.drawn, token.shown) = (true, sampled[slot]);
+        }
+    }
+    tokens
+}
