@@ -11,7 +11,7 @@ use crate::corpus::SpecialTokens;
 /// (`pretrain_helpers.py`) draws with replacement and averages what falls on the same position; that is a quirk of its code
 /// and not part of the method. A drawn position becomes `[MASK]` with `mask_probability`, else it keeps its token; never does
 /// it become a random one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Masking {
     /// Fraction of an example's tokens that is drawn, special tokens counted.
     pub fraction: f64,
