@@ -24,7 +24,6 @@ pub(super) fn prepare(config: &mut Config, files: &[PathBuf]) -> Result<Prepared
     let options = VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..Default::default() };
     let tokenizer = Tokenizer::train(corpus::documents(&text), &options).map_err(Failure::input)?;
     config.model.vocabulary = tokenizer.size();
-    config.check().map_err(Failure::input)?;
     let d = &config.data;
     let options = ExampleOptions { length: d.length, held_out: d.held_out, seed: config.seed };
     let corpus = corpus::build(&text, &tokenizer, &options).map_err(Failure::input)?;
