@@ -12,6 +12,8 @@ mod profile;
 mod program;
 mod readback;
 pub mod shaders;
+#[cfg(test)]
+mod tests;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
