@@ -5,6 +5,7 @@
 //! Kernels are the files of `shaders/`, see [`shaders`].
 
 mod adapter;
+mod command;
 mod context;
 mod engine;
 mod pipelines;
