@@ -147,6 +147,12 @@ fn run(
     let node = &plan.graph().nodes()[index];
     let shapes = plan.shapes(index);
     let dispatches = node.op.dispatches(&shapes, device);
+    let taken_over = |i: usize| node.op.takes_over().iter().any(|&(_, output)| output == i);
+    let computes = shapes.outputs.iter().enumerate().any(|(i, ty)| !ty.is_empty() && !taken_over(i));
+    if dispatches.is_empty() && computes {
+        // Its outputs would hold whatever was in their slots.
+        return Err(context.refused(format!("op {}", node.op.name()), "it has no kernel"));
+    }
     let flops = node.op.flops(&shapes) / dispatches.len().max(1) as u64;
     let tensor = |list: &[Tensor], i: usize| list.get(i).and_then(|&t| plan.region(t));
     for dispatch in dispatches {

@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::shaders::SHARED;
 use super::*;
-use crate::graph::{Bank, DType, Graph, Initialization, ParameterTable, Tensor};
-use crate::ops::{self, Draws, Real, StepState};
+use crate::graph::{Bank, DType, Graph, GraphError, Initialization, Node, ParameterTable, Tensor, TensorType};
+use crate::ops::{self, DeviceTraits, Dispatch, Draws, Op, Real, Shapes, StepState, Twin};
 use crate::plan::{Engine, EngineError, Plan, Program, Target};
 use std::sync::Arc;
 
@@ -177,6 +177,37 @@ fn bad_input_is_an_error_of_the_next_call() {
     let (graph, _, y) = adds(5, 1.0, table(&[&[128]]));
     let error = engine.load(Plan::new(graph, &[y], Target::Gpu(engine.traits()))).expect_err("another table");
     assert!(matches!(error, EngineError::Size { found: 128, expected: 64, .. }), "{error}");
+}
+
+/// An op that nobody has written a kernel for.
+#[derive(Debug)]
+struct Unwritten;
+
+impl Op for Unwritten {
+    fn name(&self) -> &'static str {
+        "unwritten"
+    }
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        Ok(vec![inputs[0].clone()])
+    }
+    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        Ok(vec![None])
+    }
+    fn dispatches(&self, _: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        Vec::new()
+    }
+    fn twin_f32(&self, _: Twin<'_, f32>) {}
+    fn twin_f64(&self, _: Twin<'_, f64>) {}
+}
+
+#[test]
+fn an_op_without_a_kernel_is_refused_by_name() {
+    let mut engine = engine(64);
+    let mut g = Graph::new(table(&[&[64]]));
+    let x = g.input("x", DType::F32, &[3]);
+    let y = g.add1(Unwritten, &[x]).expect("a node");
+    let error = engine.load(Plan::new(Arc::new(g), &[y], Target::Gpu(engine.traits()))).expect_err("no kernel");
+    assert!(error.to_string().contains("refused op unwritten: it has no kernel"), "{error}");
 }
 
 #[test]
