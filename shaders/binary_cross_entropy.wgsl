@@ -12,7 +12,7 @@ struct Arguments {
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;    // [B]
 @group(0) @binding(4) var<storage, read_write> sums: array<f32>; // [ceil(T / 1024)]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 // log(1 + e) for e in [0, 1] as 2 artanh(e / (2 + e)): keeps its relative accuracy where e is tiny, unlike log().
 fn log_one_plus(e: f32) -> f32 {
@@ -32,15 +32,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum += max(x, 0.0) - x * f32(labels[i]) + log_one_plus(exp(max(-abs(x), -87.0)));
         }
     }
-    partial[local] = sum;
+    lane_sums[local] = sum;
     workgroupBarrier();
     for (var half = 128u; half > 0u; half = half / 2u) {
         if local < half {
-            partial[local] += partial[local + half];
+            lane_sums[local] += lane_sums[local + half];
         }
         workgroupBarrier();
     }
     if local == 0u {
-        sums[workgroup.x] = partial[0];
+        sums[workgroup.x] = lane_sums[0];
     }
 }

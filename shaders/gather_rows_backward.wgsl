@@ -34,16 +34,16 @@ fn main(
     for (var m = example * arguments.slots; m < (example + 1u) * arguments.slots; m++) {
         // A position outside of its example counts as the nearest one inside.
         if clamp(positions[m], start, start + arguments.length - 1u) == row {
-            let from = m * columns + j;
-            sum.x += d[from];
+            let source = m * columns + j;
+            sum.x += d[source];
             if j + quads < columns {
-                sum.y += d[from + quads];
+                sum.y += d[source + quads];
             }
             if j + 2u * quads < columns {
-                sum.z += d[from + 2u * quads];
+                sum.z += d[source + 2u * quads];
             }
             if j + 3u * quads < columns {
-                sum.w += d[from + 3u * quads];
+                sum.w += d[source + 3u * quads];
             }
         }
     }

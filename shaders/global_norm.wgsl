@@ -9,7 +9,7 @@ struct Arguments {
 @group(0) @binding(1) var<storage, read> x: array<f32>;          // [len]
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>; // [groups]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 fn square(i: u32, end: u32) -> f32 {
     if i >= end {
@@ -27,15 +27,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = start + local; i < end; i += 1024u) {
         sum += vec4f(square(i, end), square(i + 256u, end), square(i + 512u, end), square(i + 768u, end));
     }
-    partial[local] = (sum.x + sum.y) + (sum.z + sum.w);
+    lane_sums[local] = (sum.x + sum.y) + (sum.z + sum.w);
     workgroupBarrier();
     for (var half = 128u; half > 0u; half = half / 2u) {
         if local < half {
-            partial[local] += partial[local + half];
+            lane_sums[local] += lane_sums[local + half];
         }
         workgroupBarrier();
     }
     if local == 0u {
-        sums[workgroup.x] = partial[0];
+        sums[workgroup.x] = lane_sums[0];
     }
 }

@@ -8,7 +8,7 @@ struct Arguments {
 @group(0) @binding(1) var<storage, read> sums: array<f32>;      // [groups]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>; // [1]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32) {
@@ -16,15 +16,15 @@ fn main(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < arguments.sums; i += 256u) {
         sum += sums[i];
     }
-    partial[local] = sum;
+    lane_sums[local] = sum;
     workgroupBarrier();
     for (var half = 128u; half > 0u; half = half / 2u) {
         if local < half {
-            partial[local] += partial[local + half];
+            lane_sums[local] += lane_sums[local + half];
         }
         workgroupBarrier();
     }
     if local == 0u {
-        out[0] = sqrt(partial[0]);
+        out[0] = sqrt(lane_sums[0]);
     }
 }

@@ -27,20 +27,20 @@ struct Arguments {
 @group(0) @binding(5) var<storage, read_write> h: array<f32>;             // [T, C], starts as x
 @group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>;  // [T] of (mean, rstd)
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 // The sum over a row's lanes, in every lane.
 fn row_sum(local: u32, value: f32) -> f32 {
     let lane = local % lanes;
-    partial[local] = value;
+    lane_sums[local] = value;
     workgroupBarrier();
     for (var half = lanes / 2u; half > 0u; half = half / 2u) {
         if lane < half {
-            partial[local] += partial[local + half];
+            lane_sums[local] += lane_sums[local + half];
         }
         workgroupBarrier();
     }
-    let total = partial[local - lane];
+    let total = lane_sums[local - lane];
     workgroupBarrier();
     return total;
 }

@@ -28,20 +28,20 @@ struct Arguments {
 @group(0) @binding(6) var<storage, read_write> sums: array<f32>;   // [blocks, 2, C]
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;     // [T, C], anything without dropout
 
-var<workgroup> partial: array<vec2f, 256>;
+var<workgroup> lane_sums: array<vec2f, 256>;
 
 // The sums over a row's lanes, in every lane.
 fn row_sum(local: u32, value: vec2f) -> vec2f {
     let lane = local % lanes;
-    partial[local] = value;
+    lane_sums[local] = value;
     workgroupBarrier();
     for (var half = lanes / 2u; half > 0u; half = half / 2u) {
         if lane < half {
-            partial[local] += partial[local + half];
+            lane_sums[local] += lane_sums[local + half];
         }
         workgroupBarrier();
     }
-    let total = partial[local - lane];
+    let total = lane_sums[local - lane];
     workgroupBarrier();
     return total;
 }
@@ -96,13 +96,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     }
     for (var k = 0u; k < per_lane; k++) {
-        partial[local] = vec2f(sum_gamma[k], sum_beta[k]);
+        lane_sums[local] = vec2f(sum_gamma[k], sum_beta[k]);
         workgroupBarrier();
         let j = lane + k * lanes;
         if local < lanes && j < columns {
-            var total = partial[local];
+            var total = lane_sums[local];
             for (var r = 1u; r < at_a_time; r++) {
-                total += partial[local + r * lanes];
+                total += lane_sums[local + r * lanes];
             }
             let to = 2u * workgroup.x * columns + j;
             sums[to] = total.x;

@@ -12,7 +12,7 @@ struct Arguments {
 @group(0) @binding(2) var<storage, read_write> dgamma: array<f32>; // [C]
 @group(0) @binding(3) var<storage, read_write> dbeta: array<f32>;  // [C]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -24,11 +24,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum += sums[block * width + j];
         }
     }
-    partial[local] = sum;
+    lane_sums[local] = sum;
     workgroupBarrier();
     if local < 32u && j < width {
         for (var lane = 1u; lane < 8u; lane++) {
-            sum += partial[local + 32u * lane];
+            sum += lane_sums[local + 32u * lane];
         }
         if j < arguments.columns {
             dgamma[j] = sum;

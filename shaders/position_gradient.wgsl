@@ -16,7 +16,7 @@ struct Arguments {
 @group(0) @binding(3) var<storage, read_write> by_position: array<f32>; // [P, E]
 @group(0) @binding(4) var<storage, read_write> parts: array<f32>;       // [L, Y, E]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -33,11 +33,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 sum += d[row * arguments.columns + j];
             }
         }
-        partial[local] = sum;
+        lane_sums[local] = sum;
         workgroupBarrier();
         if local < 32u {
             for (var lane = 1u; lane < 8u; lane++) {
-                sum += partial[local + 32u * lane];
+                sum += lane_sums[local + 32u * lane];
             }
             total += sum;
             if examples > 0u {

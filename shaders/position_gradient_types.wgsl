@@ -12,7 +12,7 @@ struct Arguments {
 @group(0) @binding(1) var<storage, read> parts: array<f32>;         // [L, Y * E]
 @group(0) @binding(2) var<storage, read_write> by_type: array<f32>; // [Y * E]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -23,11 +23,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum += parts[position * arguments.columns + j];
         }
     }
-    partial[local] = sum;
+    lane_sums[local] = sum;
     workgroupBarrier();
     if local < 32u && j < arguments.columns {
         for (var lane = 1u; lane < 8u; lane++) {
-            sum += partial[local + 32u * lane];
+            sum += lane_sums[local + 32u * lane];
         }
         by_type[j] = sum;
     }

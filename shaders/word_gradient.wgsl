@@ -22,10 +22,10 @@ struct Arguments {
 // The run of the row's id in the block of each lane: first and last + 1, indices into keys.
 var<workgroup> runs: array<vec2<u32>, 256>;
 
-// The first place in keys from `low` on, below `high`, whose key is at least `key`.
-fn lower_bound(from: u32, to: u32, key: u32) -> u32 {
-    var low = from;
-    var high = to;
+// The first place of start .. end whose key is at least `key`, or end.
+fn lower_bound(start: u32, end: u32, key: u32) -> u32 {
+    var low = start;
+    var high = end;
     while low < high {
         let middle = (low + high) / 2u;
         if keys[middle] < key {

@@ -10,7 +10,7 @@ override columns: u32 = 128u; // E
 @group(0) @binding(2) var<storage, read> d: array<f32>;            // [T, E]
 @group(0) @binding(3) var<storage, read_write> pieces: array<f32>; // [pieces, E]
 
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> lane_sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -22,8 +22,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let j = workgroup.y * 64u + local % 64u;
     var sum = 0.0;
     if whole && j < columns {
-        let from = first + local / 64u * 16u;
-        for (var i = from; i < from + 16u; i += 4u) {
+        let own = first + local / 64u * 16u;
+        for (var i = own; i < own + 16u; i += 4u) {
             let a = d[(start + keys[i] % 4096u) * columns + j];
             let b = d[(start + keys[i + 1u] % 4096u) * columns + j];
             let c = d[(start + keys[i + 2u] % 4096u) * columns + j];
@@ -31,9 +31,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum += (a + b) + (c + e);
         }
     }
-    partial[local] = sum;
+    lane_sums[local] = sum;
     workgroupBarrier();
     if local < 64u && whole && j < columns {
-        pieces[piece * columns + j] = (sum + partial[local + 64u]) + (partial[local + 128u] + partial[local + 192u]);
+        pieces[piece * columns + j] = (sum + lane_sums[local + 64u]) + (lane_sums[local + 128u] + lane_sums[local + 192u]);
     }
 }
