@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod cpu;
+pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod plan;

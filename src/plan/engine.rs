@@ -43,6 +43,16 @@ pub enum EngineError {
         /// The plan's peak in MiB.
         needed: u64,
     },
+    /// The caller gave a tensor or a bank of the wrong size: a bug in leyden.
+    #[error("{what} was given {found} words, expected {expected}; please report it")]
+    Size {
+        /// Which tensor or bank.
+        what: String,
+        /// How many words were given.
+        found: usize,
+        /// How many it takes.
+        expected: usize,
+    },
     /// The device went away: a driver reset, a closed lid, an unplugged GPU.
     #[error("{adapter} was lost: {reason}; start again, or use --device cpu")]
     DeviceLost {

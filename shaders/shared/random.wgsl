@@ -1,0 +1,31 @@
+// Counter-based random numbers, the same as `ops::Draws`: PCG4D of Jarzynski and Olano, "Hash Functions for GPU
+// Rendering" (JCGT 2020). Needs shared/step.wgsl before it.
+
+// The numbers of elements 4 * quad .. 4 * quad + 4 of `stream` in this step.
+fn draw4(stream: u32, quad: u32) -> vec4<u32> {
+    var v = vec4<u32>(step.seed.x, step.step, stream ^ step.seed.y, quad) * 1664525u + 1013904223u;
+    v.x += v.y * v.w;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.w += v.y * v.z;
+    v ^= v >> vec4<u32>(16u);
+    v.x += v.y * v.w;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.w += v.y * v.z;
+    return v;
+}
+
+// The number of one element.
+fn draw(stream: u32, element: u32) -> u32 {
+    let v = draw4(stream, element / 4u);
+    // Selects instead of v[element % 4]: a computed index puts the vector into scratch memory on some drivers.
+    let low = select(v.x, v.y, (element & 1u) != 0u);
+    let high = select(v.z, v.w, (element & 1u) != 0u);
+    return select(low, high, (element & 2u) != 0u);
+}
+
+// A number in [0, 1) with 24 random bits.
+fn uniform01(bits: u32) -> f32 {
+    return f32(bits >> 8u) * (1.0 / 16777216.0);
+}

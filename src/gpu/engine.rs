@@ -1,0 +1,237 @@
+//! [`GpuEngine`]: loads plans, submits steps and hands their outputs back.
+
+use super::context::Context;
+use super::pipelines::Pipelines;
+use super::program::Loaded;
+use super::readback::{self, MOST_STAGING, Staging};
+use super::{Adapter, AdapterInfo, Choice, choose};
+use crate::graph::{Bank, Tensor};
+use crate::ops::{DeviceTraits, StepState};
+use crate::plan::{Engine, EngineError, Fetched, Plan, Program};
+use std::collections::VecDeque;
+
+/// Most steps that may be queued: more would only make a pause or a stop late.
+const MOST_RUNNING: usize = 4;
+
+/// A step whose outputs are on their way.
+#[derive(Debug)]
+struct Pending {
+    program: Program,
+    step: u32,
+    staging: usize,
+    submission: wgpu::SubmissionIndex,
+}
+
+/// The GPU engine: plans as compute dispatches over buffers that live as long as the engine.
+#[derive(Debug)]
+pub struct GpuEngine {
+    pub(super) context: Context,
+    info: AdapterInfo,
+    pipelines: Pipelines,
+    banks: Vec<wgpu::Buffer>,
+    bank_len: usize,
+    state: wgpu::Buffer,
+    pub(super) step: wgpu::BindGroup,
+    programs: Vec<Loaded>,
+    running: VecDeque<wgpu::SubmissionIndex>,
+    pending: VecDeque<Pending>,
+    done: VecDeque<Fetched>,
+}
+
+impl GpuEngine {
+    /// An engine on `adapter` whose banks have `bank_len` elements ([`crate::graph::ParameterTable::len`]), all zero.
+    ///
+    /// # Errors
+    /// [`EngineError::NoDevice`], [`EngineError::Limit`] or [`EngineError::OutOfMemory`] where the driver gives no
+    /// device or no room for the banks.
+    pub fn new(adapter: &Adapter, bank_len: usize) -> Result<Self, EngineError> {
+        let mut context = Context::new(adapter)?;
+        let pipelines = Pipelines::new(&context)?;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let mut banks = Vec::new();
+        for bank in Bank::ALL {
+            banks.push(context.buffer(bank.name(), bank_len as u64 * 4, usage)?);
+        }
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let state = context.buffer("step", size_of::<StepState>() as u64, usage)?;
+        let step = context.guarded("the step's state", || {
+            let entries = [wgpu::BindGroupEntry { binding: 0, resource: state.as_entire_binding() }];
+            let layout = &pipelines.step_layout;
+            let descriptor = wgpu::BindGroupDescriptor { label: Some("step"), layout, entries: &entries };
+            context.device.create_bind_group(&descriptor)
+        })?;
+        Ok(Self {
+            context,
+            info: adapter.info().clone(),
+            pipelines,
+            banks,
+            bank_len,
+            state,
+            step,
+            programs: Vec::new(),
+            running: VecDeque::new(),
+            pending: VecDeque::new(),
+            done: VecDeque::new(),
+        })
+    }
+
+    /// As [`GpuEngine::new`] on the adapter that [`choose`] finds; `None` where the CPU engine is to be used.
+    ///
+    /// # Errors
+    /// Those of [`choose`] and [`GpuEngine::new`].
+    pub fn open(choice: &Choice, bank_len: usize) -> Result<Option<Self>, EngineError> {
+        choose(choice)?.map(|adapter| Self::new(&adapter, bank_len)).transpose()
+    }
+
+    /// The adapter it runs on.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// What a plan for this engine has to know: [`crate::plan::Target::Gpu`] of it.
+    pub fn traits(&self) -> DeviceTraits {
+        DeviceTraits { software: self.info.software() }
+    }
+
+    /// The program, if it is one of this engine's.
+    pub(super) fn loaded(&self, program: Program) -> Result<&Loaded, EngineError> {
+        let unknown = || self.context.refused(format!("program {}", program.0), "it was not loaded into this engine");
+        self.programs.get(program.0).ok_or_else(unknown)
+    }
+
+    /// Sets what the step's kernels find in group 1, for the next submission.
+    pub(super) fn set_state(&self, state: &StepState) {
+        self.context.queue.write_buffer(&self.state, 0, bytemuck::bytes_of(state));
+    }
+
+    /// A free buffer of the program's ring; waits for the oldest outputs if all are on their way.
+    fn staging(&mut self, program: Program) -> Result<usize, EngineError> {
+        loop {
+            let loaded = self.loaded(program)?;
+            if let Some(free) = loaded.staging.iter().position(Staging::idle) {
+                return Ok(free);
+            }
+            let count = loaded.staging.len();
+            if count < MOST_STAGING {
+                let staging = Staging::new(&mut self.context, &self.programs[program.0].plan)?;
+                self.programs[program.0].staging.push(staging);
+                return Ok(count);
+            }
+            match self.finish(true)? {
+                Some(oldest) => self.done.push_back(oldest),
+                None => return Err(self.context.refused("the readback", "its buffers are in use for no step")),
+            }
+        }
+    }
+
+    /// The oldest step's outputs that are on their way, if they are there.
+    fn finish(&mut self, wait: bool) -> Result<Option<Fetched>, EngineError> {
+        let Some(front) = self.pending.front() else { return Ok(None) };
+        if wait {
+            self.context.wait(Some(front.submission.clone()))?;
+        } else {
+            self.context.poll(wgpu::PollType::Poll)?;
+        }
+        let loaded = self.loaded(front.program)?;
+        let Some(outputs) = loaded.staging[front.staging].take(&self.context, &loaded.plan)? else {
+            let missing = || self.context.refused("the readback", "the step is over but its outputs are not there");
+            return if wait { Err(missing()) } else { Ok(None) };
+        };
+        let fetched = Fetched { program: front.program, step: front.step, outputs };
+        self.pending.pop_front();
+        Ok(Some(fetched))
+    }
+
+    fn bank_size(&self, bank: Bank, found: usize) -> EngineError {
+        EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected: self.bank_len }
+    }
+
+    fn bank(&self, bank: Bank) -> wgpu::Buffer {
+        // The banks were made from this list.
+        self.banks[Bank::ALL.iter().position(|&b| b == bank).unwrap_or_default()].clone()
+    }
+}
+
+impl Engine for GpuEngine {
+    fn describe(&self) -> String {
+        self.info.to_string()
+    }
+
+    fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
+        self.context.check()?;
+        let before = self.context.allocated;
+        let loaded = Loaded::new(&mut self.context, &mut self.pipelines, &self.banks, &self.step, plan)
+            .inspect_err(|_| self.context.allocated = before)?;
+        self.programs.push(loaded);
+        Ok(Program(self.programs.len() - 1))
+    }
+
+    fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
+        let loaded = match self.loaded(program) {
+            Ok(loaded) => loaded,
+            Err(error) => return self.context.record(error),
+        };
+        let Some(region) = loaded.plan.region(input) else { return };
+        if words.len() != region.len {
+            let name = &loaded.plan.graph().values()[input.index()].name;
+            let (found, expected) = (words.len(), region.len);
+            return self.context.record(EngineError::Size { what: format!("input {name:?}"), found, expected });
+        }
+        let (buffer, offset) = loaded.place(region);
+        self.context.queue.write_buffer(buffer, offset, bytemuck::cast_slice(words));
+    }
+
+    fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
+        self.context.check()?;
+        self.loaded(program)?;
+        while self.running.len() >= MOST_RUNNING {
+            self.context.wait(self.running.pop_front())?;
+        }
+        let staging = if fetch { Some(self.staging(program)?) } else { None };
+        self.set_state(state);
+        let loaded = self.loaded(program)?;
+        let mut last = None;
+        for (i, range) in loaded.submissions.iter().enumerate() {
+            let mut encoder = self.context.device.create_command_encoder(&Default::default());
+            loaded.record(&mut encoder, &loaded.commands[range.clone()], &self.step);
+            if let Some(staging) = staging.filter(|_| i + 1 == loaded.submissions.len()) {
+                loaded.staging[staging].record(&mut encoder, loaded);
+            }
+            last = Some(self.context.queue.submit([encoder.finish()]));
+        }
+        if let Some(submission) = last {
+            self.running.push_back(submission.clone());
+            if let Some(staging) = staging {
+                self.pending.push_back(Pending { program, step: state.step, staging, submission });
+            }
+        }
+        self.context.check()
+    }
+
+    fn collect(&mut self, wait: bool) -> Result<Option<Fetched>, EngineError> {
+        self.context.check()?;
+        match self.done.pop_front() {
+            Some(fetched) => Ok(Some(fetched)),
+            None => self.finish(wait),
+        }
+    }
+
+    fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
+        self.context.check()?;
+        let buffer = self.bank(bank);
+        let words = readback::read(&mut self.context, &buffer, self.bank_len as u64 * 4)?;
+        Ok(bytemuck::cast_vec(words))
+    }
+
+    fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
+        self.context.check()?;
+        if data.len() != self.bank_len {
+            return Err(self.bank_size(bank, data.len()));
+        }
+        readback::write(&self.context, &self.bank(bank), bytemuck::cast_slice(data))
+    }
+
+    fn allocated(&self) -> usize {
+        self.context.allocated as usize
+    }
+}

@@ -1,0 +1,94 @@
+//! The kernels' sources: every file of `shaders/`, embedded, and how one is put together.
+//!
+//! A shader whose first line is `//! shared: step, random` gets `shaders/shared/step.wgsl` and
+//! `shaders/shared/random.wgsl` in front of it, in that order, by plain concatenation.
+//!
+//! Conventions: the entry point is `main`. Group 0 holds the uniform struct at binding 0 (only where the dispatch has
+//! one) and the storage buffers from binding 1 on; group 1 holds the step's state, declared by `shared/step.wgsl`.
+
+use std::borrow::Cow;
+
+/// (stem, source) of each listed file.
+macro_rules! embed {
+    ($folder:literal: $($stem:literal)*) => {
+        &[$(($stem, include_str!(concat!("../../shaders/", $folder, $stem, ".wgsl")))),*]
+    };
+}
+
+/// The kernels by stem. A new file in `shaders/` gets its line here, in alphabetical order.
+pub const KERNELS: &[(&str, &str)] = embed!("":
+    "add"
+    "constant"
+);
+
+/// The pieces that kernels share, by stem.
+pub const SHARED: &[(&str, &str)] = embed!("shared/":
+    "gelu"
+    "index"
+    "random"
+    "step"
+);
+
+/// Why a kernel has no source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShaderError {
+    /// No file of that stem is embedded.
+    #[error("no shader {0:?} is embedded; expected a file of that stem in shaders/ and its line in gpu/shaders.rs")]
+    Unknown(String),
+    /// The first line names a piece that does not exist.
+    #[error("shader {shader:?} asks for shared piece {piece:?}, expected one of {expected}")]
+    UnknownPiece {
+        /// The kernel.
+        shader: String,
+        /// What it asks for.
+        piece: String,
+        /// What there is.
+        expected: String,
+    },
+}
+
+fn find(table: &[(&'static str, &'static str)], stem: &str) -> Option<&'static str> {
+    table.iter().find(|(name, _)| *name == stem).map(|&(_, source)| source)
+}
+
+/// The whole source of kernel `stem`: the shared pieces that it asks for, then the file.
+pub fn source(stem: &str) -> Result<Cow<'static, str>, ShaderError> {
+    let text = find(KERNELS, stem).ok_or_else(|| ShaderError::Unknown(stem.to_string()))?;
+    let pieces = shared_pieces(text);
+    if pieces.is_empty() {
+        return Ok(text.into());
+    }
+    let mut whole = String::new();
+    for piece in pieces {
+        let shared = find(SHARED, piece).ok_or_else(|| ShaderError::UnknownPiece {
+            shader: stem.to_string(),
+            piece: piece.to_string(),
+            expected: SHARED.iter().map(|&(name, _)| name).collect::<Vec<_>>().join(", "),
+        })?;
+        whole.push_str(shared);
+        whole.push('\n');
+    }
+    whole.push_str(text);
+    Ok(whole.into())
+}
+
+/// The pieces that the first line of a shader names, in order.
+fn shared_pieces(text: &str) -> Vec<&str> {
+    let first = text.lines().next().unwrap_or_default();
+    let Some(list) = first.strip_prefix("//! shared:") else { return Vec::new() };
+    list.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_first_and_in_order() {
+        assert_eq!(shared_pieces("//! shared: step, random\nfn main() {}"), ["step", "random"]);
+        assert!(shared_pieces("// shared: step").is_empty());
+        let add = source("add").expect("embedded");
+        assert!(add.find("fn element_index").expect("index") < add.find("fn main").expect("main"));
+        assert_eq!(source("nonsense"), Err(ShaderError::Unknown("nonsense".into())));
+    }
+}

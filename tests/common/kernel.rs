@@ -1,0 +1,125 @@
+//! A kernel against its CPU twin.
+
+use super::gradient::weighted_loss;
+use super::input::{Given, Input};
+use super::{gpu, state};
+use leyden::cpu::CpuEngine;
+use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
+use leyden::plan::{Engine, Fetched, Plan, Target};
+use std::sync::Arc;
+
+/// How far a kernel may be from its twin: |a - b| <= absolute + relative * |b|. Unsigned outputs must be equal.
+#[derive(Debug, Clone, Copy)]
+pub struct Tolerance {
+    pub absolute: f32,
+    pub relative: f32,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { absolute: 1e-5, relative: 1e-4 }
+    }
+}
+
+/// As [`check_with`] with the usual tolerance and three seeds.
+pub fn check(name: &str, inputs: &[Input], build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>) {
+    check_with(name, inputs, Tolerance::default(), &[1, 2, 3], build);
+}
+
+/// Builds a graph over `inputs`, runs it with the twins and on the device, and compares every output and all four
+/// banks afterwards. Where a parameter is among the inputs, then also the gradients of a random weighting of the
+/// outputs. All that differs is listed.
+///
+/// # Panics
+/// If anything differs, or does not run.
+pub fn check_with(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+) {
+    let mut bad = Vec::new();
+    for &seed in seeds {
+        let mut given = Given::new(inputs, seed);
+        let outputs = build(&mut given.graph, &given.tensors).unwrap_or_else(|error| panic!("{error}"));
+        compare(&given, &outputs, tolerance, seed, "forward", &mut bad);
+        let real = outputs.iter().any(|&t| given.graph.ty(t).dtype == DType::F32);
+        if real && !given.parameters.is_empty() {
+            let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
+            given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+            compare(&given, &[], tolerance, seed, "backward", &mut bad);
+        }
+    }
+    assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));
+}
+
+fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, pass: &str, bad: &mut Vec<String>) {
+    let graph = Arc::new(given.graph.clone());
+    let len = graph.table().len();
+    let mut cpu = CpuEngine::<f32>::new(len);
+    let mut gpu = gpu(len);
+    let traits = gpu.traits();
+    let (expected, expected_banks) = run(&mut cpu, given, Plan::new(graph.clone(), outputs, Target::Cpu), seed);
+    let (found, found_banks) = run(&mut gpu, given, Plan::new(graph.clone(), outputs, Target::Gpu(traits)), seed);
+    for (i, &output) in outputs.iter().enumerate() {
+        let what = format!("seed {seed}, {pass}, output {i} {}", graph.ty(output));
+        let wide = graph.ty(output).columns();
+        match graph.ty(output).dtype {
+            DType::F32 => differences(&what, wide, &found.real(i), &expected.real(i), tolerance, bad),
+            DType::U32 => {
+                let wrong: Vec<String> = (0..expected.outputs[i].len())
+                    .filter(|&j| found.outputs[i].get(j) != expected.outputs[i].get(j))
+                    .map(|j| format!("[{j}] {:?} for {}", found.outputs[i].get(j), expected.outputs[i][j]))
+                    .collect();
+                report(&what, wrong, bad);
+            }
+        }
+    }
+    for (bank, (found, expected)) in Bank::ALL.iter().zip(found_banks.iter().zip(&expected_banks)) {
+        for parameter in graph.table().parameters() {
+            let what = format!("seed {seed}, {pass}, {} of {} {:?}", bank.name(), parameter.name, parameter.shape);
+            let wide = parameter.shape.last().copied().unwrap_or(1);
+            let range = parameter.range();
+            differences(&what, wide, &found[range.clone()], &expected[range], tolerance, bad);
+        }
+    }
+}
+
+fn run(engine: &mut dyn Engine, given: &Given, plan: Plan, seed: u64) -> (Fetched, Vec<Vec<f32>>) {
+    let bank: Vec<f32> = given.bank.iter().map(|&x| x as f32).collect();
+    engine.write_bank(Bank::Parameters, &bank).unwrap_or_else(|error| panic!("writing failed: {error}"));
+    let program = engine.load(plan).unwrap_or_else(|error| panic!("loading failed: {error}"));
+    for (tensor, contents) in &given.inputs {
+        engine.write(program, *tensor, &contents.words());
+    }
+    engine.submit(program, &state(seed), true).unwrap_or_else(|error| panic!("running failed: {error}"));
+    let fetched = engine.collect(true).unwrap_or_else(|error| panic!("reading failed: {error}"));
+    let fetched = fetched.expect("a step was submitted");
+    let banks = Bank::ALL.map(|bank| engine.read_bank(bank).unwrap_or_else(|error| panic!("{error}")));
+    (fetched, banks.to_vec())
+}
+
+fn differences(what: &str, wide: usize, found: &[f32], expected: &[f32], tolerance: Tolerance, bad: &mut Vec<String>) {
+    if found.len() != expected.len() {
+        bad.push(format!("  {what}: {} elements, expected {}", found.len(), expected.len()));
+        return;
+    }
+    let close = |a: f32, b: f32| {
+        a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance.absolute + tolerance.relative * b.abs()
+    };
+    let wrong: Vec<String> = (0..found.len())
+        .filter(|&i| !close(found[i], expected[i]))
+        .map(|i| format!("[{}, {}] {} for {}", i / wide.max(1), i % wide.max(1), found[i], expected[i]))
+        .collect();
+    report(what, wrong, bad);
+}
+
+/// One line for a tensor: how many are wrong, and the first few.
+pub fn report(what: &str, wrong: Vec<String>, bad: &mut Vec<String>) {
+    const SHOWN: usize = 6;
+    if !wrong.is_empty() {
+        let dots = if wrong.len() > SHOWN { ", ..." } else { "" };
+        bad.push(format!("  {what}: {} wrong: {}{dots}", wrong.len(), wrong[..wrong.len().min(SHOWN)].join(", ")));
+    }
+}
