@@ -18,11 +18,16 @@ macro_rules! embed {
 /// The kernels by stem. A new file in `shaders/` gets its line here, in alphabetical order.
 pub const KERNELS: &[(&str, &str)] = embed!("":
     "add"
+    "attention"
+    "attention_backward_key"
+    "attention_backward_query"
     "constant"
 );
 
 /// The pieces that kernels share, by stem.
 pub const SHARED: &[(&str, &str)] = embed!("shared/":
+    "attention"
+    "attention_backward"
     "gelu"
     "index"
     "random"
