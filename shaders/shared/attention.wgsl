@@ -66,9 +66,9 @@ fn dropout4(element: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), vec4<f32>(arguments.keep), bits >= vec4<u32>(arguments.threshold));
 }
 
-// Some drivers return nonsense far below -87, where e^x is as good as 0.
+// Some drivers return nonsense far below -87, where e^x is as good as 0; what is not a number must stay that.
 fn exp4(x: vec4<f32>) -> vec4<f32> {
-    return exp(max(x, vec4<f32>(-87.0)));
+    return select(exp(x), vec4<f32>(0.0), x < vec4<f32>(-87.0));
 }
 
 // Four columns of row `row` of what starts at `start`; 0 beyond the head's width and for rows from `count` on.

@@ -22,6 +22,15 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "attention_backward_key"
     "attention_backward_query"
     "constant"
+    "matmul_blocks_scalar"
+    "matmul_blocks_vector"
+    "matmul_sum"
+    "matmul_tiles_scalar"
+    "matmul_tiles_vector"
+    "vocabulary_cross_entropy"
+    "vocabulary_cross_entropy_backward"
+    "vocabulary_cross_entropy_finish"
+    "vocabulary_cross_entropy_scale"
 );
 
 /// The pieces that kernels share, by stem.
@@ -30,6 +39,11 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "attention_backward"
     "gelu"
     "index"
+    "matmul"
+    "matmul_blocks"
+    "matmul_scalar"
+    "matmul_tiles"
+    "matmul_vector"
     "random"
     "step"
 );

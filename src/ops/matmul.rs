@@ -1,0 +1,278 @@
+//! Matrix multiplication on a device: which kernel, how it is cut up, what it binds.
+//!
+//! Not an op of its own: the linear layer, its gradients and the vocabulary projection are made of it. Two families of
+//! kernels, `shaders/shared/matmul_tiles.wgsl` for GPUs and `matmul_blocks.wgsl` for drivers that run shaders on the
+//! CPU, each over vectors of 4 (`_vector`) or, for sizes that are not multiples of 4, over elements (`_scalar`).
+
+use super::{DeviceTraits, Dispatch, Operand};
+use crate::graph::TensorType;
+
+/// C\[m, n\] = op(A) op(B), everything row-major.
+///
+/// With an offset, a matrix is a window of a larger tensor: its rows are contiguous, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Matmul {
+    /// Rows of C and of op(A).
+    pub m: usize,
+    /// Columns of C and of op(B).
+    pub n: usize,
+    /// Columns of op(A), rows of op(B).
+    pub k: usize,
+    /// A is stored \[k, m\] instead of \[m, k\].
+    pub transpose_a: bool,
+    /// B is stored \[n, k\] instead of \[k, n\].
+    pub transpose_b: bool,
+    /// C += instead of C =; holds for the row sums too.
+    pub accumulate: bool,
+    /// Elements before A.
+    pub a_offset: usize,
+    /// Elements before B.
+    pub b_offset: usize,
+    /// Elements before C.
+    pub c_offset: usize,
+    /// Elements before the bias that is read or, with [`Epilogue::RowSums`], the row sums that are written.
+    pub bias_offset: usize,
+    /// What else is written.
+    pub epilogue: Epilogue,
+}
+
+/// What a matrix multiplication writes beside C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Epilogue {
+    /// Nothing.
+    #[default]
+    None,
+    /// gelu(C) \[m, n\], from element 0 of the second output on. Not with `accumulate`.
+    Gelu,
+    /// The sum over k of every row of op(A), \[m\], from `bias_offset` on: of a weight gradient dY^T X the bias
+    /// gradient. Not with a bias.
+    RowSums,
+}
+
+/// The tensors of a [`Matmul`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatmulOperands {
+    /// A, read.
+    pub a: Operand,
+    /// B, read.
+    pub b: Operand,
+    /// C, written; another tensor than A and B.
+    pub c: Operand,
+    /// A vector \[n\] that is added to every row of C. Not with `accumulate`.
+    pub bias: Option<Operand>,
+    /// The epilogue's output.
+    pub second: Option<Operand>,
+}
+
+/// Elements of C along each side that a workgroup of `matmul_tiles.wgsl` computes.
+const TILE: usize = 64;
+/// The same for an invocation of `matmul_blocks.wgsl`.
+const BLOCK: usize = 16;
+/// Invocations of a workgroup of `matmul_blocks.wgsl`.
+const LANES: usize = 8;
+/// Slices of k are multiples of this, which both families need.
+const STEP: usize = 16;
+/// Threads of a workgroup of `matmul_sum.wgsl`.
+const SUM_WORKGROUP: usize = 64;
+
+/// How a multiplication is cut up.
+struct Grid {
+    /// Workgroups along n and m.
+    groups: [usize; 2],
+    /// Slices of k.
+    slices: usize,
+    /// k of a slice.
+    slice: usize,
+    /// Lanes side by side along n (software drivers).
+    lanes: usize,
+}
+
+impl Matmul {
+    /// Floating-point operations, a multiply-add counted as two.
+    pub fn flops(&self) -> u64 {
+        2 * self.m as u64 * self.n as u64 * self.k as u64
+    }
+
+    /// The scratch tensors that [`Self::dispatches`] binds.
+    ///
+    /// Partial sums \[slices, m, n\] where k is split; partial row sums \[slices, m\], or a stand-in for a second
+    /// output that is not there. `has_bias` must say whether the operands will have a bias.
+    pub fn scratch(&self, has_bias: bool, device: &DeviceTraits) -> Vec<TensorType> {
+        let grid = self.grid(has_bias, device);
+        let mut scratch = Vec::new();
+        if grid.slices > 1 {
+            scratch.push(TensorType::f32(&[grid.slices, self.m, self.n]));
+        }
+        if grid.slices > 1 && self.epilogue == Epilogue::RowSums {
+            scratch.push(TensorType::f32(&[grid.slices, self.m]));
+        } else if self.epilogue == Epilogue::None {
+            scratch.push(TensorType::f32(&[4]));
+        }
+        scratch
+    }
+
+    /// One dispatch, or two where k is split: partial sums, then their addition in order of k, so that the result is the
+    /// same bits each time.
+    ///
+    /// The tensors of [`Self::scratch`] are bound from `Operand::Scratch(first_scratch)` on.
+    pub fn dispatches(&self, operands: &MatmulOperands, first_scratch: usize, device: &DeviceTraits) -> Vec<Dispatch> {
+        if self.m == 0 || self.n == 0 {
+            return Vec::new();
+        }
+        let has_bias = operands.bias.is_some();
+        let grid = self.grid(has_bias, device);
+        let split = grid.slices > 1;
+        let row_sums = self.epilogue == Epilogue::RowSums;
+        let partial_c = Operand::Scratch(first_scratch);
+        let spare = Operand::Scratch(first_scratch + usize::from(split));
+        let second = operands.second.unwrap_or(spare);
+        let (c, c_offset) = if split { (partial_c, 0) } else { (operands.c, self.c_offset) };
+        let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
+
+        let flag = |on: bool| f64::from(u8::from(on));
+        let product = Dispatch::new(self.shader(has_bias, device))
+            .constant("transpose_a", flag(self.transpose_a))
+            .constant("transpose_b", flag(self.transpose_b))
+            .constant("accumulate", flag(self.accumulate && !split))
+            .constant("has_bias", flag(has_bias))
+            .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
+            .constant("row_sums", flag(row_sums))
+            .read(operands.a)
+            .read(operands.b)
+            // Every binding that a shader declares must be there; without a bias this one is not read.
+            .read(operands.bias.unwrap_or(operands.a))
+            .write(c)
+            .write(second_now)
+            .word(self.m)
+            .word(self.n)
+            .word(self.k)
+            .word(grid.slice)
+            .word(self.a_offset)
+            .word(self.b_offset)
+            .word(c_offset)
+            .word(bias_offset)
+            .word(grid.lanes)
+            .groups(grid.groups[0], grid.groups[1], grid.slices);
+        if !split {
+            return vec![product];
+        }
+
+        let rows = if row_sums { self.m } else { 0 };
+        let sum = Dispatch::new("matmul_sum")
+            .constant("accumulate", flag(self.accumulate))
+            .read(partial_c)
+            .read(if row_sums { spare } else { partial_c })
+            .write(operands.c)
+            .write(second)
+            .elements(self.m * self.n + rows, SUM_WORKGROUP);
+        let groups = sum.workgroups[0] as usize;
+        let sum = sum
+            .word(self.m * self.n)
+            .word(rows)
+            .word(grid.slices)
+            .word(self.c_offset)
+            .word(self.bias_offset)
+            .word(groups);
+        vec![product, sum]
+    }
+
+    /// The kernel for these sizes: by vectors where every stored line that it touches is a multiple of 4.
+    fn shader(&self, has_bias: bool, device: &DeviceTraits) -> &'static str {
+        let a_line = if self.transpose_a { self.m } else { self.k };
+        let b_line = if self.transpose_b { self.k } else { self.n };
+        let rows = if self.epilogue == Epilogue::RowSums { self.m } else { 0 };
+        let bias_offset = if has_bias || rows > 0 { self.bias_offset } else { 0 };
+        let vector = [a_line, b_line, self.n, rows, self.a_offset, self.b_offset, self.c_offset, bias_offset]
+            .iter()
+            .all(|size| size.is_multiple_of(4));
+        match (device.software, vector) {
+            (false, false) => "matmul_tiles_scalar",
+            (false, true) => "matmul_tiles_vector",
+            (true, false) => "matmul_blocks_scalar",
+            (true, true) => "matmul_blocks_vector",
+        }
+    }
+
+    fn grid(&self, has_bias: bool, device: &DeviceTraits) -> Grid {
+        let (groups, lanes, wanted, least) = if device.software {
+            let lanes = self.lanes();
+            let groups = [self.n.div_ceil(BLOCK * lanes), self.m.div_ceil(BLOCK * (LANES / lanes))];
+            // A few groups for every core; a slice of less than 128 would cost more than it gains.
+            (groups, lanes, 32, 128)
+        } else {
+            // Several groups for each of a laptop GPU's compute units; a slice should still be long beside the addition.
+            ([self.n.div_ceil(TILE), self.m.div_ceil(TILE)], 1, 256, 256)
+        };
+        let may_split = !has_bias && self.epilogue != Epilogue::Gelu;
+        let slices = if may_split { (wanted / (groups[0] * groups[1]).max(1)).min(self.k / least).max(1) } else { 1 };
+        let slice = self.k.div_ceil(slices).next_multiple_of(STEP).max(STEP);
+        Grid { groups, slices: self.k.div_ceil(slice).max(1), slice, lanes }
+    }
+
+    /// How many of a workgroup's lanes lie along n: where it wastes the fewest blocks; the more the better, for then
+    /// the lanes read the same rows of A.
+    fn lanes(&self) -> usize {
+        let (columns, rows) = (self.n.div_ceil(BLOCK), self.m.div_ceil(BLOCK));
+        let cost = |lanes: &usize| {
+            let blocks = columns.next_multiple_of(*lanes) * rows.next_multiple_of(LANES / lanes);
+            let penalty = match lanes {
+                8 => 20,
+                4 => 21,
+                2 => 24,
+                _ => 30,
+            };
+            blocks * penalty
+        };
+        [8, 4, 2, 1].into_iter().min_by_key(cost).unwrap_or(LANES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GPU: DeviceTraits = DeviceTraits { software: false };
+    const SOFTWARE: DeviceTraits = DeviceTraits { software: true };
+
+    fn operands(second: Option<Operand>) -> MatmulOperands {
+        MatmulOperands { a: Operand::Input(0), b: Operand::Input(1), c: Operand::Output(0), bias: None, second }
+    }
+
+    #[test]
+    fn a_long_k_is_split_and_covered() {
+        for device in [GPU, SOFTWARE] {
+            for (m, n, k) in [(64, 64, 16_384), (256, 1_024, 16_384), (20, 36, 2_432), (64, 64, 1_000)] {
+                let matmul = Matmul { m, n, k, transpose_a: true, epilogue: Epilogue::RowSums, ..Matmul::default() };
+                let grid = matmul.grid(false, &device);
+                assert!(grid.slice * grid.slices >= k, "{m} x {n} x {k}: slices do not cover k");
+                assert!(grid.slice * (grid.slices - 1) < k, "{m} x {n} x {k}: an empty slice");
+                let dispatches = matmul.dispatches(&operands(Some(Operand::Output(1))), 0, &device);
+                assert_eq!(dispatches.len(), if grid.slices > 1 { 2 } else { 1 });
+                let bound = dispatches
+                    .iter()
+                    .flat_map(|d| &d.bindings)
+                    .filter_map(|b| if let Operand::Scratch(i) = b.operand { Some(i + 1) } else { None })
+                    .max();
+                assert_eq!(bound.unwrap_or(0), matmul.scratch(false, &device).len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bias_and_gelu_forbid_a_split() {
+        let matmul = Matmul { m: 8, n: 8, k: 16_384, ..Matmul::default() };
+        assert!(matmul.grid(false, &GPU).slices > 1);
+        assert_eq!(matmul.grid(true, &GPU).slices, 1);
+        assert_eq!(Matmul { epilogue: Epilogue::Gelu, ..matmul }.grid(false, &GPU).slices, 1);
+    }
+
+    #[test]
+    fn vectors_need_multiples_of_four() {
+        let matmul = Matmul { m: 3, n: 8, k: 12, ..Matmul::default() };
+        assert_eq!(matmul.shader(false, &GPU), "matmul_tiles_vector");
+        assert_eq!(Matmul { transpose_a: true, ..matmul }.shader(false, &GPU), "matmul_tiles_scalar");
+        assert_eq!(Matmul { n: 9, ..matmul }.shader(false, &SOFTWARE), "matmul_blocks_scalar");
+        assert_eq!(Matmul { k: 10, ..matmul }.shader(false, &SOFTWARE), "matmul_blocks_scalar");
+        assert_eq!(Matmul { b_offset: 2, ..matmul }.shader(false, &SOFTWARE), "matmul_blocks_scalar");
+    }
+}
