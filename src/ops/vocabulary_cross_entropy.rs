@@ -309,3 +309,23 @@ impl Op for VocabularyCrossEntropy {
 
     twins!();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_the_vocabulary() {
+        for (m, v, expected) in [(2_432, 30_522, 9), (9_830, 30_522, 37), (1, 1, 1), (19, 64, 1), (19, 130, 2)] {
+            let chunks: Vec<_> = chunks(m, v).collect();
+            assert_eq!(chunks.len(), expected, "{m} rows, {v} words");
+            let mut next = 0;
+            for (first, words) in chunks {
+                assert_eq!(first, next);
+                assert!(first % 64 == 0 && words > 0 && words * m <= (8 << 20));
+                next = first + words;
+            }
+            assert_eq!(next, v);
+        }
+    }
+}
