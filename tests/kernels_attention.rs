@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Input, check, check_gradient};
+use common::{Input, Tolerance, check_gradient, check_with};
 use leyden::graph::{Graph, GraphError, Tensor};
 use leyden::ops;
 
@@ -36,9 +36,9 @@ fn attention() {
         Case(37, 1, 70, &[37]),
         Case(34, 1, 129, &[33]),
     ];
-    for case in &cases {
+    for (case, seed) in cases.iter().zip(1..) {
         for dropout in [0.0, 0.3] {
-            check("attention", &case.inputs(), case.build(dropout));
+            check_with("attention", &case.inputs(), Tolerance::default(), &[seed], case.build(dropout));
         }
     }
 }
@@ -46,14 +46,16 @@ fn attention() {
 #[test]
 fn attention_of_512_tokens() {
     let case = Case(512, 1, 16, &[509]);
-    check("attention", &case.inputs(), case.build(0.1));
+    check_with("attention", &case.inputs(), Tolerance::default(), &[1], case.build(0.1));
 }
 
 #[test]
 fn attention_of_large_scores() {
     let case = Case(40, 1, 8, &[35]);
     let [qkv, lengths] = case.inputs();
-    check("attention", &[qkv.scaled(30.0), lengths], case.build(0.1));
+    // Scores of a few thousand are known to about 1e-4 only, and so are the probabilities.
+    let tolerance = Tolerance { absolute: 5e-3, relative: 1e-3 };
+    check_with("attention", &[qkv.scaled(30.0), lengths], tolerance, &[1, 2], case.build(0.1));
 }
 
 #[test]
