@@ -104,11 +104,13 @@ impl Op for Update {
             .write(Operand::Output(2))
             .word(quads)
             .word(self.decayed / 4)
-            .float(s.beta1)
-            .float(s.beta2)
-            .float(s.epsilon)
-            .float(s.weight_decay)
-            .float(s.clip_norm);
+            .float(s.beta1 as f32)
+            .float(s.beta2 as f32)
+            .float((1.0 - s.beta1) as f32)
+            .float((1.0 - s.beta2) as f32)
+            .float(s.epsilon as f32)
+            .float(s.weight_decay as f32)
+            .float(s.clip_norm as f32);
         vec![dispatch.elements(quads, 256)]
     }
 
