@@ -10,4 +10,5 @@ pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod plan;
+pub mod probe;
 pub mod train;
