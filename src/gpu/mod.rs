@@ -7,6 +7,7 @@
 mod adapter;
 mod context;
 mod engine;
+mod footprint;
 mod pipelines;
 mod profile;
 mod program;
@@ -15,3 +16,4 @@ pub mod shaders;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
+pub use footprint::Footprint;
