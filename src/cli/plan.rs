@@ -76,7 +76,7 @@ fn target(device: &Device) -> Result<(String, Target), Failure> {
             let info = adapter.info();
             (info.to_string(), Target::Gpu(DeviceTraits { software: info.software() }))
         }
-        None => ("the CPU".to_string(), Target::Cpu),
+        None => (format!("the CPU ({} threads)", rayon::current_num_threads()), Target::Cpu),
     })
 }
 

@@ -114,7 +114,9 @@ impl StepReport {
     pub(super) fn shares(&self) -> Table {
         let mut table = Table::new(&[false, true, true]);
         let share = |flops: u64| format!("{:.1} %", 100.0 * flops as f64 / self.flops.max(1) as f64);
-        let (listed, rest) = self.by_op.split_at(self.by_op.len().min(MOST_LISTED));
+        // A line for the others is worth it for at least two of them.
+        let most = if self.by_op.len() > MOST_LISTED + 1 { MOST_LISTED } else { self.by_op.len() };
+        let (listed, rest) = self.by_op.split_at(most);
         for &(op, flops) in listed {
             table.row([op.to_string(), flop(flops), share(flops)]);
         }
