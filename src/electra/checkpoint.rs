@@ -270,6 +270,7 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
             dropout: fraction("hidden_dropout_prob"),
             attention_dropout: fraction("attention_probs_dropout_prob"),
             initializer_range: json["initializer_range"].as_f64().unwrap_or(0.02),
+            ..base.model
         },
         generator: GeneratorConfig { hidden: embedding, layers: 0, heads: 1, feed_forward: 0 },
         ..base

@@ -79,6 +79,19 @@ pub struct ModelConfig {
     pub attention_dropout: f32,
     /// Standard deviation of the initial embeddings and layer weights.
     pub initializer_range: f64,
+    /// How the position embeddings start; they are trained either way.
+    pub position_initialization: PositionInitialization,
+}
+
+/// How position embeddings start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionInitialization {
+    /// At random like the others, as in the paper.
+    Normal,
+    /// As waves, so that "the next token" is the same turn at every position: attention finds neighbours much sooner,
+    /// which is most of what a short run can learn.
+    Sinusoidal,
 }
 
 /// Sizes of the generator's layers.
@@ -269,7 +282,7 @@ impl Config {
                 return bad(key, &x, "a number of at least 0");
             }
         }
-        if !(a.clip_norm > 0.0) {
+        if a.clip_norm.is_nan() || a.clip_norm <= 0.0 {
             return bad("optimizer.clip_norm", &a.clip_norm, "more than 0");
         }
         for (key, b) in [("optimizer.beta1", a.beta1), ("optimizer.beta2", a.beta2)] {

@@ -11,7 +11,8 @@ mod parameters;
 mod presets;
 
 pub use config::{
-    Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainingConfig,
+    Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
+    PositionInitialization, TrainingConfig,
 };
 pub use encoder::{Encoded, discriminator_logits, encode, generator_head};
 pub use objective::{Inputs, Objective, electra};

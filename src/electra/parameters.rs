@@ -1,6 +1,6 @@
 //! The table of parameters of a generator and a discriminator with tied embeddings.
 
-use super::{Config, ModelConfig};
+use super::{Config, ModelConfig, PositionInitialization};
 use crate::graph::{Initialization, ParameterTable};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
@@ -168,10 +168,14 @@ impl Model {
             config.model;
         let generator = &config.generator;
         let normal = Initialization::TruncatedNormal(config.model.initializer_range as f32);
+        let position = match config.model.position_initialization {
+            PositionInitialization::Normal => normal,
+            PositionInitialization::Sinusoidal => Initialization::Sinusoidal(config.model.initializer_range as f32),
+        };
         let mut b = Builder { normal, specs: Vec::new() };
         let embeddings = Embeddings {
             word: b.push("embeddings.word_embeddings.weight".into(), &[vocabulary, embedding], true, normal),
-            position: b.push("embeddings.position_embeddings.weight".into(), &[positions, embedding], true, normal),
+            position: b.push("embeddings.position_embeddings.weight".into(), &[positions, embedding], true, position),
             types: b.push("embeddings.token_type_embeddings.weight".into(), &[types, embedding], true, normal),
             norm: b.norm("embeddings.LayerNorm", embedding),
         };
@@ -215,6 +219,16 @@ impl Model {
                                 break z as f32 * deviation;
                             }
                         };
+                    }
+                }
+                Initialization::Sinusoidal(deviation) => {
+                    let width = p.shape[1];
+                    for (i, x) in window.iter_mut().enumerate() {
+                        let (position, column) = ((i / width) as f64, i % width);
+                        let angle = position / 10_000f64.powf((column - column % 2) as f64 / width as f64);
+                        let wave = if column % 2 == 0 { angle.sin() } else { angle.cos() };
+                        // A wave's deviation is sqrt(1/2).
+                        *x = (wave * std::f64::consts::SQRT_2 * f64::from(deviation)) as f32;
                     }
                 }
                 Initialization::GlorotUniform => {

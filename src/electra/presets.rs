@@ -1,7 +1,8 @@
 //! Named starting points.
 
 use super::{
-    Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainingConfig,
+    Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
+    PositionInitialization, TrainingConfig,
 };
 
 /// The presets' names, smallest first.
@@ -52,6 +53,7 @@ fn small() -> Config {
             dropout: 0.1,
             attention_dropout: 0.1,
             initializer_range: 0.02,
+            position_initialization: PositionInitialization::Normal,
         },
         generator: GeneratorConfig { hidden: 64, layers: 12, heads: 1, feed_forward: 256 },
         objective: ObjectiveConfig {

@@ -43,6 +43,9 @@ pub enum Initialization {
     Ones,
     /// Normal with this standard deviation, drawn again beyond two of them.
     TruncatedNormal(f32),
+    /// Row p of a table is sin and cos of p at wavelengths from 2 pi to 20,000 pi (Vaswani et al., arXiv 1706.03762),
+    /// with this standard deviation.
+    Sinusoidal(f32),
     /// Uniform within +-sqrt(6 / (in + out)) of a `[out, in]` matrix.
     GlorotUniform,
 }
