@@ -43,12 +43,9 @@ impl Settings {
             let text = std::fs::read_to_string(path).map_err(|e| Failure::Input(format!("{place}: {e}")))?;
             config = Config::merge(&config, &text, &place).map_err(Failure::input)?;
         }
-        // One merge for all of them: a new width and a new number of heads may only fit together.
-        let assignments = self.set.join("\n");
-        if let Some(bad) = self.set.iter().find(|s| !s.contains('=')) {
-            return Err(Failure::Input(format!("--set {bad}: expected KEY=VALUE, as in model.layers=4")));
+        for assignment in &self.set {
+            config = config.set(assignment).map_err(Failure::input)?;
         }
-        config = Config::merge(&config, &assignments, "--set").map_err(Failure::input)?;
         if let Some(batch) = self.batch {
             config.training.batch = batch;
         }

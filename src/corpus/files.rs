@@ -2,7 +2,7 @@
 
 use super::Error;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 /// Reads a file as UTF-8, without its byte-order mark.
@@ -24,18 +24,5 @@ pub(super) fn read_utf8(path: &Path) -> Result<String, Error> {
 
 /// Writes a file so that a reader sees the old content or the new, never a part.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    let beside = Path::new(&beside);
-    let attempt = || -> io::Result<()> {
-        let mut file = fs::File::create(beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(beside, path)
-    };
-    attempt().map_err(|source| {
-        // The failure to report is the first one; a leftover is only untidy.
-        let _ = fs::remove_file(beside);
-        Error::Write { path: path.into(), source }
-    })
+    crate::files::write(path, content).map_err(|source| Error::Write { path: path.into(), source })
 }

@@ -157,6 +157,7 @@ pub struct TrainingConfig {
 
 impl Config {
     /// Reads a TOML text that may set any key of `base`; the others keep their value. `place` names it in errors.
+    /// Whether the numbers go together is for [`Config::check`] to say, once all of them are set.
     pub fn merge(base: &Config, text: &str, place: &str) -> Result<Config, ConfigError> {
         let toml_error = |e: &dyn std::fmt::Display| ConfigError::Toml {
             place: place.to_string(),
@@ -165,9 +166,7 @@ impl Config {
         let over: toml::Table = text.parse().map_err(|e: toml::de::Error| toml_error(&e.message()))?;
         let mut all = toml::Table::try_from(base).map_err(|e| toml_error(&e))?;
         overlay(&mut all, over);
-        let config: Config = all.try_into().map_err(|e: toml::de::Error| toml_error(&e.message()))?;
-        config.check()?;
-        Ok(config)
+        all.try_into().map_err(|e: toml::de::Error| toml_error(&e.message()))
     }
 
     /// Sets one key, written `section.key=value`, as a flag does.
@@ -305,9 +304,11 @@ mod tests {
         assert_eq!(merged.model.hidden, base.model.hidden);
         let error = Config::merge(&base, "[model]\nlayer = 3", "my.toml").unwrap_err().to_string();
         assert!(error.contains("my.toml") && error.contains("layer"), "{error}");
-        assert!(base.set("model.heads=3").unwrap_err().to_string().contains("divisor"));
+        let odd = base.set("model.heads=3").unwrap();
+        assert!(odd.check().unwrap_err().to_string().contains("divisor"));
+        odd.set("model.hidden=96").unwrap().check().unwrap();
         assert!(base.set("model.heads").is_err());
-        assert!(base.set("optimizer.learning_rate=nan").is_err());
+        assert!(base.set("optimizer.learning_rate=nan").unwrap().check().is_err());
     }
 
     #[test]

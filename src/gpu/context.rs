@@ -137,7 +137,7 @@ impl Context {
     /// A buffer of `bytes`, rounded up to 16, that counts as allocated.
     pub fn buffer(&mut self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, EngineError> {
         let size = bytes.max(16).next_multiple_of(16);
-        self.within(|| format!("the buffer of {label}"), size, self.limits.max_buffer_size)?;
+        self.within(|| format!("the buffer of {label}, in bytes,"), size, self.limits.max_buffer_size)?;
         self.allocated += size;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         let made = self.guarded(label, || self.device.create_buffer(&descriptor));

@@ -1,5 +1,6 @@
 //! [`GpuEngine`]: loads plans, submits steps and hands their outputs back.
 
+use super::command;
 use super::context::Context;
 use super::pipelines::Pipelines;
 use super::program::Loaded;
@@ -193,7 +194,7 @@ impl Engine for GpuEngine {
         let mut last = None;
         for (i, range) in loaded.submissions.iter().enumerate() {
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
-            loaded.record(&mut encoder, &loaded.commands[range.clone()], &self.step);
+            command::record(&mut encoder, &loaded.commands[range.clone()], &self.step);
             if let Some(staging) = staging.filter(|_| i + 1 == loaded.submissions.len()) {
                 loaded.staging[staging].record(&mut encoder, loaded);
             }

@@ -5,6 +5,7 @@
 //! Kernels are the files of `shaders/`, see [`shaders`].
 
 mod adapter;
+mod command;
 mod context;
 mod engine;
 mod pipelines;
@@ -12,6 +13,8 @@ mod profile;
 mod program;
 mod readback;
 pub mod shaders;
+#[cfg(test)]
+mod tests;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;

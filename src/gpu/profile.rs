@@ -1,7 +1,7 @@
 //! Where a step's time goes: every dispatch in a pass of its own between two timestamps.
 
 use super::GpuEngine;
-use super::program::Command;
+use super::command::{self, Command};
 use super::readback;
 use crate::ops::StepState;
 use crate::plan::{EngineError, Program};
@@ -99,7 +99,7 @@ impl GpuEngine {
         for command in &loaded.commands[range] {
             let start = Instant::now();
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
-            loaded.record(&mut encoder, std::slice::from_ref(command), &self.step);
+            command::record(&mut encoder, std::slice::from_ref(command), &self.step);
             let submission = self.context.queue.submit([encoder.finish()]);
             self.context.wait(Some(submission))?;
             if let Command::Dispatch(work) = command {

@@ -1,5 +1,6 @@
 //! A plan made ready for the device: buffers, uniforms, bind groups, and the commands of a step.
 
+use super::command::{self, Command, Work};
 use super::context::Context;
 use super::pipelines::{Key, Pipelines};
 use super::readback::Staging;
@@ -10,32 +11,11 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::ops::Range;
 
+/// Floating-point operations that a slow GPU does while it moves a byte.
+const WORK_A_BYTE: u64 = 20;
+
 /// Offsets of uniforms and of windows are multiples of this many bytes everywhere.
 const ALIGNMENT: u64 = 256;
-
-/// Most dispatches in one submission.
-const MOST_DISPATCHES: usize = 256;
-
-/// Most floating-point operations in one submission: about 200 ms on a slow GPU (Windows resets one that is busy for
-/// 2 s) and about a second on a software driver.
-const MOST_FLOPS: [u64; 2] = [200_000_000_000, 10_000_000_000];
-
-/// One dispatch with everything bound.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub shader: &'static str,
-    pub pipeline: wgpu::ComputePipeline,
-    pub group: wgpu::BindGroup,
-    pub workgroups: [u32; 3],
-    flops: u64,
-}
-
-/// One command of a step.
-#[derive(Debug)]
-pub(super) enum Command {
-    Dispatch(Work),
-    Copy { from: (wgpu::Buffer, u64), to: (wgpu::Buffer, u64), bytes: u64 },
-}
 
 /// A loaded plan.
 #[derive(Debug)]
@@ -56,6 +36,13 @@ struct Item {
     dispatch: Dispatch,
     regions: Vec<Region>,
     flops: u64,
+}
+
+impl Item {
+    /// What the dispatch costs, moving its operands included.
+    fn work(&self) -> u64 {
+        self.flops + self.regions.iter().map(|region| bound(region.len) * WORK_A_BYTE).sum::<u64>()
+    }
 }
 
 enum Entry {
@@ -95,12 +82,12 @@ impl Loaded {
                         pipeline: pipeline.clone(),
                         group,
                         workgroups: item.dispatch.workgroups,
-                        flops: item.flops,
+                        work: item.work(),
                     }));
                 }
             }
         }
-        let submissions = split(&commands, context.software);
+        let submissions = command::split(&commands, context.software);
         let loaded = Self { plan, buffers, commands, submissions, staging: Vec::new(), _uniforms: uniforms };
         loaded.rehearse(context, step)?;
         Ok(loaded)
@@ -111,33 +98,13 @@ impl Loaded {
         (&self.buffers[region.buffer], region.offset as u64 * 4)
     }
 
-    /// Records commands into an encoder, in as few passes as copies allow.
-    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, commands: &[Command], step: &wgpu::BindGroup) {
-        let mut rest = commands;
-        while let Some(first) = rest.first() {
-            let copies = matches!(first, Command::Copy { .. });
-            let same = |command: &Command| matches!(command, Command::Copy { .. }) == copies;
-            let end = rest.iter().position(|command| !same(command)).unwrap_or(rest.len());
-            if copies {
-                rest[..end].iter().for_each(|command| command.copy(encoder));
-            } else {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_bind_group(1, step, &[]);
-                for command in &rest[..end] {
-                    command.dispatch(&mut pass);
-                }
-            }
-            rest = &rest[end..];
-        }
-    }
-
     /// Records everything once without running it, so that what wgpu has to say against a dispatch is said now, and
     /// with its shader's name.
     fn rehearse(&self, context: &Context, step: &wgpu::BindGroup) -> Result<(), EngineError> {
         let record = |what: &str, commands: &[Command]| {
             context.guarded(what, || {
                 let mut encoder = context.device.create_command_encoder(&Default::default());
-                self.record(&mut encoder, commands, step);
+                command::record(&mut encoder, commands, step);
                 drop(encoder.finish());
             })
         };
@@ -146,33 +113,6 @@ impl Loaded {
             record(command.name(), std::slice::from_ref(command))?;
         }
         Err(error)
-    }
-}
-
-impl Command {
-    /// For errors.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Command::Dispatch(work) => work.shader,
-            Command::Copy { .. } => "copy",
-        }
-    }
-
-    /// Records a copy; nothing for a dispatch.
-    pub fn copy(&self, encoder: &mut wgpu::CommandEncoder) {
-        if let Command::Copy { from, to, bytes } = self {
-            encoder.copy_buffer_to_buffer(&from.0, from.1, &to.0, to.1, Some(*bytes));
-        }
-    }
-
-    /// Records a dispatch; nothing for a copy. Group 1 must be set.
-    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
-        if let Command::Dispatch(work) = self {
-            let [x, y, z] = work.workgroups;
-            pass.set_pipeline(&work.pipeline);
-            pass.set_bind_group(0, &work.group, &[]);
-            pass.dispatch_workgroups(x, y, z);
-        }
     }
 }
 
@@ -207,6 +147,12 @@ fn run(
     let node = &plan.graph().nodes()[index];
     let shapes = plan.shapes(index);
     let dispatches = node.op.dispatches(&shapes, device);
+    let taken_over = |i: usize| node.op.takes_over().iter().any(|&(_, output)| output == i);
+    let computes = shapes.outputs.iter().enumerate().any(|(i, ty)| !ty.is_empty() && !taken_over(i));
+    if dispatches.is_empty() && computes {
+        // Its outputs would hold whatever was in their slots.
+        return Err(context.refused(format!("op {}", node.op.name()), "it has no kernel"));
+    }
     let flops = node.op.flops(&shapes) / dispatches.len().max(1) as u64;
     let tensor = |list: &[Tensor], i: usize| list.get(i).and_then(|&t| plan.region(t));
     for dispatch in dispatches {
@@ -234,7 +180,7 @@ fn check_limits(context: &Context, plan: &Plan, entries: &[Entry]) -> Result<(),
     let limits = &context.limits;
     for (i, buffer) in plan.buffers().iter().enumerate() {
         context.within(
-            || format!("the buffer of {}", label(plan, i)),
+            || format!("the buffer of {}, in bytes,", label(plan, i)),
             buffer.len as u64 * 4,
             limits.max_buffer_size,
         )?;
@@ -244,7 +190,7 @@ fn check_limits(context: &Context, plan: &Plan, entries: &[Entry]) -> Result<(),
         let most = limits.max_storage_buffers_per_shader_stage.into();
         context.within(|| format!("the number of bindings of shader {shader}"), item.regions.len() as u64, most)?;
         for region in &item.regions {
-            let what = || format!("the binding of {} in shader {shader}", label(plan, region.buffer));
+            let what = || format!("the binding of {} in shader {shader}, in bytes,", label(plan, region.buffer));
             context.within(what, bound(region.len), limits.max_storage_buffer_binding_size)?;
         }
         let groups = item.dispatch.workgroups.into_iter().max().unwrap_or_default().into();
@@ -252,7 +198,7 @@ fn check_limits(context: &Context, plan: &Plan, entries: &[Entry]) -> Result<(),
         context.within(|| format!("the number of workgroups of shader {shader}"), groups, most)?;
         let words = item.dispatch.uniform.len() as u64 * 4;
         let most = limits.max_uniform_buffer_binding_size;
-        context.within(|| format!("the uniform of shader {shader}"), words, most)?;
+        context.within(|| format!("the uniform of shader {shader}, in bytes,"), words, most)?;
     }
     Ok(())
 }
@@ -300,10 +246,10 @@ fn allocate(context: &mut Context, banks: &[wgpu::Buffer], plan: &Plan) -> Resul
     Ok(buffers)
 }
 
-/// One buffer for the uniforms of all dispatches; equal ones are stored once. An offset a dispatch, `None` without a
-/// uniform.
+/// The buffer of uniforms, and each dispatch's (offset, size) in it, `None` without a uniform.
 type Uniforms = (Option<wgpu::Buffer>, Vec<Option<(u64, u64)>>);
 
+/// One buffer for the uniforms of all dispatches; equal ones are stored once.
 fn uniforms(context: &mut Context, entries: &[Entry]) -> Result<Uniforms, EngineError> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut known: HashMap<&[u32], (u64, u64)> = HashMap::new();
@@ -377,21 +323,4 @@ fn copy(context: &Context, buffers: &[wgpu::Buffer], from: Region, to: Region) -
     }
     let place = |region: Region| (buffers[region.buffer].clone(), region.offset as u64 * 4);
     Ok(Command::Copy { from: place(from), to: place(to), bytes: from.len as u64 * 4 })
-}
-
-/// Cuts the commands into submissions, none of which keeps a device busy for long.
-fn split(commands: &[Command], software: bool) -> Vec<Range<usize>> {
-    let most = MOST_FLOPS[usize::from(software)];
-    let mut ranges = Vec::new();
-    let (mut start, mut flops) = (0, 0);
-    for (i, command) in commands.iter().enumerate() {
-        let next = if let Command::Dispatch(work) = command { work.flops } else { 0 };
-        if i > start && (i - start >= MOST_DISPATCHES || flops + next > most) {
-            ranges.push(start..i);
-            (start, flops) = (i, 0);
-        }
-        flops += next;
-    }
-    ranges.push(start..commands.len());
-    ranges
 }

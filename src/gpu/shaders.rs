@@ -17,8 +17,29 @@ macro_rules! embed {
 
 /// The kernels by stem. A new file in `shaders/` gets its line here, in alphabetical order.
 pub const KERNELS: &[(&str, &str)] = embed!("":
+    "adamw"
     "add"
+    "binary_cross_entropy"
+    "binary_cross_entropy_backward"
+    "binary_cross_entropy_mean"
     "constant"
+    "dropout"
+    "embedding"
+    "gather_rows"
+    "gather_rows_backward"
+    "gelu_backward"
+    "global_norm"
+    "global_norm_root"
+    "layer_norm"
+    "layer_norm_backward"
+    "layer_norm_backward_sums"
+    "position_gradient"
+    "position_gradient_types"
+    "replace_tokens"
+    "weighted_sum"
+    "word_gradient"
+    "word_gradient_pieces"
+    "word_gradient_sort"
 );
 
 /// The pieces that kernels share, by stem.

@@ -5,7 +5,7 @@
 //! g' = g * min(1, clip / norm); m = b1 m + (1 - b1) g'; v = b2 v + (1 - b2) g'^2;
 //! p = p - lr (c1 m / (sqrt(c2 v) + eps) + decay p), with c1 = c2 = 1 unless bias correction is on.
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Bank, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -93,8 +93,23 @@ impl Op for Update {
         no_second_derivative("adamw")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let quads = shapes.outputs[0].len() / 4;
+        let s = self.settings;
+        let dispatch = Dispatch::new("adamw")
+            .read(Operand::Input(3))
+            .read(Operand::Input(4))
+            .write(Operand::Output(0))
+            .write(Operand::Output(1))
+            .write(Operand::Output(2))
+            .word(quads)
+            .word(self.decayed / 4)
+            .float(s.beta1)
+            .float(s.beta2)
+            .float(s.epsilon)
+            .float(s.weight_decay)
+            .float(s.clip_norm);
+        vec![dispatch.elements(quads, 256)]
     }
 
     twins!();

@@ -1,7 +1,7 @@
 //! Binary cross-entropy over the tokens that are not padding; `shaders/binary_cross_entropy.wgsl` and
 //! `shaders/binary_cross_entropy_backward.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
 #[derive(Debug)]
@@ -65,8 +65,30 @@ impl Op for BinaryCrossEntropy {
         Ok(vec![Some(g.add1(BinaryCrossEntropyBackward, &inputs)?), None, None])
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
+        vec![TensorType::f32(&[shapes.inputs[0].len().div_ceil(1_024)])]
+    }
+
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (tokens, labels) = (shapes.inputs[0].len(), &shapes.inputs[1]);
+        let groups = tokens.div_ceil(1_024);
+        let sums = Dispatch::new("binary_cross_entropy")
+            .read(Operand::Input(0))
+            .read(Operand::Input(1))
+            .read(Operand::Input(2))
+            .write(Operand::Scratch(0))
+            .word(tokens)
+            .word(labels.columns())
+            .groups(groups, 1, 1);
+        let mean = Dispatch::new("binary_cross_entropy_mean")
+            .read(Operand::Scratch(0))
+            .read(Operand::Input(2))
+            .write(Operand::Output(0))
+            .word(groups)
+            .word(labels.rows())
+            .word(labels.columns())
+            .float(TINY as f32);
+        vec![sums, mean]
     }
 
     twins!();
@@ -103,8 +125,16 @@ impl Op for BinaryCrossEntropyBackward {
         no_second_derivative("binary_cross_entropy_backward")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (tokens, labels) = (shapes.inputs[0].len(), &shapes.inputs[1]);
+        let dispatch = (0..4).fold(Dispatch::new("binary_cross_entropy_backward"), |d, i| d.read(Operand::Input(i)));
+        let dispatch = dispatch
+            .write(Operand::Output(0))
+            .word(tokens)
+            .word(labels.rows())
+            .word(labels.columns())
+            .float(TINY as f32);
+        vec![dispatch.groups(tokens.div_ceil(1_024), 1, 1)]
     }
 
     twins!();

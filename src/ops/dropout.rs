@@ -1,6 +1,6 @@
 //! Dropout; `shaders/dropout.wgsl`. The mask is drawn again in the gradient, never stored.
 
-use super::{DeviceTraits, Dispatch, Draws, Op, Real, Shapes, Twin, keep_threshold, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -41,6 +41,12 @@ impl Dropout {
         }
     }
 
+    /// The kernel's three words of settings: threshold, scale and stream.
+    pub(super) fn words(self, dispatch: Dispatch) -> Dispatch {
+        let scale = 1.0 / (1.0 - f64::from(self.probability));
+        dispatch.word(keep_threshold(self.probability) as usize).float(scale as f32).word(self.stream as usize)
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let draws = Draws::new(&t.step, self.stream);
         let this = *self;
@@ -68,8 +74,10 @@ impl Op for Dropout {
         Ok(vec![d[0].map(|d| g.add1(*self, &[d])).transpose()?])
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let quads = shapes.outputs[0].len().div_ceil(4);
+        let dispatch = self.words(Dispatch::new("dropout").write(Operand::Output(0)).word(quads));
+        vec![dispatch.elements(quads, 256)]
     }
 
     twins!();

@@ -3,7 +3,7 @@
 //! word is [V, E], position [P, E], types [Y, E]; ids and types are [B, L]; the sum is [B * L, E].
 
 use super::embedding_gradient::{position_gradient, word_gradient};
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::cpu::parallel;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -79,8 +79,18 @@ impl Op for Embedding {
         Ok(vec![Some(word), Some(position), Some(types), None, None])
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let [word, _, types, ids, _] = &shapes.inputs[..] else { return Vec::new() };
+        let len = shapes.outputs[0].len();
+        let dispatch = (0..5).fold(Dispatch::new("embedding"), |d, i| d.read(Operand::Input(i)));
+        let dispatch = dispatch
+            .write(Operand::Output(0))
+            .constant("columns", word.columns() as u32)
+            .word(len)
+            .word(ids.columns())
+            .word(word.shape[0])
+            .word(types.shape[0]);
+        vec![dispatch.elements(len, 256)]
     }
 
     twins!();

@@ -1,8 +1,10 @@
 //! Gradients of the embedding tables, without atomics: each row of a table adds up its tokens in order.
 //!
-//! Words: `shaders/word_gradient.wgsl`; positions and types: `shaders/position_gradient.wgsl`.
+//! Words: `shaders/word_gradient.wgsl`, which reads the tokens sorted by id (`word_gradient_sort.wgsl`) and the sums of
+//! long runs of one id (`word_gradient_pieces.wgsl`). Positions and types: `shaders/position_gradient.wgsl` and
+//! `shaders/position_gradient_types.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -17,6 +19,13 @@ pub fn word_gradient(g: &mut Graph, ids: Tensor, d: Tensor, vocabulary: usize) -
 }
 
 impl WordGradient {
+    /// Tokens that are sorted together: what fits into 16 KiB of workgroup memory.
+    const BLOCK: usize = 4_096;
+    /// Sorted tokens of one id that are added up beforehand.
+    const PIECE: usize = 64;
+    /// Ids below this leave room for a place in a block, and for the key of no token.
+    const MOST_WORDS: usize = (1 << 20) - 1;
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (ids, d) = (t.int(0), t.real(1));
         let e = t.input_types[1].columns();
@@ -40,10 +49,10 @@ impl Op for WordGradient {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [ids, d] if ids.dtype == DType::U32 && ids.len() == d.rows() => {
+            [ids, d] if ids.dtype == DType::U32 && ids.len() == d.rows() && self.vocabulary <= Self::MOST_WORDS => {
                 Ok(vec![TensorType::f32(&[self.vocabulary, d.columns()])])
             }
-            _ => Err(mismatch("word_gradient", inputs, "ids [T] and their gradients [T, E]")),
+            _ => Err(mismatch("word_gradient", inputs, "ids [T] and their gradients [T, E], less than 2^20 words")),
         }
     }
 
@@ -51,8 +60,41 @@ impl Op for WordGradient {
         no_second_derivative("word_gradient")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
+        let (tokens, e) = (shapes.inputs[0].len(), shapes.inputs[1].columns());
+        let blocks = tokens.div_ceil(Self::BLOCK);
+        vec![TensorType::u32(&[blocks, Self::BLOCK]), TensorType::f32(&[tokens.div_ceil(Self::PIECE), e])]
+    }
+
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (tokens, e) = (shapes.inputs[0].len(), shapes.inputs[1].columns());
+        let blocks = tokens.div_ceil(Self::BLOCK);
+        let (keys, pieces) = (Operand::Scratch(0), Operand::Scratch(1));
+        let sort = Dispatch::new("word_gradient_sort")
+            .read(Operand::Input(0))
+            .write(keys)
+            .word(tokens)
+            .word(self.vocabulary)
+            .groups(blocks, 1, 1);
+        // Places behind the last token are no whole piece.
+        let sums = Dispatch::new("word_gradient_pieces")
+            .constant("columns", e as u32)
+            .read(keys)
+            .read(Operand::Input(1))
+            .write(pieces)
+            .groups(tokens / Self::PIECE, e.div_ceil(64), 1);
+        let lanes = e.div_ceil(4).next_power_of_two().min(256);
+        let rows = Dispatch::new("word_gradient")
+            .constant("columns", e as u32)
+            .constant("lanes", lanes as u32)
+            .read(keys)
+            .read(Operand::Input(1))
+            .read(pieces)
+            .write(Operand::Output(0))
+            .word(self.vocabulary)
+            .word(blocks)
+            .elements(self.vocabulary, 256 / lanes);
+        vec![sort, sums, rows]
     }
 
     twins!();
@@ -114,8 +156,30 @@ impl Op for PositionGradient {
         no_second_derivative("position_gradient")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
+        vec![TensorType::f32(&[shapes.inputs[0].columns(), self.types, shapes.inputs[1].columns()])]
+    }
+
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (examples, length) = (shapes.inputs[0].rows(), shapes.inputs[0].columns());
+        let e = shapes.inputs[1].columns();
+        let positions = Dispatch::new("position_gradient")
+            .read(Operand::Input(0))
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .write(Operand::Scratch(0))
+            .word(examples)
+            .word(length)
+            .word(e)
+            .word(self.types)
+            .groups(e.div_ceil(32), self.positions, 1);
+        let types = Dispatch::new("position_gradient_types")
+            .read(Operand::Scratch(0))
+            .write(Operand::Output(1))
+            .word(length)
+            .word(self.types * e)
+            .groups((self.types * e).div_ceil(32), 1, 1);
+        vec![positions, types]
     }
 
     twins!();

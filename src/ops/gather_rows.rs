@@ -1,6 +1,6 @@
 //! Rows of a tensor at given positions; `shaders/gather_rows.wgsl` and `shaders/gather_rows_backward.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
@@ -43,8 +43,16 @@ impl Op for GatherRows {
         Ok(vec![Some(g.add1(GatherRowsBackward { rows }, &[d, node.inputs[1]])?), None])
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (len, c) = (shapes.outputs[0].len(), shapes.outputs[0].columns());
+        let dispatch = Dispatch::new("gather_rows")
+            .constant("columns", c as u32)
+            .read(Operand::Input(0))
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .word(len)
+            .word(shapes.inputs[0].rows());
+        vec![dispatch.elements(len, 256)]
     }
 
     twins!();
@@ -88,8 +96,19 @@ impl Op for GatherRowsBackward {
         no_second_derivative("gather_rows_backward")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (examples, slots) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
+        let c = shapes.outputs[0].columns();
+        let len = self.rows * c.div_ceil(4);
+        let dispatch = Dispatch::new("gather_rows_backward")
+            .constant("columns", c as u32)
+            .read(Operand::Input(0))
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .word(len)
+            .word(self.rows / examples)
+            .word(slots);
+        vec![dispatch.elements(len, 256)]
     }
 
     twins!();

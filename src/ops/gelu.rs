@@ -1,6 +1,6 @@
 //! The derivative of GELU; `shaders/gelu_backward.wgsl`. The forward part is an epilogue of [`super::linear_gelu`].
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
@@ -53,8 +53,10 @@ impl Op for GeluBackward {
         no_second_derivative("gelu_backward")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let len = shapes.outputs[0].len();
+        let dispatch = Dispatch::new("gelu_backward").read(Operand::Input(1)).write(Operand::Output(0)).word(len);
+        vec![dispatch.elements(len.div_ceil(4), 256)]
     }
 
     twins!();

@@ -1,7 +1,7 @@
 //! The norm of all gradients together; `shaders/global_norm.wgsl`.
 
 use super::layer_norm::sum2;
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::vectorize;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
@@ -15,6 +15,12 @@ pub fn global_norm(g: &mut Graph, x: Tensor) -> Result<Tensor, GraphError> {
 }
 
 impl GlobalNorm {
+    /// The kernel's parts: how many, at most 1,024, and elements of each, a multiple of 1,024.
+    fn parts(len: usize) -> (usize, usize) {
+        let per_group = len.div_ceil(1_024).next_multiple_of(1_024).max(1_024);
+        (len.div_ceil(per_group), per_group)
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         // Pieces of a fixed size, added up in order and in double precision.
         let square = |x: &[R]| vectorize(|| sum2(x, x, |a, b| a * b)).wide();
@@ -39,8 +45,21 @@ impl Op for GlobalNorm {
         no_second_derivative("global_norm")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
+        vec![TensorType::f32(&[Self::parts(shapes.inputs[0].len()).0])]
+    }
+
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let len = shapes.inputs[0].len();
+        let (groups, per_group) = Self::parts(len);
+        let sums = Dispatch::new("global_norm")
+            .read(Operand::Input(0))
+            .write(Operand::Scratch(0))
+            .word(len)
+            .word(per_group)
+            .groups(groups, 1, 1);
+        let root = Dispatch::new("global_norm_root").read(Operand::Scratch(0)).write(Operand::Output(0)).word(groups);
+        vec![sums, root]
     }
 
     twins!();

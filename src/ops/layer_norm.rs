@@ -5,13 +5,30 @@
 //! Kept for the gradient: h [T, C] (in x's memory) and (mean, 1 / sqrt(var + eps)) a row, [T, 2].
 
 use super::dropout::Dropout;
-use super::{DeviceTraits, Dispatch, Draws, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
 /// ELECTRA's epsilon.
 pub const EPSILON: f32 = 1e-12;
+
+/// The longest row that the kernels take: 256 lanes of 16 elements.
+const MOST_COLUMNS: usize = 4_096;
+
+/// Invocations of a workgroup that share a row of `columns`: four elements each where 256 are enough for that.
+fn lanes(columns: usize) -> usize {
+    columns.div_ceil(4).next_power_of_two().min(256)
+}
+
+/// Sets the constants that both kernels split rows by.
+fn split_rows(dispatch: Dispatch, columns: usize) -> Dispatch {
+    let lanes = lanes(columns);
+    dispatch
+        .constant("columns", columns as u32)
+        .constant("lanes", lanes as u32)
+        .constant("per_lane", columns.div_ceil(lanes) as u32)
+}
 
 #[derive(Debug, Clone, Copy)]
 struct LayerNorm {
@@ -108,10 +125,11 @@ impl Op for LayerNorm {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
-        let expected = "x [T, C], gamma [C], beta [C] and, with a residual, residual [T, C]";
+        let expected = "x [T, C], gamma [C], beta [C] and, with a residual, residual [T, C]; C at most 4,096";
         let [x, gamma, beta, rest @ ..] = inputs else { return Err(mismatch("layer_norm", inputs, expected)) };
         let c = x.columns();
-        let fits = gamma.shape == [c] && beta.shape == [c] && rest.len() == usize::from(self.residual);
+        let fits =
+            c <= MOST_COLUMNS && gamma.shape == [c] && beta.shape == [c] && rest.len() == usize::from(self.residual);
         if !fits || rest.iter().any(|r| r.len() != x.len()) {
             return Err(mismatch("layer_norm", inputs, expected));
         }
@@ -134,8 +152,20 @@ impl Op for LayerNorm {
         Ok(gradients)
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (rows, c) = (shapes.inputs[0].rows(), shapes.inputs[0].columns());
+        // Without a residual the binding has to hold something.
+        let residual = if self.residual { Operand::Input(3) } else { Operand::Input(1) };
+        let dispatch = split_rows(Dispatch::new("layer_norm"), c)
+            .constant("has_residual", self.residual)
+            .constant("has_dropout", self.dropout.probability > 0.0)
+            .read(Operand::Input(1))
+            .read(Operand::Input(2))
+            .read(residual)
+            .write(Operand::Output(0))
+            .write(Operand::Output(1))
+            .write(Operand::Output(2));
+        vec![self.dropout.words(dispatch.word(rows)).float(EPSILON).elements(rows, 256 / lanes(c))]
     }
 
     twins!();
@@ -151,6 +181,14 @@ impl LayerNormBackward {
     /// Rows whose gamma and beta gradients are added up before the sums are; fixed, so that results do not depend on
     /// the number of threads.
     const ROWS: usize = 64;
+
+    /// The kernel's blocks: how many, and how often a workgroup takes 256 / lanes rows. At most 512 keep the second
+    /// dispatch short, and fill a GPU.
+    fn blocks(rows: usize, columns: usize) -> (usize, usize) {
+        let at_a_time = 256 / lanes(columns);
+        let rounds = rows.div_ceil(512 * at_a_time).max(1);
+        (rows.div_ceil(rounds * at_a_time), rounds)
+    }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, h, stats, gamma) = (t.real(0), t.real(1), t.real(2), t.real(3));
@@ -224,8 +262,38 @@ impl Op for LayerNormBackward {
         no_second_derivative("layer_norm_backward")
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
+        let (rows, c) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
+        let mut scratch = vec![TensorType::f32(&[Self::blocks(rows, c).0, 2, c])];
+        if self.dropout.probability == 0.0 {
+            // Stands where dx would.
+            scratch.push(TensorType::f32(&[1]));
+        }
+        scratch
+    }
+
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let (rows, c) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
+        let (blocks, rounds) = Self::blocks(rows, c);
+        let has_dropout = self.dropout.probability > 0.0;
+        let first = split_rows(Dispatch::new("layer_norm_backward"), c)
+            .constant("has_dropout", has_dropout)
+            .read(Operand::Input(0))
+            .read(Operand::Input(1))
+            .read(Operand::Input(2))
+            .read(Operand::Input(3))
+            .write(Operand::Output(0))
+            .write(Operand::Scratch(0))
+            .write(if has_dropout { Operand::Output(3) } else { Operand::Scratch(1) });
+        let first = self.dropout.words(first.word(rows).word(rounds)).groups(blocks, 1, 1);
+        let second = Dispatch::new("layer_norm_backward_sums")
+            .read(Operand::Scratch(0))
+            .write(Operand::Output(1))
+            .write(Operand::Output(2))
+            .word(c)
+            .word(blocks)
+            .groups((2 * c).div_ceil(32), 1, 1);
+        vec![first, second]
     }
 
     twins!();

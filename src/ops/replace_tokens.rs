@@ -1,6 +1,6 @@
 //! Puts the generator's samples where tokens were drawn and labels every token; `shaders/replace_tokens.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
 #[derive(Debug)]
@@ -59,8 +59,16 @@ impl Op for ReplaceTokens {
         Ok(vec![None; node.inputs.len()])
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let tokens = shapes.inputs[0].len();
+        let dispatch = (0..4).fold(Dispatch::new("replace_tokens"), |d, i| d.read(Operand::Input(i)));
+        let dispatch = dispatch
+            .write(Operand::Output(0))
+            .write(Operand::Output(1))
+            .word(tokens)
+            .word(shapes.inputs[0].columns())
+            .word(shapes.inputs[2].columns());
+        vec![dispatch.elements(tokens, 256)]
     }
 
     twins!();

@@ -1,6 +1,6 @@
 //! A weighted sum of scalars, the joint loss; `shaders/weighted_sum.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
 #[derive(Debug)]
@@ -30,10 +30,13 @@ impl Op for WeightedSum {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
-        if inputs.len() == self.weights.len() && inputs.len() <= MOST_TERMS && inputs.iter().all(|t| t.len() == 1) {
+        if inputs.len() == self.weights.len()
+            && (1..=MOST_TERMS).contains(&inputs.len())
+            && inputs.iter().all(|t| t.len() == 1)
+        {
             return Ok(vec![TensorType::f32(&[1])]);
         }
-        Err(mismatch("weighted_sum", inputs, format!("{} scalars, at most {MOST_TERMS}", self.weights.len())))
+        Err(mismatch("weighted_sum", inputs, format!("{} scalars, 1 to {MOST_TERMS}", self.weights.len())))
     }
 
     fn backward(&self, g: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -41,8 +44,14 @@ impl Op for WeightedSum {
         self.weights.iter().map(|&w| Ok(Some(weighted_sum(g, &[(w, d)])?))).collect()
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn dispatches(&self, _: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
+        let terms = self.weights.len();
+        let mut dispatch = Dispatch::new("weighted_sum").word(terms);
+        for i in 0..MOST_TERMS {
+            let known = if i < terms { i } else { 0 };
+            dispatch = dispatch.read(Operand::Input(known)).float(self.weights[known]);
+        }
+        vec![dispatch.write(Operand::Output(0))]
     }
 
     twins!();

@@ -2,7 +2,7 @@
 
 use super::gradient::weighted_loss;
 use super::input::{Given, Input};
-use super::{gpu, state};
+use super::{agreement, gpu, state};
 use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::plan::{Engine, Fetched, Plan, Target};
@@ -60,8 +60,14 @@ fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, p
     let mut cpu = CpuEngine::<f32>::new(len);
     let mut gpu = gpu(len);
     let traits = gpu.traits();
-    let (expected, expected_banks) = run(&mut cpu, given, Plan::new(graph.clone(), outputs, Target::Cpu), seed);
-    let (found, found_banks) = run(&mut gpu, given, Plan::new(graph.clone(), outputs, Target::Gpu(traits)), seed);
+    let planned = |target| Plan::new(graph.clone(), outputs, target);
+    let kernels = planned(Target::Gpu(traits));
+    agreement::compare(&kernels, bad);
+    if !bad.is_empty() {
+        return;
+    }
+    let (expected, expected_banks) = run(&mut cpu, given, planned(Target::Cpu), seed);
+    let (found, found_banks) = run(&mut gpu, given, kernels, seed);
     for (i, &output) in outputs.iter().enumerate() {
         let what = format!("seed {seed}, {pass}, output {i} {}", graph.ty(output));
         let wide = graph.ty(output).columns();

@@ -4,6 +4,7 @@
 //! The device is a software driver so that the results are the same everywhere; `LEYDEN_TEST_DEVICE` names another.
 #![allow(dead_code, unused_imports)]
 
+mod agreement;
 mod gradient;
 mod input;
 mod kernel;

@@ -1,0 +1,44 @@
+//! shared: index, step
+// AdamW over the flat banks in one pass, clipping included. Twin: ops/adamw.rs. Banks are multiples of 64 elements,
+// and so is the number of decayed ones.
+
+struct Arguments {
+    quads: u32,   // elements / 4
+    decayed: u32, // quads before this one decay
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+    weight_decay: f32,
+    clip_norm: f32,
+}
+
+@group(0) @binding(0) var<uniform> arguments: Arguments;
+@group(0) @binding(1) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(2) var<storage, read> norm: array<f32>; // [1]
+@group(0) @binding(3) var<storage, read_write> parameters: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> moment1: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> moment2: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = element_index(workgroup, workgroups, local, 256u);
+    if i >= arguments.quads {
+        return;
+    }
+    var clip = 1.0;
+    if norm[0] > arguments.clip_norm {
+        clip = arguments.clip_norm / norm[0];
+    }
+    let g = gradients[i] * clip;
+    let m = arguments.beta1 * moment1[i] + (1.0 - arguments.beta1) * g;
+    let v = arguments.beta2 * moment2[i] + (1.0 - arguments.beta2) * g * g;
+    let p = parameters[i];
+    let decay = select(0.0, arguments.weight_decay, i < arguments.decayed);
+    moment1[i] = m;
+    moment2[i] = v;
+    parameters[i] = p - step.learning_rate * (step.correction1 * m / (sqrt(step.correction2 * v) + arguments.epsilon) + decay * p);
+}

@@ -1,0 +1,26 @@
+//! shared: index, step, random
+// Dropout in place: an element is kept where its number reaches the threshold. Twin: ops/dropout.rs.
+// An invocation takes the four elements of one draw; a binding is padded to whole vectors.
+
+struct Arguments {
+    quads: u32,     // ceil(elements / 4)
+    threshold: u32, // probability * 2^32
+    scale: f32,     // 1 / (1 - probability)
+    stream: u32,
+}
+
+@group(0) @binding(0) var<uniform> arguments: Arguments;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let quad = element_index(workgroup, workgroups, local, 256u);
+    if quad < arguments.quads {
+        let kept = draw4(arguments.stream, quad) >= vec4<u32>(arguments.threshold);
+        x[quad] = x[quad] * select(vec4f(0.0), vec4f(arguments.scale), kept);
+    }
+}

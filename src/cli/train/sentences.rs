@@ -1,0 +1,147 @@
+//! A few held-out sentences with the generator's fakes and the discriminator's verdict on every token.
+
+use super::prepare::Prepared;
+use crate::cli::style::Style;
+use crate::corpus::{Examples, Tokenizer};
+use crate::train::Verdict;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// How many sentences, and how many tokens one may have.
+const COUNT: usize = 4;
+const TOKENS: std::ops::RangeInclusive<usize> = 9..=26;
+/// Columns of a terminal that a sentence may take.
+const WIDTH: usize = 96;
+
+/// Short sentences from all over the held-out text, each an example of its own.
+pub(super) fn pick(prepared: &Prepared) -> Arc<Examples> {
+    let (held_out, special) = (&prepared.held_out, prepared.tokenizer.special());
+    let mut picked = Examples::new(held_out.length());
+    let ends: Vec<u32> = [".", "!", "?"].iter().filter_map(|s| prepared.tokenizer.id(s)).collect();
+    let mut row = vec![0; held_out.length()];
+    let stride = (held_out.len() / (4 * COUNT)).max(1);
+    for index in (0..held_out.len()).step_by(stride) {
+        let (length, boundary) = held_out.copy(index, &mut row);
+        // Segment A starts behind [CLS] at the start of a sentence.
+        let segment = &row[1..boundary.clamp(1, length)];
+        let Some(end) = segment.iter().position(|id| ends.contains(id)) else { continue };
+        if TOKENS.contains(&(end + 1)) && end + 3 <= held_out.length() {
+            let ids: Vec<u32> =
+                [special.cls].into_iter().chain(segment[..=end].iter().copied()).chain([special.sep]).collect();
+            picked.push(&ids, ids.len());
+        }
+        if picked.len() == COUNT {
+            break;
+        }
+    }
+    if picked.is_empty() && !held_out.is_empty() {
+        let (length, boundary) = held_out.copy(0, &mut row);
+        picked.push(&row[..length], boundary);
+    }
+    Arc::new(picked)
+}
+
+/// A line of samples.jsonl.
+pub(super) fn line(step: u64, sentence: &[Verdict], tokenizer: &Tokenizer) -> Value {
+    let token = |id: u32| tokenizer.token(id).unwrap_or_default();
+    json!({
+        "step": step,
+        "original": sentence.iter().map(|v| token(v.original)).collect::<Vec<_>>(),
+        "shown": sentence.iter().map(|v| token(v.shown)).collect::<Vec<_>>(),
+        "drawn": sentence.iter().map(|v| v.drawn).collect::<Vec<_>>(),
+        "p_replaced": sentence.iter().map(|v| v.replaced).collect::<Vec<_>>(),
+    })
+}
+
+/// One column of the table.
+struct Column {
+    original: String,
+    generator: String,
+    verdict: String,
+    fake: bool,
+    called: bool,
+}
+
+fn column(v: &Verdict, tokenizer: &Tokenizer) -> Column {
+    let token = |id: u32| tokenizer.token(id).unwrap_or_else(|| "?".into());
+    let (fake, called) = (v.shown != v.original, v.replaced > 0.5);
+    let generator = match (v.drawn, fake) {
+        (false, _) => String::new(),
+        (true, false) => "=".into(),
+        (true, true) => token(v.shown),
+    };
+    let mark = match (fake, called) {
+        (true, true) => " hit",
+        (true, false) => " miss",
+        (false, true) => " false",
+        (false, false) => "",
+    };
+    Column { original: token(v.original), generator, verdict: format!("{:.0}{mark}", 100.0 * v.replaced), fake, called }
+}
+
+/// The sentences as three rows each: the text, what the generator put in, and the discriminator's percentages.
+pub(super) fn table(style: Style, sentences: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
+    let mut out = format!(
+        "\n{} text, what the generator put where words were drawn (= is the word itself), and the discriminator's \
+         percentage\nof \"replaced\": over 50 it cries fake: hit, miss, or false alarm\n",
+        style.bold("held-out sentences")
+    );
+    for sentence in sentences {
+        let inner = &sentence[1..sentence.len().saturating_sub(1).max(1)];
+        let columns: Vec<Column> = inner.iter().map(|v| column(v, tokenizer)).collect();
+        let mut rest = &columns[..];
+        while !rest.is_empty() {
+            let (mut used, mut count) = (0, 0);
+            for c in rest {
+                used += width(c) + 1;
+                if used > WIDTH && count > 0 {
+                    break;
+                }
+                count += 1;
+            }
+            let (line, later) = rest.split_at(count);
+            rows(&mut out, style, line);
+            rest = later;
+        }
+    }
+    out
+}
+
+fn width(c: &Column) -> usize {
+    [&c.original, &c.generator, &c.verdict].iter().map(|s| s.chars().count()).max().unwrap_or(0)
+}
+
+fn rows(out: &mut String, style: Style, columns: &[Column]) {
+    out.push('\n');
+    let mut row = |name: &str, cell: &dyn Fn(&Column) -> (String, u8)| {
+        let _ = write!(out, "  {}", style.dim(&format!("{name:<13} ")));
+        for c in columns {
+            let (text, colour) = cell(c);
+            let padded = format!("{text:<0$}", width(c));
+            let padded = match colour {
+                1 => style.red(&padded),
+                2 => style.green(&padded),
+                3 => style.yellow(&padded),
+                4 => style.dim(&padded),
+                _ => padded,
+            };
+            let _ = write!(out, "{padded} ");
+        }
+        while out.ends_with(' ') {
+            out.pop();
+        }
+        out.push('\n');
+    };
+    row("text", &|c| (c.original.clone(), 0));
+    row("generator", &|c| (c.generator.clone(), if c.fake { 1 } else { 2 }));
+    row("discriminator", &|c| {
+        let colour = match (c.fake, c.called) {
+            (true, true) => 2,
+            (true, false) => 1,
+            (false, true) => 3,
+            (false, false) => 4,
+        };
+        (c.verdict.clone(), colour)
+    });
+}

@@ -1,0 +1,101 @@
+//! What a run came to, in words and numbers.
+
+use super::Outcome;
+use super::prepare::Prepared;
+use crate::cli::style::Style;
+use crate::corpus::Tokenizer;
+use crate::electra::Config;
+use crate::run::Run;
+use crate::train::Verdict;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// 14,196,219
+pub(super) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Where the losses began and ended, beside their floors.
+pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Outcome) -> String {
+    let mut out = String::new();
+    let rate = o.tokens as f64 / o.seconds.max(1e-9);
+    let minutes = (o.seconds / 60.0, o.seconds as u64);
+    let time = if minutes.1 < 120 { format!("{:.0} s", o.seconds) } else { format!("{:.1} min", minutes.0) };
+    let done = format!("{} tokens in {time}, {} tokens/s", thousands(o.tokens), thousands(rate as u64));
+    let _ = writeln!(out, "{} {done}", style.bold("done"));
+    let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
+    let value = |x: Option<f64>| x.map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
+    let (first, last) = (o.first.map(|i| i.measures), o.last.map(|i| i.measures));
+    let uniform = (config.model.vocabulary as f64).ln();
+    let _ = writeln!(
+        out,
+        "generator loss       {}  {}     {}   {uniform:.3} guessing blindly, {:.3} knowing each word's frequency",
+        value(first.map(|m| m.generator_loss)),
+        value(last.map(|m| m.generator_loss)),
+        style.bold(&value(Some(o.after.generator_loss))),
+        prepared.statistics.unigram_entropy,
+    );
+    let _ = writeln!(
+        out,
+        "discriminator loss   {}  {}     {}   {:.3} always saying the replaced rate, {:.1} %",
+        value(first.map(|m| m.discriminator_loss)),
+        value(last.map(|m| m.discriminator_loss)),
+        style.bold(&value(Some(o.after.discriminator_loss))),
+        o.after.base_rate_entropy(),
+        100.0 * o.after.replaced_rate,
+    );
+    let _ = writeln!(
+        out,
+        "discriminator AUC    {}  {}     {}   0.500 knowing nothing",
+        value(first.and_then(|m| m.auc)),
+        value(last.and_then(|m| m.auc)),
+        style.bold(&value(o.after.auc)),
+    );
+    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
+    let _ = write!(
+        out,
+        "\n{} the generator guesses {} of the masked words (before training {}); the discriminator finds {} of its \
+         fakes\nand is right in {} of the cases where it cries fake.",
+        style.bold("held out"),
+        percent(o.after.generator_accuracy),
+        percent(o.before.generator_accuracy),
+        o.after.recall.map_or("none".into(), percent),
+        o.after.precision.map_or("none".into(), percent),
+    );
+    out
+}
+
+/// Where the files are and what to try next.
+pub(super) fn files(style: Style, run: &Run, weights: &Path, shown: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
+    let folder = run.folder().display();
+    let weights = weights.display();
+    let sentence = shown.first().map(|s| {
+        let ids: Vec<u32> = s.iter().map(|v| v.shown).collect();
+        tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).unwrap_or_default().replace('"', "")
+    });
+    format!(
+        "{} {folder}/metrics.jsonl, config.toml, samples.jsonl\n      {weights}/generator and discriminator: \
+         transformers loads both\n\n{} leyden probe {folder} \"{}\"\n     leyden train --preset mini --text \
+         your.txt",
+        style.bold("files"),
+        style.bold("next"),
+        sentence.unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(super::thousands(14_196_219), "14,196,219");
+        assert_eq!(super::thousands(999), "999");
+    }
+}

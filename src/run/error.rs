@@ -1,0 +1,35 @@
+//! What may be wrong with a run's folder.
+
+use crate::electra::checkpoint::CheckpointError;
+use std::path::{Path, PathBuf};
+
+/// Why a run's files could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The folder holds something already.
+    #[error("{} is not empty; choose another folder with --run", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file or folder that cannot be written.
+    #[error("{}: {source}; check the disk's free space and the folder's permissions", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The tokenizer's files.
+    #[error(transparent)]
+    Tokenizer(#[from] crate::corpus::Error),
+    /// The weights.
+    #[error(transparent)]
+    Weights(#[from] CheckpointError),
+}
+
+impl RunError {
+    pub(super) fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File { path: path.into(), source }
+    }
+}

@@ -1,0 +1,177 @@
+//! `leyden train` through the binary: it trains, writes a run that others can read, repeats itself bit for bit, overfits
+//! when it should, and refuses bad input with one clear line.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// A model small enough for tests.
+const SMALL: [&str; 18] = [
+    "--set",
+    "model.layers=1",
+    "--set",
+    "model.hidden=32",
+    "--set",
+    "model.embedding=24",
+    "--set",
+    "model.feed_forward=48",
+    "--set",
+    "generator.layers=1",
+    "--set",
+    "generator.hidden=16",
+    "--set",
+    "generator.feed_forward=24",
+    "--set",
+    "training.evaluation_examples=8",
+    "--set",
+    "training.log_every=1",
+];
+
+fn leyden() -> Command {
+    let mut command = Command::cargo_bin("leyden").unwrap();
+    command.env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn train(run: &Path, more: &[&str]) -> String {
+    let mut command = leyden();
+    command.args(["train", "--device", "cpu", "--run"]).arg(run).args(SMALL).args(more);
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The lines of training intervals without what the clock decides.
+fn intervals(run: &Path) -> Vec<Value> {
+    let mut lines: Vec<Value> = metrics(run).into_iter().filter(|line| line.get("held_out").is_none()).collect();
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        assert!(line.remove("seconds").is_some() && line.remove("tokens_per_second").is_some());
+    }
+    lines
+}
+
+#[test]
+fn trains_on_the_sample_and_repeats_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--steps", "6", "--batch", "4", "--set", "model.vocabulary=300"];
+    let (a, b, c) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+    let shown = train(&a, &flags);
+    for part in ["generator loss", "discriminator AUC", "held-out sentences", "leyden probe", "floors"] {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    assert!(!shown.contains('\x1b'), "colour codes without a terminal");
+
+    let lines = metrics(&a);
+    assert_eq!(lines.len(), 8, "six intervals, and the held-out text before and after");
+    let at = |line: &Value, key: &str| line[key].as_f64().unwrap();
+    assert!((at(&lines[1], "generator_loss") - 300f64.ln()).abs() < 0.3, "starts near a uniform guess");
+    assert!(lines.last().unwrap()["held_out"]["auc"].is_f64());
+    let config = fs::read_to_string(a.join("config.toml")).unwrap();
+    assert!(config.contains("vocabulary = 300") && config.contains("bias_correction = false"), "{config}");
+
+    for half in ["generator", "discriminator"] {
+        let folder = a.join("checkpoints/step-000006").join(half);
+        for file in ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt", "tokenizer_config.json"] {
+            assert!(folder.join(file).is_file(), "no {file} in {half}");
+        }
+    }
+    assert!(!a.join("checkpoints/step-000006.partial").exists());
+
+    train(&b, &flags);
+    train(&c, &[&flags[..], &["--seed", "2"]].concat());
+    let weights = |run: &Path| fs::read(run.join("checkpoints/step-000006/discriminator/model.safetensors")).unwrap();
+    assert_eq!(intervals(&a), intervals(&b), "the same seed gives the same metrics");
+    assert!(weights(&a) == weights(&b), "the same seed gives the same weights");
+    assert!(weights(&a) != weights(&c), "another seed gives other weights");
+}
+
+#[test]
+fn learns_a_small_text_by_heart() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.txt");
+    // Forty documents that are all one of two, so that the held-out part is known as well.
+    let (a, b) = (
+        "the cat sat on the mat and looked at the red moon .\nthen it slept until the sun came up over the hill .\n",
+        "seven ships sailed west with salt and silver .\nno wind could stop them and no storm could sink them .\n",
+    );
+    fs::write(&text, format!("{a}\n{b}\n").repeat(20)).unwrap();
+    let run = folder.path().join("run");
+    let text = text.to_str().unwrap();
+    let flags = [
+        "--text",
+        text,
+        "--steps",
+        "400",
+        "--batch",
+        "8",
+        "--length",
+        "32",
+        "--learning-rate",
+        "5e-3",
+        "--set",
+        "optimizer.warmup=20",
+        "--set",
+        "model.vocabulary=80",
+        "--set",
+        "training.log_every=20",
+        "--set",
+        "model.dropout=0",
+        "--set",
+        "generator.hidden=32",
+    ];
+    train(&run, &flags);
+    let lines = intervals(&run);
+    let loss = |i: usize, key: &str| lines[i][key].as_f64().unwrap();
+    let last = lines.len() - 1;
+    assert!(loss(0, "generator_loss") > 2.5, "{}", lines[0]);
+    assert!(loss(last, "generator_loss") < 0.2, "{}", lines[last]);
+    assert!(loss(last, "discriminator_loss") < 0.05, "{}", lines[last]);
+}
+
+/// Runs with bad arguments: exit code 2 and one line on standard error that says `expected`.
+fn refuses(arguments: &[&str], expected: &[&str]) {
+    let output = leyden().arg("train").args(arguments).assert().code(2).get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    for part in expected {
+        assert!(error.contains(part), "{arguments:?}: no {part:?} in {error:?}");
+    }
+    assert_eq!(error.trim_end().lines().count(), 1, "{error:?}");
+}
+
+#[test]
+fn refuses_bad_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    refuses(&["--preset", "huge"], &["huge", "tiny", "base"]);
+    refuses(&["--set", "model.layer=2"], &["layer"]);
+    refuses(&["--set", "model.layers"], &["KEY=VALUE"]);
+    refuses(&["--set", "model.heads=3"], &["model.heads", "divisor"]);
+    refuses(&["--steps", "0"], &["training.steps"]);
+    refuses(&["--learning-rate", "nan"], &["learning_rate"]);
+    refuses(&["--config", &path("none.toml")], &["none.toml"]);
+    fs::write(path("bad.toml"), "[model]\nhiden = 3\n").unwrap();
+    refuses(&["--config", &path("bad.toml")], &["bad.toml", "hiden"]);
+    refuses(&["--device", "no such device"], &["no such device", "leyden devices"]);
+}
+
+#[test]
+fn refuses_bad_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    refuses(&["--text", &path("none.txt")], &["none.txt"]);
+    fs::write(path("empty.txt"), "").unwrap();
+    refuses(&["--text", &path("empty.txt")], &["empty.txt"]);
+    fs::write(path("latin1.txt"), b"one line\ncaf\xe9 au lait\n").unwrap();
+    refuses(&["--text", &path("latin1.txt")], &["latin1.txt", "UTF-8", "2"]);
+    fs::write(path("short.txt"), "hello\n").unwrap();
+    refuses(&["--text", &path("short.txt")], &["text"]);
+    fs::create_dir(path("taken")).unwrap();
+    fs::write(path("taken/notes.txt"), "mine").unwrap();
+    refuses(&["--run", &path("taken")], &["taken", "not empty"]);
+    assert_eq!(fs::read_to_string(path("taken/notes.txt")).unwrap(), "mine");
+}

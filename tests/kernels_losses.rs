@@ -1,0 +1,149 @@
+//! Element-wise kernels, losses and the optimizer against their CPU twins.
+
+mod common;
+
+use common::{Input, Tolerance, check, check_gradient, check_with};
+use leyden::graph::{Bank, Graph, GraphError, Tensor};
+use leyden::ops::{self, AdamW};
+
+#[test]
+fn dropout() {
+    for shape in [&[1][..], &[3, 5], &[257], &[2, 130, 3], &[1_026]] {
+        for probability in [0.0, 0.1, 0.9] {
+            let inputs = [Input::real(shape), Input::parameter(shape)];
+            let build = |g: &mut Graph, t: &[Tensor]| {
+                let x = ops::add(g, t[0], t[1])?;
+                let first = ops::dropout(g, x, probability)?;
+                // Another stream, another mask.
+                let second = ops::dropout(g, first, probability / 2.0)?;
+                Ok(vec![first, second])
+            };
+            check("dropout", &inputs, build);
+            if shape.len() < 3 {
+                let small = [Input::real(&[3, 5]), Input::parameter(&[3, 5])];
+                check_gradient("dropout", &small, |g, t| {
+                    let x = ops::add(g, t[0], t[1])?;
+                    Ok(vec![x, ops::dropout(g, x, probability)?])
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn gelu_backward() {
+    for shape in [&[1][..], &[3, 5], &[257], &[2, 130, 3]] {
+        for scale in [1.0, 6.0, 1e4] {
+            let inputs = [Input::real(shape).scaled(scale), Input::real(shape)];
+            check("gelu_backward", &inputs, |g, t| Ok(vec![ops::gelu_backward(g, t[0], t[1])?]));
+        }
+    }
+}
+
+#[test]
+fn gelu_gradient() {
+    let inputs = [Input::real(&[3, 4]).scaled(2.0), Input::parameter(&[5, 4]), Input::parameter(&[5])];
+    check_gradient("linear_gelu", &inputs, |g, t| Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?]));
+}
+
+fn cross_entropy(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    Ok(vec![ops::binary_cross_entropy(g, t[0], t[1], t[2])?])
+}
+
+/// Logits in [-scale, scale), labels and lengths.
+fn cross_entropy_inputs(length: usize, lengths: &[u32], scale: f64) -> [Input; 3] {
+    [
+        Input::parameter(&[lengths.len() * length]).scaled(scale),
+        Input::words(&[lengths.len(), length], 2),
+        Input::exactly(&[lengths.len()], lengths),
+    ]
+}
+
+#[test]
+fn binary_cross_entropy() {
+    let many: Vec<u32> = (0..300).map(|i| i % 9).collect();
+    let cases: [(usize, &[u32]); 7] =
+        [(1, &[1]), (1, &[0]), (5, &[5, 0, 3]), (7, &[0, 0]), (128, &[128, 17]), (1_500, &[1_499]), (9, &many)];
+    for (length, lengths) in cases {
+        // Beyond 88, exp() overflows in single precision.
+        for scale in [1.0, 12.0, 300.0] {
+            let tolerance = Tolerance { absolute: 1e-6, relative: 1e-5 };
+            let inputs = cross_entropy_inputs(length, lengths, scale);
+            check_with("binary_cross_entropy", &inputs, tolerance, &[1, 2], cross_entropy);
+        }
+    }
+}
+
+#[test]
+fn binary_cross_entropy_of_sure_logits_keeps_its_accuracy() {
+    // Labels that are all right: the loss is the mean of log(1 + exp(-|x|)), about 1e-6.
+    let logits: Vec<f32> = (0..64).map(|i| if i % 2 == 0 { -14.0 } else { 13.0 + i as f32 / 64.0 }).collect();
+    let labels: Vec<u32> = (0..64).map(|i| i % 2).collect();
+    let inputs = [Input::values(&[64], &logits), Input::exactly(&[2, 32], &labels), Input::exactly(&[2], &[32, 31])];
+    let tolerance = Tolerance { absolute: 0.0, relative: 1e-5 };
+    check_with("binary_cross_entropy", &inputs, tolerance, &[1], cross_entropy);
+}
+
+#[test]
+fn binary_cross_entropy_gradient() {
+    check_gradient("binary_cross_entropy", &cross_entropy_inputs(5, &[5, 0, 3, 1], 3.0), cross_entropy);
+}
+
+#[test]
+fn weighted_sum() {
+    let weights = [0.5, -1.0, 50.0, 3.0, 0.25, 2.0, -7.0];
+    for terms in 1..=ops::MOST_TERMS {
+        let inputs = vec![Input::parameter(&[1]); terms];
+        let build = |g: &mut Graph, t: &[Tensor]| {
+            let terms: Vec<(f32, Tensor)> = weights.into_iter().zip(t.iter().copied()).collect();
+            Ok(vec![ops::weighted_sum(g, &terms)?])
+        };
+        check("weighted_sum", &inputs, build);
+        check_gradient("weighted_sum", &inputs, build);
+    }
+}
+
+#[test]
+fn weighted_sum_takes_one_to_seven_terms() {
+    let mut g = Graph::new(Default::default());
+    let one = ops::constant(&mut g, 1.0, &[1]).expect("fits");
+    assert!(ops::weighted_sum(&mut g, &[]).is_err());
+    assert!(ops::weighted_sum(&mut g, &[(1.0, one); ops::MOST_TERMS]).is_ok());
+    assert!(ops::weighted_sum(&mut g, &[(1.0, one); ops::MOST_TERMS + 1]).is_err());
+}
+
+#[test]
+fn global_norm() {
+    // The last one gives every workgroup more than 1,024 elements.
+    for len in [1, 5, 1_023, 1_025, 70_001, (1 << 20) + 77] {
+        let inputs = [Input::real(&[len])];
+        let tolerance = Tolerance { absolute: 0.0, relative: 1e-5 };
+        check_with("global_norm", &inputs, tolerance, &[1], |g, t| Ok(vec![ops::global_norm(g, t[0])?]));
+    }
+}
+
+#[test]
+fn adamw() {
+    // With and without clipping; two updates, so that the moments are not zero in the second.
+    for clip_norm in [1e-3, 1e3] {
+        let settings = AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.5, clip_norm };
+        for length in [1, 65, 1_500] {
+            let mut inputs = cross_entropy_inputs(length, &[length as u32, length as u32 / 2], 3.0).to_vec();
+            // The second parameter decays.
+            inputs.push(Input::parameter(&[2 * length]).scaled(2.0));
+            let tolerance = Tolerance { absolute: 1e-7, relative: 2e-5 };
+            check_with("adamw", &inputs, tolerance, &[1, 2], |g, t| {
+                let first = cross_entropy(g, t)?[0];
+                let second = cross_entropy(g, &[t[3], t[1], t[2]])?[0];
+                let loss = ops::weighted_sum(g, &[(1.0, first), (20.0, second)])?;
+                g.backward(loss)?;
+                let gradients = g.bank(Bank::Gradients);
+                let norm = ops::global_norm(g, gradients)?;
+                ops::adamw(g, norm, settings)?;
+                ops::adamw(g, norm, settings)?;
+                // The harness compares the banks.
+                Ok(Vec::new())
+            });
+        }
+    }
+}
