@@ -1,5 +1,6 @@
 //! The CPU engine: the plan run by the twins, on all cores.
 
+pub mod draws;
 mod engine;
 pub mod gemm;
 pub mod parallel;

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-/// Runs a loop compiled for the widest vector instructions of this processor (found at run time). The closure's own
-/// loops and everything `#[inline(always)]` in it are vectorised.
+/// Runs a loop compiled for the widest vector instructions of this processor (found at run time). The closure must be
+/// marked `#[inline(always)]`, as must be all it calls: what is not inlined is compiled for the oldest processor.
 #[inline(always)]
 pub fn vectorize<T>(f: impl FnOnce() -> T) -> T {
     pulp::Arch::new().dispatch(f)

@@ -52,9 +52,10 @@ impl Update {
         let (lr, c1, c2) = (of(t.step.learning_rate), of(t.step.correction1), of(t.step.correction2));
         let (p, m, v) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((p, 1), (m, 1), (v, 1), |start, p, m, v| {
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 let g = &gradients[start..start + p.len()];
-                let mut update = |range: std::ops::Range<usize>, decay: R| {
+                let mut update = #[inline(always)]
+                |range: std::ops::Range<usize>, decay: R| {
                     let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
                     for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
                         let g = g * clip;

@@ -89,7 +89,7 @@ impl Attention {
             for h in 0..s.heads {
                 let at = |part| Matrix::new(&qkv[s.part(h, part)..], stride);
                 gemm((l, valid, w), (scores, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
-                vectorize(|| {
+                vectorize(#[inline(always)] || {
                     for (i, row) in scores.chunks_exact_mut(l).enumerate() {
                         row[valid..].fill(R::ZERO);
                         lse[h * l + i] = softmax(&mut row[..valid]);
@@ -193,7 +193,7 @@ impl AttentionBackward {
                 let dout = Matrix::new(&d[h * w..], hidden);
                 gemm((l, valid, w), (p, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
                 gemm((l, valid, w), (dp, l), dout, at(2).t(), (1.0, false), Threads::One);
-                vectorize(|| {
+                vectorize(#[inline(always)] || {
                     for i in 0..l {
                         let row = i * l..i * l + valid;
                         let (p, kept, dp) = (&mut p[row.clone()], &mut kept[row.clone()], &mut dp[row]);

@@ -64,7 +64,7 @@ impl LayerNorm {
         let this = *self;
         let (y, h, stats) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((y, c), (h, c), (stats, 2), |start, y, h, stats| {
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 for (i, ((y, h), stats)) in
                     y.chunks_exact_mut(c).zip(h.chunks_exact_mut(c)).zip(stats.chunks_exact_mut(2)).enumerate()
                 {
@@ -200,7 +200,7 @@ impl LayerNormBackward {
         let block = |index: usize, dh: &mut [R], dx: &mut [R]| {
             let mut sums = vec![R::ZERO; 2 * c];
             let (sum_gamma, sum_beta) = sums.split_at_mut(c);
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 for (i, dh) in dh.chunks_exact_mut(c).enumerate() {
                     let row = index * Self::ROWS + i;
                     let (dy, h) = (&dy[row * c..(row + 1) * c], &h[row * c..(row + 1) * c]);

@@ -35,7 +35,7 @@ impl Linear {
         let (n, k) = (b.len(), t.input_types[0].columns());
         let product = |start: usize, out: &mut [R]| {
             let m = out.len() / n;
-            vectorize(|| out.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b)));
+            vectorize(#[inline(always)] || out.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b)));
             gemm(
                 (m, n, k),
                 (out, n),
@@ -49,7 +49,7 @@ impl Linear {
         if self.gelu {
             parallel::rows2((u, n), (t.out(1), n), |start, u, y| {
                 product(start, u);
-                vectorize(|| {
+                vectorize(#[inline(always)] || {
                     for (y, &u) in y.iter_mut().zip(&*u) {
                         *y = gelu(u);
                     }
@@ -156,7 +156,7 @@ impl LinearWeightGradient {
         let (dw, db) = (t.out(0), t.out(1));
         gemm((n, k, m), (dw, k), Matrix::new(dy, n).t(), Matrix::new(x, k), (1.0, false), Threads::All);
         parallel::column_sums(m, n, db, |range, sums| {
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 for row in dy[range.start * n..range.end * n].chunks_exact(n) {
                     for (s, &d) in sums.iter_mut().zip(row) {
                         *s += d;

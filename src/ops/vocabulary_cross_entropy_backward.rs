@@ -39,7 +39,7 @@ impl VocabularyCrossEntropyBackward {
                     let bias = &bias[first..first + words];
                     logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(bias));
                     gemm((rows, words, e), (&mut logits, words), part, chunk.t(), (1.0, true), Threads::One);
-                    vectorize(|| {
+                    vectorize(#[inline(always)] || {
                         for (i, row) in logits.chunks_exact_mut(words).take(rows).enumerate() {
                             let (lse, scale) = (lse[top + i], scale[top + i]);
                             row.iter_mut().for_each(|x| *x = (*x - lse).exp() * scale);
