@@ -7,6 +7,8 @@ struct Arguments {
     decayed: u32, // quads before this one decay
     beta1: f32,
     beta2: f32,
+    rest1: f32,   // 1 - beta1, not rounded twice
+    rest2: f32,   // 1 - beta2
     epsilon: f32,
     weight_decay: f32,
     clip_norm: f32,
@@ -34,8 +36,8 @@ fn main(
         clip = arguments.clip_norm / norm[0];
     }
     let g = gradients[i] * clip;
-    let m = arguments.beta1 * moment1[i] + (1.0 - arguments.beta1) * g;
-    let v = arguments.beta2 * moment2[i] + (1.0 - arguments.beta2) * g * g;
+    let m = arguments.beta1 * moment1[i] + arguments.rest1 * g;
+    let v = arguments.beta2 * moment2[i] + arguments.rest2 * g * g;
     let p = parameters[i];
     let decay = select(0.0, arguments.weight_decay, i < arguments.decayed);
     moment1[i] = m;

@@ -1,8 +1,11 @@
 //! The whole of ELECTRA against PyTorch and transformers: losses, logits, every parameter's gradient, and ten steps.
 //! `golden/make_electra.py` makes the numbers.
 
+mod common;
+
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
+use leyden::gpu::GpuEngine;
 use leyden::graph::{Bank, Tensor};
 use leyden::ops::StepState;
 use leyden::plan::{Engine, Program, Target};
@@ -221,4 +224,24 @@ fn cpu_ten_steps() {
 #[test]
 fn cpu_ten_steps_with_bias_correction() {
     ten_steps(&mut cpu::<f32>("electra"), Target::Cpu, 2e-5, true);
+}
+
+fn gpu(name: &str) -> (GpuEngine, Target) {
+    let engine = common::gpu(Case::new(name).model.table.len());
+    let target = Target::Gpu(engine.traits());
+    (engine, target)
+}
+
+#[test]
+fn gpu_gradients() {
+    for name in ["electra", "electra_square"] {
+        let (mut engine, target) = gpu(name);
+        losses_logits_and_gradients(name, &mut engine, target, 5e-6);
+    }
+}
+
+#[test]
+fn gpu_ten_steps() {
+    let (mut engine, target) = gpu("electra");
+    ten_steps(&mut engine, target, 2e-5, false);
 }

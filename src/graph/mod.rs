@@ -15,7 +15,7 @@ pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Part};
 pub use tensor::{DType, Tensor, TensorType};
 
 use crate::ops::Op;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Why a graph could not be built: shapes or element types that do not fit an op.
@@ -81,7 +81,7 @@ pub struct Graph {
     table: Arc<ParameterTable>,
     parameters: HashMap<usize, Tensor>,
     banks: HashMap<Bank, Tensor>,
-    gradients: HashMap<Tensor, usize>,
+    gradients: BTreeMap<Tensor, Vec<usize>>,
     streams: u32,
 }
 
@@ -94,7 +94,7 @@ impl Graph {
             table,
             parameters: HashMap::new(),
             banks: HashMap::new(),
-            gradients: HashMap::new(),
+            gradients: BTreeMap::new(),
             streams: 0,
         }
     }
@@ -185,8 +185,9 @@ impl Graph {
         &self.table
     }
 
-    /// The tensors whose contents belong in the bank of gradients, with the offset in elements.
-    pub fn gradients(&self) -> &HashMap<Tensor, usize> {
+    /// The tensors whose contents belong in the bank of gradients, with the offsets in elements: several where
+    /// parameters have the same gradient.
+    pub fn gradients(&self) -> &BTreeMap<Tensor, Vec<usize>> {
         &self.gradients
     }
 }

@@ -28,11 +28,12 @@ impl Graph {
                 gradients.insert(input, sum);
             }
         }
-        let parameters: Vec<(usize, Tensor)> = self.parameters.iter().map(|(&i, &t)| (i, t)).collect();
+        let mut parameters: Vec<(usize, Tensor)> = self.parameters.iter().map(|(&i, &t)| (i, t)).collect();
+        parameters.sort_unstable();
         for (index, tensor) in parameters {
             if let Some(&gradient) = gradients.get(&tensor) {
                 let offset = self.table.parameters()[index].offset;
-                self.gradients.insert(gradient, offset);
+                self.gradients.entry(gradient).or_default().push(offset);
             }
         }
         Ok(())

@@ -54,8 +54,8 @@ impl Update {
         parallel::rows3((p, 1), (m, 1), (v, 1), |start, p, m, v| {
             vectorize(#[inline(always)] || {
                 let g = &gradients[start..start + p.len()];
-                let mut update = #[inline(always)]
-                |range: std::ops::Range<usize>, decay: R| {
+                let middle = self.decayed.clamp(start, start + g.len()) - start;
+                for (range, decay) in [(0..middle, R::of(s.weight_decay)), (middle..g.len(), R::ZERO)] {
                     let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
                     for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
                         let g = g * clip;
@@ -63,10 +63,7 @@ impl Update {
                         *v = b2 * *v + second * g * g;
                         *p -= lr * (c1 * *m / ((c2 * *v).sqrt() + epsilon) + decay * *p);
                     }
-                };
-                let middle = self.decayed.clamp(start, start + g.len()) - start;
-                update(0..middle, R::of(s.weight_decay));
-                update(middle..g.len(), R::ZERO);
+                }
             });
         });
     }
@@ -105,11 +102,13 @@ impl Op for Update {
             .write(Operand::Output(2))
             .word(quads)
             .word(self.decayed / 4)
-            .float(s.beta1)
-            .float(s.beta2)
-            .float(s.epsilon)
-            .float(s.weight_decay)
-            .float(s.clip_norm);
+            .float(s.beta1 as f32)
+            .float(s.beta2 as f32)
+            .float((1.0 - s.beta1) as f32)
+            .float((1.0 - s.beta2) as f32)
+            .float(s.epsilon as f32)
+            .float(s.weight_decay as f32)
+            .float(s.clip_norm as f32);
         vec![dispatch.elements(quads, 256)]
     }
 

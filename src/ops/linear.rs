@@ -3,7 +3,10 @@
 //! x is [T, K], W is [N, K] as `transformers` stores it, b is [N], y is [T, N].
 
 use super::gelu::gelu_backward;
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{
+    DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch,
+    no_second_derivative, twins,
+};
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
@@ -30,6 +33,12 @@ pub(super) fn gelu<R: Real>(x: R) -> R {
 }
 
 impl Linear {
+    fn product(&self, s: &Shapes) -> Matmul {
+        let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[0], s.inputs[0].columns());
+        let epilogue = if self.gelu { Epilogue::Gelu } else { Epilogue::None };
+        Matmul { m, n, k, transpose_b: true, epilogue, ..Matmul::default() }
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, w, b) = (t.real(0), t.real(1), t.real(2));
         let (n, k) = (b.len(), t.input_types[0].columns());
@@ -94,8 +103,19 @@ impl Op for Linear {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[0] as u64
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        self.product(shapes).scratch(true, device)
+    }
+
+    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let operands = MatmulOperands {
+            a: Operand::Input(0),
+            b: Operand::Input(1),
+            c: Operand::Output(0),
+            bias: Some(Operand::Input(2)),
+            second: self.gelu.then_some(Operand::Output(1)),
+        };
+        self.product(shapes).dispatches(&operands, 0, device)
     }
 
     twins!();
@@ -106,6 +126,11 @@ impl Op for Linear {
 struct LinearInputGradient;
 
 impl LinearInputGradient {
+    fn product(&self, s: &Shapes) -> Matmul {
+        let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[1], s.inputs[0].columns());
+        Matmul { m, n, k, ..Matmul::default() }
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, w) = (t.real(0), t.real(1));
         let (n, k) = (t.input_types[1].shape[0], t.input_types[1].shape[1]);
@@ -138,8 +163,13 @@ impl Op for LinearInputGradient {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[1] as u64
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        self.product(shapes).scratch(false, device)
+    }
+
+    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let (a, b, c) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
+        self.product(shapes).dispatches(&MatmulOperands { a, b, c, bias: None, second: None }, 0, device)
     }
 
     twins!();
@@ -150,6 +180,11 @@ impl Op for LinearInputGradient {
 struct LinearWeightGradient;
 
 impl LinearWeightGradient {
+    fn product(&self, s: &Shapes) -> Matmul {
+        let (m, n, k) = (s.inputs[0].columns(), s.inputs[1].columns(), s.inputs[0].rows());
+        Matmul { m, n, k, transpose_a: true, epilogue: Epilogue::RowSums, ..Matmul::default() }
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, x) = (t.real(0), t.real(1));
         let (m, n, k) = (t.input_types[0].rows(), t.input_types[0].columns(), t.input_types[1].columns());
@@ -189,8 +224,14 @@ impl Op for LinearWeightGradient {
         2 * s.inputs[0].len() as u64 * s.inputs[1].columns() as u64
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        self.product(shapes).scratch(false, device)
+    }
+
+    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let (a, b, c) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
+        let operands = MatmulOperands { a, b, c, bias: None, second: Some(Operand::Output(1)) };
+        self.product(shapes).dispatches(&operands, 0, device)
     }
 
     twins!();

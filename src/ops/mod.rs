@@ -10,6 +10,7 @@
 mod adamw;
 mod add;
 mod attention;
+mod attention_backward;
 mod binary_cross_entropy;
 mod constant;
 mod dropout;

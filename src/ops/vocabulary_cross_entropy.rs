@@ -11,7 +11,9 @@
 
 use super::binary_cross_entropy::TINY;
 use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
-use super::{DeviceTraits, Dispatch, Draws, Op, Real, Shapes, Twin, mismatch, twins, uniform};
+use super::{
+    DeviceTraits, Dispatch, Draws, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins, uniform,
+};
 use crate::cpu;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
@@ -195,6 +197,53 @@ pub(super) fn check(op: &'static str, inputs: &[&TensorType]) -> Result<(), Grap
     }
 }
 
+/// M, E, V.
+pub(super) fn sizes(shapes: &Shapes) -> (usize, usize, usize) {
+    (shapes.inputs[0].rows(), shapes.inputs[0].columns(), shapes.inputs[2].len())
+}
+
+/// Words whose logits a device holds at a time: about 32 MiB for all rows, and no more than half of the vocabulary.
+pub(super) fn chunk_words(m: usize, v: usize) -> usize {
+    const ELEMENTS: usize = 8 << 20;
+    let most = (ELEMENTS / m.max(1) / 64 * 64).max(64);
+    v.div_ceil(v.div_ceil(most).max(2)).next_multiple_of(64)
+}
+
+/// (first word, words) of each chunk.
+pub(super) fn chunks(m: usize, v: usize) -> impl Iterator<Item = (usize, usize)> {
+    let words = chunk_words(m, v);
+    (0..v).step_by(words).map(move |first| (first, words.min(v - first)))
+}
+
+/// A chunk's logits: x word^T + bias.
+pub(super) fn logits(m: usize, e: usize, first: usize, words: usize) -> Matmul {
+    let (b_offset, bias_offset) = (first * e, first);
+    Matmul { m, n: words, k: e, transpose_b: true, b_offset, bias_offset, ..Matmul::default() }
+}
+
+/// Where [`logits`] reads and writes.
+pub(super) const LOGITS: MatmulOperands = MatmulOperands {
+    a: Operand::Input(0),
+    b: Operand::Input(1),
+    c: Operand::Scratch(0),
+    bias: Some(Operand::Input(2)),
+    second: None,
+};
+
+/// Appends scratch tensors that several products share one after the other: each as large as the largest.
+pub(super) fn shared_scratch(products: impl Iterator<Item = Vec<TensorType>>, scratch: &mut Vec<TensorType>) {
+    let own = scratch.len();
+    for product in products {
+        for (i, ty) in product.into_iter().enumerate() {
+            match scratch.get_mut(own + i) {
+                Some(largest) if largest.len() < ty.len() => *largest = ty,
+                Some(_) => {}
+                None => scratch.push(ty),
+            }
+        }
+    }
+}
+
 impl Op for VocabularyCrossEntropy {
     fn name(&self) -> &'static str {
         "vocabulary_cross_entropy"
@@ -218,9 +267,58 @@ impl Op for VocabularyCrossEntropy {
         2 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    /// Logits of a chunk, what is known of each row [M, 8], and what the products need.
+    fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        let (m, e, v) = sizes(s);
+        let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::u32(&[m, 8])];
+        let products: Vec<Matmul> = chunks(m, v).map(|(first, words)| logits(m, e, first, words)).collect();
+        shared_scratch(products.iter().map(|p| p.scratch(true, device)), &mut scratch);
+        scratch
+    }
+
+    fn dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let (m, e, v) = sizes(s);
+        let state = Operand::Scratch(1);
+        let mut dispatches = Vec::new();
+        for (first, words) in chunks(m, v) {
+            dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
+            let update = Dispatch::new("vocabulary_cross_entropy")
+                .read(LOGITS.c)
+                .read(Operand::Input(3))
+                .write(state)
+                .word(m)
+                .word(words)
+                .word(first)
+                .word(v)
+                .word(self.stream as usize)
+                .elements(m, 1);
+            dispatches.push(update);
+        }
+        let finish = Dispatch::new("vocabulary_cross_entropy_finish").read(state).read(Operand::Input(4));
+        let outputs = [0, 1, 2, 3].map(Operand::Output);
+        dispatches.push(outputs.into_iter().fold(finish, Dispatch::write).word(m).word(v));
+        dispatches
     }
 
     twins!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_the_vocabulary() {
+        for (m, v, expected) in [(2_432, 30_522, 9), (9_830, 30_522, 37), (1, 1, 1), (19, 64, 1), (19, 130, 2)] {
+            let chunks: Vec<_> = chunks(m, v).collect();
+            assert_eq!(chunks.len(), expected, "{m} rows, {v} words");
+            let mut next = 0;
+            for (first, words) in chunks {
+                assert_eq!(first, next);
+                assert!(first % 64 == 0 && words > 0 && words * m <= (8 << 20));
+                next = first + words;
+            }
+            assert_eq!(next, v);
+        }
+    }
 }

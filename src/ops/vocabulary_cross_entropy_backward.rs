@@ -1,8 +1,11 @@
-//! The gradient of [`super::vocabulary_cross_entropy`].
+//! The gradient of [`super::vocabulary_cross_entropy`]; `shaders/vocabulary_cross_entropy_backward.wgsl` and `_scale`.
 
 use super::binary_cross_entropy::TINY;
-use super::vocabulary_cross_entropy::{ROWS, WORDS, check};
-use super::{DeviceTraits, Dispatch, Op, Real, Shapes, Twin, no_second_derivative, twins};
+use super::vocabulary_cross_entropy::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
+use super::{
+    DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, no_second_derivative,
+    twins,
+};
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
@@ -67,6 +70,25 @@ impl VocabularyCrossEntropyBackward {
     }
 }
 
+/// A chunk's part of dx: dlogits word.
+fn input_gradient(m: usize, e: usize, first: usize, words: usize) -> Matmul {
+    Matmul { m, n: e, k: words, accumulate: first > 0, b_offset: first * e, ..Matmul::default() }
+}
+
+/// A chunk's rows of dword, dlogits^T x, and its part of dbias.
+fn word_gradient(m: usize, e: usize, first: usize, words: usize) -> Matmul {
+    Matmul {
+        m: words,
+        n: e,
+        k: m,
+        transpose_a: true,
+        c_offset: first * e,
+        bias_offset: first,
+        epilogue: Epilogue::RowSums,
+        ..Matmul::default()
+    }
+}
+
 impl Op for VocabularyCrossEntropyBackward {
     fn name(&self) -> &'static str {
         "vocabulary_cross_entropy_backward"
@@ -85,8 +107,49 @@ impl Op for VocabularyCrossEntropyBackward {
         6 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
     }
 
-    fn dispatches(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        Vec::new()
+    /// Logits of a chunk, each row's factor [M], and what the products need.
+    fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        let (m, e, v) = sizes(s);
+        let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::f32(&[m])];
+        let products: Vec<[(Matmul, bool); 3]> = chunks(m, v)
+            .map(|(first, words)| {
+                let logits = logits(m, e, first, words);
+                [
+                    (logits, true),
+                    (input_gradient(m, e, first, words), false),
+                    (word_gradient(m, e, first, words), false),
+                ]
+            })
+            .collect();
+        shared_scratch(products.iter().flatten().map(|(p, bias)| p.scratch(*bias, device)), &mut scratch);
+        scratch
+    }
+
+    fn dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let (m, e, v) = sizes(s);
+        let (dlogits, scale) = (Operand::Scratch(0), Operand::Scratch(1));
+        let [x, word, targets, weights, lse, d] = [0, 1, 3, 4, 5, 6].map(Operand::Input);
+        let [dx, dword, dbias] = [0, 1, 2].map(Operand::Output);
+        let to_dx = MatmulOperands { a: dlogits, b: word, c: dx, bias: None, second: None };
+        let to_dword = MatmulOperands { a: dlogits, b: x, c: dword, bias: None, second: Some(dbias) };
+        let factors = Dispatch::new("vocabulary_cross_entropy_scale").read(weights).read(d).write(scale).word(m);
+        let mut dispatches = vec![factors];
+        for (first, words) in chunks(m, v) {
+            dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
+            let turn = Dispatch::new("vocabulary_cross_entropy_backward")
+                .read(targets)
+                .read(lse)
+                .read(scale)
+                .write(dlogits)
+                .word(m * words)
+                .word(words)
+                .word(first)
+                .elements(m * words, 256);
+            dispatches.push(turn);
+            dispatches.extend(input_gradient(m, e, first, words).dispatches(&to_dx, 2, device));
+            dispatches.extend(word_gradient(m, e, first, words).dispatches(&to_dword, 2, device));
+        }
+        dispatches
     }
 
     twins!();

@@ -251,14 +251,16 @@ impl Planner {
         }
     }
 
-    /// Gradients that nobody else reads are computed where they belong, and so is what they were added up from.
+    /// Gradients of one parameter that nobody else reads are computed where they belong, and so is what they were
+    /// added up from.
     fn place_gradients(&mut self) {
         let graph = self.graph.clone();
-        for (&gradient, &offset) in graph.gradients() {
-            if self.last.contains_key(&gradient) {
+        for (&gradient, offsets) in graph.gradients() {
+            let [offset] = offsets[..] else { continue };
+            if self.last.contains_key(&gradient) || self.regions[gradient.index()].is_some() {
                 continue;
             }
-            let region = Region { buffer: 1, offset, len: graph.ty(gradient).len() };
+            let region = Region { buffer: GRADIENTS, offset, len: graph.ty(gradient).len() };
             let mut tensor = gradient;
             loop {
                 self.regions[tensor.index()] = Some(region);
@@ -277,7 +279,6 @@ impl Planner {
     fn place_node(&mut self, index: usize, steps: &mut Vec<Step>) {
         let graph = self.graph.clone();
         let node = &graph.nodes()[index];
-        let mut taken: Vec<Tensor> = Vec::new();
         for &(input, output) in node.op.takes_over() {
             let (from, to) = (node.inputs[input], node.outputs[output]);
             let Some(source) = self.regions[from.index()] else { continue };
@@ -287,8 +288,10 @@ impl Planner {
                 }
             } else if self.is_bank(from) {
                 self.regions[to.index()] = Some(source);
-            } else if self.last.get(&from) == Some(&index) && self.held.contains_key(&from) && !taken.contains(&from) {
-                taken.push(from);
+            } else if self.last.get(&from) == Some(&index)
+                && self.held.contains_key(&from)
+                && node.inputs.iter().filter(|&&t| t == from).count() == 1
+            {
                 self.regions[to.index()] = Some(source);
                 if let Some(slot) = self.held.remove(&from) {
                     self.held.insert(to, slot);
@@ -308,7 +311,7 @@ impl Planner {
         steps.push(Step::Run { node: index, scratch: regions });
         scratch.iter().for_each(|&(slot, _)| self.slots.free(slot));
         for &output in &node.outputs {
-            self.copy_shared_gradient(output, steps);
+            self.copy_gradient(output, steps);
         }
         for &tensor in node.inputs.iter().chain(&node.outputs) {
             let dead = self.last.get(&tensor).is_none_or(|&last| last == index);
@@ -319,12 +322,13 @@ impl Planner {
         }
     }
 
-    /// A gradient that other nodes read as well stays in its slot and is copied to its bank.
-    fn copy_shared_gradient(&self, tensor: Tensor, steps: &mut Vec<Step>) {
-        if let (Some(&offset), true) = (self.graph.gradients().get(&tensor), self.held.contains_key(&tensor))
-            && let Some(from) = self.regions[tensor.index()]
-        {
-            steps.push(Step::Copy { from, to: Region { buffer: 1, offset, len: from.len } });
+    /// A gradient of several parameters, or one that other nodes read as well, is not computed in its bank but copied
+    /// there.
+    fn copy_gradient(&self, tensor: Tensor, steps: &mut Vec<Step>) {
+        let offsets = self.graph.gradients().get(&tensor);
+        if let (Some(offsets), Some(from)) = (offsets, self.regions[tensor.index()].filter(|r| r.buffer != GRADIENTS)) {
+            let to = |&offset: &usize| Region { buffer: GRADIENTS, offset, len: from.len };
+            steps.extend(offsets.iter().map(|offset| Step::Copy { from, to: to(offset) }));
         }
     }
 
@@ -350,5 +354,7 @@ impl Planner {
     }
 }
 
+/// The index of the bank of gradients among the buffers.
+const GRADIENTS: usize = 1;
 /// While planning, buffers from this index on are slots; their final indices are known at the end.
 const SLOT: usize = 1 << 32;

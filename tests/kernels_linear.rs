@@ -1,0 +1,40 @@
+//! The linear layer's kernels against their twins on odd shapes, and the gradients against finite differences.
+
+mod common;
+
+use common::{Input, Tolerance, check_gradient, check_with};
+use leyden::ops;
+
+/// T, K, N.
+const SHAPES: [[usize; 3]; 8] =
+    [[1, 1, 1], [3, 5, 2], [17, 20, 36], [33, 64, 1], [40, 12, 52], [70, 24, 130], [300, 9, 7], [700, 16, 8]];
+
+fn inputs([t, k, n]: [usize; 3]) -> [Input; 3] {
+    [Input::parameter(&[t, k]), Input::parameter(&[n, k]), Input::parameter(&[n])]
+}
+
+#[test]
+fn linear() {
+    for (shape, seed) in SHAPES.into_iter().zip(1..) {
+        check_with("linear", &inputs(shape), Tolerance::default(), &[seed], |g, t| {
+            Ok(vec![ops::linear(g, t[0], t[1], t[2])?])
+        });
+    }
+}
+
+#[test]
+fn linear_gelu() {
+    for (shape, seed) in SHAPES.into_iter().zip(1..) {
+        check_with("linear_gelu", &inputs(shape), Tolerance::default(), &[seed], |g, t| {
+            Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?])
+        });
+    }
+}
+
+#[test]
+fn linear_gradient() {
+    for shape in [[1, 1, 1], [3, 5, 2], [4, 3, 7]] {
+        check_gradient("linear", &inputs(shape), |g, t| Ok(vec![ops::linear(g, t[0], t[1], t[2])?]));
+        check_gradient("linear_gelu", &inputs(shape), |g, t| Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?]));
+    }
+}
