@@ -4,5 +4,6 @@ pub mod draws;
 mod engine;
 pub mod gemm;
 pub mod parallel;
+pub mod reduce;
 
 pub use engine::{CpuEngine, Precision};

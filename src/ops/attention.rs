@@ -14,6 +14,7 @@ use super::layer_norm::sum2;
 use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
+use crate::cpu::reduce::most;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
@@ -128,10 +129,7 @@ impl Attention {
 /// Softmax in place; the log-sum-exp.
 #[inline(always)]
 fn softmax<R: Real>(row: &mut [R]) -> R {
-    let mut most = row[0];
-    for &x in &*row {
-        most = if x > most { x } else { most };
-    }
+    let most = most(row);
     for x in &mut *row {
         *x = (*x - most).exp();
     }

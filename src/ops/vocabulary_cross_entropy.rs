@@ -10,6 +10,7 @@
 //! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (sum(w) + 1e-6).
 
 use super::binary_cross_entropy::TINY;
+use super::layer_norm::sum2;
 use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
 use super::{
     DeviceTraits, Dispatch, Draws, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins, uniform,
@@ -17,6 +18,7 @@ use super::{
 use crate::cpu;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
+use crate::cpu::reduce;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
@@ -99,23 +101,16 @@ impl<R: Real> Running<R> {
     /// From one row's logits of the words `first..`; `noise` is scratch of the same length.
     #[inline(always)]
     fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Draws, element: usize) -> Self {
-        let mut most = logits[0];
-        for &x in logits {
-            most = if x > most { x } else { most };
-        }
-        let mut total = R::ZERO;
+        let most = reduce::most(logits);
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n = (x - most).exp();
         }
-        for &n in &*noise {
-            total += n;
-        }
+        let total = sum2(noise, noise, #[inline(always)] |x, _| x);
         gumbel(noise, draws, element);
-        let mut sample = logits[0] + noise[0];
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n += x;
-            sample = if *n > sample { *n } else { sample };
         }
+        let sample = reduce::most(noise);
         let find = |row: &[R], value: R| row.iter().position(|&x| x == value).unwrap_or(0);
         Self {
             most,
