@@ -3,7 +3,8 @@
 // order, and 0 where there are none: the last step of word_gradient. Twin: ops/embedding_gradient.rs.
 //
 // `lanes` invocations share a row, 256 / lanes rows a workgroup. Each lane searches one sorted block for the run of
-// id v; then all walk the runs together, whole pieces of 64 tokens at a time where a run covers them.
+// id v; then all walk the runs together, four columns each, whole pieces of 64 tokens at a time where a run covers
+// them.
 
 override columns: u32 = 128u; // E
 override lanes: u32 = 32u;    // a power of two, at most 256
@@ -48,24 +49,26 @@ fn find_run(block: u32, v: u32) -> vec2<u32> {
     return vec2<u32>(first, last);
 }
 
-// The gradient's element j of the token at place i.
-fn element(i: u32, j: u32) -> f32 {
-    return d[(i / 4096u * 4096u + keys[i] % 4096u) * columns + j];
+// Four elements of the gradient's row of the token at place i.
+fn elements(i: u32, c: vec4<u32>) -> vec4f {
+    let row = (i / 4096u * 4096u + keys[i] % 4096u) * columns;
+    return vec4f(d[row + c.x], d[row + c.y], d[row + c.z], d[row + c.w]);
 }
 
-fn run_sum(run: vec2<u32>, j: u32) -> f32 {
-    var sum = 0.0;
+fn run_sum(run: vec2<u32>, c: vec4<u32>) -> vec4f {
+    var sum = vec4f(0.0);
     var i = run.x;
     // Up to the first whole piece, or to the end.
     let ahead = min((run.x + 63u) / 64u * 64u, run.y);
     for (; i < ahead; i++) {
-        sum += element(i, j);
+        sum += elements(i, c);
     }
     for (; i + 64u <= run.y; i += 64u) {
-        sum += pieces[i / 64u * columns + j];
+        let row = i / 64u * columns;
+        sum += vec4f(pieces[row + c.x], pieces[row + c.y], pieces[row + c.z], pieces[row + c.w]);
     }
     for (; i < run.y; i++) {
-        sum += element(i, j);
+        sum += elements(i, c);
     }
     return sum;
 }
@@ -79,24 +82,38 @@ fn main(
     let v = element_index(workgroup, workgroups, local / lanes, 256u / lanes);
     let lane = local % lanes;
     let end = select(0u, columns, v < arguments.vocabulary);
+    let row = v * columns;
     for (var first = 0u; first < arguments.blocks; first += lanes) {
-        var run = vec2<u32>(0u, 0u);
+        var found = vec2<u32>(0u, 0u);
         if end > 0u && first + lane < arguments.blocks {
-            run = find_run(first + lane, v);
+            found = find_run(first + lane, v);
         }
-        runs[local] = run;
+        runs[local] = found;
         workgroupBarrier();
         let searched = min(lanes, arguments.blocks - first);
-        for (var j = lane; j < end; j += lanes) {
-            let i = v * columns + j;
-            var sum = 0.0;
+        for (var j = lane; j < end; j += 4u * lanes) {
+            // Columns beyond the last read it again and are not written.
+            let c = min(vec4<u32>(j, j + lanes, j + 2u * lanes, j + 3u * lanes), vec4<u32>(columns - 1u));
+            var sum = vec4f(0.0);
             if first > 0u {
-                sum = out[i];
+                sum = vec4f(out[row + c.x], out[row + c.y], out[row + c.z], out[row + c.w]);
             }
             for (var b = 0u; b < searched; b++) {
-                sum += run_sum(runs[local - lane + b], j);
+                let run = runs[local - lane + b];
+                if run.x < run.y {
+                    sum += run_sum(run, c);
+                }
             }
-            out[i] = sum;
+            out[row + c.x] = sum.x;
+            if j + lanes < columns {
+                out[row + c.y] = sum.y;
+            }
+            if j + 2u * lanes < columns {
+                out[row + c.z] = sum.z;
+            }
+            if j + 3u * lanes < columns {
+                out[row + c.w] = sum.w;
+            }
         }
         workgroupBarrier();
     }

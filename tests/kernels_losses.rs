@@ -62,8 +62,16 @@ fn cross_entropy_inputs(length: usize, lengths: &[u32], scale: f64) -> [Input; 3
 #[test]
 fn binary_cross_entropy() {
     let many: Vec<u32> = (0..300).map(|i| i % 9).collect();
-    let cases: [(usize, &[u32]); 7] =
-        [(1, &[1]), (1, &[0]), (5, &[5, 0, 3]), (7, &[0, 0]), (128, &[128, 17]), (1_500, &[1_499]), (9, &many)];
+    let cases: [(usize, &[u32]); 8] = [
+        (1, &[1]),
+        (1, &[0]),
+        (5, &[5, 0, 3]),
+        (7, &[0, 0]),
+        (4, &[9, 2]),
+        (128, &[128, 17]),
+        (1_500, &[1_499]),
+        (9, &many),
+    ];
     for (length, lengths) in cases {
         // Beyond 88, exp() overflows in single precision.
         for scale in [1.0, 12.0, 300.0] {

@@ -201,7 +201,7 @@ pub fn config_json(config: &Config, half: Half) -> String {
         "hidden_act": "gelu",
         "hidden_dropout_prob": decimal(m.dropout),
         "hidden_size": hidden,
-        "initializer_range": 0.02,
+        "initializer_range": m.initializer_range,
         "intermediate_size": wide,
         "layer_norm_eps": 1e-12,
         "max_position_embeddings": m.positions,
@@ -269,6 +269,7 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
             feed_forward: 0,
             dropout: fraction("hidden_dropout_prob"),
             attention_dropout: fraction("attention_probs_dropout_prob"),
+            initializer_range: json["initializer_range"].as_f64().unwrap_or(0.02),
         },
         generator: GeneratorConfig { hidden: embedding, layers: 0, heads: 1, feed_forward: 0 },
         ..base

@@ -77,6 +77,8 @@ pub struct ModelConfig {
     pub dropout: f32,
     /// Probability of dropout on attention probabilities.
     pub attention_dropout: f32,
+    /// Standard deviation of the initial embeddings and layer weights.
+    pub initializer_range: f64,
 }
 
 /// Sizes of the generator's layers.
@@ -256,6 +258,7 @@ impl Config {
         }
         let a = &self.optimizer;
         for (key, x) in [
+            ("model.initializer_range", m.initializer_range),
             ("optimizer.learning_rate", a.learning_rate),
             ("optimizer.epsilon", a.epsilon),
             ("optimizer.weight_decay", a.weight_decay),

@@ -114,11 +114,9 @@ pub struct Model {
     pub heads: HeadParameters,
 }
 
-/// The standard deviation of embeddings and encoder weights.
-const NORMAL: Initialization = Initialization::TruncatedNormal(0.02);
-
-#[derive(Default)]
 struct Builder {
+    /// Of embeddings and layer weights.
+    normal: Initialization,
     specs: Vec<(String, Vec<usize>, bool, Initialization)>,
 }
 
@@ -144,18 +142,18 @@ impl Builder {
         embedding: usize,
         (hidden, layers, heads, wide): (usize, usize, usize, usize),
     ) -> EncoderParameters {
-        let half = half.name();
+        let (half, normal) = (half.name(), self.normal);
         let project = (embedding != hidden).then(|| {
             self.linear(&format!("{half}.embeddings_project"), hidden, embedding, Initialization::GlorotUniform)
         });
         let layer = |i: usize| {
             let name = |part: &str| format!("{half}.encoder.layer.{i}.{part}");
             Layer {
-                qkv: self.linear(&name("attention.self.qkv"), 3 * hidden, hidden, NORMAL),
-                attention: self.linear(&name("attention.output.dense"), hidden, hidden, NORMAL),
+                qkv: self.linear(&name("attention.self.qkv"), 3 * hidden, hidden, normal),
+                attention: self.linear(&name("attention.output.dense"), hidden, hidden, normal),
                 attention_norm: self.norm(&name("attention.output.LayerNorm"), hidden),
-                intermediate: self.linear(&name("intermediate.dense"), wide, hidden, NORMAL),
-                output: self.linear(&name("output.dense"), hidden, wide, NORMAL),
+                intermediate: self.linear(&name("intermediate.dense"), wide, hidden, normal),
+                output: self.linear(&name("output.dense"), hidden, wide, normal),
                 output_norm: self.norm(&name("output.LayerNorm"), hidden),
             }
         };
@@ -169,21 +167,22 @@ impl Model {
         let ModelConfig { vocabulary, positions, types, embedding, hidden, layers, heads, feed_forward, .. } =
             config.model;
         let generator = &config.generator;
-        let mut b = Builder::default();
+        let normal = Initialization::TruncatedNormal(config.model.initializer_range as f32);
+        let mut b = Builder { normal, specs: Vec::new() };
         let embeddings = Embeddings {
-            word: b.push("embeddings.word_embeddings.weight".into(), &[vocabulary, embedding], true, NORMAL),
-            position: b.push("embeddings.position_embeddings.weight".into(), &[positions, embedding], true, NORMAL),
-            types: b.push("embeddings.token_type_embeddings.weight".into(), &[types, embedding], true, NORMAL),
+            word: b.push("embeddings.word_embeddings.weight".into(), &[vocabulary, embedding], true, normal),
+            position: b.push("embeddings.position_embeddings.weight".into(), &[positions, embedding], true, normal),
+            types: b.push("embeddings.token_type_embeddings.weight".into(), &[types, embedding], true, normal),
             norm: b.norm("embeddings.LayerNorm", embedding),
         };
         let sizes = (generator.hidden, generator.layers, generator.heads, generator.feed_forward);
         let generator_encoder = b.encoder(Half::Generator, embedding, sizes);
         let discriminator = b.encoder(Half::Discriminator, embedding, (hidden, layers, heads, feed_forward));
         let heads = HeadParameters {
-            generator_dense: b.linear("generator_predictions.dense", embedding, generator.hidden, NORMAL),
+            generator_dense: b.linear("generator_predictions.dense", embedding, generator.hidden, normal),
             generator_norm: b.norm("generator_predictions.LayerNorm", embedding),
             generator_bias: b.push("generator_lm_head.bias".into(), &[vocabulary], false, Initialization::Zeros),
-            discriminator_dense: b.linear("discriminator_predictions.dense", hidden, hidden, NORMAL),
+            discriminator_dense: b.linear("discriminator_predictions.dense", hidden, hidden, normal),
             discriminator_prediction: b.linear(
                 "discriminator_predictions.dense_prediction",
                 1,

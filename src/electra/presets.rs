@@ -51,6 +51,7 @@ fn small() -> Config {
             feed_forward: 1024,
             dropout: 0.1,
             attention_dropout: 0.1,
+            initializer_range: 0.02,
         },
         generator: GeneratorConfig { hidden: 64, layers: 12, heads: 1, feed_forward: 256 },
         objective: ObjectiveConfig {

@@ -268,7 +268,9 @@ impl Planner {
                 let node = &graph.nodes()[node];
                 let Some(&(input, _)) = node.op.takes_over().iter().find(|(_, o)| *o == output) else { break };
                 tensor = node.inputs[input];
-                let free = self.regions[tensor.index()].is_none() && self.uses.get(&tensor) == Some(&1);
+                let free = self.regions[tensor.index()].is_none()
+                    && self.uses.get(&tensor) == Some(&1)
+                    && !graph.gradients().contains_key(&tensor);
                 if !free || self.last.get(&tensor) == Some(&AFTER) {
                     break;
                 }
