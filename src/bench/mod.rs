@@ -4,8 +4,12 @@
 
 mod kernels;
 mod machine;
+mod matmul;
+mod peak;
 mod step;
 
 pub use kernels::{KernelTime, kernel_times};
 pub use machine::Machine;
-pub use step::{Stepper, median, random_batch};
+pub use matmul::{MatmulTime, matmul_times};
+pub use peak::{Peak, peak};
+pub use step::{StepTime, Stepper, median, random_batch};

@@ -3,12 +3,13 @@
 use super::machine::{Machine, Part};
 use crate::data::Batch;
 use crate::electra::{Config, Model};
-use crate::graph::Bank;
+use crate::graph::{Bank, ParameterTable};
 use crate::plan::{Program, Step};
 use crate::train::TrainError;
 use crate::train::step::{PlannedStep, StepShape, step_state, training_step};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Ids below this one are special tokens in a vocabulary that leyden built.
@@ -26,7 +27,8 @@ pub fn random_batch(config: &Config, seed: u64) -> Batch {
     let mut positions = Vec::with_capacity(batch * drawn);
     for row in 0..batch {
         let start = rng.next_u32() as usize % length;
-        let mut row: Vec<u32> = (0..drawn).map(|i| (row * length + (start + i * length / drawn) % length) as u32).collect();
+        let mut row: Vec<u32> =
+            (0..drawn).map(|i| (row * length + (start + i * length / drawn) % length) as u32).collect();
         row.sort_unstable();
         positions.extend(row);
     }
@@ -59,6 +61,15 @@ pub fn median(values: &[f64]) -> f64 {
         n if n % 2 == 1 => sorted[n / 2],
         n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
     }
+}
+
+/// The time of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepTime {
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Seconds that the caller was busy with writing the inputs, encoding and submitting; on the CPU this is the step.
+    pub submitting: f64,
 }
 
 /// Takes training steps one after the other and times them.
@@ -112,40 +123,29 @@ impl Stepper {
         self.machine.engine().describe()
     }
 
-    /// The engine.
-    pub fn machine(&mut self) -> &mut Machine {
-        &mut self.machine
+    /// The engine, and the table that its plans are over.
+    pub fn machine(&mut self) -> (&mut Machine, Arc<ParameterTable>) {
+        (&mut self.machine, self.step.plan.graph().table().clone())
     }
 
-    /// Seconds of each of `count` steps, and how long the caller was busy with encoding and submitting each. As in
-    /// training, a GPU has the next step waiting when it ends one; the first step after a pause is not counted.
+    /// Times `count` steps after one that is not counted. As in training, a GPU has the next step waiting when it ends
+    /// one, so that a step's seconds run from the end of the step before.
     ///
     /// # Errors
     /// The engine's.
-    pub fn run(&mut self, count: usize) -> Result<Vec<(f64, f64)>, TrainError> {
-        let mut times = Vec::with_capacity(count);
-        self.start()?;
+    pub fn run(&mut self, count: usize) -> Result<Vec<StepTime>, TrainError> {
+        let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
+        let (mut times, mut submitted) = (Vec::with_capacity(count), Vec::with_capacity(count + 1));
         let mut last = Instant::now();
-        if matches!(self.machine, Machine::Gpu(_)) {
-            // One step ahead: its time runs from the end of the one before.
-            let busy = self.start()?;
-            self.machine.engine().collect(true)?;
-            last = Instant::now();
-            for i in 0..count {
-                let busy_now = if i + 1 < count { self.start()? } else { busy };
-                self.machine.engine().collect(true)?;
-                let now = Instant::now();
-                times.push(((now - last).as_secs_f64(), busy_now));
-                last = now;
+        for done in 0..=count {
+            while submitted.len() <= count && submitted.len() <= done + ahead {
+                submitted.push(self.start()?);
             }
-            return Ok(times);
-        }
-        self.machine.engine().collect(true)?;
-        for _ in 0..count {
-            let busy = self.start()?;
             self.machine.engine().collect(true)?;
             let now = Instant::now();
-            times.push(((now - last).as_secs_f64(), busy));
+            if done > 0 {
+                times.push(StepTime { seconds: (now - last).as_secs_f64(), submitting: submitted[done] });
+            }
             last = now;
         }
         Ok(times)

@@ -110,15 +110,18 @@ impl Attention {
             for h in 0..s.heads {
                 let at = |part| Matrix::new(&qkv[s.part(h, part)..], stride);
                 gemm((l, valid, w), (scores, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
-                vectorize(#[inline(always)] || {
-                    for (i, row) in scores.chunks_exact_mut(l).enumerate() {
-                        row[valid..].fill(R::ZERO);
-                        lse[h * l + i] = softmax(&mut row[..valid]);
-                        if self.dropout.probability > 0.0 {
-                            self.dropout.apply(draws, s.probability(b, h, i), row);
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for (i, row) in scores.chunks_exact_mut(l).enumerate() {
+                            row[valid..].fill(R::ZERO);
+                            lse[h * l + i] = softmax(&mut row[..valid]);
+                            if self.dropout.probability > 0.0 {
+                                self.dropout.apply(draws, s.probability(b, h, i), row);
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 let out = &mut out[h * w..];
                 gemm((l, w, valid), (out, s.hidden()), Matrix::new(scores, l), at(2), (1.0, false), Threads::One);
             }

@@ -45,7 +45,12 @@ impl Dropout {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let draws = Draws::new(&t.step, self.stream);
         let this = *self;
-        parallel::rows(t.out(0), 1, |start, x| vectorize(#[inline(always)] || this.apply(draws, start, x)));
+        parallel::rows(t.out(0), 1, |start, x| {
+            vectorize(
+                #[inline(always)]
+                || this.apply(draws, start, x),
+            )
+        });
     }
 }
 

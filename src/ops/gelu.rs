@@ -26,11 +26,14 @@ impl GeluBackward {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let u = t.real(1);
         parallel::rows(t.out(0), 1, |start, d| {
-            vectorize(#[inline(always)] || {
-                for (d, &u) in d.iter_mut().zip(&u[start..]) {
-                    *d *= gelu_derivative(u);
-                }
-            });
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (d, &u) in d.iter_mut().zip(&u[start..]) {
+                        *d *= gelu_derivative(u);
+                    }
+                },
+            );
         });
     }
 }

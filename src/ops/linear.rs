@@ -50,23 +50,32 @@ impl Linear {
         if self.gelu {
             parallel::blocks2(u, t.out(1), n, |start, u, y| {
                 product(start, u);
-                vectorize(#[inline(always)] || {
-                    for (u, y) in u.chunks_exact_mut(n).zip(y.chunks_exact_mut(n)) {
-                        for ((u, y), &b) in u.iter_mut().zip(y).zip(b) {
-                            *u += b;
-                            *y = gelu(*u);
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for (u, y) in u.chunks_exact_mut(n).zip(y.chunks_exact_mut(n)) {
+                            for ((u, y), &b) in u.iter_mut().zip(y).zip(b) {
+                                *u += b;
+                                *y = gelu(*u);
+                            }
                         }
-                    }
-                });
+                    },
+                );
             });
         } else {
             parallel::blocks(u, n, |start, u| {
                 product(start, u);
-                vectorize(#[inline(always)] || {
-                    for u in u.chunks_exact_mut(n) {
-                        u.iter_mut().zip(b).for_each(#[inline(always)] |(u, &b)| *u += b);
-                    }
-                });
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for u in u.chunks_exact_mut(n) {
+                            u.iter_mut().zip(b).for_each(
+                                #[inline(always)]
+                                |(u, &b)| *u += b,
+                            );
+                        }
+                    },
+                );
             });
         }
     }
@@ -193,13 +202,16 @@ impl LinearWeightGradient {
         let (dw, db) = (t.out(0), t.out(1));
         gemm((n, k, m), (dw, k), Matrix::new(dy, n).t(), Matrix::new(x, k), (1.0, false), Threads::All);
         parallel::column_sums(m, n, db, |range, sums| {
-            vectorize(#[inline(always)] || {
-                for row in dy[range.start * n..range.end * n].chunks_exact(n) {
-                    for (s, &d) in sums.iter_mut().zip(row) {
-                        *s += d;
+            vectorize(
+                #[inline(always)]
+                || {
+                    for row in dy[range.start * n..range.end * n].chunks_exact(n) {
+                        for (s, &d) in sums.iter_mut().zip(row) {
+                            *s += d;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }

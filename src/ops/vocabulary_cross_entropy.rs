@@ -105,7 +105,12 @@ impl<R: Real> Running<R> {
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n = (x - most).exp();
         }
-        let total = sum2(noise, noise, #[inline(always)] |x, _| x);
+        let total = sum2(
+            noise,
+            noise,
+            #[inline(always)]
+            |x, _| x,
+        );
         gumbel(noise, draws, element);
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n += x;
@@ -151,12 +156,15 @@ impl VocabularyCrossEntropy {
                 let (a, b) = (Matrix::new(&x[top * e..], e), Matrix::new(&word[first * e..], e).t());
                 logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(&bias[first..first + words]));
                 gemm((rows, words, e), (logits, words), a, b, (1.0, true), Threads::One);
-                vectorize(#[inline(always)] || {
-                    for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
-                        let (m, target) = (top + i, targets[top + i] as usize);
-                        found.push(Running::of(row, &mut noise[..words], first, target, draws, m * v + first));
-                    }
-                });
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
+                            let (m, target) = (top + i, targets[top + i] as usize);
+                            found.push(Running::of(row, &mut noise[..words], first, target, draws, m * v + first));
+                        }
+                    },
+                );
             }
             found
         };
