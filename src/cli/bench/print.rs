@@ -40,7 +40,7 @@ pub(super) fn report(r: &Report) {
         for k in &r.kernels {
             let rate = |amount: u64, peak: f64| {
                 let rate = amount as f64 / k.seconds / 1e9;
-                // What a cache serves is faster than memory, and a time of nothing is no measurement.
+                // More than the peak is possible where a cache serves; a time of nothing is no measurement.
                 if amount == 0 || !rate.is_finite() {
                     String::new()
                 } else {
