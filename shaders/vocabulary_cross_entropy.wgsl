@@ -28,7 +28,7 @@ struct Running {
 const LEAST: f32 = -1e30;
 const NONE: u32 = 0xffffffffu;
 
-// Also of 8 neighbouring words of state; `shaders/vocabulary_cross_entropy_finish.wgsl` reads them.
+// In the order that `shaders/vocabulary_cross_entropy_finish.wgsl` reads.
 fn load(row: u32) -> Running {
     let at = row * 8u;
     return Running(
@@ -51,24 +51,25 @@ fn store(row: u32, x: Running) {
     state[at + 5u] = bitcast<u32>(x.target_logit);
 }
 
-// e^x for x <= 0; what is not a number stays that.
+// e^x for x <= 0. Some drivers return nonsense far below -87; what is not a number must stay that.
 fn exponential(x: f32) -> f32 {
     return select(exp(x), 0.0, x < -87.0);
 }
 
 // Natural logarithm with a small relative error near 1 too, where WGSL's own promises none and where the noise that
 // decides a sample comes from: the same series as `ops::Real::ln`.
-fn logarithm(x: f32) -> f32 {
-    let bits = bitcast<u32>(x) - 0x3f3504f3u;
-    let exponent = f32(bitcast<i32>(bits) >> 23u);
-    let m = bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u);
+fn logarithm(x: vec4<f32>) -> vec4<f32> {
+    let bits = bitcast<vec4<u32>>(x) - 0x3f3504f3u;
+    let exponent = vec4<f32>(bitcast<vec4<i32>>(bits) >> vec4<u32>(23u));
+    let m = bitcast<vec4<f32>>((bits & vec4<u32>(0x007fffffu)) + 0x3f3504f3u);
     let z = (m - 1.0) / (m + 1.0);
     let s = z * z;
     return z * (2.0 + s * (0.6666667 + s * (0.4 + s * (0.2857143 + s * 0.2222222)))) + exponent * 0.6931472;
 }
 
-fn gumbel(bits: u32) -> f32 {
-    return -log(1e-9 - logarithm(uniform01(bits) + 1e-9));
+fn gumbel(bits: vec4<u32>) -> vec4<f32> {
+    let u = vec4<f32>(bits >> vec4<u32>(8u)) * (1.0 / 16777216.0);
+    return -log(1e-9 - logarithm(u + 1e-9));
 }
 
 // What is known of both; of equals the lower word counts.
@@ -87,9 +88,9 @@ fn merge(a: Running, b: Running) -> Running {
     return x;
 }
 
-var<workgroup> parts: array<Running, 256>;
+var<workgroup> parts: array<Running, 64>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -101,36 +102,19 @@ fn main(
     }
     let first = arguments.first;
     let words = arguments.words;
-    let goal = targets[row];
     // Random numbers come four at a time; the row's first may lie in the middle of four.
     let start = row * arguments.vocabulary + first;
     let quads = (start + words + 3u) / 4u - start / 4u;
     var own = Running(LEAST, 0.0, NONE, LEAST, NONE, 0.0);
-    for (var i = local; i < quads; i += 256u) {
+    for (var i = local; i < quads; i += 64u) {
         let quad = start / 4u + i;
         let bits = draw4(arguments.stream, quad);
         // Below 0 wraps round and is no word of the chunk either.
         let word = vec4<u32>(quad * 4u - start) + vec4<u32>(0u, 1u, 2u, 3u);
         let there = word < vec4<u32>(words);
-        var x = vec4<f32>(LEAST);
-        var noisy = vec4<f32>(LEAST);
-        let at = row * words;
-        if there.x {
-            x.x = logits[at + word.x];
-            noisy.x = x.x + gumbel(bits.x);
-        }
-        if there.y {
-            x.y = logits[at + word.y];
-            noisy.y = x.y + gumbel(bits.y);
-        }
-        if there.z {
-            x.z = logits[at + word.z];
-            noisy.z = x.z + gumbel(bits.z);
-        }
-        if there.w {
-            x.w = logits[at + word.w];
-            noisy.w = x.w + gumbel(bits.w);
-        }
+        let at = vec4<u32>(row * words) + min(word, vec4<u32>(words - 1u));
+        let x = select(vec4<f32>(LEAST), vec4<f32>(logits[at.x], logits[at.y], logits[at.z], logits[at.w]), there);
+        let noisy = select(vec4<f32>(LEAST), x + gumbel(bits), there);
         let most = max(max(x.x, x.y), max(x.z, x.w));
         if most > own.most {
             own.total *= exponential(own.most - most);
@@ -147,20 +131,27 @@ fn main(
             let equal = noisy == vec4<f32>(sample);
             own.sampled = first + select(select(select(word.w, word.z, equal.z), word.y, equal.y), word.x, equal.x);
         }
-        if any(there & (word == vec4<u32>(goal - first))) {
-            own.target_logit = logits[at + goal - first];
-        }
     }
     parts[local] = own;
     workgroupBarrier();
-    for (var half = 128u; half > 0u; half /= 2u) {
-        if local < half {
-            parts[local] = merge(parts[local], parts[local + half]);
+    // Two rounds of eight instead of six of two: fewer barriers.
+    if local < 8u {
+        var some = parts[local * 8u];
+        for (var i = 1u; i < 8u; i++) {
+            some = merge(some, parts[local * 8u + i]);
         }
-        workgroupBarrier();
+        parts[local * 8u] = some;
     }
+    workgroupBarrier();
     if local == 0u {
         var all = parts[0];
+        for (var i = 8u; i < 64u; i += 8u) {
+            all = merge(all, parts[i]);
+        }
+        let goal = targets[row] - first;
+        if goal < words {
+            all.target_logit = logits[row * words + goal];
+        }
         if first > 0u {
             all = merge(load(row), all);
         }

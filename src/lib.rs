@@ -12,5 +12,6 @@ pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod plan;
+pub mod probe;
 pub mod run;
 pub mod train;

@@ -47,18 +47,8 @@ fn vocabulary_cross_entropy() {
 
 #[test]
 fn many_rows_in_more_than_two_chunks() {
-    let Case(m, e, v, unused) = Case(32_768, 4, 522, 5);
-    let weights: Vec<f32> = (0..m).map(|i| if i % unused == 0 { 0.0 } else { 1.0 }).collect();
-    let inputs = [
-        Input::real(&[m, e]),
-        Input::real(&[v, e]),
-        Input::real(&[v]),
-        Input::words(&[1, m], v as u32),
-        Input::values(&[1, m], &weights),
-    ];
-    check_with("vocabulary_cross_entropy", &inputs, Tolerance::default(), &[1], all);
-    let gradient = Case(32_768, 4, 522, 5).inputs();
-    check_with("vocabulary_cross_entropy", &gradient, Tolerance::default(), &[2], |g, t| Ok(vec![head(g, t)?.loss]));
+    let case = Case(32_768, 4, 522, 5);
+    check_with("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[1], all);
 }
 
 #[test]

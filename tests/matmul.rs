@@ -105,7 +105,6 @@ fn run(
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants: &dispatch.constants,
                     zero_initialize_workgroup_memory: false,
-                    ..Default::default()
                 },
                 cache: None,
             })

@@ -58,7 +58,7 @@ fn put(start: u32, i: u32, value: f32) {
 // Writes gelu(C) to the second output; C must have been written by the same invocation.
 fn write_gelu(start: u32, row: u32, column: u32) {
     for (var q = 0u; q < 4; q++) {
-        if row < problem.m && column + q < problem.n {
+        if (row < problem.m) & (column + q < problem.n) {
             let i = row * problem.n + column + q;
             second[i] = gelu4(vec4f(c[start + i])).x;
         }

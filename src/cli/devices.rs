@@ -1,13 +1,226 @@
 //! `leyden devices`.
 
 use super::Failure;
+use super::output::{bytes, print, print_json};
+use super::style::Style;
+use super::table::Table;
+use crate::gpu::{AdapterInfo, Choice, adapters, choose};
 use clap::Args;
+use serde_json::{Value, json};
 
 /// Arguments of `leyden devices`.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct DevicesArguments {}
+#[command(after_help = "\
+Columns:
+  binding     the most memory that a kernel may see of one buffer
+  buffer      the largest buffer
+  workgroup   memory that the invocations of a workgroup share
+  subgroups   invocations that run in step
+  f16         kernels may use 16-bit floating point
+  timestamps  the time of a kernel can be measured on the device
+  matrices    cooperative matrices (tensor cores)")]
+pub(crate) struct DevicesArguments {
+    /// Print a JSON array, sizes in bytes
+    #[arg(long)]
+    json: bool,
+}
+
+/// The CPU engine's means.
+struct Cpu {
+    threads: usize,
+    vectors: &'static str,
+    /// Bytes, where the system says.
+    memory: Option<u64>,
+}
+
+impl Cpu {
+    fn here() -> Self {
+        Self { threads: rayon::current_num_threads(), vectors: vectors(), memory: memory() }
+    }
+}
 
 /// Runs the command.
-pub(crate) fn run(_arguments: DevicesArguments) -> Result<(), Failure> {
-    Ok(())
+pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
+    let infos: Vec<AdapterInfo> = adapters().iter().map(|adapter| adapter.info().clone()).collect();
+    let automatic = choose(&Choice::Auto).map_err(Failure::work)?.map(|adapter| adapter.info().clone());
+    // Of two equal GPUs the first one is taken.
+    let chosen = automatic.and_then(|automatic| infos.iter().position(|info| *info == automatic));
+    let cpu = Cpu::here();
+    if arguments.json {
+        return print_json(&as_json(&infos, chosen, &cpu));
+    }
+    print(&as_text(&infos, chosen, &cpu, Style::stdout())).map(drop)
+}
+
+fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu) -> Value {
+    let gpu = |(i, a): (usize, &AdapterInfo)| {
+        json!({
+            "engine": "gpu", "name": a.name, "auto": chosen == Some(i),
+            "backend": a.backend, "kind": a.kind.to_string(), "driver": a.driver,
+            "max_storage_binding": a.max_storage_binding, "max_buffer": a.max_buffer,
+            "workgroup_memory": a.workgroup_memory, "max_invocations": a.max_invocations,
+            "subgroup_size": a.subgroup_size.map(|(least, most)| [least, most]),
+            "f16": a.f16, "timestamps": a.timestamps, "cooperative_matrices": a.cooperative_matrices,
+        })
+    };
+    let mut all: Vec<Value> = infos.iter().enumerate().map(gpu).collect();
+    all.push(json!({
+        "engine": "cpu", "name": "cpu", "auto": chosen.is_none(),
+        "threads": cpu.threads, "vectors": cpu.vectors, "memory": cpu.memory,
+    }));
+    Value::Array(all)
+}
+
+fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu, style: Style) -> String {
+    let yes = |on: bool| if on { "yes" } else { "no" }.to_string();
+    let mut table = Table::new(&[false, false, true, true, true, true]);
+    table.row(["", "device", "binding", "buffer", "workgroup", "subgroups", "f16", "timestamps", "matrices"]);
+    let mark = |on: bool| if on { "*" } else { " " }.to_string();
+    for (i, info) in infos.iter().enumerate() {
+        let subgroups = match info.subgroup_size {
+            None => "no".to_string(),
+            Some((least, most)) if least == most => least.to_string(),
+            Some((least, most)) => format!("{least}-{most}"),
+        };
+        table.row([
+            mark(chosen == Some(i)),
+            shortened(&info.name),
+            bytes(info.max_storage_binding),
+            bytes(info.max_buffer),
+            bytes(info.workgroup_memory.into()),
+            subgroups,
+            yes(info.f16),
+            yes(info.timestamps),
+            yes(info.cooperative_matrices),
+        ]);
+    }
+    table.row([mark(chosen.is_none()), "cpu".to_string()]);
+
+    let mut text = String::new();
+    for (i, line) in table.lines().iter().enumerate() {
+        let automatic = i.checked_sub(1) == Some(chosen.unwrap_or(infos.len()));
+        let line = if i == 0 || automatic { style.bold(line) } else { line.clone() };
+        text += &format!("{line}\n");
+        let details = match i.checked_sub(1) {
+            None => continue,
+            Some(i) => infos.get(i).map_or_else(|| about_cpu(cpu), about),
+        };
+        text += &format!("     {}\n", style.dim(&details));
+    }
+    text += "\n* is what --device auto takes. ";
+    text += "For another, give --device a part of its name, driver or backend,\n";
+    let example = infos.iter().position(AdapterInfo::software).or(infos.len().checked_sub(1));
+    let word = example.and_then(|i| infos[i].name.split_whitespace().next()).map(str::to_lowercase);
+    match word.filter(|_| example != chosen) {
+        Some(word) => text += &format!("as in --device {word}, or --device cpu.\n"),
+        None => text += "as in --device vulkan, or --device cpu.\n",
+    }
+    if infos.is_empty() {
+        text += "No GPU adapter was found: leyden trains on the CPU. ";
+        text += match std::env::consts::OS {
+            "linux" => {
+                "For a GPU, install its Vulkan driver\n(Debian and Ubuntu: mesa-vulkan-drivers; NVIDIA: its own driver).\n"
+            }
+            _ => "For a GPU, install its newest driver.\n",
+        };
+    } else if infos.iter().all(AdapterInfo::software) {
+        text += "Software drivers run shaders on the CPU, slower than leyden's own CPU engine: good for tests only.\n";
+    }
+    text
+}
+
+/// Names come from drivers and may be long.
+fn shortened(name: &str) -> String {
+    const MOST: usize = 36;
+    match name.chars().count() {
+        n if n > MOST => name.chars().take(MOST - 1).chain(['…']).collect(),
+        _ => name.to_string(),
+    }
+}
+
+fn about(info: &AdapterInfo) -> String {
+    let driver = if info.driver.is_empty() { String::new() } else { format!(", {}", info.driver) };
+    let kind = if info.software() { "software driver".to_string() } else { info.kind.to_string() };
+    format!("{}, {kind}{driver}", info.backend)
+}
+
+fn about_cpu(cpu: &Cpu) -> String {
+    let threads = if cpu.threads == 1 { "1 thread".to_string() } else { format!("{} threads", cpu.threads) };
+    let memory = cpu.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
+    format!("leyden's own engine, {threads}, {}{memory}", cpu.vectors)
+}
+
+/// The widest vector instructions of this processor that the CPU engine uses.
+fn vectors() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            return "AVX-512";
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return "AVX2 and FMA";
+        }
+        "SSE2"
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        "NEON"
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        "no vector instructions"
+    }
+}
+
+/// Bytes of memory, from Linux's /proc.
+fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterKind;
+
+    fn cpu() -> Cpu {
+        Cpu { threads: 8, vectors: "NEON", memory: Some(16 << 30) }
+    }
+
+    fn radeon() -> AdapterInfo {
+        AdapterInfo {
+            name: "AMD Radeon RX 7600 (with a very long name)".into(),
+            backend: "Vulkan",
+            kind: AdapterKind::Discrete,
+            driver: "radv Mesa 25".into(),
+            max_storage_binding: 4 << 30,
+            max_buffer: 8 << 30,
+            workgroup_memory: 32 << 10,
+            max_invocations: 1024,
+            subgroup_size: Some((32, 64)),
+            f16: true,
+            timestamps: true,
+            cooperative_matrices: false,
+        }
+    }
+
+    #[test]
+    fn marks_what_auto_takes() {
+        let text = as_text(&[radeon()], Some(0), &cpu(), Style::plain());
+        assert!(text.contains("\n*  AMD Radeon") && text.contains("…    4 GiB   8 GiB"), "{text}");
+        assert!(text.contains("32-64") && text.contains("\n   cpu\n"), "{text}");
+        assert!(text.contains("Vulkan, discrete GPU, radv Mesa 25"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+        let json = as_json(&[radeon()], Some(0), &cpu());
+        assert_eq!((json[0]["auto"] == true, json[1]["auto"] == false), (true, true));
+    }
+
+    #[test]
+    fn without_adapters_there_is_the_cpu_and_a_way_to_more() {
+        let text = as_text(&[], None, &cpu(), Style::plain());
+        assert!(text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, 16 GiB of memory"), "{text}");
+        assert!(text.contains("No GPU adapter was found") && text.contains("driver"), "{text}");
+        assert_eq!(as_json(&[], None, &cpu())[0]["auto"], true);
+    }
 }

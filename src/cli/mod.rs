@@ -3,10 +3,12 @@
 mod bench;
 mod device;
 mod devices;
+mod output;
 mod plan;
 mod probe;
 mod settings;
 mod style;
+mod table;
 mod train;
 
 pub use device::{Device, open};

@@ -25,6 +25,12 @@ impl Style {
         Self { on: set("CLICOLOR_FORCE") || (terminal && !set("NO_COLOR")) }
     }
 
+    /// Never coloured.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { on: false }
+    }
+
     /// Whether there are colours.
     pub(crate) fn on(self) -> bool {
         self.on
@@ -57,5 +63,20 @@ impl Style {
     /// For what deserves a look.
     pub(crate) fn yellow(self, text: &str) -> String {
         self.code("33", text)
+    }
+
+    /// A background that grows from none over yellow to red with a probability. Both colours are set, so that it can be
+    /// read in light and dark terminals.
+    pub(crate) fn heat(self, p: f32, text: &str) -> String {
+        // Of the 256 colours that terminals agree on: 16 is black, 231 white.
+        let code = match p {
+            p if p > 0.85 => "1;38;5;231;48;5;160",
+            p if p > 0.7 => "1;38;5;16;48;5;203",
+            p if p > 0.5 => "1;38;5;16;48;5;215",
+            p if p > 0.35 => "38;5;16;48;5;222",
+            p if p > 0.2 => "38;5;16;48;5;230",
+            _ => return text.to_string(),
+        };
+        self.code(code, text)
     }
 }

@@ -136,7 +136,7 @@ impl Context {
 
     /// A buffer of `bytes`, rounded up to 16, that counts as allocated.
     pub fn buffer(&mut self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, EngineError> {
-        let size = bytes.max(16).next_multiple_of(16);
+        let size = size(bytes);
         self.within(|| format!("the buffer of {label}, in bytes,"), size, self.limits.max_buffer_size)?;
         self.allocated += size;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
@@ -163,6 +163,11 @@ impl Context {
         };
         Err(EngineError::DeviceLost { adapter: self.name.clone(), reason })
     }
+}
+
+/// Bytes of the buffer for `bytes`: whole vectors of four words, at least one.
+pub(super) fn size(bytes: u64) -> u64 {
+    bytes.max(16).next_multiple_of(16)
 }
 
 fn describe(adapter: &str, what: &str, error: &wgpu::Error, allocated: u64) -> EngineError {

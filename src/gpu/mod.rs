@@ -8,6 +8,7 @@ mod adapter;
 mod command;
 mod context;
 mod engine;
+mod footprint;
 mod pipelines;
 mod profile;
 mod program;
@@ -18,3 +19,4 @@ mod tests;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
+pub use footprint::Footprint;

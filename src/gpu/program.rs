@@ -246,16 +246,15 @@ fn allocate(context: &mut Context, banks: &[wgpu::Buffer], plan: &Plan) -> Resul
     Ok(buffers)
 }
 
-/// The buffer of uniforms, and each dispatch's (offset, size) in it, `None` without a uniform.
-type Uniforms = (Option<wgpu::Buffer>, Vec<Option<(u64, u64)>>);
+/// A dispatch's window of the buffer of uniforms: offset and size in bytes, `None` without a uniform.
+type Places = Vec<Option<(u64, u64)>>;
 
-/// One buffer for the uniforms of all dispatches; equal ones are stored once.
-fn uniforms(context: &mut Context, entries: &[Entry]) -> Result<Uniforms, EngineError> {
+/// The contents of one buffer for the uniforms of all dispatches, and where each one's is; equal ones are stored once.
+pub(super) fn lay_out_uniforms<'a>(uniforms: impl Iterator<Item = &'a [u32]>) -> (Vec<u8>, Places) {
     let mut bytes: Vec<u8> = Vec::new();
     let mut known: HashMap<&[u32], (u64, u64)> = HashMap::new();
     let mut places = Vec::new();
-    for item in items(entries) {
-        let words = item.dispatch.uniform.as_slice();
+    for words in uniforms {
         if words.is_empty() {
             places.push(None);
             continue;
@@ -269,6 +268,11 @@ fn uniforms(context: &mut Context, entries: &[Entry]) -> Result<Uniforms, Engine
         });
         places.push(Some(place));
     }
+    (bytes, places)
+}
+
+fn uniforms(context: &mut Context, entries: &[Entry]) -> Result<(Option<wgpu::Buffer>, Places), EngineError> {
+    let (bytes, places) = lay_out_uniforms(items(entries).map(|item| item.dispatch.uniform.as_slice()));
     if bytes.is_empty() {
         return Ok((None, places));
     }

@@ -73,7 +73,7 @@ impl Staging {
 }
 
 /// Where in a staging buffer each output lies, in bytes.
-fn windows(plan: &Plan) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn windows(plan: &Plan) -> impl Iterator<Item = Range<usize>> {
     let mut end = 0;
     plan.outputs().iter().map(move |&tensor| {
         let start = end;

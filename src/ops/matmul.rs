@@ -58,9 +58,9 @@ pub struct MatmulOperands {
     pub b: Operand,
     /// C, written; another tensor than A and B.
     pub c: Operand,
-    /// A vector \[n\] that is added to every row of C. Not with `accumulate`.
+    /// A vector \[n\] that is added to every row of C.
     pub bias: Option<Operand>,
-    /// The epilogue's output.
+    /// The epilogue's output; must be there exactly where the epilogue is not [`Epilogue::None`].
     pub second: Option<Operand>,
 }
 

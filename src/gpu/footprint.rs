@@ -1,0 +1,79 @@
+//! What a plan takes on a device, known before anything is allocated.
+
+use super::context::size;
+use super::program::lay_out_uniforms;
+use super::readback::{MOST_STAGING, windows};
+use crate::graph::Bank;
+use crate::ops::{Dispatch, StepState};
+use crate::plan::{Kind, Plan, Step, Target};
+
+/// Dispatches of a step, and bytes of the buffers that [`super::GpuEngine`] makes for a plan beside the banks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Footprint {
+    /// Dispatches a step.
+    pub dispatches: usize,
+    /// Copies between buffers a step.
+    pub copies: usize,
+    /// Bytes of inputs.
+    pub inputs: u64,
+    /// Bytes of slots: activations, their gradients and scratch.
+    pub slots: u64,
+    /// Bytes of the uniforms of all dispatches.
+    pub uniforms: u64,
+    /// Bytes of one buffer that outputs are read back through; there are as many as steps whose outputs have not been
+    /// collected, at most [`Footprint::MOST_READBACKS`].
+    pub readback: u64,
+}
+
+impl Footprint {
+    /// Most readback buffers of a plan.
+    pub const MOST_READBACKS: u64 = MOST_STAGING as u64;
+
+    /// What `plan` takes. A plan for the CPU has no dispatches, hence no uniforms.
+    pub fn of(plan: &Plan) -> Self {
+        let buffers = |kind: Kind| -> u64 {
+            plan.buffers().iter().filter(|b| b.kind == kind).map(|b| size(b.len as u64 * 4)).sum()
+        };
+        let dispatches = dispatches(plan);
+        let (uniforms, _) = lay_out_uniforms(dispatches.iter().map(|dispatch| dispatch.uniform.as_slice()));
+        let copies = plan.steps().iter().filter(|step| matches!(step, Step::Copy { from, .. } if from.len > 0));
+        Self {
+            dispatches: dispatches.len(),
+            copies: copies.count(),
+            inputs: buffers(Kind::Input),
+            slots: buffers(Kind::Slot),
+            uniforms: if uniforms.is_empty() { 0 } else { size(uniforms.len() as u64) },
+            readback: size(windows(plan).last().map_or(0, |window| window.end) as u64),
+        }
+    }
+
+    /// Bytes of one bank of `len` elements.
+    pub fn bank(len: usize) -> u64 {
+        size(len as u64 * 4)
+    }
+
+    /// Bytes of the engine's buffers that all plans share: the banks, and the step's state.
+    pub fn shared(bank_len: usize) -> u64 {
+        Self::bank(bank_len) * Bank::ALL.len() as u64 + Self::state()
+    }
+
+    /// Bytes of the step's state.
+    pub fn state() -> u64 {
+        size(size_of::<StepState>() as u64)
+    }
+
+    /// Bytes with `readbacks` steps on their way.
+    pub fn bytes(&self, readbacks: u64) -> u64 {
+        self.inputs + self.slots + self.uniforms + self.readback * readbacks
+    }
+}
+
+/// The dispatches of a step that have something to do.
+fn dispatches(plan: &Plan) -> Vec<Dispatch> {
+    let Target::Gpu(device) = plan.target() else { return Vec::new() };
+    let of = |step: &Step| match step {
+        Step::Run { node, .. } => plan.graph().nodes()[*node].op.dispatches(&plan.shapes(*node), &device),
+        Step::Copy { .. } => Vec::new(),
+    };
+    plan.steps().iter().flat_map(of).filter(|dispatch| dispatch.workgroups.iter().all(|&n| n > 0)).collect()
+}

@@ -1,0 +1,121 @@
+//! Why a model cannot be probed.
+
+use crate::corpus;
+use crate::electra::checkpoint::CheckpointError;
+use crate::graph::GraphError;
+use crate::plan::EngineError;
+use std::io;
+use std::path::PathBuf;
+
+/// A folder that cannot be probed, or a device that cannot do it. One line each.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The path does not exist.
+    #[error("{} does not exist; expected a run's folder or that of an ELECTRA discriminator", path.display())]
+    Missing {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A folder without a model in it.
+    #[error(
+        "{} holds no model; expected config.json, or discriminator/ or checkpoints/step-N/discriminator/ as a run has",
+        path.display()
+    )]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder without weights that can be read.
+    #[error("{} holds no model.safetensors{}", path.display(), hint(*pickled))]
+    NoWeights {
+        /// The folder.
+        path: PathBuf,
+        /// Whether there is a `pytorch_model.bin`.
+        pickled: bool,
+    },
+    /// The generator's folder.
+    #[error(
+        "{} is a generator, which judges nothing; expected the folder of a discriminator{}",
+        path.display(),
+        beside(discriminator)
+    )]
+    Generator {
+        /// The folder.
+        path: PathBuf,
+        /// The discriminator beside it, if there is one.
+        discriminator: Option<PathBuf>,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A configuration or weights that do not fit.
+    #[error("{}: {source}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: CheckpointError,
+    },
+    /// Weights that are too few for the sizes that the configuration gives.
+    #[error(
+        "{} has {found} bytes, but its config.json describes a model of at least {expected}; \
+         expected the two files of one model",
+        path.display()
+    )]
+    Size {
+        /// The weights.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+        /// Bytes of the largest matrices.
+        expected: u64,
+    },
+    /// The tokenizer's files.
+    #[error(transparent)]
+    Tokenizer(#[from] corpus::Error),
+    /// A tokenizer of another model.
+    #[error(
+        "{}: the tokenizer has {tokenizer} tokens but the model only {model} embeddings; \
+         expected the tokenizer that the model was trained with",
+        path.display()
+    )]
+    Vocabulary {
+        /// The folder.
+        path: PathBuf,
+        /// Ids of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the word embedding.
+        model: usize,
+    },
+    /// No room for `[CLS]` and `[SEP]`.
+    #[error("{}: max_position_embeddings is {found}, expected at least 2", path.display())]
+    Positions {
+        /// The folder.
+        path: PathBuf,
+        /// The longest input in tokens.
+        found: usize,
+    },
+    /// The device.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model does not fit together: a bug, since configurations are checked.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+fn hint(pickled: bool) -> &'static str {
+    if pickled {
+        ", only pytorch_model.bin, which may run code when it is read; load and save it again with a recent transformers"
+    } else {
+        ""
+    }
+}
+
+fn beside(discriminator: &Option<PathBuf>) -> String {
+    discriminator.as_ref().map_or(String::new(), |path| format!(", such as {}", path.display()))
+}

@@ -1,0 +1,185 @@
+//! `leyden plan` through the binary: the numbers of the presets, and its peak against what engines then allocate.
+
+use assert_cmd::Command;
+use leyden::corpus::{Examples, SpecialTokens};
+use leyden::cpu::CpuEngine;
+use leyden::electra::{Config, Model, preset};
+use leyden::gpu::{Footprint, GpuEngine, adapters};
+use leyden::graph::{Bank, Tensor};
+use leyden::ops::StepState;
+use leyden::plan::{Engine, EngineError, Fetched, Plan, Program, Target};
+use leyden::train::step::{StepShape, training_step};
+use leyden::train::{Text, Trainer};
+use serde_json::Value;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A model of few sizes and no dropout; more examples than an evaluation step takes.
+const SMALL: [&str; 9] = [
+    "model.vocabulary=70",
+    "model.embedding=12",
+    "model.hidden=20",
+    "model.layers=2",
+    "model.heads=2",
+    "model.feed_forward=28",
+    "generator.hidden=8",
+    "generator.layers=1",
+    "generator.feed_forward=16",
+];
+const BATCH: usize = 34;
+const LENGTH: usize = 9;
+
+fn plan() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
+    command.arg("plan").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn json(args: &[&str]) -> Value {
+    let run = plan().args(args).arg("--json").assert().success();
+    serde_json::from_slice(&run.get_output().stdout).unwrap()
+}
+
+fn small_json(device: &str) -> Value {
+    let (batch, length) = (BATCH.to_string(), LENGTH.to_string());
+    let mut args = vec!["--device", device, "--batch", &batch, "--length", &length];
+    args.extend(SMALL.iter().flat_map(|set| ["--set", *set]));
+    json(&args)
+}
+
+fn small_config() -> Config {
+    let mut config = Config::merge(&preset("tiny").unwrap(), &SMALL.join("\n"), "test").unwrap();
+    config.training.batch = BATCH;
+    config.data.length = LENGTH;
+    config
+}
+
+/// An engine that tells what it has allocated after every call that may change it.
+struct Watched {
+    engine: Box<dyn Engine>,
+    allocated: Rc<Cell<usize>>,
+}
+
+impl Engine for Watched {
+    fn describe(&self) -> String {
+        self.engine.describe()
+    }
+    fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
+        let program = self.engine.load(plan);
+        self.allocated.set(self.engine.allocated());
+        program
+    }
+    fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
+        self.engine.write(program, input, words);
+    }
+    fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
+        self.engine.submit(program, state, fetch)
+    }
+    fn collect(&mut self, wait: bool) -> Result<Option<Fetched>, EngineError> {
+        self.engine.collect(wait)
+    }
+    fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
+        self.engine.read_bank(bank)
+    }
+    fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
+        self.engine.write_bank(bank, data)
+    }
+    fn allocated(&self) -> usize {
+        self.engine.allocated()
+    }
+}
+
+/// What `engine` holds once a trainer has been made on it.
+fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target) -> u64 {
+    let config = small_config();
+    let mut examples = Examples::new(LENGTH);
+    for i in 0..BATCH as u32 {
+        examples.push(&[2, 5 + i, 6 + i, 3], 4);
+    }
+    let (training, held_out) = (Arc::new(examples.clone()), Arc::new(examples));
+    let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
+    let allocated = Rc::new(Cell::new(0));
+    let watched = Watched { engine, allocated: allocated.clone() };
+    Trainer::new(Box::new(watched), target, config, Text { training, held_out, special }).unwrap();
+    allocated.get() as u64
+}
+
+#[test]
+fn small_has_the_numbers_of_the_paper() {
+    let report = json(&["--preset", "small", "--device", "cpu"]);
+    let parameters = &report["parameters"];
+    assert_eq!(parameters["generator_own"], 647_162);
+    assert_eq!(parameters["discriminator"], 13_549_057);
+    assert_eq!(parameters["total"], 14_196_219);
+    let total = ["generator_own", "tied", "discriminator_own"].map(|key| parameters[key].as_u64().unwrap());
+    assert_eq!(total.iter().sum::<u64>(), 14_196_219);
+    // The work actually needed is about 1.17e12 FLOP a step, 72 MFLOP a token.
+    let flops = report["training"]["flops"].as_f64().unwrap();
+    assert!((1.1e12..1.25e12).contains(&flops), "{flops:e}");
+    let by_op = report["training"]["flops_by_op"].as_object().unwrap();
+    assert_eq!(by_op.values().map(|v| v.as_u64().unwrap()).sum::<u64>() as f64, flops);
+
+    let run = plan().args(["--preset", "small", "--device", "cpu"]).assert().success();
+    let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    for word in ["647,162", "13,549,057", "14,196,219", "TFLOP", "MFLOP", "GiB", "peak", "linear"] {
+        assert!(text.contains(word), "{word} is not in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn the_peak_is_what_the_cpu_engine_allocates() {
+    let report = small_json("cpu");
+    let engine = Box::new(CpuEngine::<f32>::new(Model::new(&small_config()).table.len()));
+    assert_eq!(report["memory"]["peak"], allocated_by_a_trainer(engine, Target::Cpu));
+    assert_eq!(report["evaluation"]["batch"], 32);
+    assert!(report["training"]["nodes"].as_u64() > report["evaluation"]["nodes"].as_u64());
+}
+
+#[test]
+fn the_peak_is_what_the_gpu_engine_allocates() {
+    // Any driver will do, software too.
+    let Some(adapter) = adapters().pop() else { return };
+    let name = adapter.info().name.clone();
+    let report = small_json(&name);
+    let config = small_config();
+    let model = Model::new(&config);
+    let new = || GpuEngine::new(&adapter, model.table.len()).unwrap();
+    let memory = &report["memory"];
+    let number = |value: &Value| value.as_u64().unwrap();
+    let readbacks = number(&memory["training"]["readback"]) + number(&memory["evaluation"]["readback"]);
+
+    let engine = new();
+    let target = Target::Gpu(engine.traits());
+    assert_eq!(allocated_by_a_trainer(Box::new(engine), target), number(&memory["peak"]) - readbacks);
+
+    // A step whose outputs nobody collects holds a readback buffer, up to a most.
+    let mut engine = new();
+    let step = training_step(&model, &config, StepShape::of(&config), target, false).unwrap();
+    let footprint = Footprint::of(&step.plan);
+    let shared = Footprint::shared(model.table.len());
+    let program = engine.load(step.plan).unwrap();
+    for under_way in 1..=Footprint::MOST_READBACKS + 1 {
+        engine.submit(program, &StepState::default(), true).unwrap();
+        let most = under_way.min(Footprint::MOST_READBACKS);
+        assert_eq!(engine.allocated() as u64, shared + footprint.bytes(most), "{under_way} steps");
+    }
+    assert_eq!(footprint.readback * Footprint::MOST_READBACKS, number(&memory["training"]["readback"]));
+    while engine.collect(true).unwrap().is_some() {}
+}
+
+#[test]
+fn settings_decide_and_bad_ones_are_refused() {
+    let one = json(&["--device", "cpu", "--batch", "1"]);
+    let two = json(&["--device", "cpu", "--batch", "2"]);
+    assert_eq!(two["batch"], 2);
+    assert_eq!(one["memory"]["parameters"], two["memory"]["parameters"]);
+    let peak = |report: &Value| report["memory"]["peak"].as_u64().unwrap();
+    assert!(peak(&two) > peak(&one));
+    for bad in [["--preset", "huge"], ["--set", "model.heads=3"], ["--batch", "0"], ["--device", "no such GPU"]] {
+        let run = plan().args(bad).assert().code(2);
+        let error = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        assert!(run.get_output().stdout.is_empty() && error.contains("error:"), "{error}");
+    }
+}

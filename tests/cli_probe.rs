@@ -1,0 +1,244 @@
+//! `leyden probe` through the binary, held against what `transformers` says (`golden/make_probe.py`).
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Devices that must agree with `transformers`.
+const DEVICES: [&str; 2] = ["cpu", "lavapipe"];
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn cases() -> Vec<Value> {
+    serde_json::from_str(&fs::read_to_string(golden("probe.json")).unwrap()).unwrap()
+}
+
+fn text(case: &Value) -> String {
+    case["text"].as_str().unwrap().to_string()
+}
+
+fn probe() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
+    command.arg("probe").env_remove("CLICOLOR_FORCE").env_remove("COLUMNS");
+    command
+}
+
+/// Runs on the CPU and returns standard output.
+fn answers(args: &[&str], input: impl Into<Vec<u8>>) -> String {
+    let run = probe().args(args).args(["--device", "cpu"]).write_stdin(input).assert().success();
+    String::from_utf8(run.get_output().stdout.clone()).unwrap()
+}
+
+/// The one line of a refusal.
+fn refusal(folder: &Path) -> String {
+    let run = probe().arg(folder).args(["A cat.", "--device", "cpu"]).assert().code(2);
+    let (out, err) = (&run.get_output().stdout, String::from_utf8(run.get_output().stderr.clone()).unwrap());
+    assert!(out.is_empty() && err.lines().count() == 1 && !err.contains("panicked"), "{err}");
+    err
+}
+
+fn agree(answers: &str, cases: &[Value], device: &str) {
+    let answers: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), cases.len());
+    let mut worst: f64 = 0.0;
+    for (found, expected) in answers.iter().zip(cases) {
+        for key in ["text", "tokens", "ids"] {
+            assert_eq!(found[key], expected[key], "{device}: {key}");
+        }
+        let numbers = |v: &Value| -> Vec<f64> {
+            v["p_replaced"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).collect()
+        };
+        let (found, expected) = (numbers(found), numbers(expected));
+        assert_eq!(found.len(), expected.len());
+        worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(worst, f64::max);
+    }
+    assert!(worst < 1e-4, "{device}: probabilities differ by {worst:e}");
+}
+
+/// A copy of the golden discriminator in `to`.
+fn copy(to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(golden("probe")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn says_what_transformers_says() {
+    let cases = cases();
+    for device in DEVICES {
+        let sentences = cases.iter().map(text);
+        let run = probe().arg(golden("probe")).args(["--json", "--device", device]).args(sentences).assert().success();
+        agree(std::str::from_utf8(&run.get_output().stdout).unwrap(), &cases, device);
+    }
+}
+
+#[test]
+fn lines_of_standard_input_are_sentences() {
+    let cases = cases();
+    let folder = golden("probe");
+    let folder = folder.to_str().unwrap();
+    let once: String = cases.iter().map(|case| text(case) + "\r\n").collect();
+    agree(&answers(&[folder, "--json"], once), &cases, "lines");
+    // Several batches, of several lengths, the last line without an end.
+    let many: Vec<Value> = (0..5).flat_map(|_| cases.clone()).collect();
+    let lines = many.iter().map(text).collect::<Vec<_>>().join("\n");
+    agree(&answers(&[folder, "--json", "-"], lines), &many, "many lines");
+    assert_eq!(answers(&[folder, "--json"], ""), "");
+}
+
+#[test]
+fn answers_before_the_input_ends() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_leyden"))
+        .args(["probe", golden("probe").to_str().unwrap(), "--json", "--device", "cpu"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for case in &cases()[..3] {
+        writeln!(input, "{}", text(case)).unwrap();
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        agree(&line, std::slice::from_ref(case), "one line");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_where_they_are() {
+    let run = probe()
+        .arg(golden("probe"))
+        .args(["--json", "--device", "cpu"])
+        .write_stdin(&b"the cat\nthe \xff dog\n"[..])
+        .assert()
+        .code(2);
+    let output = run.get_output();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "the line before it is answered");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("line 2") && error.contains("UTF-8") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn people_read_tokens_with_numbers_under_them() {
+    let folder = golden("probe");
+    let folder = folder.to_str().unwrap();
+    let shown = answers(&[folder, "The cat sat on the jar.", "two cats", ""], "");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].contains("probe, ") && lines[0].contains("on CPU"), "{shown}");
+    assert!(lines[1].contains("probability"), "{shown}");
+    assert_eq!(lines[3..5], ["the cat sat on the jar .", "66* 46  21  6  26  15  13"], "{shown}");
+    assert!(lines[6].contains("cat·"), "{shown}");
+    assert_eq!(lines.last(), Some(&"(no tokens)"));
+    assert_eq!(shown.matches("probability").count(), 1, "one legend");
+    assert!(!shown.contains('\x1b'));
+
+    let run = probe().args([folder, "The cat", "--device", "cpu"]).env("CLICOLOR_FORCE", "1").assert().success();
+    assert!(String::from_utf8_lossy(&run.get_output().stdout).contains("\x1b["));
+    let long = "the storm was large ".repeat(20);
+    let run = probe().args([folder, &long, "--device", "cpu"]).env("COLUMNS", "40").assert().success();
+    let shown = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    assert!(shown.contains("cut to 40 tokens") && shown.lines().skip(2).all(|line| line.len() <= 40), "{shown}");
+}
+
+#[test]
+fn a_run_is_probed_by_its_newest_checkpoint() {
+    let run = tempfile::tempdir().unwrap();
+    for step in ["step-000090", "step-000500", "step-1000000.new"] {
+        copy(&run.path().join("checkpoints").join(step).join("discriminator"));
+    }
+    let newest = run.path().join("checkpoints/step-000500/discriminator");
+    // The tokenizer of a run may lie in its own folder.
+    fs::rename(newest.join("tokenizer.json"), run.path().join("tokenizer.json")).unwrap();
+    fs::remove_file(newest.join("vocab.txt")).unwrap();
+    let shown = answers(&[run.path().to_str().unwrap(), "the cat"], "");
+    assert!(shown.lines().next().unwrap().contains("step-000500"), "{shown}");
+    assert!(shown.contains("the cat"), "{shown}");
+
+    let step = run.path().join("checkpoints/step-000090");
+    let shown = answers(&[step.to_str().unwrap(), "the cat"], "");
+    assert!(shown.lines().next().unwrap().contains("step-000090"), "{shown}");
+    copy(&run.path().join("discriminator"));
+    let shown = answers(&[run.path().to_str().unwrap(), "the cat"], "");
+    assert!(!shown.lines().next().unwrap().contains("step-"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_probed_is_refused_in_a_line() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("model");
+    let says = |error: String, words: &[&str]| {
+        for word in words {
+            assert!(error.contains(word), "{word:?} is not in {error}");
+        }
+    };
+    says(refusal(&golden("probe_generator")), &["is a generator", "discriminator"]);
+    says(refusal(&folder), &["does not exist"]);
+    fs::create_dir(&folder).unwrap();
+    says(refusal(&folder), &["holds no model", "config.json"]);
+    fs::write(folder.join("file"), "").unwrap();
+    says(refusal(&folder.join("file")), &["holds no model"]);
+
+    let edited = |file: &str, edit: &dyn Fn(Vec<u8>) -> Option<Vec<u8>>| {
+        copy(&folder);
+        let path = folder.join(file);
+        match edit(fs::read(&path).unwrap()) {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        refusal(&folder)
+    };
+    let replaced = |from: &'static str, to: &'static str| {
+        move |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains(from));
+            Some(text.replace(from, to).into_bytes())
+        }
+    };
+    let weights = "model.safetensors";
+    says(edited("config.json", &|_| None), &["config.json", "cannot read"]);
+    says(edited("config.json", &|_| Some(b"{".to_vec())), &["config.json", "not JSON"]);
+    says(edited("config.json", &replaced("\"electra\"", "\"bert\"")), &["model_type is bert"]);
+    says(edited("config.json", &replaced("\"hidden_size\": 40", "\"hidden_size\": 44")), &["[44", "expected"]);
+    let huge = replaced("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 16000000");
+    says(edited("config.json", &huge), &["bytes", "config.json describes"]);
+    let short = replaced("\"max_position_embeddings\": 40", "\"max_position_embeddings\": 1");
+    says(edited("config.json", &short), &["max_position_embeddings is 1"]);
+    let few = replaced("\"vocab_size\": 115", "\"vocab_size\": 114");
+    says(edited("config.json", &few), &["word_embeddings"]);
+    says(edited(weights, &|bytes| Some(bytes[..bytes.len() / 2].to_vec())), &[weights, "safetensors file"]);
+    says(edited(weights, &|_| Some(Vec::new())), &[weights, "safetensors file"]);
+    says(edited(weights, &|_| None), &["holds no model.safetensors"]);
+    fs::write(folder.join("pytorch_model.bin"), "").unwrap();
+    says(edited(weights, &|_| None), &["pytorch_model.bin", "save it again"]);
+    says(edited("tokenizer.json", &|_| Some(b"{}".to_vec())), &["tokenizer.json"]);
+    let more = replaced("\"##le\": 114", "\"##le\": 114, \"more\": 115");
+    says(edited("tokenizer.json", &more), &["116 tokens", "115"]);
+    copy(&folder);
+    fs::remove_file(folder.join("tokenizer.json")).unwrap();
+    fs::remove_file(folder.join("vocab.txt")).unwrap();
+    says(refusal(&folder), &["no tokenizer"]);
+    let run = probe().arg(golden("probe")).args(["a", "--device", "no such GPU"]).assert().code(2);
+    says(String::from_utf8_lossy(&run.get_output().stderr).into(), &["no such GPU", "leyden devices"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_may_leave() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_leyden"))
+        .args(["probe", golden("probe").to_str().unwrap(), "the cat", "--device", "cpu"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
