@@ -10,7 +10,7 @@ pub enum Machine {
     /// The CPU engine.
     Cpu(CpuEngine),
     /// A GPU.
-    Gpu(GpuEngine),
+    Gpu(Box<GpuEngine>),
 }
 
 /// The time of one dispatch, or of one node on the CPU.
@@ -46,7 +46,7 @@ impl Machine {
     pub fn engine(&mut self) -> &mut dyn Engine {
         match self {
             Self::Cpu(cpu) => cpu,
-            Self::Gpu(gpu) => gpu,
+            Self::Gpu(gpu) => &mut **gpu,
         }
     }
 

@@ -147,5 +147,5 @@ fn open(device: &Device, bank_len: usize) -> Result<Machine, Failure> {
         Device::Named(name) => Choice::Named(name.clone()),
     };
     let gpu = GpuEngine::open(&choice, bank_len).map_err(Failure::work)?;
-    Ok(gpu.map_or_else(|| Machine::Cpu(CpuEngine::new(bank_len)), Machine::Gpu))
+    Ok(gpu.map_or_else(|| Machine::Cpu(CpuEngine::new(bank_len)), |gpu| Machine::Gpu(Box::new(gpu))))
 }
