@@ -1,6 +1,7 @@
 //! leyden pre-trains ELECTRA.
 #![warn(missing_docs)]
 
+pub mod bench;
 pub mod cli;
 pub mod corpus;
 pub mod cpu;

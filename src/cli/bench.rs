@@ -1,13 +1,151 @@
 //! `leyden bench`.
 
-use super::Failure;
-use clap::Args;
+mod print;
+mod torch;
+
+use super::settings::Settings;
+use super::{Device, Failure};
+use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
+use crate::cpu::CpuEngine;
+use crate::electra::Model;
+use crate::gpu::{Choice, GpuEngine};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::path::PathBuf;
 
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct BenchArguments {}
+#[command(mut_arg("steps", |arg| arg.help("Steps to time [default: 10]")))]
+pub(crate) struct BenchArguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// auto, cpu, or part of a GPU's name
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Time every kernel of a step, beside the device's measured peak
+    #[arg(long)]
+    kernels: bool,
+    /// Time matrix multiplication at the shapes that matter
+    #[arg(long)]
+    matmul: bool,
+    /// Take the same steps with PyTorch and transformers, in alternation
+    #[arg(long, value_name = "PEER")]
+    against: Option<Peer>,
+    /// The Python that has torch and transformers
+    #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
+    python: PathBuf,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What leyden can be held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Peer {
+    Torch,
+}
+
+/// All that was measured. Times are in seconds.
+#[derive(Debug, Serialize)]
+struct Report {
+    device: String,
+    preset: String,
+    batch: usize,
+    length: usize,
+    /// Steps timed.
+    steps: usize,
+    /// Of the median step, padding counted.
+    tokens_per_second: f64,
+    median_step: f64,
+    fastest_step: f64,
+    slowest_step: f64,
+    /// Counted floating-point operations of a step, in 10^9 a second.
+    gflops: f64,
+    /// Dispatches a step; 0 on the CPU.
+    dispatches: usize,
+    /// Time to write the inputs, encode and submit one step: median; absent on the CPU.
+    submitting: Option<f64>,
+    allocated_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak: Option<Peak>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kernels: Vec<KernelTime>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    matmul: Vec<MatmulTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    torch: Option<torch::Comparison>,
+}
 
 /// Runs the command.
-pub(crate) fn run(_arguments: BenchArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
+    let mut settings = arguments.settings.clone();
+    let steps = settings.steps.take().unwrap_or(10) as usize;
+    if steps == 0 {
+        return Err(Failure::Input("--steps 0: expected at least 1".into()));
+    }
+    let config = settings.resolve()?;
+    let machine = open(&arguments.device, Model::new(&config).table.len())?;
+    let on_gpu = matches!(machine, Machine::Gpu(_));
+    let mut stepper = Stepper::new(machine, config.clone()).map_err(Failure::work)?;
+    let mut times = Vec::new();
+    let torch = match arguments.against {
+        None => None,
+        Some(Peer::Torch) => {
+            let peer = torch::Peer::new(&arguments.python, &config, steps, on_gpu)?;
+            Some(torch::compare(&peer, || {
+                let now = stepper.run(steps).map_err(Failure::work)?;
+                times.extend_from_slice(&now);
+                Ok(now.iter().map(|t| t.seconds).collect())
+            })?)
+        }
+    };
+    if times.is_empty() {
+        times = stepper.run(steps).map_err(Failure::work)?;
+    }
+    let allocated_bytes = stepper.allocated();
+    let kernels = if arguments.kernels { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
+    let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
+    let device = stepper.describe();
+    let (machine, table) = stepper.machine();
+    let peak = arguments.kernels.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
+    let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
+    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
+    let median_step = median(&seconds);
+    let report = Report {
+        device,
+        preset: config.preset,
+        batch: config.training.batch,
+        length: config.data.length,
+        steps: seconds.len(),
+        tokens_per_second: tokens as f64 / median_step,
+        median_step,
+        fastest_step: seconds.iter().copied().fold(f64::INFINITY, f64::min),
+        slowest_step: seconds.iter().copied().fold(0.0, f64::max),
+        gflops: flops as f64 / median_step / 1e9,
+        dispatches,
+        submitting: on_gpu.then(|| median(&submitting)),
+        allocated_bytes,
+        peak,
+        kernels,
+        matmul,
+        torch,
+    };
+    if arguments.json {
+        let line = serde_json::to_string(&report).map_err(Failure::work)?;
+        println!("{line}");
+    } else {
+        print::report(&report);
+    }
     Ok(())
+}
+
+fn open(device: &Device, bank_len: usize) -> Result<Machine, Failure> {
+    let choice = match device {
+        Device::Cpu => return Ok(Machine::Cpu(CpuEngine::new(bank_len))),
+        Device::Auto => Choice::Auto,
+        Device::Named(name) => Choice::Named(name.clone()),
+    };
+    let gpu = GpuEngine::open(&choice, bank_len).map_err(Failure::work)?;
+    Ok(gpu.map_or_else(|| Machine::Cpu(CpuEngine::new(bank_len)), |gpu| Machine::Gpu(Box::new(gpu))))
 }

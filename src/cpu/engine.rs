@@ -4,6 +4,7 @@ use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::ops::{Op, Real, StepState, Twin};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Plan, Program, Region, Step};
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::ops::{View, ViewMut};
 
@@ -82,7 +83,21 @@ impl<R: Precision> CpuEngine<R> {
         }
     }
 
-    fn run(&mut self, program: Program, state: &StepState) {
+    /// Runs one step as [`Engine::submit`] would and returns the seconds of each of [`Plan::steps`] in order, with the
+    /// op's name, or "copy".
+    pub fn profile(&mut self, program: Program, state: &StepState) -> Vec<(&'static str, f64)> {
+        let mut times = Vec::with_capacity(self.programs[program.0].plan.steps().len());
+        let mut last = Instant::now();
+        self.run(program, state, |name| {
+            let now = Instant::now();
+            times.push((name, (now - last).as_secs_f64()));
+            last = now;
+        });
+        times
+    }
+
+    /// Runs one step; `done` is told of every part of it.
+    fn run(&mut self, program: Program, state: &StepState, mut done: impl FnMut(&'static str)) {
         let Loaded { plan, memory } = &mut self.programs[program.0];
         let graph = plan.graph().clone();
         // One base pointer a buffer: a node's tensors lie in different regions (the plan sees to it), but several may
@@ -99,11 +114,13 @@ impl<R: Precision> CpuEngine<R> {
                         let (from, n) = (bases[from.buffer].add(from.offset), from.len);
                         std::ptr::copy(from, bases[to.buffer].add(to.offset), n);
                     }
+                    done("copy");
                 }
                 Step::Run { node, .. } => {
                     let node = &graph.nodes()[*node];
                     let t = arguments(&graph, plan, &bases, &node.inputs, &node.outputs, node.op.takes_over(), state);
                     R::run(&*node.op, t);
+                    done(node.op.name());
                 }
             }
         }
@@ -186,7 +203,7 @@ impl<R: Precision> Engine for CpuEngine<R> {
     }
 
     fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
-        self.run(program, state);
+        self.run(program, state, |_| {});
         if fetch {
             let outputs = self.programs[program.0].plan.outputs().to_vec();
             let outputs = outputs.into_iter().map(|t| self.words(program, t)).collect();

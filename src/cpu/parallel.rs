@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-/// Runs a loop compiled for the widest vector instructions of this processor (found at run time). The closure's own
-/// loops and everything `#[inline(always)]` in it are vectorised.
+/// Runs a loop compiled for the widest vector instructions of this processor (found at run time). The closure must be
+/// marked `#[inline(always)]`, as must be all it calls: what is not inlined is compiled for the oldest processor.
 #[inline(always)]
 pub fn vectorize<T>(f: impl FnOnce() -> T) -> T {
     pulp::Arch::new().dispatch(f)
@@ -16,6 +16,31 @@ const GRAIN: usize = 8_192;
 fn piece(rows: usize, width: usize) -> usize {
     let pieces = rayon::current_num_threads() * 4;
     rows.div_ceil(pieces).max(GRAIN.div_ceil(width.max(1))).max(1)
+}
+
+/// As [`piece`] for matrix products, which pack the whole other matrix again for every piece.
+fn block(rows: usize) -> usize {
+    const FEWEST: usize = 64;
+    rows.div_ceil(rayon::current_num_threads() * 2).next_multiple_of(16).max(FEWEST)
+}
+
+/// As [`rows`] with pieces for matrix products.
+pub fn blocks<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let each = block(data.len() / width.max(1));
+    if each * width >= data.len() {
+        return f(0, data);
+    }
+    data.par_chunks_mut(each * width).enumerate().for_each(|(i, chunk)| f(i * each, chunk));
+}
+
+/// As [`blocks`] for two arrays of as many rows of `width` elements.
+pub fn blocks2<T: Send>(a: &mut [T], b: &mut [T], width: usize, f: impl Fn(usize, &mut [T], &mut [T]) + Sync) {
+    let each = block(a.len() / width.max(1));
+    if each * width >= a.len() {
+        return f(0, a, b);
+    }
+    let pieces = a.par_chunks_mut(each * width).zip(b.par_chunks_mut(each * width));
+    pieces.enumerate().for_each(|(i, (x, y))| f(i * each, x, y));
 }
 
 /// Splits `data` into pieces of whole rows of `width` elements; `f` gets a piece's first row and its elements.

@@ -52,21 +52,22 @@ impl Update {
         let (lr, c1, c2) = (of(t.step.learning_rate), of(t.step.correction1), of(t.step.correction2));
         let (p, m, v) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((p, 1), (m, 1), (v, 1), |start, p, m, v| {
-            vectorize(|| {
-                let g = &gradients[start..start + p.len()];
-                let mut update = |range: std::ops::Range<usize>, decay: R| {
-                    let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
-                    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
-                        let g = g * clip;
-                        *m = b1 * *m + first * g;
-                        *v = b2 * *v + second * g * g;
-                        *p -= lr * (c1 * *m / ((c2 * *v).sqrt() + epsilon) + decay * *p);
+            vectorize(
+                #[inline(always)]
+                || {
+                    let g = &gradients[start..start + p.len()];
+                    let middle = self.decayed.clamp(start, start + g.len()) - start;
+                    for (range, decay) in [(0..middle, R::of(s.weight_decay)), (middle..g.len(), R::ZERO)] {
+                        let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
+                        for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
+                            let g = g * clip;
+                            *m = b1 * *m + first * g;
+                            *v = b2 * *v + second * g * g;
+                            *p -= lr * (c1 * *m / ((c2 * *v).sqrt() + epsilon) + decay * *p);
+                        }
                     }
-                };
-                let middle = self.decayed.clamp(start, start + g.len()) - start;
-                update(0..middle, R::of(s.weight_decay));
-                update(middle..g.len(), R::ZERO);
-            });
+                },
+            );
         });
     }
 }

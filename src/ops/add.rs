@@ -16,11 +16,14 @@ impl Add {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let b = t.real(1);
         parallel::rows(t.out(0), 1, |start, out| {
-            vectorize(|| {
-                for (o, &x) in out.iter_mut().zip(&b[start..]) {
-                    *o += x;
-                }
-            });
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (o, &x) in out.iter_mut().zip(&b[start..]) {
+                        *o += x;
+                    }
+                },
+            );
         });
     }
 }

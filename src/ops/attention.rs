@@ -14,6 +14,7 @@ use super::layer_norm::sum2;
 use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
+use crate::cpu::reduce::most;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
@@ -109,15 +110,18 @@ impl Attention {
             for h in 0..s.heads {
                 let at = |part| Matrix::new(&qkv[s.part(h, part)..], stride);
                 gemm((l, valid, w), (scores, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
-                vectorize(|| {
-                    for (i, row) in scores.chunks_exact_mut(l).enumerate() {
-                        row[valid..].fill(R::ZERO);
-                        lse[h * l + i] = softmax(&mut row[..valid]);
-                        if self.dropout.probability > 0.0 {
-                            self.dropout.apply(draws, s.probability(b, h, i), row);
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for (i, row) in scores.chunks_exact_mut(l).enumerate() {
+                            row[valid..].fill(R::ZERO);
+                            lse[h * l + i] = softmax(&mut row[..valid]);
+                            if self.dropout.probability > 0.0 {
+                                self.dropout.apply(draws, s.probability(b, h, i), row);
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 let out = &mut out[h * w..];
                 gemm((l, w, valid), (out, s.hidden()), Matrix::new(scores, l), at(2), (1.0, false), Threads::One);
             }
@@ -128,10 +132,7 @@ impl Attention {
 /// Softmax in place; the log-sum-exp.
 #[inline(always)]
 fn softmax<R: Real>(row: &mut [R]) -> R {
-    let mut most = row[0];
-    for &x in &*row {
-        most = if x > most { x } else { most };
-    }
+    let most = most(row);
     for x in &mut *row {
         *x = (*x - most).exp();
     }

@@ -43,26 +43,29 @@ impl AttentionBackward {
                 let dout = Matrix::new(&d[h * w..], hidden);
                 gemm((l, valid, w), (p, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
                 gemm((l, valid, w), (dp, l), dout, at(2).t(), (1.0, false), Threads::One);
-                vectorize(|| {
-                    for i in 0..l {
-                        let row = i * l..i * l + valid;
-                        let (p, kept, dp) = (&mut p[row.clone()], &mut kept[row.clone()], &mut dp[row]);
-                        let lse = lse[(b * s.heads + h) * l + i];
-                        for (p, k) in p.iter_mut().zip(&mut *kept) {
-                            *p = (*p - lse).exp();
-                            *k = R::ONE;
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for i in 0..l {
+                            let row = i * l..i * l + valid;
+                            let (p, kept, dp) = (&mut p[row.clone()], &mut kept[row.clone()], &mut dp[row]);
+                            let lse = lse[(b * s.heads + h) * l + i];
+                            for (p, k) in p.iter_mut().zip(&mut *kept) {
+                                *p = (*p - lse).exp();
+                                *k = R::ONE;
+                            }
+                            if self.dropout.probability > 0.0 {
+                                self.dropout.apply(draws, s.probability(b, h, i), kept);
+                            }
+                            let at = i * hidden + h * w;
+                            let mean = sum2(&out[at..at + w], &d[at..at + w], |o, d| o * d);
+                            for ((p, k), dp) in p.iter().zip(&mut *kept).zip(&mut *dp) {
+                                *dp = *p * (*dp * *k - mean);
+                                *k *= *p;
+                            }
                         }
-                        if self.dropout.probability > 0.0 {
-                            self.dropout.apply(draws, s.probability(b, h, i), kept);
-                        }
-                        let at = i * hidden + h * w;
-                        let mean = sum2(&out[at..at + w], &d[at..at + w], |o, d| o * d);
-                        for ((p, k), dp) in p.iter().zip(&mut *kept).zip(&mut *dp) {
-                            *dp = *p * (*dp * *k - mean);
-                            *k *= *p;
-                        }
-                    }
-                });
+                    },
+                );
                 let scores = Matrix::new(&*dp, l);
                 let mut to = |part: usize, m: usize, k: usize, a: Matrix<'_, R>, b: Matrix<'_, R>, scale: f64| {
                     let to = &mut dqkv[s.part(h, part)..];

@@ -1,6 +1,7 @@
 //! Dropout; `shaders/dropout.wgsl`. The mask is drawn again in the gradient, never stored.
 
 use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
+use crate::cpu;
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -26,19 +27,13 @@ impl Dropout {
     pub(super) fn apply<R: Real>(self, draws: Draws, start: usize, x: &mut [R]) {
         let threshold = keep_threshold(self.probability);
         let scale = R::of(1.0 / (1.0 - f64::from(self.probability)));
-        let head = (4 - start % 4) % 4;
-        let (first, rest) = x.split_at_mut(head.min(x.len()));
-        let keep = |bits: u32| if bits >= threshold { scale } else { R::ZERO };
-        for (i, v) in first.iter_mut().enumerate() {
-            *v *= keep(draws.element((start + i) as u32));
-        }
-        let quad = ((start + head) / 4) as u32;
-        for (i, four) in rest.chunks_mut(4).enumerate() {
-            let bits = draws.quad(quad + i as u32);
-            for (v, b) in four.iter_mut().zip(bits) {
-                *v *= keep(b);
-            }
-        }
+        cpu::draws::map(
+            draws,
+            start,
+            x,
+            #[inline(always)]
+            |x, bits| x * if bits >= threshold { scale } else { R::ZERO },
+        );
     }
 
     /// The kernel's three words of settings: threshold, scale and stream.
@@ -50,7 +45,12 @@ impl Dropout {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let draws = Draws::new(&t.step, self.stream);
         let this = *self;
-        parallel::rows(t.out(0), 1, |start, x| vectorize(|| this.apply(draws, start, x)));
+        parallel::rows(t.out(0), 1, |start, x| {
+            vectorize(
+                #[inline(always)]
+                || this.apply(draws, start, x),
+            )
+        });
     }
 }
 

@@ -23,7 +23,13 @@ impl GlobalNorm {
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         // Pieces of a fixed size, added up in order and in double precision.
-        let square = |x: &[R]| vectorize(|| sum2(x, x, |a, b| a * b)).wide();
+        let square = |x: &[R]| {
+            vectorize(
+                #[inline(always)]
+                || sum2(x, x, |a, b| a * b),
+            )
+            .wide()
+        };
         let parts: Vec<f64> = t.real(0).par_chunks(1 << 14).map(square).collect();
         t.out(0)[0] = R::of(parts.iter().sum::<f64>().sqrt());
     }

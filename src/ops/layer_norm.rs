@@ -64,27 +64,30 @@ impl LayerNorm {
         let this = *self;
         let (y, h, stats) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((y, c), (h, c), (stats, 2), |start, y, h, stats| {
-            vectorize(|| {
-                for (i, ((y, h), stats)) in
-                    y.chunks_exact_mut(c).zip(h.chunks_exact_mut(c)).zip(stats.chunks_exact_mut(2)).enumerate()
-                {
-                    let row = start + i;
-                    if this.dropout.probability > 0.0 {
-                        this.dropout.apply(draws, row * c, h);
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (i, ((y, h), stats)) in
+                        y.chunks_exact_mut(c).zip(h.chunks_exact_mut(c)).zip(stats.chunks_exact_mut(2)).enumerate()
+                    {
+                        let row = start + i;
+                        if this.dropout.probability > 0.0 {
+                            this.dropout.apply(draws, row * c, h);
+                        }
+                        if this.residual {
+                            add_row(h, &residual[row * c..(row + 1) * c]);
+                        }
+                        let n = R::of(c as f64);
+                        let mean = sum(h, |x| x) / n;
+                        let variance = sum(h, |x| (x - mean) * (x - mean)) / n;
+                        let rstd = R::ONE / (variance + R::of(EPSILON.into())).sqrt();
+                        for (((y, &h), &g), &b) in y.iter_mut().zip(&*h).zip(gamma).zip(beta) {
+                            *y = (h - mean) * rstd * g + b;
+                        }
+                        stats.copy_from_slice(&[mean, rstd]);
                     }
-                    if this.residual {
-                        add_row(h, &residual[row * c..(row + 1) * c]);
-                    }
-                    let n = R::of(c as f64);
-                    let mean = sum(h, |x| x) / n;
-                    let variance = sum(h, |x| (x - mean) * (x - mean)) / n;
-                    let rstd = R::ONE / (variance + R::of(EPSILON.into())).sqrt();
-                    for (((y, &h), &g), &b) in y.iter_mut().zip(&*h).zip(gamma).zip(beta) {
-                        *y = (h - mean) * rstd * g + b;
-                    }
-                    stats.copy_from_slice(&[mean, rstd]);
-                }
-            });
+                },
+            );
         });
     }
 }
@@ -200,29 +203,32 @@ impl LayerNormBackward {
         let block = |index: usize, dh: &mut [R], dx: &mut [R]| {
             let mut sums = vec![R::ZERO; 2 * c];
             let (sum_gamma, sum_beta) = sums.split_at_mut(c);
-            vectorize(|| {
-                for (i, dh) in dh.chunks_exact_mut(c).enumerate() {
-                    let row = index * Self::ROWS + i;
-                    let (dy, h) = (&dy[row * c..(row + 1) * c], &h[row * c..(row + 1) * c]);
-                    let (mean, rstd) = (stats[2 * row], stats[2 * row + 1]);
-                    for j in 0..c {
-                        let xhat = (h[j] - mean) * rstd;
-                        sum_gamma[j] += dy[j] * xhat;
-                        sum_beta[j] += dy[j];
-                        dh[j] = dy[j] * gamma[j];
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (i, dh) in dh.chunks_exact_mut(c).enumerate() {
+                        let row = index * Self::ROWS + i;
+                        let (dy, h) = (&dy[row * c..(row + 1) * c], &h[row * c..(row + 1) * c]);
+                        let (mean, rstd) = (stats[2 * row], stats[2 * row + 1]);
+                        for j in 0..c {
+                            let xhat = (h[j] - mean) * rstd;
+                            sum_gamma[j] += dy[j] * xhat;
+                            sum_beta[j] += dy[j];
+                            dh[j] = dy[j] * gamma[j];
+                        }
+                        let n = R::of(c as f64);
+                        let a = sum(dh, |x| x) / n;
+                        let b = sum2(dh, h, |d, h| d * (h - mean)) * rstd / n;
+                        for (d, &h) in dh.iter_mut().zip(h) {
+                            *d = rstd * (*d - a - (h - mean) * rstd * b);
+                        }
                     }
-                    let n = R::of(c as f64);
-                    let a = sum(dh, |x| x) / n;
-                    let b = sum2(dh, h, |d, h| d * (h - mean)) * rstd / n;
-                    for (d, &h) in dh.iter_mut().zip(h) {
-                        *d = rstd * (*d - a - (h - mean) * rstd * b);
+                    if this.dropout.probability > 0.0 {
+                        dx.copy_from_slice(dh);
+                        this.dropout.apply(draws, index * Self::ROWS * c, dx);
                     }
-                }
-                if this.dropout.probability > 0.0 {
-                    dx.copy_from_slice(dh);
-                    this.dropout.apply(draws, index * Self::ROWS * c, dx);
-                }
-            });
+                },
+            );
             sums
         };
         let each = Self::ROWS * c;

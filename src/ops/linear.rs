@@ -43,29 +43,40 @@ impl Linear {
         let (x, w, b) = (t.real(0), t.real(1), t.real(2));
         let (n, k) = (b.len(), t.input_types[0].columns());
         let product = |start: usize, out: &mut [R]| {
-            let m = out.len() / n;
-            vectorize(|| out.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b)));
-            gemm(
-                (m, n, k),
-                (out, n),
-                Matrix::new(&x[start * k..], k),
-                Matrix::new(w, k).t(),
-                (1.0, true),
-                Threads::One,
-            );
+            let (m, x, w) = (out.len() / n, Matrix::new(&x[start * k..], k), Matrix::new(w, k));
+            gemm((m, n, k), (out, n), x, w.t(), (1.0, false), Threads::One);
         };
         let u = t.out(0);
         if self.gelu {
-            parallel::rows2((u, n), (t.out(1), n), |start, u, y| {
+            parallel::blocks2(u, t.out(1), n, |start, u, y| {
                 product(start, u);
-                vectorize(|| {
-                    for (y, &u) in y.iter_mut().zip(&*u) {
-                        *y = gelu(u);
-                    }
-                });
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for (u, y) in u.chunks_exact_mut(n).zip(y.chunks_exact_mut(n)) {
+                            for ((u, y), &b) in u.iter_mut().zip(y).zip(b) {
+                                *u += b;
+                                *y = gelu(*u);
+                            }
+                        }
+                    },
+                );
             });
         } else {
-            parallel::rows(u, n, product);
+            parallel::blocks(u, n, |start, u| {
+                product(start, u);
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for u in u.chunks_exact_mut(n) {
+                            u.iter_mut().zip(b).for_each(
+                                #[inline(always)]
+                                |(u, &b)| *u += b,
+                            );
+                        }
+                    },
+                );
+            });
         }
     }
 }
@@ -134,7 +145,7 @@ impl LinearInputGradient {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, w) = (t.real(0), t.real(1));
         let (n, k) = (t.input_types[1].shape[0], t.input_types[1].shape[1]);
-        parallel::rows(t.out(0), k, |start, out| {
+        parallel::blocks(t.out(0), k, |start, out| {
             let m = out.len() / k;
             gemm((m, k, n), (out, k), Matrix::new(&dy[start * n..], n), Matrix::new(w, k), (1.0, false), Threads::One);
         });
@@ -191,13 +202,16 @@ impl LinearWeightGradient {
         let (dw, db) = (t.out(0), t.out(1));
         gemm((n, k, m), (dw, k), Matrix::new(dy, n).t(), Matrix::new(x, k), (1.0, false), Threads::All);
         parallel::column_sums(m, n, db, |range, sums| {
-            vectorize(|| {
-                for row in dy[range.start * n..range.end * n].chunks_exact(n) {
-                    for (s, &d) in sums.iter_mut().zip(row) {
-                        *s += d;
+            vectorize(
+                #[inline(always)]
+                || {
+                    for row in dy[range.start * n..range.end * n].chunks_exact(n) {
+                        for (s, &d) in sums.iter_mut().zip(row) {
+                            *s += d;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }

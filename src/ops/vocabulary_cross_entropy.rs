@@ -10,12 +10,15 @@
 //! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (sum(w) + 1e-6).
 
 use super::binary_cross_entropy::TINY;
+use super::layer_norm::sum2;
 use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
 use super::{
     DeviceTraits, Dispatch, Draws, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins, uniform,
 };
+use crate::cpu;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
+use crate::cpu::reduce;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
@@ -98,23 +101,21 @@ impl<R: Real> Running<R> {
     /// From one row's logits of the words `first..`; `noise` is scratch of the same length.
     #[inline(always)]
     fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Draws, element: usize) -> Self {
-        let mut most = logits[0];
-        for &x in logits {
-            most = if x > most { x } else { most };
-        }
-        let mut total = R::ZERO;
+        let most = reduce::most(logits);
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n = (x - most).exp();
         }
-        for &n in &*noise {
-            total += n;
-        }
+        let total = sum2(
+            noise,
+            noise,
+            #[inline(always)]
+            |x, _| x,
+        );
         gumbel(noise, draws, element);
-        let mut sample = logits[0] + noise[0];
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n += x;
-            sample = if *n > sample { *n } else { sample };
         }
+        let sample = reduce::most(noise);
         let find = |row: &[R], value: R| row.iter().position(|&x| x == value).unwrap_or(0);
         Self {
             most,
@@ -130,22 +131,14 @@ impl<R: Real> Running<R> {
 /// Fills `out` with Gumbel noise of elements `start..`, as the reference writes it.
 #[inline(always)]
 fn gumbel<R: Real>(out: &mut [R], draws: Draws, start: usize) {
-    let head = ((4 - start % 4) % 4).min(out.len());
-    let (first, rest) = out.split_at_mut(head);
-    for (i, o) in first.iter_mut().enumerate() {
-        *o = R::of(f64::from(uniform(draws.element((start + i) as u32))));
-    }
-    let quad = (start + head) / 4;
-    for (i, four) in rest.chunks_mut(4).enumerate() {
-        let bits = draws.quad((quad + i) as u32);
-        for (o, b) in four.iter_mut().zip(bits) {
-            *o = R::of(f64::from(uniform(b)));
-        }
-    }
     let tiny = R::of(1e-9);
-    for o in out {
-        *o = -(tiny - (*o + tiny).ln()).ln();
-    }
+    cpu::draws::map(
+        draws,
+        start,
+        out,
+        #[inline(always)]
+        |_, bits| -(tiny - (R::of(f64::from(uniform(bits))) + tiny).ln()).ln(),
+    );
 }
 
 impl VocabularyCrossEntropy {
@@ -163,12 +156,15 @@ impl VocabularyCrossEntropy {
                 let (a, b) = (Matrix::new(&x[top * e..], e), Matrix::new(&word[first * e..], e).t());
                 logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(&bias[first..first + words]));
                 gemm((rows, words, e), (logits, words), a, b, (1.0, true), Threads::One);
-                vectorize(|| {
-                    for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
-                        let (m, target) = (top + i, targets[top + i] as usize);
-                        found.push(Running::of(row, &mut noise[..words], first, target, draws, m * v + first));
-                    }
-                });
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
+                            let (m, target) = (top + i, targets[top + i] as usize);
+                            found.push(Running::of(row, &mut noise[..words], first, target, draws, m * v + first));
+                        }
+                    },
+                );
             }
             found
         };

@@ -42,17 +42,20 @@ impl VocabularyCrossEntropyBackward {
                     let bias = &bias[first..first + words];
                     logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(bias));
                     gemm((rows, words, e), (&mut logits, words), part, chunk.t(), (1.0, true), Threads::One);
-                    vectorize(|| {
-                        for (i, row) in logits.chunks_exact_mut(words).take(rows).enumerate() {
-                            let (lse, scale) = (lse[top + i], scale[top + i]);
-                            row.iter_mut().for_each(|x| *x = (*x - lse).exp() * scale);
-                            let target = (targets[top + i] as usize).wrapping_sub(first);
-                            if target < words {
-                                row[target] -= scale;
+                    vectorize(
+                        #[inline(always)]
+                        || {
+                            for (i, row) in logits.chunks_exact_mut(words).take(rows).enumerate() {
+                                let (lse, scale) = (lse[top + i], scale[top + i]);
+                                row.iter_mut().for_each(|x| *x = (*x - lse).exp() * scale);
+                                let target = (targets[top + i] as usize).wrapping_sub(first);
+                                if target < words {
+                                    row[target] -= scale;
+                                }
+                                dbias[start..start + words].iter_mut().zip(&*row).for_each(|(b, &x)| *b += x);
                             }
-                            dbias[start..start + words].iter_mut().zip(&*row).for_each(|(b, &x)| *b += x);
-                        }
-                    });
+                        },
+                    );
                     let dlogits = Matrix::new(&logits, words);
                     let to = &mut dword[start * e..];
                     gemm((words, e, rows), (to, e), dlogits.t(), part, (1.0, top > 0), Threads::One);

@@ -1,0 +1,186 @@
+//! A whole training step, timed.
+
+use super::machine::{Machine, Part};
+use crate::data::Batch;
+use crate::electra::{Config, Model};
+use crate::graph::{Bank, ParameterTable};
+use crate::plan::{Program, Step};
+use crate::train::TrainError;
+use crate::train::step::{PlannedStep, StepShape, step_state, training_step};
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Ids below this one are special tokens in a vocabulary that leyden built.
+const SPECIAL: u32 = 5;
+const MASK: u32 = 4;
+
+/// A batch of full examples of random words, masked as `config` says: a pure function of `seed`.
+pub fn random_batch(config: &Config, seed: u64) -> Batch {
+    let StepShape { batch, length, drawn } = StepShape::of(config);
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let words = config.model.vocabulary as u32 - SPECIAL;
+    let ids: Vec<u32> = (0..batch * length).map(|_| SPECIAL + rng.next_u32() % words).collect();
+    let mut masked_ids = ids.clone();
+    // Evenly spaced with a random start: as many different positions as are to be drawn.
+    let mut positions = Vec::with_capacity(batch * drawn);
+    for row in 0..batch {
+        let start = rng.next_u32() as usize % length;
+        let mut row: Vec<u32> =
+            (0..drawn).map(|i| (row * length + (start + i * length / drawn) % length) as u32).collect();
+        row.sort_unstable();
+        positions.extend(row);
+    }
+    for &p in &positions {
+        let uniform = f64::from(rng.next_u32()) / f64::from(u32::MAX);
+        if uniform < config.objective.mask_probability {
+            masked_ids[p as usize] = MASK;
+        }
+    }
+    Batch {
+        batch_size: batch,
+        length,
+        predictions: drawn,
+        targets: positions.iter().map(|&p| ids[p as usize]).collect(),
+        weights: vec![1.0; positions.len()],
+        type_ids: (0..batch * length).map(|i| u32::from(i % length >= length / 2)).collect(),
+        lengths: vec![length as u32; batch],
+        ids,
+        masked_ids,
+        positions,
+    }
+}
+
+/// The middle of some measurements; NaN without any.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}
+
+/// The time of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepTime {
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Seconds that the caller was busy with writing the inputs, encoding and submitting; on the CPU this is the step.
+    pub submitting: f64,
+}
+
+/// Takes training steps one after the other and times them.
+pub struct Stepper {
+    machine: Machine,
+    config: Config,
+    step: PlannedStep,
+    program: Program,
+    next: u64,
+}
+
+impl Stepper {
+    /// Plans the training step of `config`, loads it into the engine, whose banks must be the model's, and initialises
+    /// the weights.
+    ///
+    /// # Errors
+    /// The engine's, where the device has no room for the step.
+    pub fn new(mut machine: Machine, config: Config) -> Result<Self, TrainError> {
+        let model = Model::new(&config);
+        let step = training_step(&model, &config, StepShape::of(&config), machine.target(), false)?;
+        let program = machine.engine().load(step.plan.clone())?;
+        machine.engine().write_bank(Bank::Parameters, &model.initial(config.seed))?;
+        Ok(Self { machine, config, step, program, next: 0 })
+    }
+
+    /// Tokens of a step.
+    pub fn tokens(&self) -> usize {
+        self.config.training.batch * self.config.data.length
+    }
+
+    /// Floating-point operations of a step that [`crate::ops::Op::flops`] counts.
+    pub fn flops(&self) -> u64 {
+        self.step.plan.flops()
+    }
+
+    /// Dispatches of a step; 0 on the CPU.
+    pub fn dispatches(&self) -> usize {
+        let Some(traits) = self.machine.traits() else { return 0 };
+        let plan = &self.step.plan;
+        let runs = plan.steps().iter().filter_map(|s| if let Step::Run { node, .. } = s { Some(*node) } else { None });
+        runs.map(|node| plan.graph().nodes()[node].op.dispatches(&plan.shapes(node), &traits).len()).sum()
+    }
+
+    /// Bytes that the engine holds.
+    pub fn allocated(&mut self) -> usize {
+        self.machine.engine().allocated()
+    }
+
+    /// The device, in words.
+    pub fn describe(&mut self) -> String {
+        self.machine.engine().describe()
+    }
+
+    /// The engine, and the table that its plans are over.
+    pub fn machine(&mut self) -> (&mut Machine, Arc<ParameterTable>) {
+        (&mut self.machine, self.step.plan.graph().table().clone())
+    }
+
+    /// Times `count` steps after one that is not counted. As in training, a GPU has the next step waiting when it ends
+    /// one, so that a step's seconds run from the end of the step before.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn run(&mut self, count: usize) -> Result<Vec<StepTime>, TrainError> {
+        let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
+        let (mut times, mut submitted) = (Vec::with_capacity(count), Vec::with_capacity(count + 1));
+        let mut last = Instant::now();
+        for done in 0..=count {
+            while submitted.len() <= count && submitted.len() <= done + ahead {
+                submitted.push(self.start()?);
+            }
+            self.machine.engine().collect(true)?;
+            let now = Instant::now();
+            if done > 0 {
+                times.push(StepTime { seconds: (now - last).as_secs_f64(), submitting: submitted[done] });
+            }
+            last = now;
+        }
+        Ok(times)
+    }
+
+    /// Writes a batch and submits a step; seconds that took.
+    fn start(&mut self) -> Result<f64, TrainError> {
+        let batch = random_batch(&self.config, self.next);
+        let (p, i) = (self.program, self.step.inputs);
+        let start = Instant::now();
+        let engine = self.machine.engine();
+        engine.write(p, i.ids, &batch.ids);
+        engine.write(p, i.masked_ids, &batch.masked_ids);
+        engine.write(p, i.types, &batch.type_ids);
+        engine.write(p, i.lengths, &batch.lengths);
+        engine.write(p, i.positions, &batch.positions);
+        engine.write(p, i.targets, &batch.targets);
+        engine.write(p, i.weights, bytemuck::cast_slice(&batch.weights));
+        engine.submit(p, &step_state(&self.config, self.next), true)?;
+        self.next += 1;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// One step, part by part.
+    pub(super) fn profile(&mut self) -> Result<Vec<Part>, TrainError> {
+        let state = step_state(&self.config, self.next);
+        self.next += 1;
+        Ok(self.machine.profile(&self.step.plan, self.program, &state)?)
+    }
+
+    pub(super) fn traits(&self) -> Option<crate::ops::DeviceTraits> {
+        self.machine.traits()
+    }
+
+    pub(super) fn plan(&self) -> &crate::plan::Plan {
+        &self.step.plan
+    }
+}

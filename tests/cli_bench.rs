@@ -1,0 +1,61 @@
+//! `leyden bench` as a person or a script calls it.
+
+use assert_cmd::Command;
+
+const SMALL: [&str; 11] =
+    ["bench", "--device", "cpu", "--batch", "2", "--length", "16", "--steps", "2", "--set", "model.vocabulary=200"];
+
+fn leyden(more: &[&str]) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("leyden").unwrap().env_remove("CLICOLOR_FORCE").args(SMALL).args(more).assert()
+}
+
+fn stdout(assert: assert_cmd::assert::Assert) -> String {
+    String::from_utf8(assert.success().get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn json_says_what_was_measured() {
+    let line = stdout(leyden(&["--json", "--kernels"]));
+    let report: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (report["batch"].as_u64(), report["length"].as_u64(), report["steps"].as_u64()),
+        (Some(2), Some(16), Some(2))
+    );
+    let number = |v: &serde_json::Value| v.as_f64().unwrap();
+    let rate = number(&report["tokens_per_second"]) * number(&report["median_step"]);
+    assert!((rate - 32.0).abs() < 1e-6, "{rate} tokens a step");
+    assert!(number(&report["peak"]["gflops"]) > 0.0);
+    let kernels = report["kernels"].as_array().unwrap();
+    let linear = kernels.iter().find(|k| k["name"] == "linear").unwrap();
+    // Tiny has three layers of four linear layers in each half, both projections or one, and the heads.
+    assert!(number(&linear["calls"]) >= 27.0 && number(&linear["flops"]) > 0.0 && number(&linear["seconds"]) > 0.0);
+    let work: f64 = kernels.iter().map(|k| number(&k["flops"])).sum();
+    let whole = number(&report["gflops"]) * number(&report["median_step"]) * 1e9;
+    assert!((work / whole - 1.0).abs() < 1e-6, "kernels do {work} operations, a step {whole}");
+}
+
+#[test]
+fn table_names_the_kernels_and_their_share() {
+    let text = stdout(leyden(&["--kernels"]));
+    for word in ["tokens/s", "linear_weight_gradient", "attention_backward", "adamw", "GFLOP/s", "peak"] {
+        assert!(text.contains(word), "{word} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn wrong_input_is_said_in_one_line() {
+    for (more, expected) in [
+        (&["--against", "torch", "--python", "no/such/python"][..], "no/such/python"),
+        (&["--steps", "0"], "at least 1"),
+        (&["--against", "torch", "--set", "generator.layers=1"], "generator.layers"),
+    ] {
+        let args: Vec<&str> = if more[0] == "--steps" {
+            vec!["bench", "--device", "cpu", "--steps", "0"]
+        } else {
+            SMALL.iter().chain(more).copied().collect()
+        };
+        let assert = Command::cargo_bin("leyden").unwrap().args(args).assert().code(2);
+        let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert!(text.contains(expected) && text.trim().lines().count() == 1, "{text}");
+    }
+}
