@@ -132,7 +132,7 @@ impl Case {
                 let (f, x) = (&found[range.clone()], &expected[range]);
                 let scale = x.iter().fold(0.1f32, |m, x| m.max(x.abs()));
                 let worst = f.iter().zip(x).fold(0.0f32, |m, (f, x)| m.max((f - x).abs()));
-                if !(worst <= tolerance * scale) {
+                if worst.is_nan() || worst > tolerance * scale {
                     bad.push(format!("{prefix}{}: off by {worst} of {scale}", Golden::key(half, &e.name)));
                 }
             }
