@@ -1,4 +1,4 @@
-//! shared: step, random, attention
+//! shared: step, random, attention, logarithm
 // Multi-head self-attention in the form of FlashAttention (arXiv 2205.14135): a workgroup owns 32 queries of one head
 // and goes over the keys 32 at a time with a running maximum and sum. Twin: ops/attention.rs.
 
@@ -10,7 +10,7 @@
 var<workgroup> queries: array<vec4<f32>, 256>;
 var<workgroup> keys: array<vec4<f32>, 256>; // then values
 var<workgroup> weights: array<vec4<f32>, 256>;
-var<workgroup> partial: array<f32, 256>; // [32 rows, 8 invocations]
+var<workgroup> lane_sums: array<f32, 256>; // [32 rows, 8 invocations]
 
 fn write_row(start: u32, column: u32, x: vec4<f32>) {
     let at = start + column;
@@ -29,17 +29,17 @@ fn write_row(start: u32, column: u32, x: vec4<f32>) {
 }
 
 fn row_maximum(row: u32) -> f32 {
-    var most = partial[row * 8u];
+    var most = lane_sums[row * 8u];
     for (var i = 1u; i < 8u; i++) {
-        most = max(most, partial[row * 8u + i]);
+        most = max(most, lane_sums[row * 8u + i]);
     }
     return most;
 }
 
 fn row_sum(row: u32) -> f32 {
-    var sum = partial[row * 8u];
+    var sum = lane_sums[row * 8u];
     for (var i = 1u; i < 8u; i++) {
-        sum += partial[row * 8u + i];
+        sum += lane_sums[row * 8u + i];
     }
     return sum;
 }
@@ -120,8 +120,8 @@ fn main(
         let counts = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(valid);
         s0 = select(vec4<f32>(-1e30), s0 * arguments.scale, counts);
         s1 = select(vec4<f32>(-1e30), s1 * arguments.scale, counts);
-        partial[row * 8u + column] = max(max(s0.x, s0.y), max(s0.z, s0.w));
-        partial[row * 8u + 8u + column] = max(max(s1.x, s1.y), max(s1.z, s1.w));
+        lane_sums[row * 8u + column] = max(max(s0.x, s0.y), max(s0.z, s0.w));
+        lane_sums[row * 8u + 8u + column] = max(max(s1.x, s1.y), max(s1.z, s1.w));
         workgroupBarrier();
         let now0 = max(most0, row_maximum(row));
         let now1 = max(most1, row_maximum(row + 1u));
@@ -153,8 +153,8 @@ fn main(
         }
     }
 
-    partial[row * 8u + column] = total0;
-    partial[row * 8u + 8u + column] = total1;
+    lane_sums[row * 8u + column] = total0;
+    lane_sums[row * 8u + 8u + column] = total1;
     workgroupBarrier();
     for (var i = 0u; i < 2u; i++) {
         if block.row + row + i >= length {
@@ -170,7 +170,7 @@ fn main(
             write_row(start, to_column + TILE, select(high[0], high[1], i == 1u) * factor);
         }
         if block.column == 0u && column == 0u {
-            lse[pair + block.row + row + i] = select(0.0, select(most0, most1, i == 1u) + log(total), valid > 0u);
+            lse[pair + block.row + row + i] = select(0.0, select(most0, most1, i == 1u) + logarithm(total), valid > 0u);
         }
     }
 }

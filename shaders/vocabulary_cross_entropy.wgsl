@@ -1,4 +1,4 @@
-//! shared: step, random
+//! shared: step, random, logarithm
 // Takes the logits of some words into what is known of each row: maximum and sum of exponentials (the online softmax of
 // arXiv 1805.02867), the largest logit's word, the word of the largest logit + Gumbel noise, and the target's logit.
 // A workgroup a row. Twin: ops/vocabulary_cross_entropy.rs.
@@ -56,20 +56,9 @@ fn exponential(x: f32) -> f32 {
     return select(exp(x), 0.0, x < -87.0);
 }
 
-// Natural logarithm with a small relative error near 1 too, where WGSL's own promises none and where the noise that
-// decides a sample comes from: the same series as `ops::Real::ln`.
-fn logarithm(x: vec4<f32>) -> vec4<f32> {
-    let bits = bitcast<vec4<u32>>(x) - 0x3f3504f3u;
-    let exponent = vec4<f32>(bitcast<vec4<i32>>(bits) >> vec4<u32>(23u));
-    let m = bitcast<vec4<f32>>((bits & vec4<u32>(0x007fffffu)) + 0x3f3504f3u);
-    let z = (m - 1.0) / (m + 1.0);
-    let s = z * z;
-    return z * (2.0 + s * (0.6666667 + s * (0.4 + s * (0.2857143 + s * 0.2222222)))) + exponent * 0.6931472;
-}
-
 fn gumbel(bits: vec4<u32>) -> vec4<f32> {
     let u = vec4<f32>(bits >> vec4<u32>(8u)) * (1.0 / 16777216.0);
-    return -log(1e-9 - logarithm(u + 1e-9));
+    return -logarithm4(1e-9 - logarithm4(u + 1e-9));
 }
 
 // What is known of both; of equals the lower word counts.

@@ -1,3 +1,4 @@
+//! shared: logarithm
 // From what shaders/vocabulary_cross_entropy.wgsl left of each row: the log-sum-exp, the words, and the mean loss.
 // One workgroup. Twin: ops/vocabulary_cross_entropy.rs.
 
@@ -21,7 +22,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     var sum = vec2<f32>(0.0);
     for (var row = local; row < arguments.rows; row += 256u) {
         let at = row * 8u;
-        let x = bitcast<f32>(state[at]) + log(bitcast<f32>(state[at + 1u]));
+        let x = bitcast<f32>(state[at]) + logarithm(bitcast<f32>(state[at + 1u]));
         let weight = weights[row];
         if weight > 0.0 {
             sum.x += weight * (x - bitcast<f32>(state[at + 5u]));

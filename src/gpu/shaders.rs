@@ -60,6 +60,7 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "attention_backward"
     "gelu"
     "index"
+    "logarithm"
     "matmul"
     "matmul_blocks"
     "matmul_scalar"
