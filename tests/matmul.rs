@@ -357,36 +357,3 @@ fn shaders_validate_and_translate() {
             .unwrap_or_else(|e| panic!("{stem}: HLSL: {e}"));
     }
 }
-
-/// `cargo test --release --test matmul -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn throughput() {
-    let Some(mut gpu) = device() else { return };
-    let layouts = [
-        ("forward", Matmul { transpose_b: true, ..case(2_048, 256, 256) }, true),
-        ("forward + gelu", Matmul { transpose_b: true, epilogue: Epilogue::Gelu, ..case(2_048, 1_024, 256) }, true),
-        ("input gradient", case(2_048, 256, 256), false),
-        ("input gradient, adds", Matmul { accumulate: true, ..case(2_048, 256, 256) }, false),
-        ("weight gradient", Matmul { transpose_a: true, epilogue: Epilogue::RowSums, ..case(256, 256, 2_048) }, false),
-        ("generator forward", Matmul { transpose_b: true, ..case(2_048, 64, 64) }, true),
-        ("vocabulary", Matmul { transpose_b: true, ..case(152, 4_096, 128) }, true),
-        ("odd", Matmul { transpose_b: true, ..case(1_024, 250, 253) }, true),
-    ];
-    for (name, matmul, has_bias) in layouts {
-        for traits in [GPU, SOFTWARE] {
-            let before = buffers(&matmul, has_bias, &traits, 1);
-            let dispatches = matmul.dispatches(&operands(&matmul, has_bias), 0, &traits);
-            let (_, seconds) = run(&mut gpu, &dispatches, &before, 8);
-            println!(
-                "{name:22} {:5} x {:4} x {:4}  {:22} {:8.2} ms {:8.2} GFLOP/s",
-                matmul.m,
-                matmul.n,
-                matmul.k,
-                dispatches[0].shader,
-                seconds * 1e3,
-                matmul.flops() as f64 / seconds / 1e9,
-            );
-        }
-    }
-}
