@@ -1,4 +1,39 @@
-//! leyden pre-trains ELECTRA.
+//! leyden pre-trains ELECTRA on any Vulkan, Metal or DX12 GPU, or on the CPU, in one binary.
+//!
+//! A small generator replaces some tokens of a text; a discriminator says of every token whether it was replaced. Both
+//! are trained together, and the discriminator is what one keeps (Clark et al., arXiv 2003.10555).
+//!
+//! # The flow
+//!
+//! ```text
+//! text ─ vocabulary, examples                        corpus
+//!      ─ batches, masks ─> one batch                 data
+//!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
+//!                                                    electra   a graph, built once
+//!      ─> gradients as more nodes of it              graph, ops
+//!      ─> plan: order, and a place for every tensor  plan
+//!      ─> run it, step after step                    gpu (WGSL) or cpu (the kernels' twins)
+//!      ─> losses, accuracies, events                 train
+//!      ─> terminal, files                            cli, run
+//! ```
+//!
+//! Everything behind [`electra`] is a description until a [`plan::Plan`] is loaded into a [`plan::Engine`]. A step is then
+//! a fixed list of dispatches over buffers that exist: no shape logic, no allocation on a device and no wait for it.
+//!
+//! # Where to start
+//!
+//! * [`electra::objective`] is the method on a page, and [`electra::Model`] its parameters.
+//! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
+//!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
+//! * [`train::Trainer`] is a value that one advances; [`cli`] is one way to do it.
+//!
+//! # What holds everywhere
+//!
+//! * Random numbers are functions of (seed, step, op, element), and sums have a fixed order: the same device and seed
+//!   give the same bits, and both engines agree to rounding.
+//! * Kernels stay within what every WebGPU device offers: 8 storage buffers, 128 MiB a binding, 16 KiB of workgroup memory,
+//!   256 invocations, no subgroups.
+//! * Weights are written as `transformers` names them, beside their old version and renamed.
 #![warn(missing_docs)]
 
 pub mod bench;
