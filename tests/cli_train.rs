@@ -135,6 +135,25 @@ fn learns_a_small_text_by_heart() {
     assert!(loss(last, "discriminator_loss") < 0.1, "{}", lines[last]);
 }
 
+#[test]
+fn trains_on_a_gpu_as_on_the_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
+    let flags = ["--steps", "3", "--batch", "4", "--set", "model.vocabulary=300", "--set", "model.dropout=0.1"];
+    let (cpu, gpu) = (folder.path().join("cpu"), folder.path().join("gpu"));
+    train(&cpu, &flags);
+    let mut command = leyden();
+    command.args(["train", "--device", &device, "--run"]).arg(&gpu).args(SMALL).args(flags);
+    let shown = String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap();
+    assert!(!shown.contains("on CPU ("), "{shown}");
+    for (found, expected) in intervals(&gpu).iter().zip(&intervals(&cpu)) {
+        for key in ["generator_loss", "discriminator_loss", "gradient_norm"] {
+            let (f, e) = (found[key].as_f64().unwrap(), expected[key].as_f64().unwrap());
+            assert!((f - e).abs() < 1e-3 * e.abs().max(1.0), "{key}: {found}, on the CPU {expected}");
+        }
+    }
+}
+
 /// Runs with bad arguments: exit code 2 and one line on standard error that says `expected`.
 fn refuses(arguments: &[&str], expected: &[&str]) {
     let output = leyden().arg("train").args(arguments).assert().code(2).get_output().clone();

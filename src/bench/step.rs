@@ -68,8 +68,11 @@ pub fn median(values: &[f64]) -> f64 {
 pub struct StepTime {
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// Seconds that the caller was busy with writing the inputs, encoding and submitting; on the CPU this is the step.
+    /// Seconds that the caller was busy with writing the inputs, encoding and submitting. On the CPU and on a software
+    /// driver this is the step.
     pub submitting: f64,
+    /// Seconds of that spent on recording commands; 0 on the CPU.
+    pub encoding: f64,
 }
 
 /// Takes training steps one after the other and times them.
@@ -144,15 +147,19 @@ impl Stepper {
             self.machine.engine().collect(true)?;
             let now = Instant::now();
             if done > 0 {
-                times.push(StepTime { seconds: (now - last).as_secs_f64(), submitting: submitted[done] });
+                times.push(StepTime {
+                    seconds: (now - last).as_secs_f64(),
+                    submitting: submitted[done].0,
+                    encoding: submitted[done].1,
+                });
             }
             last = now;
         }
         Ok(times)
     }
 
-    /// Writes a batch and submits a step; seconds that took.
-    fn start(&mut self) -> Result<f64, TrainError> {
+    /// Writes a batch and submits a step; seconds that took, and those of them spent on recording.
+    fn start(&mut self) -> Result<(f64, f64), TrainError> {
         let batch = random_batch(&self.config, self.next);
         let (p, i) = (self.program, self.step.inputs);
         let start = Instant::now();
@@ -166,7 +173,12 @@ impl Stepper {
         engine.write(p, i.weights, bytemuck::cast_slice(&batch.weights));
         engine.submit(p, &step_state(&self.config, self.next), true)?;
         self.next += 1;
-        Ok(start.elapsed().as_secs_f64())
+        let seconds = start.elapsed().as_secs_f64();
+        let encoding = match &mut self.machine {
+            Machine::Cpu(_) => 0.0,
+            Machine::Gpu(gpu) => gpu.take_encoding_time().as_secs_f64(),
+        };
+        Ok((seconds, encoding))
     }
 
     /// One step, part by part.

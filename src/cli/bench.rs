@@ -65,6 +65,8 @@ struct Report {
     dispatches: usize,
     /// Time to write the inputs, encode and submit one step: median; absent on the CPU.
     submitting: Option<f64>,
+    /// Of that, to record the commands: median.
+    encoding: Option<f64>,
     allocated_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak: Option<Peak>,
@@ -111,6 +113,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
     let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
+    let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
     let median_step = median(&seconds);
     let report = Report {
         device,
@@ -125,6 +128,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         gflops: flops as f64 / median_step / 1e9,
         dispatches,
         submitting: on_gpu.then(|| median(&submitting)),
+        encoding: on_gpu.then(|| median(&encoding)),
         allocated_bytes,
         peak,
         kernels,

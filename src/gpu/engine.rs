@@ -10,6 +10,7 @@ use crate::graph::{Bank, Tensor};
 use crate::ops::{DeviceTraits, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Plan, Program};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Most steps that may be queued: more would only make a pause or a stop late.
 const MOST_RUNNING: usize = 4;
@@ -37,6 +38,7 @@ pub struct GpuEngine {
     running: VecDeque<wgpu::SubmissionIndex>,
     pending: VecDeque<Pending>,
     done: VecDeque<Fetched>,
+    encoding: Duration,
 }
 
 impl GpuEngine {
@@ -73,6 +75,7 @@ impl GpuEngine {
             running: VecDeque::new(),
             pending: VecDeque::new(),
             done: VecDeque::new(),
+            encoding: Duration::ZERO,
         })
     }
 
@@ -92,6 +95,12 @@ impl GpuEngine {
     /// What a plan for this engine has to know: [`crate::plan::Target::Gpu`] of it.
     pub fn traits(&self) -> DeviceTraits {
         DeviceTraits { software: self.info.software() }
+    }
+
+    /// CPU time spent on recording commands since the last call. The driver's own work while submitting is not in it: a
+    /// software driver computes the whole step there.
+    pub fn take_encoding_time(&mut self) -> Duration {
+        std::mem::take(&mut self.encoding)
     }
 
     /// The program, if it is one of this engine's.
@@ -191,15 +200,19 @@ impl Engine for GpuEngine {
         let staging = if fetch { Some(self.staging(program)?) } else { None };
         self.set_state(state);
         let loaded = self.loaded(program)?;
-        let mut last = None;
+        let (mut last, mut encoding) = (None, Duration::ZERO);
         for (i, range) in loaded.submissions.iter().enumerate() {
+            let start = Instant::now();
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
             command::record(&mut encoder, &loaded.commands[range.clone()], &self.step);
             if let Some(staging) = staging.filter(|_| i + 1 == loaded.submissions.len()) {
                 loaded.staging[staging].record(&mut encoder, loaded);
             }
-            last = Some(self.context.queue.submit([encoder.finish()]));
+            let commands = encoder.finish();
+            encoding += start.elapsed();
+            last = Some(self.context.queue.submit([commands]));
         }
+        self.encoding += encoding;
         if let Some(submission) = last {
             self.running.push_back(submission.clone());
             if let Some(staging) = staging {

@@ -13,9 +13,12 @@ pub(super) fn report(r: &Report) {
     let range = format!("({} to {})", time(r.fastest_step), time(r.slowest_step));
     row("a step", &format!("{} {}", time(r.median_step), style.dim(&range)));
     row("arithmetic", &format!("{} GFLOP/s", number(r.gflops)));
-    if let Some(submitting) = r.submitting {
+    if let (Some(submitting), Some(encoding)) = (r.submitting, r.encoding) {
         row("dispatches a step", &r.dispatches.to_string());
-        row("encode and submit", &time(submitting));
+        row(
+            "encode",
+            &format!("{} {}", time(encoding), style.dim(&format!("(with the driver's part {})", time(submitting)))),
+        );
     }
     row("memory", &format!("{:.0} MiB", r.allocated_bytes as f64 / f64::from(1 << 20)));
     if let Some(torch) = &r.torch {

@@ -64,7 +64,8 @@ struct Column {
 }
 
 fn column(v: &Verdict, tokenizer: &Tokenizer) -> Column {
-    let token = |id: u32| tokenizer.token(id).unwrap_or_else(|| "?".into());
+    // A piece that goes on a word is written as `leyden probe` does.
+    let token = |id: u32| tokenizer.token(id).map_or_else(|| "?".into(), |t| t.replacen("##", "·", 1));
     let (fake, called) = (v.shown != v.original, v.replaced > 0.5);
     let generator = match (v.drawn, fake) {
         (false, _) => String::new(),
@@ -83,14 +84,16 @@ fn column(v: &Verdict, tokenizer: &Tokenizer) -> Column {
 /// The sentences as three rows each: the text, what the generator put in, and the discriminator's percentages.
 pub(super) fn table(style: Style, sentences: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
     let mut out = format!(
-        "\n{} text, what the generator put where words were drawn (= is the word itself), and the discriminator's \
-         percentage\nof \"replaced\": over 50 it cries fake: hit, miss, or false alarm\n",
+        "\n{} what the generator put where words were drawn (= where it hit the word itself),\n\
+         and the discriminator's percentage of \"replaced\" for every token; over 50 it cries fake: hit, miss or false \
+         alarm\n",
         style.bold("held-out sentences")
     );
     for sentence in sentences {
         let inner = &sentence[1..sentence.len().saturating_sub(1).max(1)];
         let columns: Vec<Column> = inner.iter().map(|v| column(v, tokenizer)).collect();
         let mut rest = &columns[..];
+        out.push('\n');
         while !rest.is_empty() {
             let (mut used, mut count) = (0, 0);
             for c in rest {
@@ -113,7 +116,6 @@ fn width(c: &Column) -> usize {
 }
 
 fn rows(out: &mut String, style: Style, columns: &[Column]) {
-    out.push('\n');
     let mut row = |name: &str, cell: &dyn Fn(&Column) -> (String, u8)| {
         let _ = write!(out, "  {}", style.dim(&format!("{name:<13} ")));
         for c in columns {
