@@ -68,6 +68,7 @@ pub(crate) fn run(arguments: TrainArguments) -> Result<(), Failure> {
     let mut config = arguments.settings.resolve()?;
     let folder = arguments.run.unwrap_or_else(|| Run::free_folder(&config.preset));
     Run::check_free(&folder).map_err(Failure::input)?;
+    progress::note("reading the text and making a vocabulary…");
     let prepared = prepare::prepare(&mut config, &arguments.text)?;
     let model = Model::new(&config);
     let (engine, target) = open(&arguments.device, model.table.len()).map_err(Failure::input)?;
@@ -137,7 +138,7 @@ fn train(trainer: &mut Trainer, run: &mut Run) -> Result<Outcome, Failure> {
 fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {
     let s = &prepared.statistics;
     format!(
-        "{} ELECTRA {}: {} parameters, {} steps of {} x {} tokens on {}\n{} {}: {} documents, {} tokens, \
+        "{}  ELECTRA {}: {} parameters, {} steps of {} x {} tokens on {}\n{}    {}: {} documents, {} tokens, \
          {} words in the vocabulary{}",
         style.bold("leyden"),
         config.preset,

@@ -1,5 +1,6 @@
 //! The progress bar; a line now and then where standard error is no terminal.
 
+use crate::cli::style::Style;
 use crate::train::Interval;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
@@ -9,6 +10,13 @@ use std::time::Instant;
 const SMOOTH: f64 = 20.0;
 /// How many lines a run prints where there is no terminal.
 const LINES: u64 = 20;
+
+/// Says what is going on, to a person who watches.
+pub(super) fn note(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{}", Style::stderr().dim(text));
+    }
+}
 
 /// What is shown while training.
 pub(super) struct Progress {

@@ -84,9 +84,8 @@ fn column(v: &Verdict, tokenizer: &Tokenizer) -> Column {
 /// The sentences as three rows each: the text, what the generator put in, and the discriminator's percentages.
 pub(super) fn table(style: Style, sentences: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
     let mut out = format!(
-        "\n{} what the generator put where words were drawn (= where it hit the word itself),\n\
-         and the discriminator's percentage of \"replaced\" for every token; over 50 it cries fake: hit, miss or false \
-         alarm\n",
+        "\n{}: what the generator put where words were drawn (= where it hit the word),\nand the discriminator's \
+         percentage of \"replaced\" for every token; over 50 it cries fake\n",
         style.bold("held-out sentences")
     );
     for sentence in sentences {

@@ -30,7 +30,7 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let minutes = (o.seconds / 60.0, o.seconds as u64);
     let time = if minutes.1 < 120 { format!("{:.0} s", o.seconds) } else { format!("{:.1} min", minutes.0) };
     let done = format!("{} tokens in {time}, {} tokens/s", thousands(o.tokens), thousands(rate as u64));
-    let _ = writeln!(out, "{} {done}", style.bold("done"));
+    let _ = writeln!(out, "{}  {done}", style.bold("done"));
     let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
     let value = |x: Option<f64>| x.map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
     let (first, last) = (o.first.map(|i| i.measures), o.last.map(|i| i.measures));
@@ -62,8 +62,8 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let percent = |x: f64| format!("{:.1} %", 100.0 * x);
     let _ = write!(
         out,
-        "\n{} the generator guesses {} of the masked words (before training {}); the discriminator finds {} of its \
-         fakes\nand is right in {} of the cases where it cries fake.",
+        "\n{}  the generator guesses {} of the masked words ({} before training);\n          the discriminator finds \
+         {} of its fakes, and is right in {} of the cases where it cries fake",
         style.bold("held out"),
         percent(o.after.generator_accuracy),
         percent(o.before.generator_accuracy),
@@ -78,13 +78,13 @@ pub(super) fn files(style: Style, run: &Run, weights: &Path, shown: &[Vec<Verdic
     let folder = run.folder().display();
     let weights = weights.display();
     let sentence = shown.first().map(|s| {
-        let ids: Vec<u32> = s.iter().map(|v| v.shown).collect();
+        let ids: Vec<u32> = s.iter().map(|v| v.original).collect();
         tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).unwrap_or_default().replace('"', "")
     });
     format!(
-        "{} {folder}/metrics.jsonl, config.toml, samples.jsonl\n      {weights}/generator and discriminator: \
-         transformers loads both\n\n{} leyden probe {folder} \"{}\"\n     leyden train --preset mini --text \
-         your.txt",
+        "{}  {folder}/metrics.jsonl, config.toml, samples.jsonl\n       {weights}/generator and discriminator: \
+         transformers loads both\n\n{}   change a word, and see whether the discriminator notices:\n         leyden probe \
+         {folder} \"{}\"\n       train on a text of your own, longer:\n         leyden train --preset mini --text your.txt",
         style.bold("files"),
         style.bold("next"),
         sentence.unwrap_or_default(),
