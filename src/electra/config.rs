@@ -114,7 +114,7 @@ pub struct GeneratorConfig {
 pub struct ObjectiveConfig {
     /// Fraction of an example's tokens that are drawn.
     pub masked_fraction: f64,
-    /// Probability that a drawn token becomes [MASK]; else it stays.
+    /// Probability that a drawn token becomes `[MASK]`; else it stays.
     pub mask_probability: f64,
     /// Weight of the generator's loss.
     pub generator_weight: f32,

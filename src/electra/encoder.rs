@@ -9,7 +9,7 @@ use crate::ops::{self, EmbeddingTables};
 pub struct Encoded {
     /// Token types [B, L].
     pub types: Tensor,
-    /// Tokens that are not padding: [B].
+    /// Tokens that are not padding: `[B]`.
     pub lengths: Tensor,
     /// Probability of dropout on embeddings and layers.
     pub dropout: f32,

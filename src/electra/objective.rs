@@ -18,7 +18,7 @@ pub struct Inputs {
     pub masked_ids: Tensor,
     /// Segments [B, L].
     pub types: Tensor,
-    /// Tokens that are not padding [B].
+    /// Tokens that are not padding `[B]`.
     pub lengths: Tensor,
     /// Drawn positions as rows of B L: [B, K].
     pub positions: Tensor,
@@ -47,11 +47,11 @@ impl Inputs {
 /// What the objective gives.
 #[derive(Debug, Clone, Copy)]
 pub struct Objective {
-    /// The weighted sum of both losses: [1].
+    /// The weighted sum of both losses: `[1]`.
     pub loss: Tensor,
-    /// Masked language modelling, mean over drawn positions, nats: [1].
+    /// Masked language modelling, mean over drawn positions, nats: `[1]`.
     pub generator_loss: Tensor,
-    /// Replaced-token detection, mean over tokens, nats: [1].
+    /// Replaced-token detection, mean over tokens, nats: `[1]`.
     pub discriminator_loss: Tensor,
     /// The generator's samples: [B K].
     pub sampled: Tensor,

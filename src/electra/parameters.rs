@@ -25,21 +25,21 @@ impl Half {
     }
 }
 
-/// Indices of a linear layer's weight [out, in] and bias [out] in the table.
+/// Indices of a linear layer's weight [out, in] and bias `[out]` in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
     /// [out, in]
     pub weight: usize,
-    /// [out]
+    /// `[out]`
     pub bias: usize,
 }
 
 /// Indices of a layer norm's scale and shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Norm {
-    /// Scale, [C].
+    /// Scale, `[C]`.
     pub gamma: usize,
-    /// Shift, [C].
+    /// Shift, `[C]`.
     pub beta: usize,
 }
 

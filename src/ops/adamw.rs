@@ -31,7 +31,7 @@ struct Update {
     decayed: usize,
 }
 
-/// Updates parameters and moments from the bank of gradients, whose global norm is `norm` [1].
+/// Updates parameters and moments from the bank of gradients, whose global norm is `norm` `[1]`.
 pub fn adamw(g: &mut Graph, norm: Tensor, settings: AdamW) -> Result<(), GraphError> {
     let inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2, Bank::Gradients].map(|b| g.bank(b));
     let decayed = g.table().decayed();

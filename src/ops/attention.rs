@@ -24,7 +24,7 @@ struct Attention {
     dropout: Dropout,
 }
 
-/// Attention of `qkv` [B * L, 3 H] with `lengths` [B] tokens that count in each example; [B * L, H].
+/// Attention of `qkv` [B * L, 3 H] with `lengths` `[B]` tokens that count in each example; [B * L, H].
 pub fn attention(
     g: &mut Graph,
     qkv: Tensor,

@@ -10,8 +10,8 @@ struct BinaryCrossEntropy;
 /// What the reference adds to a count it divides by.
 pub(super) const TINY: f64 = 1e-6;
 
-/// Mean over the first `lengths[b]` tokens of each example of -log sigmoid(+-logit): [1].
-/// `logits` [T], `labels` [B, L] of 0 and 1, `lengths` [B].
+/// Mean over the first `lengths[b]` tokens of each example of -log sigmoid(+-logit): `[1]`.
+/// `logits` `[T]`, `labels` [B, L] of 0 and 1, `lengths` `[B]`.
 pub fn binary_cross_entropy(
     g: &mut Graph,
     logits: Tensor,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 #[derive(Debug)]
 struct GlobalNorm;
 
-/// Square root of the sum of squares of `x`: [1].
+/// Square root of the sum of squares of `x`: `[1]`.
 pub fn global_norm(g: &mut Graph, x: Tensor) -> Result<Tensor, GraphError> {
     g.add1(GlobalNorm, &[x])
 }

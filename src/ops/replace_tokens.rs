@@ -6,7 +6,7 @@ use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 #[derive(Debug)]
 struct ReplaceTokens;
 
-/// From `ids` [B, L], `sampled` [M], `positions` [B, K] (rows of B * L) and `weights` [B, K] (0: an unused slot): the
+/// From `ids` [B, L], `sampled` `[M]`, `positions` [B, K] (rows of B * L) and `weights` [B, K] (0: an unused slot): the
 /// corrupted ids [B, L] and the labels [B, L], 1 where the token now differs from the original.
 pub fn replace_tokens(
     g: &mut Graph,

@@ -30,13 +30,13 @@ struct VocabularyCrossEntropy {
 /// What [`vocabulary_cross_entropy`] gives.
 #[derive(Debug, Clone, Copy)]
 pub struct VocabularyOutput {
-    /// Mean cross-entropy over the drawn positions: [1].
+    /// Mean cross-entropy over the drawn positions: `[1]`.
     pub loss: Tensor,
-    /// Log-sum-exp of each row's logits: [M].
+    /// Log-sum-exp of each row's logits: `[M]`.
     pub lse: Tensor,
-    /// A sample of each row's softmax: [M], u32. No gradient flows through it.
+    /// A sample of each row's softmax: `[M]`, u32. No gradient flows through it.
     pub sampled: Tensor,
-    /// Each row's most likely word: [M], u32.
+    /// Each row's most likely word: `[M]`, u32.
     pub best: Tensor,
 }
 
@@ -47,7 +47,7 @@ pub struct VocabularyInput {
     pub x: Tensor,
     /// [V, E], tied with the word embeddings.
     pub word: Tensor,
-    /// [V]
+    /// `[V]`
     pub bias: Tensor,
     /// [B, K], u32
     pub targets: Tensor,

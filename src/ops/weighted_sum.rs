@@ -11,7 +11,7 @@ struct WeightedSum {
 /// The most terms a sum may have: storage buffers that every device can bind, less one for the result.
 pub const MOST_TERMS: usize = 7;
 
-/// Sum of `weight * term` over one-element tensors: [1].
+/// Sum of `weight * term` over one-element tensors: `[1]`.
 pub fn weighted_sum(g: &mut Graph, terms: &[(f32, Tensor)]) -> Result<Tensor, GraphError> {
     let tensors: Vec<Tensor> = terms.iter().map(|t| t.1).collect();
     g.add1(WeightedSum { weights: terms.iter().map(|t| t.0).collect() }, &tensors)

@@ -22,9 +22,9 @@ pub struct PlannedStep {
 /// Indices into a step's fetched outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// Mean over drawn positions, nats: [1].
+    /// Mean over drawn positions, nats: `[1]`.
     GeneratorLoss,
-    /// Mean over tokens, nats: [1].
+    /// Mean over tokens, nats: `[1]`.
     DiscriminatorLoss,
     /// The generator's best guesses [B K].
     Best,
@@ -34,7 +34,7 @@ pub enum Output {
     Labels,
     /// Logits of "replaced" [B L].
     Logits,
-    /// The gradients' global norm before clipping [1]; of a training step only.
+    /// The gradients' global norm before clipping `[1]`; of a training step only.
     Norm,
 }
 
