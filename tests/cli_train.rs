@@ -91,6 +91,68 @@ fn trains_on_the_sample_and_repeats_itself() {
 }
 
 #[test]
+fn a_stopped_run_goes_on_as_if_it_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let text = folder.path().join("text.txt");
+    let line = "one two three four five six seven eight nine ten eleven twelve .\n";
+    fs::write(&text, format!("{}\n", line.repeat(9)).repeat(30)).unwrap();
+    let flags = [
+        "--text",
+        text.to_str().unwrap(),
+        "--steps",
+        "9",
+        "--batch",
+        "4",
+        "--set",
+        "model.vocabulary=60",
+        "--set",
+        "model.dropout=0.1",
+        "--set",
+        "training.checkpoint_every=2",
+        "--set",
+        "training.keep_checkpoints=2",
+    ];
+    train(&whole, &flags);
+    let shown = train(&parts, &[&flags[..], &["--stop-after", "5"]].concat());
+    assert!(shown.contains("stopped at step 5 of 9"), "{shown}");
+
+    // What a kill leaves: a checkpoint half written, and metrics beyond the last whole one with a torn line.
+    fs::create_dir_all(parts.join("checkpoints/step-000007.partial/generator")).unwrap();
+    let metrics_file = parts.join("metrics.jsonl");
+    let metrics_text = fs::read_to_string(&metrics_file).unwrap();
+    fs::write(&metrics_file, format!("{metrics_text}{{\"step\":6,\"tokens\":1}}\n{{\"step\":7,\"tok")).unwrap();
+
+    let go_on = |more: &[&str]| {
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--run"]).arg(&parts).args(more);
+        command
+    };
+    let output = go_on(&["--seed", "3"]).assert().code(2).get_output().clone();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("leave --seed out"));
+    go_on(&["--stop-after", "1"]).assert().success();
+    go_on(&[]).assert().success();
+    assert_eq!(intervals(&whole), intervals(&parts));
+    for file in ["generator/model.safetensors", "discriminator/model.safetensors", "optimizer.safetensors"] {
+        let read = |run: &Path| fs::read(run.join("checkpoints/step-000009").join(file)).unwrap();
+        assert!(read(&whole) == read(&parts), "{file} differs");
+    }
+    let kept = fs::read_dir(whole.join("checkpoints")).unwrap().count();
+    assert_eq!(kept, 2, "checkpoints that are kept");
+
+    let done = go_on(&[]).assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(done).unwrap().contains("is done, 9 steps"));
+    go_on(&["--steps", "11"]).assert().success();
+    assert!(parts.join("checkpoints/step-000011/discriminator/model.safetensors").is_file());
+
+    let state = parts.join("checkpoints/step-000011/state.json");
+    fs::write(&state, "{").unwrap();
+    let output = go_on(&["--steps", "12"]).assert().code(2).get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("state.json") && error.trim_end().lines().count() == 1, "{error}");
+}
+
+#[test]
 fn learns_a_small_text_by_heart() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.txt");

@@ -11,7 +11,7 @@ use leyden::train::step::{Output, StepShape, step_state, training_step};
 const SHAPE: StepShape = StepShape { batch: 4, length: 12, drawn: 3 };
 
 fn config(dropout: f32) -> Config {
-    let mut config = preset("tiny").unwrap();
+    let mut config = preset("small").unwrap();
     config.model.vocabulary = 70;
     config.model.positions = 16;
     (config.model.embedding, config.model.hidden, config.model.layers, config.model.heads) = (20, 36, 2, 3);

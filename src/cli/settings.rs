@@ -8,9 +8,9 @@ use std::path::PathBuf;
 /// Where the settings start and what is changed.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
-    /// tiny, mini, small, small++ or base
-    #[arg(long, default_value = "tiny")]
-    pub preset: String,
+    /// tiny, mini, small, small++ or base [default: tiny]
+    #[arg(long)]
+    pub preset: Option<String>,
     /// A TOML file with any of the settings that the run's config.toml lists
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -35,9 +35,23 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The first flag that was given of those that a run which goes on cannot take.
+    pub(crate) fn fixed_flag(&self) -> Option<&'static str> {
+        let given = [
+            (self.preset.is_some(), "--preset"),
+            (self.config.is_some(), "--config"),
+            (!self.set.is_empty(), "--set"),
+            (self.batch.is_some(), "--batch"),
+            (self.length.is_some(), "--length"),
+            (self.seed.is_some(), "--seed"),
+            (self.learning_rate.is_some(), "--learning-rate"),
+        ];
+        given.into_iter().find(|g| g.0).map(|g| g.1)
+    }
+
     /// The configuration: the preset, then the file, then `--set`, then the other flags.
     pub(crate) fn resolve(&self) -> Result<Config, Failure> {
-        let mut config = preset(&self.preset).map_err(Failure::input)?;
+        let mut config = preset(self.preset.as_deref().unwrap_or("tiny")).map_err(Failure::input)?;
         if let Some(path) = &self.config {
             let place = path.display().to_string();
             let text = std::fs::read_to_string(path).map_err(|e| Failure::Input(format!("{place}: {e}")))?;

@@ -1,6 +1,7 @@
 //! Everything that decides a run, as TOML with every default written out.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,9 @@ pub struct DataConfig {
     pub held_out: f64,
     /// Whether the vocabulary keeps case and accents.
     pub cased: bool,
+    /// The files and folders of text; none is the sample. `--text` sets it.
+    #[serde(default)]
+    pub text: Vec<PathBuf>,
 }
 
 /// AdamW and the learning rate.
@@ -168,6 +172,10 @@ pub struct TrainingConfig {
     pub log_every: u64,
     /// Held-out examples that are evaluated at the end.
     pub evaluation_examples: usize,
+    /// Steps between two checkpoints; there is one at the end and one when a run is interrupted in any case.
+    pub checkpoint_every: u64,
+    /// Checkpoints that are kept, the newest.
+    pub keep_checkpoints: usize,
 }
 
 impl Config {
@@ -233,6 +241,7 @@ impl Config {
             ("training.batch", t.batch),
             ("training.log_every", t.log_every as usize),
             ("training.evaluation_examples", t.evaluation_examples),
+            ("training.keep_checkpoints", t.keep_checkpoints),
         ];
         for (key, size) in sizes {
             if size == 0 || size > 1 << 20 {
@@ -250,6 +259,9 @@ impl Config {
         }
         if self.data.length < 8 || self.data.length > m.positions {
             return bad("data.length", &self.data.length, &format!("8 to model.positions, {}", m.positions));
+        }
+        if t.checkpoint_every == 0 {
+            return bad("training.checkpoint_every", &0, "at least 1");
         }
         if t.steps == 0 || t.steps > u64::from(u32::MAX) {
             return bad("training.steps", &t.steps, "1 to 4,294,967,295");

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn initial_weights_follow_their_rules() {
-        let mut config = preset("tiny").unwrap();
+        let mut config = preset("small").unwrap();
         config.model.vocabulary = 500;
         let model = Model::new(&config);
         let bank = model.initial(3);

@@ -62,7 +62,7 @@ fn small() -> Config {
             generator_weight: 1.0,
             discriminator_weight: 50.0,
         },
-        data: DataConfig { length: 128, held_out: 0.05, cased: false },
+        data: DataConfig { length: 128, held_out: 0.05, cased: false, text: Vec::new() },
         optimizer: OptimizerConfig {
             learning_rate: 5e-4,
             warmup: 10_000,
@@ -73,7 +73,14 @@ fn small() -> Config {
             clip_norm: 1.0,
             bias_correction: false,
         },
-        training: TrainingConfig { steps: 1_000_000, batch: 128, log_every: 100, evaluation_examples: 512 },
+        training: TrainingConfig {
+            steps: 1_000_000,
+            batch: 128,
+            log_every: 100,
+            evaluation_examples: 512,
+            checkpoint_every: 1_000,
+            keep_checkpoints: 3,
+        },
     }
 }
 
@@ -121,7 +128,7 @@ fn tiny(small: Config) -> Config {
         generator: GeneratorConfig { hidden: 16, layers: 1, heads: 1, feed_forward: 32 },
         data: DataConfig { length: 32, ..small.data },
         optimizer,
-        training: TrainingConfig { steps: 4_500, batch: 32, log_every: 50, evaluation_examples: 512 },
+        training: TrainingConfig { steps: 4_500, batch: 32, log_every: 50, ..small.training },
         ..small
     }
 }
@@ -143,7 +150,7 @@ fn mini(small: Config) -> Config {
         generator: GeneratorConfig { hidden: 64, layers: 2, heads: 2, feed_forward: 256 },
         data: DataConfig { length: 64, ..small.data },
         optimizer,
-        training: TrainingConfig { steps: 20_000, batch: 32, log_every: 50, evaluation_examples: 512 },
+        training: TrainingConfig { steps: 20_000, batch: 32, log_every: 50, ..small.training },
         ..small
     }
 }

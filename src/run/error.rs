@@ -3,7 +3,7 @@
 use crate::electra::checkpoint::CheckpointError;
 use std::path::{Path, PathBuf};
 
-/// Why a run's files could not be written.
+/// Why a run's files could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The folder holds something already.
@@ -11,6 +11,20 @@ pub enum RunError {
     Occupied {
         /// The folder.
         folder: PathBuf,
+    },
+    /// A run that was started but never saved.
+    #[error("{} holds a run without a checkpoint; remove it, or choose another folder with --run", folder.display())]
+    NoCheckpoint {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file that is missing, truncated, of another run or of another program.
+    #[error("{}: {reason}; put the file back, or remove a damaged checkpoint to go on from the one before", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A file or folder that cannot be written.
     #[error("{}: {source}; check the disk's free space and the folder's permissions", path.display())]

@@ -6,18 +6,21 @@
 //!   tokenizer.json           and vocab.txt, tokenizer_config.json, special_tokens_map.json
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
-//!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads
+//!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads; optimizer.safetensors
+//!                            and state.json, with which the run goes on
 //! ```
 //!
 //! Files are written beside and renamed, and a checkpoint's folder gets its name when all of it is there.
 
+mod checkpoint;
 mod error;
 
 pub use error::RunError;
 
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, Half, Model, checkpoint};
-use serde::Serialize;
+use crate::electra::{Config, Model};
+use crate::train::{Measures, Snapshot};
+use serde::{Deserialize as _, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,8 +33,20 @@ pub struct Run {
     samples: File,
 }
 
+/// Where a run began and ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct History {
+    /// The held-out text before the first step.
+    pub before: Option<Measures>,
+    /// The first interval.
+    pub first: Option<Measures>,
+    /// The last interval.
+    pub last: Option<Measures>,
+}
+
 /// The name of the folder of checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
+const METRICS: &str = "metrics.jsonl";
 
 impl Run {
     /// The first free folder among `runs/<name>`, `runs/<name>-2`, ...
@@ -69,11 +84,15 @@ impl Run {
         fs::create_dir_all(folder).map_err(|e| RunError::file(folder, e))?;
         write(&folder.join("config.toml"), config.to_toml().as_bytes())?;
         tokenizer.save(folder, config.model.positions)?;
+        Self::files(folder)
+    }
+
+    fn files(folder: &Path) -> Result<Self, RunError> {
         let open = |name: &str| {
             let path = folder.join(name);
             OpenOptions::new().create(true).append(true).open(&path).map_err(|e| RunError::file(&path, e))
         };
-        Ok(Self { metrics: open("metrics.jsonl")?, samples: open("samples.jsonl")?, folder: folder.into() })
+        Ok(Self { metrics: open(METRICS)?, samples: open("samples.jsonl")?, folder: folder.into() })
     }
 
     /// Where it is.
@@ -86,7 +105,7 @@ impl Run {
     /// # Errors
     /// [`RunError::File`] if the disk does not take it.
     pub fn log(&mut self, line: &impl Serialize) -> Result<(), RunError> {
-        append(&mut self.metrics, &self.folder.join("metrics.jsonl"), line)
+        append(&mut self.metrics, &self.folder.join(METRICS), line)
     }
 
     /// Appends a line to samples.jsonl.
@@ -97,35 +116,86 @@ impl Run {
         append(&mut self.samples, &self.folder.join("samples.jsonl"), line)
     }
 
-    /// Writes both halves' weights as of `step` and returns the checkpoint's folder.
+    /// Opens a run that was started before, at its newest checkpoint, and takes back the lines of metrics.jsonl that
+    /// are of later steps: the run will write them again.
     ///
     /// # Errors
-    /// [`RunError`] for a file that cannot be written; an earlier checkpoint is untouched.
+    /// [`RunError::NoCheckpoint`] if it was never saved, [`RunError::Damaged`] for a file that cannot be used,
+    /// [`RunError::File`] for one that cannot be read or written.
+    pub fn open(folder: &Path, model: &Model) -> Result<(Self, Snapshot), RunError> {
+        let saved = checkpoint::list(&folder.join(CHECKPOINTS))?;
+        let Some((_, newest)) = saved.last() else { return Err(RunError::NoCheckpoint { folder: folder.into() }) };
+        let snapshot = checkpoint::load(newest, model)?;
+        let path = folder.join(METRICS);
+        let kept = lines_up_to(&fs::read(&path).unwrap_or_default(), snapshot.step);
+        write(&path, &kept)?;
+        Ok((Self::files(folder)?, snapshot))
+    }
+
+    /// The configuration of the run in `folder`; `None` if there is no run.
+    ///
+    /// # Errors
+    /// [`RunError::Damaged`] for a config.toml that cannot be used.
+    pub fn config(folder: &Path) -> Result<Option<Config>, RunError> {
+        let path = folder.join("config.toml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(RunError::Damaged { path, reason: e.to_string() }),
+        };
+        let config = Config::from_toml(&text, &path.display().to_string());
+        config.map(Some).map_err(|e| RunError::Damaged { path, reason: e.to_string() })
+    }
+
+    /// Replaces config.toml, as when a run is extended.
+    ///
+    /// # Errors
+    /// [`RunError::File`] if the disk does not take it.
+    pub fn rewrite_config(&self, config: &Config) -> Result<(), RunError> {
+        write(&self.folder.join("config.toml"), config.to_toml().as_bytes())
+    }
+
+    /// What metrics.jsonl says of the run's start and end.
+    ///
+    /// # Errors
+    /// [`RunError::File`] if it cannot be read.
+    pub fn history(&self) -> Result<History, RunError> {
+        let path = self.folder.join(METRICS);
+        let text = fs::read_to_string(&path).map_err(|e| RunError::file(&path, e))?;
+        let lines: Vec<serde_json::Value> = text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        let measures = |value: &serde_json::Value| Measures::deserialize(value).ok();
+        let before = lines.iter().find_map(|l| l.get("held_out")).and_then(measures);
+        let mut intervals = lines.iter().filter(|l| l.get("held_out").is_none());
+        let first = intervals.next();
+        let last = intervals.next_back().or(first);
+        Ok(History { before, first: first.and_then(measures), last: last.and_then(measures) })
+    }
+
+    /// Writes a checkpoint, removes the oldest beyond `config`'s number, and returns the new one's folder.
+    ///
+    /// # Errors
+    /// [`RunError`] for a file that cannot be written; earlier checkpoints are untouched then.
     pub fn checkpoint(
         &self,
-        step: u64,
+        snapshot: &Snapshot,
         config: &Config,
         model: &Model,
         tokenizer: &Tokenizer,
-        bank: &[f32],
     ) -> Result<PathBuf, RunError> {
         let all = self.folder.join(CHECKPOINTS);
-        let name = format!("step-{step:06}");
-        let (partial, folder) = (all.join(format!("{name}.partial")), all.join(name));
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(|e| RunError::file(&partial, e))?;
-        }
-        for half in [Half::Generator, Half::Discriminator] {
-            let to = partial.join(half.name());
-            fs::create_dir_all(&to).map_err(|e| RunError::file(&to, e))?;
-            let weights = checkpoint::to_bytes(model, half, bank)?;
-            write(&to.join("model.safetensors"), &weights)?;
-            write(&to.join("config.json"), checkpoint::config_json(config, half).as_bytes())?;
-            tokenizer.save(&to, config.model.positions)?;
-        }
-        fs::rename(&partial, &folder).map_err(|e| RunError::file(&folder, e))?;
+        let folder = checkpoint::save(&all, snapshot, config, model, tokenizer)?;
+        checkpoint::prune(&all, config.training.keep_checkpoints)?;
         Ok(folder)
     }
+}
+
+/// The whole lines of metrics that are of no later step than `step`; a torn last line is dropped.
+fn lines_up_to(metrics: &[u8], step: u64) -> Vec<u8> {
+    let early = |line: &&[u8]| {
+        let line: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+        line.is_some_and(|line| line["step"].as_u64().is_some_and(|s| s <= step))
+    };
+    metrics.split_inclusive(|&b| b == b'\n').filter(early).flatten().copied().collect()
 }
 
 fn append(file: &mut File, path: &Path, line: &impl Serialize) -> Result<(), RunError> {

@@ -7,4 +7,4 @@ pub mod step;
 mod trainer;
 
 pub use metrics::{Measures, Tally};
-pub use trainer::{Event, Interval, Text, TrainError, Trainer, Verdict};
+pub use trainer::{Event, Interval, Snapshot, Text, TrainError, Trainer, Verdict};

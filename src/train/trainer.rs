@@ -79,6 +79,19 @@ pub struct Interval {
     pub measures: Measures,
 }
 
+/// The state of a run between two steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Steps done.
+    pub step: u64,
+    /// The bank of parameters.
+    pub weights: Vec<f32>,
+    /// Adam's first moments.
+    pub moment1: Vec<f32>,
+    /// Adam's second moments.
+    pub moment2: Vec<f32>,
+}
+
 /// One token of an example that was shown to the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
@@ -256,9 +269,23 @@ impl Trainer {
         Ok(self.engine.collect(true)?)
     }
 
-    /// The weights as they are now: a bank, laid out as [`Model::table`] says. Waits for the device.
-    pub fn weights(&mut self) -> Result<Vec<f32>, TrainError> {
-        Ok(self.engine.read_bank(Bank::Parameters)?)
+    /// All that a run needs to go on from here, as banks laid out as [`Model::table`] says. Waits for the device; call it
+    /// when every step has been reported on ([`Trainer::finish`]).
+    pub fn snapshot(&mut self) -> Result<Snapshot, TrainError> {
+        let mut read = |bank| self.engine.read_bank(bank);
+        let (weights, moment1, moment2) = (read(Bank::Parameters)?, read(Bank::Moment1)?, read(Bank::Moment2)?);
+        Ok(Snapshot { step: self.next, weights, moment1, moment2 })
+    }
+
+    /// Goes on from a snapshot of the same model. Batches, masks and random numbers are functions of the step, so what
+    /// follows is what would have followed then: bit for bit on the same device.
+    pub fn resume(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
+        self.engine.write_bank(Bank::Parameters, &snapshot.weights)?;
+        self.engine.write_bank(Bank::Moment1, &snapshot.moment1)?;
+        self.engine.write_bank(Bank::Moment2, &snapshot.moment2)?;
+        self.next = snapshot.step;
+        self.tally = Tally::default();
+        Ok(())
     }
 }
 

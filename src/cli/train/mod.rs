@@ -3,20 +3,22 @@
 mod prepare;
 mod progress;
 mod sentences;
+mod stop;
 mod summary;
 
 use super::settings::Settings;
 use super::style::Style;
 use super::{Device, Failure, open};
 use crate::electra::{Config, Model};
-use crate::run::Run;
+use crate::run::{History, Run};
 use crate::train::{Event, Interval, Measures, Text, Trainer};
 use clap::Args;
 use prepare::Prepared;
 use progress::Progress;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+use stop::Stop;
 
 /// Arguments of `leyden train`.
 #[derive(Debug, Clone, Args)]
@@ -27,12 +29,15 @@ pub(crate) struct TrainArguments {
     /// Without it: the sample text inside the program
     #[arg(long, num_args = 1.., value_name = "FILE")]
     text: Vec<PathBuf>,
-    /// Folder for the run's files; runs/PRESET if not given
+    /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
     device: Device,
+    /// End this sitting after so many steps, saved; the schedule stays
+    #[arg(long, value_name = "STEPS")]
+    stop_after: Option<u64>,
 }
 
 /// A line of metrics.jsonl while training.
@@ -54,60 +59,151 @@ struct HeldOutLine<'a> {
 
 /// What a run came to.
 struct Outcome {
-    before: Measures,
+    history: History,
     after: Measures,
-    first: Option<Interval>,
-    last: Option<Interval>,
     tokens: u64,
     seconds: f64,
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: TrainArguments) -> Result<(), Failure> {
-    let style = Style::stdout();
-    let mut config = arguments.settings.resolve()?;
-    let folder = arguments.run.unwrap_or_else(|| Run::free_folder(&config.preset));
-    Run::check_free(&folder).map_err(Failure::input)?;
+pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
+    let stop = Stop::on_interrupt();
+    match arguments.run.take() {
+        None => {
+            let config = arguments.settings.resolve()?;
+            let folder = Run::free_folder(&config.preset);
+            start(&arguments, config, &folder, &stop)
+        }
+        Some(folder) => match Run::config(&folder).map_err(Failure::input)? {
+            None => start(&arguments, arguments.settings.resolve()?, &folder, &stop),
+            Some(config) => go_on(&arguments, config, &folder, &stop),
+        },
+    }
+}
+
+/// A new run.
+fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
+    Run::check_free(folder).map_err(Failure::input)?;
+    config.data.text = absolute(&arguments.text)?;
     progress::note("reading the text and making a vocabulary…");
-    let prepared = prepare::prepare(&mut config, &arguments.text)?;
+    let prepared = prepare::prepare(&mut config)?;
+    let mut trainer = trainer(arguments, config, &prepared)?;
+    let mut run = Run::create(folder, trainer.config(), &prepared.tokenizer).map_err(Failure::work)?;
+    let before = trainer.evaluate().map_err(Failure::work)?;
+    run.log(&HeldOutLine { step: 0, seconds: 0.0, held_out: &before }).map_err(Failure::work)?;
+    sitting(arguments, &mut trainer, &mut run, &prepared, stop)
+}
+
+/// A run that was stopped goes on from its newest checkpoint.
+fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
+    let place = folder.display();
+    let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
+    if let Some(flag) = fixed {
+        return Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")));
+    }
+    let model = Model::new(&config);
+    let (mut run, snapshot) = Run::open(folder, &model).map_err(Failure::input)?;
+    if let Some(steps) = arguments.settings.steps.filter(|&steps| steps != config.training.steps) {
+        if steps <= snapshot.step {
+            let done = snapshot.step;
+            return Err(Failure::Input(format!("--steps {steps}: {place} has done {done} already, expected more")));
+        }
+        println!("{} steps instead of {}: the learning rate falls to 0 there", steps, config.training.steps);
+        config.training.steps = steps;
+        config.check().map_err(Failure::input)?;
+        run.rewrite_config(&config).map_err(Failure::work)?;
+    }
+    if snapshot.step >= config.training.steps {
+        println!("{place} is done, {} steps; --steps with a larger number lets it go on", snapshot.step);
+        return Ok(());
+    }
+    progress::note("reading the text…");
+    let prepared = prepare::prepare_again(&config, folder)?;
+    let mut trainer = trainer(arguments, config, &prepared)?;
+    trainer.resume(&snapshot).map_err(Failure::work)?;
+    println!("going on from step {}", summary::thousands(snapshot.step));
+    sitting(arguments, &mut trainer, &mut run, &prepared, stop)
+}
+
+fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let absolute = |file: &PathBuf| {
+        std::path::absolute(file).map_err(|e| Failure::Input(format!("--text {}: {e}", file.display())))
+    };
+    files.iter().map(absolute).collect()
+}
+
+fn trainer(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Result<Trainer, Failure> {
     let model = Model::new(&config);
     let (engine, target) = open(&arguments.device, model.table.len()).map_err(Failure::input)?;
-    println!("{}", heading(style, &config, &model, &prepared, &engine.describe()));
+    println!("{}", heading(Style::stdout(), &config, &model, prepared, &engine.describe()));
     let text = Text {
         training: prepared.training.clone(),
         held_out: prepared.held_out.clone(),
         special: prepared.tokenizer.special(),
     };
-    let mut trainer = Trainer::new(engine, target, config, text).map_err(Failure::work)?;
-    let mut run = Run::create(&folder, trainer.config(), &prepared.tokenizer).map_err(Failure::work)?;
-    let outcome = train(&mut trainer, &mut run)?;
-    let bank = trainer.weights().map_err(Failure::work)?;
-    let step = trainer.started();
-    let weights =
-        run.checkpoint(step, trainer.config(), trainer.model(), &prepared.tokenizer, &bank).map_err(Failure::work)?;
-    println!("\n{}", summary::losses(style, trainer.config(), &prepared, &outcome));
-    let shown = sentences::pick(&prepared);
-    let verdicts = trainer.show(shown).map_err(Failure::work)?;
+    Trainer::new(engine, target, config, text).map_err(Failure::work)
+}
+
+/// From here to the end of the run, or to where it is stopped.
+fn sitting(
+    arguments: &TrainArguments,
+    trainer: &mut Trainer,
+    run: &mut Run,
+    prepared: &Prepared,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let style = Style::stdout();
+    let steps = trainer.config().training.steps;
+    let until = arguments.stop_after.map_or(steps, |n| trainer.started().saturating_add(n).min(steps));
+    let (tokens, seconds) = train(trainer, run, prepared, until, stop)?;
+    let done = trainer.started();
+    let weights = save(trainer, run, prepared)?;
+    if done < steps {
+        let folder = run.folder().display();
+        println!("stopped at step {done} of {steps} and saved; go on with\n  leyden train --run {folder}");
+        return Ok(());
+    }
+    let after = trainer.evaluate().map_err(Failure::work)?;
+    run.log(&HeldOutLine { step: steps, seconds, held_out: &after }).map_err(Failure::work)?;
+    let outcome = Outcome { history: run.history().map_err(Failure::work)?, after, tokens, seconds };
+    println!("\n{}", summary::losses(style, trainer.config(), prepared, &outcome));
+    let verdicts = trainer.show(sentences::pick(prepared)).map_err(Failure::work)?;
     for sentence in &verdicts {
-        run.log_sample(&sentences::line(step, sentence, &prepared.tokenizer)).map_err(Failure::work)?;
+        run.log_sample(&sentences::line(done, sentence, &prepared.tokenizer)).map_err(Failure::work)?;
     }
     println!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
-    println!("{}", summary::files(style, &run, &weights, &verdicts, &prepared.tokenizer));
+    println!("{}", summary::files(style, run, &weights, &verdicts, &prepared.tokenizer));
     Ok(())
 }
 
-/// The loop: advance, log, show.
-fn train(trainer: &mut Trainer, run: &mut Run) -> Result<Outcome, Failure> {
-    let steps = trainer.config().training.steps;
-    let before = trainer.evaluate().map_err(Failure::work)?;
-    run.log(&HeldOutLine { step: 0, seconds: 0.0, held_out: &before }).map_err(Failure::work)?;
-    let mut progress = Progress::new(steps);
+fn save(trainer: &mut Trainer, run: &Run, prepared: &Prepared) -> Result<PathBuf, Failure> {
+    let snapshot = trainer.snapshot().map_err(Failure::work)?;
+    run.checkpoint(&snapshot, trainer.config(), trainer.model(), &prepared.tokenizer).map_err(Failure::work)
+}
+
+/// The loop: advance, log, show, save now and then. Tokens and seconds of this sitting.
+fn train(
+    trainer: &mut Trainer,
+    run: &mut Run,
+    prepared: &Prepared,
+    until: u64,
+    stop: &Stop,
+) -> Result<(u64, f64), Failure> {
+    let every = trainer.config().training.checkpoint_every;
+    let mut progress = Progress::new(trainer.config().training.steps, trainer.started());
     let start = Instant::now();
-    let (mut first, mut last, mut tokens, mut logged) = (None, None, 0, 0.0);
+    let (mut tokens, mut logged) = (0, 0.0);
     loop {
-        let done = trainer.started() == steps;
-        let events = if done { trainer.finish() } else { trainer.advance() };
-        for event in events.map_err(Failure::work)? {
+        let done = trainer.started() >= until || stop.asked();
+        let saves = done || (trainer.started().is_multiple_of(every) && trainer.started() > 0);
+        let mut events = if saves { trainer.finish().map_err(Failure::work)? } else { Vec::new() };
+        if saves && !done {
+            save(trainer, run, prepared)?;
+        }
+        if !done {
+            events.extend(trainer.advance().map_err(Failure::work)?);
+        }
+        for event in events {
             match event {
                 Event::Step { step, generator_loss, discriminator_loss } => {
                     progress.step(step + 1, generator_loss, discriminator_loss);
@@ -117,8 +213,6 @@ fn train(trainer: &mut Trainer, run: &mut Run) -> Result<Outcome, Failure> {
                     let tokens_per_second = interval.tokens as f64 / (seconds - logged).max(1e-9);
                     run.log(&IntervalLine { seconds, tokens_per_second, interval }).map_err(Failure::work)?;
                     progress.interval(&interval, tokens_per_second);
-                    first.get_or_insert(interval);
-                    last = Some(interval);
                     tokens += interval.tokens;
                     logged = seconds;
                 }
@@ -128,11 +222,8 @@ fn train(trainer: &mut Trainer, run: &mut Run) -> Result<Outcome, Failure> {
             break;
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
     progress.finish();
-    let after = trainer.evaluate().map_err(Failure::work)?;
-    run.log(&HeldOutLine { step: steps, seconds, held_out: &after }).map_err(Failure::work)?;
-    Ok(Outcome { before, after, first, last, tokens, seconds })
+    Ok((tokens, start.elapsed().as_secs_f64()))
 }
 
 fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {

@@ -4,7 +4,7 @@ use crate::cli::Failure;
 use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
 use crate::electra::Config;
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Text that is ready to train on.
@@ -19,14 +19,30 @@ pub(super) struct Prepared {
 }
 
 /// Reads the text, trains the vocabulary and builds examples; `config` gets the vocabulary's real size.
-pub(super) fn prepare(config: &mut Config, files: &[PathBuf]) -> Result<Prepared, Failure> {
-    let (name, text) = read(files)?;
+pub(super) fn prepare(config: &mut Config) -> Result<Prepared, Failure> {
+    let (name, text) = read(&config.data.text)?;
     let options = VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..Default::default() };
     let tokenizer = Tokenizer::train(corpus::documents(&text), &options).map_err(Failure::input)?;
     config.model.vocabulary = tokenizer.size();
+    examples(config, name, &text, tokenizer)
+}
+
+/// As [`prepare`] with the vocabulary that the run in `folder` has already.
+pub(super) fn prepare_again(config: &Config, folder: &Path) -> Result<Prepared, Failure> {
+    let (name, text) = read(&config.data.text)?;
+    let tokenizer = Tokenizer::load(folder).map_err(Failure::input)?;
+    if tokenizer.size() != config.model.vocabulary {
+        let (found, expected) = (tokenizer.size(), config.model.vocabulary);
+        let place = folder.display();
+        return Err(Failure::Input(format!("{place}: the tokenizer has {found} words, config.toml says {expected}")));
+    }
+    examples(config, name, &text, tokenizer)
+}
+
+fn examples(config: &Config, name: String, text: &str, tokenizer: Tokenizer) -> Result<Prepared, Failure> {
     let d = &config.data;
     let options = ExampleOptions { length: d.length, held_out: d.held_out, seed: config.seed };
-    let corpus = corpus::build(&text, &tokenizer, &options).map_err(Failure::input)?;
+    let corpus = corpus::build(text, &tokenizer, &options).map_err(Failure::input)?;
     Ok(Prepared {
         name,
         tokenizer,

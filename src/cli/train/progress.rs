@@ -22,6 +22,7 @@ pub(super) fn note(text: &str) {
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     steps: u64,
+    before: u64,
     printed: u64,
     start: Instant,
     losses: Option<(f64, f64)>,
@@ -29,15 +30,25 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// For a run of `steps`.
-    pub(super) fn new(steps: u64) -> Self {
+    /// For a run of `steps`, `done` of which are behind it.
+    pub(super) fn new(steps: u64, done: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10));
             let template = "{bar:30} step {pos}/{len}  {msg}  {eta} left";
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_position(done);
+            bar.reset_eta();
             bar
         });
-        Self { bar, steps, printed: 0, start: Instant::now(), losses: None, rate: 0.0 }
+        Self {
+            bar,
+            steps,
+            before: done,
+            printed: done * LINES / steps.max(1),
+            start: Instant::now(),
+            losses: None,
+            rate: 0.0,
+        }
     }
 
     /// A step is done.
@@ -59,7 +70,8 @@ impl Progress {
         let line = interval.step * LINES / self.steps.max(1);
         if self.bar.is_none() && line > self.printed {
             self.printed = line;
-            let left = self.start.elapsed().as_secs_f64() / interval.step as f64 * (self.steps - interval.step) as f64;
+            let done = (interval.step - self.before).max(1) as f64;
+            let left = self.start.elapsed().as_secs_f64() / done * (self.steps - interval.step) as f64;
             eprintln!(
                 "step {}/{}  generator {:.3}  discriminator {:.4}  {:.0} tokens/s  {:.0} s left",
                 interval.step,

@@ -33,7 +33,7 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let _ = writeln!(out, "{}  {done}", style.bold("done"));
     let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
     let value = |x: Option<f64>| x.map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
-    let (first, last) = (o.first.map(|i| i.measures), o.last.map(|i| i.measures));
+    let (first, last) = (o.history.first, o.history.last);
     let uniform = (config.model.vocabulary as f64).ln();
     let _ = writeln!(
         out,
@@ -66,7 +66,7 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
          {} of its fakes, and is right in {} of the cases where it cries fake",
         style.bold("held out"),
         percent(o.after.generator_accuracy),
-        percent(o.before.generator_accuracy),
+        percent(o.history.before.map_or(0.0, |m| m.generator_accuracy)),
         o.after.recall.map_or("none".into(), percent),
         o.after.precision.map_or("none".into(), percent),
     );
