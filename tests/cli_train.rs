@@ -214,6 +214,34 @@ fn trains_on_a_gpu_as_on_the_cpu() {
     }
 }
 
+#[test]
+fn numbers_that_are_none_are_never_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, flags) in [
+        ("loss", ["--steps", "5", "--set", "optimizer.epsilon=1e-6"]),
+        ("weights", ["--steps", "1", "--set", "optimizer.epsilon=0"]),
+    ] {
+        let run = folder.path().join(name);
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--batch", "4", "--run"]).arg(&run).args(SMALL).args(flags);
+        command.args(["--learning-rate", "1e6", "--set", "optimizer.warmup=0"]);
+        let output = command.assert().code(1).get_output().clone();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("--learning-rate"), "{error}");
+        assert!(!run.join("checkpoints").exists());
+    }
+}
+
+#[test]
+fn more_memory_than_there_is_is_said_before_it_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = leyden();
+    command.args(["train", "--device", "cpu", "--batch", "1000000", "--run"]).arg(folder.path().join("run"));
+    let output = command.assert().failure().get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("memory") && error.contains("--batch"), "{error}");
+}
+
 /// Runs with bad arguments: exit code 2 and one line on standard error that says `expected`.
 fn refuses(arguments: &[&str], expected: &[&str]) {
     let output = leyden().arg("train").args(arguments).assert().code(2).get_output().clone();
@@ -237,6 +265,12 @@ fn refuses_bad_settings() {
     refuses(&["--config", &path("none.toml")], &["none.toml"]);
     fs::write(path("bad.toml"), "[model]\nhiden = 3\n").unwrap();
     refuses(&["--config", &path("bad.toml")], &["bad.toml", "hiden"]);
+    refuses(&["--set", "model.types=1"], &["model.types", "at least 2"]);
+    refuses(&["--set", "preset=\"small\""], &["--preset"]);
+    refuses(&["--set", "model.hidden=1048576"], &["model.hidden", "4096"]);
+    refuses(&["--seed", "18446744073709551615"], &["seed"]);
+    fs::write(path("named.toml"), "preset = \"huge\"\n").unwrap();
+    refuses(&["--config", &path("named.toml")], &["huge", "tiny"]);
     refuses(&["--device", "no such device"], &["no such device", "leyden devices"]);
 }
 

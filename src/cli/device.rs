@@ -40,6 +40,12 @@ pub fn open(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target
             let target = Target::Gpu(engine.traits());
             (Box::new(engine), target)
         }
-        None => (Box::new(CpuEngine::<f32>::new(bank_len)), Target::Cpu),
+        None => {
+            let needed = bank_len as u64 * 16;
+            if crate::cpu::memory().is_some_and(|there| needed > there) {
+                return Err(EngineError::OutOfMemory { adapter: "this machine".into(), needed: needed >> 20 });
+            }
+            (Box::new(CpuEngine::<f32>::new(bank_len)), Target::Cpu)
+        }
     })
 }

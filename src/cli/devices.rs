@@ -35,7 +35,7 @@ struct Cpu {
 
 impl Cpu {
     fn here() -> Self {
-        Self { threads: rayon::current_num_threads(), vectors: vectors(), memory: memory() }
+        Self { threads: rayon::current_num_threads(), vectors: vectors(), memory: crate::cpu::memory() }
     }
 }
 
@@ -170,13 +170,6 @@ fn vectors() -> &'static str {
     {
         "no vector instructions"
     }
-}
-
-/// Bytes of memory, from Linux's /proc.
-fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]

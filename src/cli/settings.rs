@@ -55,9 +55,17 @@ impl Settings {
         if let Some(path) = &self.config {
             let place = path.display().to_string();
             let text = std::fs::read_to_string(path).map_err(|e| Failure::Input(format!("{place}: {e}")))?;
+            // A file may say which preset the numbers that it leaves out are from.
+            let named = Config::merge(&config, &text, &place).map_err(Failure::input)?.preset;
+            if self.preset.is_none() && named != config.preset {
+                config = preset(&named).map_err(Failure::input)?;
+            }
             config = Config::merge(&config, &text, &place).map_err(Failure::input)?;
         }
         for assignment in &self.set {
+            if assignment.trim_start().starts_with("preset") {
+                return Err(Failure::Input(format!("--set {assignment}: use --preset")));
+            }
             config = config.set(assignment).map_err(Failure::input)?;
         }
         if let Some(batch) = self.batch {

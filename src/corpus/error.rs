@@ -106,7 +106,7 @@ pub enum Error {
     /// The text is too small to train on.
     #[error(
         "the text is too small: {sentences} sentences make {training} training and {held_out} held-out examples, \
-         and at least one of each is needed; give more text or hold nothing out"
+         and at least one of each is needed; give more text or a smaller --length"
     )]
     TooSmall {
         /// Sentences found.

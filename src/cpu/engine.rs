@@ -179,6 +179,11 @@ impl<R: Precision> Engine for CpuEngine<R> {
     }
 
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
+        // Memory is given out before it is there: ask first, or the system ends the program half-way.
+        let wanted = (self.allocated() + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) / 4 * size_of::<R>()) as u64;
+        if super::memory().is_some_and(|there| wanted > there) {
+            return Err(EngineError::OutOfMemory { adapter: self.describe(), needed: wanted >> 20 });
+        }
         let memory = plan.buffers().iter().map(|b| match b.kind {
             Kind::Bank(_) => Vec::new(),
             _ => vec![R::ZERO; b.len],

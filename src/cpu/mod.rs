@@ -6,4 +6,11 @@ pub mod gemm;
 pub mod parallel;
 pub mod reduce;
 
+/// Bytes of memory of this machine, where the system says (Linux's /proc).
+pub fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
 pub use engine::{CpuEngine, Precision};

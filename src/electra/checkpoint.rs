@@ -183,6 +183,10 @@ pub fn from_bytes(model: &Model, half: Half, bytes: &[u8], bank: &mut [f32]) -> 
         for (to, from) in window.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
             *to = f32::from_le_bytes(*from);
         }
+        if let Some(found) = window.iter().find(|x| !x.is_finite()) {
+            let (name, found) = (entry.name.clone(), format!("{found} somewhere"));
+            return Err(CheckpointError::Tensor { name, found, expected: "finite numbers".into() });
+        }
     }
     Ok(())
 }

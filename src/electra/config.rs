@@ -244,8 +244,28 @@ impl Config {
             ("training.keep_checkpoints", t.keep_checkpoints),
         ];
         for (key, size) in sizes {
-            if size == 0 || size > 1 << 20 {
-                return bad(key, &size, "1 to 1,048,576");
+            // Layer norm's kernel keeps a row of at most 4,096; nothing else of these is ever near it.
+            let wide = key.starts_with("training.") || key.ends_with(".feed_forward");
+            let most = if wide { 1 << 20 } else { 4_096 };
+            if size == 0 || size > most {
+                return bad(key, &size, &format!("1 to {most}"));
+            }
+        }
+        if !super::PRESETS.contains(&self.preset.as_str()) {
+            return Err(ConfigError::Preset { found: self.preset.clone() });
+        }
+        if m.types < 2 {
+            return bad("model.types", &m.types, "at least 2, one for each segment");
+        }
+        // TOML's integers are signed.
+        let most = i64::MAX as u64;
+        for (key, n) in [
+            ("seed", self.seed),
+            ("optimizer.warmup", self.optimizer.warmup),
+            ("training.checkpoint_every", t.checkpoint_every),
+        ] {
+            if n > most {
+                return bad(key, &n, &format!("at most {most}"));
             }
         }
         if !m.hidden.is_multiple_of(m.heads) {
@@ -254,8 +274,11 @@ impl Config {
         if !g.hidden.is_multiple_of(g.heads) {
             return bad("generator.heads", &g.heads, &format!("a divisor of generator.hidden, {}", g.hidden));
         }
-        if m.vocabulary < 16 || m.vocabulary > 1 << 24 {
-            return bad("model.vocabulary", &m.vocabulary, "16 to 16,777,216");
+        if m.vocabulary < 32 || m.vocabulary >= 1 << 20 {
+            return bad("model.vocabulary", &m.vocabulary, "32 to 1,048,575");
+        }
+        if m.positions > 4_096 {
+            return bad("model.positions", &m.positions, "at most 4,096");
         }
         if self.data.length < 8 || self.data.length > m.positions {
             return bad("data.length", &self.data.length, &format!("8 to model.positions, {}", m.positions));
@@ -290,8 +313,8 @@ impl Config {
             ("objective.generator_weight", f64::from(o.generator_weight)),
             ("objective.discriminator_weight", f64::from(o.discriminator_weight)),
         ] {
-            if !x.is_finite() || x < 0.0 {
-                return bad(key, &x, "a number of at least 0");
+            if !(0.0..=1e6).contains(&x) {
+                return bad(key, &x, "0 to 1,000,000");
             }
         }
         if a.clip_norm.is_nan() || a.clip_norm <= 0.0 {

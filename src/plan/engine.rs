@@ -36,7 +36,7 @@ pub enum EngineError {
         adapter: String,
     },
     /// Device memory ran out.
-    #[error("{adapter} is out of memory at {needed} MiB; use a smaller --batch, or --device cpu")]
+    #[error("{adapter} has no memory for {needed} MiB; use a smaller --batch, --length or preset")]
     OutOfMemory {
         /// The adapter.
         adapter: String,

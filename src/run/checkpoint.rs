@@ -48,8 +48,14 @@ pub(super) fn save(
     let path = partial.join(STATE);
     let json = serde_json::to_vec_pretty(&state).map_err(|e| RunError::file(&path, e.into()))?;
     write(&path, &json)?;
-    remove(&folder)?;
+    // The same step saved before, as when a run was stopped there: it goes only when the new one is whole.
+    let old = all.join(format!("step-{:06}.old", snapshot.step));
+    remove(&old)?;
+    if folder.exists() {
+        fs::rename(&folder, &old).map_err(|e| RunError::file(&folder, e))?;
+    }
     fs::rename(&partial, &folder).map_err(|e| RunError::file(&folder, e))?;
+    remove(&old)?;
     Ok(folder)
 }
 

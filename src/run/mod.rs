@@ -127,8 +127,11 @@ impl Run {
         let Some((_, newest)) = saved.last() else { return Err(RunError::NoCheckpoint { folder: folder.into() }) };
         let snapshot = checkpoint::load(newest, model)?;
         let path = folder.join(METRICS);
-        let kept = lines_up_to(&fs::read(&path).unwrap_or_default(), snapshot.step);
-        write(&path, &kept)?;
+        let metrics = match fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|e| RunError::file(&path, e))?,
+        };
+        write(&path, &lines_up_to(&metrics, snapshot.step))?;
         Ok((Self::files(folder)?, snapshot))
     }
 

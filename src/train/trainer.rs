@@ -23,8 +23,8 @@ pub enum TrainError {
     Graph(#[from] GraphError),
     /// A loss that is not a number.
     #[error(
-        "step {step}: generator loss {generator}, discriminator loss {discriminator}; \
-         try a lower --learning-rate or another --seed"
+        "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
+         earlier checkpoints are untouched; try a lower --learning-rate or another --seed"
     )]
     NotFinite {
         /// The step, from 0.
@@ -33,6 +33,17 @@ pub enum TrainError {
         generator: f32,
         /// The discriminator's loss.
         discriminator: f32,
+        /// The gradients' global norm.
+        norm: f32,
+    },
+    /// Weights or moments that are not numbers.
+    #[error(
+        "after step {step} the weights are no numbers any more; earlier checkpoints are untouched; \
+         try a lower --learning-rate or another --seed"
+    )]
+    WeightsNotFinite {
+        /// Steps done.
+        step: u64,
     },
 }
 
@@ -214,8 +225,9 @@ impl Trainer {
     fn take_in(&mut self, step: u64, batch: &Batch, out: &Fetched, events: &mut Vec<Event>) -> Result<(), TrainError> {
         let generator = out.scalar(Output::GeneratorLoss as usize);
         let discriminator = out.scalar(Output::DiscriminatorLoss as usize);
-        if !generator.is_finite() || !discriminator.is_finite() {
-            return Err(TrainError::NotFinite { step, generator, discriminator });
+        let norm = out.scalar(Output::Norm as usize);
+        if !generator.is_finite() || !discriminator.is_finite() || !norm.is_finite() {
+            return Err(TrainError::NotFinite { step, generator, discriminator, norm });
         }
         self.tally.add(batch, out);
         events.push(Event::Step { step, generator_loss: generator, discriminator_loss: discriminator });
@@ -225,7 +237,7 @@ impl Trainer {
                 step: done,
                 tokens: self.tally.tokens(),
                 learning_rate: learning_rate(&self.config, step),
-                gradient_norm: out.scalar(Output::Norm as usize),
+                gradient_norm: norm,
                 measures: self.tally.finish(),
             }));
         }
@@ -274,6 +286,9 @@ impl Trainer {
     pub fn snapshot(&mut self) -> Result<Snapshot, TrainError> {
         let mut read = |bank| self.engine.read_bank(bank);
         let (weights, moment1, moment2) = (read(Bank::Parameters)?, read(Bank::Moment1)?, read(Bank::Moment2)?);
+        if [&weights, &moment1, &moment2].iter().any(|bank| bank.iter().any(|x| !x.is_finite())) {
+            return Err(TrainError::WeightsNotFinite { step: self.next });
+        }
         Ok(Snapshot { step: self.next, weights, moment1, moment2 })
     }
 

@@ -40,6 +40,13 @@ pub(crate) struct TrainArguments {
     stop_after: Option<u64>,
 }
 
+/// Prints a line. Somebody who has stopped listening (`| head`) does not end a run.
+macro_rules! say {
+    ($($part:tt)*) => {
+        crate::cli::output::print(&(format!($($part)*) + "\n"))?
+    };
+}
+
 /// A line of metrics.jsonl while training.
 #[derive(Debug, Serialize)]
 struct IntervalLine {
@@ -84,7 +91,8 @@ pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
 /// A new run.
 fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     Run::check_free(folder).map_err(Failure::input)?;
-    config.data.text = absolute(&arguments.text)?;
+    let files = if arguments.text.is_empty() { &config.data.text } else { &arguments.text };
+    config.data.text = absolute(files)?;
     progress::note("reading the text and making a vocabulary…");
     let prepared = prepare::prepare(&mut config)?;
     let mut trainer = trainer(arguments, config, &prepared)?;
@@ -108,26 +116,29 @@ fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
             let done = snapshot.step;
             return Err(Failure::Input(format!("--steps {steps}: {place} has done {done} already, expected more")));
         }
-        println!("{} steps instead of {}: the learning rate falls to 0 there", steps, config.training.steps);
+        say!("{} steps instead of {}: the learning rate falls to 0 there", steps, config.training.steps);
         config.training.steps = steps;
         config.check().map_err(Failure::input)?;
         run.rewrite_config(&config).map_err(Failure::work)?;
     }
     if snapshot.step >= config.training.steps {
-        println!("{place} is done, {} steps; --steps with a larger number lets it go on", snapshot.step);
+        say!("{place} is done, {} steps; --steps with a larger number lets it go on", snapshot.step);
         return Ok(());
     }
     progress::note("reading the text…");
     let prepared = prepare::prepare_again(&config, folder)?;
     let mut trainer = trainer(arguments, config, &prepared)?;
     trainer.resume(&snapshot).map_err(Failure::work)?;
-    println!("going on from step {}", summary::thousands(snapshot.step));
+    say!("going on from step {}", summary::thousands(snapshot.step));
     sitting(arguments, &mut trainer, &mut run, &prepared, stop)
 }
 
 fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let absolute = |file: &PathBuf| {
-        std::path::absolute(file).map_err(|e| Failure::Input(format!("--text {}: {e}", file.display())))
+        let bad = |reason: &str| Failure::Input(format!("--text {}: {reason}", file.display()));
+        let path = std::path::absolute(file).map_err(|e| bad(&e.to_string()))?;
+        // It goes into config.toml, which is UTF-8.
+        if path.to_str().is_none() { Err(bad("the name is not UTF-8; rename it")) } else { Ok(path) }
     };
     files.iter().map(absolute).collect()
 }
@@ -135,7 +146,7 @@ fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 fn trainer(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Result<Trainer, Failure> {
     let model = Model::new(&config);
     let (engine, target) = open(&arguments.device, model.table.len()).map_err(Failure::input)?;
-    println!("{}", heading(Style::stdout(), &config, &model, prepared, &engine.describe()));
+    say!("{}", heading(Style::stdout(), &config, &model, prepared, &engine.describe()));
     let text = Text {
         training: prepared.training.clone(),
         held_out: prepared.held_out.clone(),
@@ -160,19 +171,19 @@ fn sitting(
     let weights = save(trainer, run, prepared)?;
     if done < steps {
         let folder = run.folder().display();
-        println!("stopped at step {done} of {steps} and saved; go on with\n  leyden train --run {folder}");
+        say!("stopped at step {done} of {steps} and saved; go on with\n  leyden train --run {folder}");
         return Ok(());
     }
     let after = trainer.evaluate().map_err(Failure::work)?;
     run.log(&HeldOutLine { step: steps, seconds, held_out: &after }).map_err(Failure::work)?;
     let outcome = Outcome { history: run.history().map_err(Failure::work)?, after, tokens, seconds };
-    println!("\n{}", summary::losses(style, trainer.config(), prepared, &outcome));
+    say!("\n{}", summary::losses(style, trainer.config(), prepared, &outcome));
     let verdicts = trainer.show(sentences::pick(prepared)).map_err(Failure::work)?;
     for sentence in &verdicts {
         run.log_sample(&sentences::line(done, sentence, &prepared.tokenizer)).map_err(Failure::work)?;
     }
-    println!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
-    println!("{}", summary::files(style, run, &weights, &verdicts, &prepared.tokenizer));
+    say!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
+    say!("{}", summary::files(style, run, &weights, &verdicts, &prepared.tokenizer));
     Ok(())
 }
 
@@ -192,18 +203,12 @@ fn train(
     let every = trainer.config().training.checkpoint_every;
     let mut progress = Progress::new(trainer.config().training.steps, trainer.started());
     let start = Instant::now();
-    let (mut tokens, mut logged) = (0, 0.0);
+    let (mut tokens, mut logged, mut saved) = (0, 0.0, trainer.started());
     loop {
         let done = trainer.started() >= until || stop.asked();
-        let saves = done || (trainer.started().is_multiple_of(every) && trainer.started() > 0);
-        let mut events = if saves { trainer.finish().map_err(Failure::work)? } else { Vec::new() };
-        if saves && !done {
-            save(trainer, run, prepared)?;
-        }
-        if !done {
-            events.extend(trainer.advance().map_err(Failure::work)?);
-        }
-        for event in events {
+        let saves = trainer.started().is_multiple_of(every) && trainer.started() > saved;
+        let events = if done || saves { trainer.finish() } else { trainer.advance() };
+        for event in events.map_err(Failure::work)? {
             match event {
                 Event::Step { step, generator_loss, discriminator_loss } => {
                     progress.step(step + 1, generator_loss, discriminator_loss);
@@ -220,6 +225,10 @@ fn train(
         }
         if done {
             break;
+        }
+        if saves {
+            save(trainer, run, prepared)?;
+            saved = trainer.started();
         }
     }
     progress.finish();
