@@ -14,12 +14,12 @@
 var<workgroup> rows: array<vec4<f32>, 256>; // queries, then the output's gradient
 var<workgroup> keys: array<vec4<f32>, 256>; // then values
 var<workgroup> weights: array<vec4<f32>, 256>; // gradients of scores
-var<workgroup> partial: array<f32, 256>; // [32 rows, 8 invocations]
+var<workgroup> lane_sums: array<f32, 256>; // [32 rows, 8 invocations]
 
 fn row_sum(row: u32) -> f32 {
-    var sum = partial[row * 8u];
+    var sum = lane_sums[row * 8u];
     for (var i = 1u; i < 8u; i++) {
-        sum += partial[row * 8u + i];
+        sum += lane_sums[row * 8u + i];
     }
     return sum;
 }
@@ -106,8 +106,8 @@ fn main(
             sum1 += out[at] * dout[at];
         }
     }
-    partial[row * 8u + column] = sum0;
-    partial[row * 8u + 8u + column] = sum1;
+    lane_sums[row * 8u + column] = sum0;
+    lane_sums[row * 8u + 8u + column] = sum1;
     workgroupBarrier();
     let mean0 = row_sum(row);
     let mean1 = row_sum(row + 1u);
