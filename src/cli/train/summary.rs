@@ -77,9 +77,11 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
 pub(super) fn files(style: Style, run: &Run, weights: &Path, shown: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
     let folder = run.folder().display();
     let weights = weights.display();
+    // The first sentence without its special tokens, and without what a shell would read otherwise.
     let sentence = shown.first().map(|s| {
-        let ids: Vec<u32> = s.iter().map(|v| v.original).collect();
-        tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).unwrap_or_default().replace('"', "")
+        let sep = tokenizer.special().sep;
+        let ids: Vec<u32> = s.iter().skip(1).map(|v| v.original).take_while(|&id| id != sep).take(32).collect();
+        tokenizer.decode(&ids).unwrap_or_default().replace(['"', '$', '`', '\\', '!'], "")
     });
     format!(
         "{}  {folder}/metrics.jsonl, config.toml, samples.jsonl\n       {weights}/generator and discriminator: \
