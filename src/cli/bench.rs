@@ -137,7 +137,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     };
     if arguments.json {
         let line = serde_json::to_string(&report).map_err(Failure::work)?;
-        println!("{line}");
+        super::output::print(&format!("{line}\n"))?;
     } else {
         print::report(&report);
     }

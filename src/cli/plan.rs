@@ -36,9 +36,6 @@ pub(crate) struct PlanArguments {
     json: bool,
 }
 
-/// Most examples of an evaluation step, as the trainer has it.
-const EVALUATION_BATCH: usize = 32;
-
 /// Everything that is printed.
 struct Report {
     config: Config,
@@ -85,7 +82,7 @@ impl Report {
         let model = Model::new(&config);
         let shape = StepShape::of(&config);
         let training = training_step(&model, &config, shape, target, false).map_err(Failure::work)?;
-        let shape = StepShape { batch: shape.batch.min(EVALUATION_BATCH), ..shape };
+        let shape = StepShape::of_evaluation(&config);
         let evaluation = evaluation_step(&model, &config, shape, target).map_err(Failure::work)?;
         let gpu = target != Target::Cpu;
         let len = model.table.len();

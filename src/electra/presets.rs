@@ -84,8 +84,8 @@ fn small() -> Config {
     }
 }
 
-/// What makes a short run on a small model learn at all, where the paper's settings need tens of thousands of steps to
-/// leave the stage of word frequencies:
+/// What makes a short run on a small model learn at all, where the paper's settings are still at
+/// word frequencies after thousands of steps:
 ///
 /// * Gradients are hardly clipped. The discriminator's, fifty times weighted, dominate the global norm, and after clipping
 ///   to 1 the generator's are so small that Adam's epsilon swallows them.

@@ -54,6 +54,12 @@ impl StepShape {
     pub fn of(config: &Config) -> Self {
         Self { batch: config.training.batch, length: config.data.length, drawn: config.max_predictions() }
     }
+
+    /// The evaluation step's shape: as the training step's, but of at most 32 examples.
+    pub fn of_evaluation(config: &Config) -> Self {
+        let shape = Self::of(config);
+        Self { batch: shape.batch.min(32), ..shape }
+    }
 }
 
 fn outputs(o: &Objective) -> Vec<Tensor> {

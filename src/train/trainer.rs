@@ -138,8 +138,6 @@ struct Loaded {
     shape: StepShape,
 }
 
-/// Most examples in one evaluation step.
-const EVALUATION_BATCH: usize = 32;
 /// Seed of the samples drawn while evaluating: the same in every run, so that figures can be compared.
 const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
 
@@ -152,7 +150,7 @@ impl Trainer {
         let step = training_step(&model, &config, shape, target, false)?;
         let program = engine.load(step.plan.clone())?;
         let training = Loaded { step, program, shape };
-        let shape = StepShape { batch: shape.batch.min(EVALUATION_BATCH), ..shape };
+        let shape = StepShape::of_evaluation(&config);
         let step = evaluation_step(&model, &config, shape, target)?;
         let program = engine.load(step.plan.clone())?;
         let evaluation = Loaded { step, program, shape };

@@ -6,6 +6,7 @@ mod sentences;
 mod stop;
 mod summary;
 
+use super::output::grouped;
 use super::settings::Settings;
 use super::style::Style;
 use super::{Device, Failure, open};
@@ -129,7 +130,7 @@ fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
     let prepared = prepare::prepare_again(&config, folder)?;
     let mut trainer = trainer(arguments, config, &prepared)?;
     trainer.resume(&snapshot).map_err(Failure::work)?;
-    say!("going on from step {}", summary::thousands(snapshot.step));
+    say!("going on from step {}", grouped(snapshot.step));
     sitting(arguments, &mut trainer, &mut run, &prepared, stop)
 }
 
@@ -242,16 +243,16 @@ fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, de
          {} words in the vocabulary{}",
         style.bold("leyden"),
         config.preset,
-        summary::thousands(model.table.count() as u64),
-        summary::thousands(config.training.steps),
+        grouped(model.table.count() as u64),
+        grouped(config.training.steps),
         config.training.batch,
         config.data.length,
         device,
         style.bold("text"),
         prepared.name,
-        summary::thousands(prepared.documents as u64),
-        summary::thousands(s.tokens),
-        summary::thousands(config.model.vocabulary as u64),
+        grouped(prepared.documents as u64),
+        grouped(s.tokens),
+        grouped(config.model.vocabulary as u64),
         if s.unknown_rate() > 0.005 {
             format!(", {:.1} % of the tokens unknown", 100.0 * s.unknown_rate())
         } else {

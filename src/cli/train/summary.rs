@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::prepare::Prepared;
+use crate::cli::output::grouped;
 use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
 use crate::electra::Config;
@@ -10,26 +11,13 @@ use crate::train::Verdict;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// 14,196,219
-pub(super) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
 /// Where the losses began and ended, beside their floors.
 pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Outcome) -> String {
     let mut out = String::new();
     let rate = o.tokens as f64 / o.seconds.max(1e-9);
     let minutes = (o.seconds / 60.0, o.seconds as u64);
     let time = if minutes.1 < 120 { format!("{:.0} s", o.seconds) } else { format!("{:.1} min", minutes.0) };
-    let done = format!("{} tokens in {time}, {} tokens/s", thousands(o.tokens), thousands(rate as u64));
+    let done = format!("{} tokens in {time}, {} tokens/s", grouped(o.tokens), grouped(rate as u64));
     let _ = writeln!(out, "{}  {done}", style.bold("done"));
     let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
     let value = |x: Option<f64>| x.map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
@@ -91,13 +79,4 @@ pub(super) fn files(style: Style, run: &Run, weights: &Path, shown: &[Vec<Verdic
         style.bold("next"),
         sentence.unwrap_or_default(),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!(super::thousands(14_196_219), "14,196,219");
-        assert_eq!(super::thousands(999), "999");
-    }
 }
