@@ -14,7 +14,8 @@
 //!      ─> plan: order, and a place for every tensor  plan
 //!      ─> run it, step after step                    gpu (WGSL) or cpu (the kernels' twins)
 //!      ─> losses, accuracies, events                 train
-//!      ─> terminal, files                            cli, run
+//!      ─> files, checkpoints, recovery               session, run
+//!      ─> terminal                                   cli
 //! ```
 //!
 //! Everything behind [`electra`] is a description until a [`plan::Plan`] is loaded into a [`plan::Engine`]. A step is then
@@ -25,7 +26,8 @@
 //! * [`electra::objective`] is the method on a page, and [`electra::Model`] its parameters.
 //! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
-//! * [`train::Trainer`] is a value that one advances; [`cli`] is one way to do it.
+//! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
+//!   is one way to drive it.
 //!
 //! # What holds everywhere
 //!
@@ -49,4 +51,5 @@ pub mod ops;
 pub mod plan;
 pub mod probe;
 pub mod run;
+pub mod session;
 pub mod train;

@@ -1,5 +1,7 @@
 //! Examples in memory.
 
+use sha2::{Digest as _, Sha256};
+
 /// The shortest examples that can be asked for.
 pub const MINIMUM_LENGTH: usize = 8;
 /// The longest examples that can be asked for.
@@ -69,6 +71,19 @@ impl Examples {
     /// Tokens of all examples, special tokens included.
     pub fn tokens(&self) -> usize {
         self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// SHA-256 over everything the examples are: equal for equal examples.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update((self.length as u64).to_le_bytes());
+        match &self.ids {
+            Ids::Narrow(ids) => ids.iter().for_each(|&id| hash.update(u32::from(id).to_le_bytes())),
+            Ids::Wide(ids) => ids.iter().for_each(|id| hash.update(id.to_le_bytes())),
+        }
+        self.ends.iter().for_each(|&end| hash.update((end as u64).to_le_bytes()));
+        self.boundaries.iter().for_each(|boundary| hash.update(boundary.to_le_bytes()));
+        hash.finalize().into()
     }
 
     /// Copies the ids of example `index` to the start of `row`, which has at least its length, and gives

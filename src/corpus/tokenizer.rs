@@ -18,6 +18,7 @@ pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MAS
 const TOKENIZER_JSON: &str = "tokenizer.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 
 /// Ids of the special tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,9 @@ impl Default for TokenizerConfig {
 }
 
 impl Tokenizer {
+    /// The names of the files that [`Tokenizer::save`] writes.
+    pub const FILES: [&'static str; 4] = [TOKENIZER_JSON, VOCAB_TXT, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP];
+
     /// Learns a vocabulary from texts (files, lines: how they are cut does not matter, as long as words are whole).
     ///
     /// The special tokens have the ids 0 to 4 in the order of [`SPECIAL_TOKENS`]. The same words give the same vocabulary in
@@ -153,22 +157,16 @@ impl Tokenizer {
         Ok(Self { inner, special, size, separable })
     }
 
-    /// Saves `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into a folder, which is
-    /// made if it is missing, so that `transformers`' `AutoTokenizer` loads it as ELECTRA's. Each file is written beside
-    /// and renamed. `maximum_length` is the model's number of positions.
+    /// The names and contents of `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json`, with
+    /// which `transformers`' `AutoTokenizer` loads it as ELECTRA's. `maximum_length` is the model's number of positions.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+    /// [`Error::Encode`] if the tokenizer cannot be written down, which a WordPiece tokenizer can.
+    pub fn files(&self, maximum_length: usize) -> Result<[(&'static str, String); 4], Error> {
         let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
-        files::write(&folder.join(TOKENIZER_JSON), tokenizer.as_bytes())?;
-
         // A line's number is its token's id, so ids that a foreign file leaves out need a line as well.
         let lines: String =
             (0..self.size as u32).map(|id| self.token(id).unwrap_or_else(|| format!("[unused{id}]")) + "\n").collect();
-        files::write(&folder.join(VOCAB_TXT), lines.as_bytes())?;
-
         let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
         let special = json!({
             "pad_token": pad, "unk_token": unk, "cls_token": cls, "sep_token": sep, "mask_token": mask,
@@ -181,8 +179,22 @@ impl Tokenizer {
             config["strip_accents"] = json!(normalizer.strip_accents);
             config["tokenize_chinese_chars"] = json!(normalizer.handle_chinese_chars);
         }
-        for (name, value) in [(TOKENIZER_CONFIG, config), ("special_tokens_map.json", special)] {
-            files::write(&folder.join(name), format!("{value:#}\n").as_bytes())?;
+        Ok([
+            (TOKENIZER_JSON, tokenizer),
+            (VOCAB_TXT, lines),
+            (TOKENIZER_CONFIG, format!("{config:#}\n")),
+            (SPECIAL_TOKENS_MAP, format!("{special:#}\n")),
+        ])
+    }
+
+    /// Saves [`Tokenizer::files`] into a folder, which is made if it is missing. Each file is written beside and renamed.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
+        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+        for (name, content) in self.files(maximum_length)? {
+            files::write(&folder.join(name), content.as_bytes())?;
         }
         Ok(())
     }

@@ -126,6 +126,11 @@ impl Batches {
         Self { source: Source::new(examples, special, masking, batch_size, seed) }
     }
 
+    /// The same examples in another order, under other masks.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self { source: Source { seed, ..self.source.clone() } }
+    }
+
     /// B, the examples of a batch.
     pub fn batch_size(&self) -> usize {
         self.source.batch_size

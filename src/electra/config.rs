@@ -170,11 +170,20 @@ pub struct TrainingConfig {
     pub batch: usize,
     /// Steps between two lines of metrics.
     pub log_every: u64,
-    /// Held-out examples that are evaluated at the end.
+    /// Hours after which the run ends. The learning rate then follows the clock: after half of the hours it is where it would
+    /// be after half of `steps`, however many were done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<f64>,
+    /// Held-out examples that an evaluation takes.
     pub evaluation_examples: usize,
-    /// Steps between two checkpoints; there is one at the end and one when a run is interrupted in any case.
+    /// Steps between two evaluations of the held-out text; there is one at the start and one at the end in any case.
+    pub evaluate_every: u64,
+    /// Steps between two checkpoints. There is also one at the end, when a run is interrupted, and wherever the held-out
+    /// text went better than ever.
     pub checkpoint_every: u64,
-    /// Checkpoints that are kept, the newest.
+    /// Minutes between two checkpoints, where steps are slow; 0 for none by the clock.
+    pub checkpoint_minutes: f64,
+    /// Checkpoints that are kept, the newest; the one that did best on the held-out text stays as well.
     pub keep_checkpoints: usize,
 }
 
@@ -262,6 +271,7 @@ impl Config {
         for (key, n) in [
             ("seed", self.seed),
             ("optimizer.warmup", self.optimizer.warmup),
+            ("training.evaluate_every", t.evaluate_every),
             ("training.checkpoint_every", t.checkpoint_every),
         ] {
             if n > most {
@@ -283,8 +293,18 @@ impl Config {
         if self.data.length < 8 || self.data.length > m.positions {
             return bad("data.length", &self.data.length, &format!("8 to model.positions, {}", m.positions));
         }
-        if t.checkpoint_every == 0 {
-            return bad("training.checkpoint_every", &0, "at least 1");
+        for (key, n) in
+            [("training.evaluate_every", t.evaluate_every), ("training.checkpoint_every", t.checkpoint_every)]
+        {
+            if n == 0 {
+                return bad(key, &0, "at least 1");
+            }
+        }
+        if let Some(hours) = t.hours.filter(|hours| !(*hours > 0.0 && *hours <= 100_000.0)) {
+            return bad("training.hours", &hours, "more than 0 and at most 100,000");
+        }
+        if !(0.0..=1e6).contains(&t.checkpoint_minutes) {
+            return bad("training.checkpoint_minutes", &t.checkpoint_minutes, "0 to 1,000,000");
         }
         if t.steps == 0 || t.steps > u64::from(u32::MAX) {
             return bad("training.steps", &t.steps, "1 to 4,294,967,295");

@@ -76,9 +76,12 @@ fn small() -> Config {
         training: TrainingConfig {
             steps: 1_000_000,
             batch: 128,
+            hours: None,
             log_every: 100,
             evaluation_examples: 512,
+            evaluate_every: 1_000,
             checkpoint_every: 1_000,
+            checkpoint_minutes: 15.0,
             keep_checkpoints: 3,
         },
     }
@@ -128,7 +131,7 @@ fn tiny(small: Config) -> Config {
         generator: GeneratorConfig { hidden: 16, layers: 1, heads: 1, feed_forward: 32 },
         data: DataConfig { length: 32, ..small.data },
         optimizer,
-        training: TrainingConfig { steps: 4_500, batch: 32, log_every: 50, ..small.training },
+        training: TrainingConfig { steps: 4_500, batch: 32, log_every: 50, evaluate_every: 500, ..small.training },
         ..small
     }
 }

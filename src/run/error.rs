@@ -12,10 +12,24 @@ pub enum RunError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A run that was started but never saved.
-    #[error("{} holds a run without a checkpoint; remove it, or choose another folder with --run", folder.display())]
-    NoCheckpoint {
+    /// Another process trains this run.
+    #[error("{} is being trained by another process; wait for it to end, or choose another folder with --run", folder.display())]
+    Busy {
         /// The folder.
+        folder: PathBuf,
+    },
+    /// The newest checkpoint is not of this run.
+    #[error("{}: {what} differ from the run's; put the run's own checkpoint back, or remove this one to go on from the one before", path.display())]
+    Foreign {
+        /// The checkpoint's state.
+        path: PathBuf,
+        /// What is not the same.
+        what: &'static str,
+    },
+    /// The text is not the one that the run was started with.
+    #[error("{}: the text has changed since the run was started: its examples are others; put the text back, or start a new run (--init-from {} keeps what was learnt)", folder.display(), folder.display())]
+    TextChanged {
+        /// The run.
         folder: PathBuf,
     },
     /// A file that is missing, truncated, of another run or of another program.

@@ -2,35 +2,48 @@
 //!
 //! ```text
 //! run/
-//!   config.toml              every setting, defaults included
+//!   config.toml              every setting, defaults included, and a checksum
 //!   tokenizer.json           and vocab.txt, tokenizer_config.json, special_tokens_map.json
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
+//!   events.jsonl             when the run was started, continued, stopped, rolled back, and what it was warned of
 //!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads; optimizer.safetensors
-//!                            and state.json, with which the run goes on
+//!                            and state.json, with which the run goes on and which holds a checksum of every file
+//!   lock                     held by the process that trains
 //! ```
 //!
-//! Files are written beside and renamed, and a checkpoint's folder gets its name when all of it is there.
+//! Files are written beside and renamed, and a checkpoint's folder gets its name when all of it is there. config.toml is
+//! the last file of a new run: what was cut off before is no run, and what is cut off later begins again at its newest
+//! checkpoint, or at step 0, whose state is a function of the settings.
 
 mod checkpoint;
 mod error;
+mod lock;
+mod settings;
+mod state;
 
+pub use checkpoint::{Identity, Standing};
 pub use error::RunError;
+pub use state::{State, settings_fingerprint};
 
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::train::{Measures, Snapshot};
+use lock::Lock;
 use serde::{Deserialize as _, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// An open run.
+/// An open run. No other process can open it meanwhile.
 #[derive(Debug)]
 pub struct Run {
     folder: PathBuf,
     metrics: File,
     samples: File,
+    events: File,
+    _lock: Lock,
 }
 
 /// Where a run began and ended.
@@ -47,6 +60,8 @@ pub struct History {
 /// The name of the folder of checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 const METRICS: &str = "metrics.jsonl";
+const SAMPLES: &str = "samples.jsonl";
+const EVENTS: &str = "events.jsonl";
 
 impl Run {
     /// The first free folder among `runs/<name>`, `runs/<name>-2`, ...
@@ -60,39 +75,63 @@ impl Run {
         folder
     }
 
-    /// Whether `folder` is free for a new run: not there, or empty.
+    /// Whether `folder` is free for a new run: not there, empty, or with nothing in it but a start that was cut off.
     ///
     /// # Errors
     /// [`RunError::Occupied`] if it holds anything, [`RunError::File`] if it cannot be looked into.
     pub fn check_free(folder: &Path) -> Result<(), RunError> {
-        match fs::read_dir(folder) {
-            Ok(mut entries) => match entries.next() {
-                None => Ok(()),
-                Some(_) => Err(RunError::Occupied { folder: folder.into() }),
-            },
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(RunError::file(folder, e)),
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(RunError::file(folder, e)),
+        };
+        let names: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        // The lock is the first file of a start, and the tokenizer's are all that can be there before config.toml.
+        let start = |name: &String| {
+            let name = name.strip_suffix(".partial").unwrap_or(name);
+            name == lock::LOCK || name == settings::CONFIG || Tokenizer::FILES.contains(&name)
+        };
+        let cut_off = names.iter().any(|name| name == lock::LOCK) && names.iter().all(start);
+        if names.iter().any(|name| name == CHECKPOINTS) && !folder.join(settings::CONFIG).exists() {
+            return Err(RunError::Damaged { path: folder.join(settings::CONFIG), reason: "it is missing".into() });
+        }
+        match names.is_empty() || cut_off && !folder.join(settings::CONFIG).exists() {
+            true => Ok(()),
+            false => Err(RunError::Occupied { folder: folder.into() }),
         }
     }
 
     /// Starts a run in `folder`, which must be free.
     ///
     /// # Errors
-    /// Those of [`Run::check_free`], and [`RunError`] for a file that cannot be written.
+    /// Those of [`Run::check_free`], [`RunError::Busy`], and [`RunError`] for a file that cannot be written.
     pub fn create(folder: &Path, config: &Config, tokenizer: &Tokenizer) -> Result<Self, RunError> {
         Self::check_free(folder)?;
         fs::create_dir_all(folder).map_err(|e| RunError::file(folder, e))?;
-        write(&folder.join("config.toml"), config.to_toml().as_bytes())?;
+        let lock = Lock::take(folder)?;
         tokenizer.save(folder, config.model.positions)?;
-        Self::files(folder)
+        settings::write(folder, config)?;
+        Self::files(folder, lock)
     }
 
-    fn files(folder: &Path) -> Result<Self, RunError> {
-        let open = |name: &str| {
-            let path = folder.join(name);
-            OpenOptions::new().create(true).append(true).open(&path).map_err(|e| RunError::file(&path, e))
-        };
-        Ok(Self { metrics: open(METRICS)?, samples: open("samples.jsonl")?, folder: folder.into() })
+    /// Opens a run that was started before.
+    ///
+    /// # Errors
+    /// [`RunError::Busy`] if another process has it open, [`RunError::File`] for a file that cannot be written.
+    pub fn open(folder: &Path) -> Result<Self, RunError> {
+        let lock = Lock::take(folder)?;
+        Self::files(folder, lock)
+    }
+
+    fn files(folder: &Path, lock: Lock) -> Result<Self, RunError> {
+        Ok(Self {
+            metrics: appending(&folder.join(METRICS))?,
+            samples: appending(&folder.join(SAMPLES))?,
+            events: appending(&folder.join(EVENTS))?,
+            folder: folder.into(),
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -113,26 +152,61 @@ impl Run {
     /// # Errors
     /// [`RunError::File`] if the disk does not take it.
     pub fn log_sample(&mut self, line: &impl Serialize) -> Result<(), RunError> {
-        append(&mut self.samples, &self.folder.join("samples.jsonl"), line)
+        append(&mut self.samples, &self.folder.join(SAMPLES), line)
     }
 
-    /// Opens a run that was started before, at its newest checkpoint, and takes back the lines of metrics.jsonl that
-    /// are of later steps: the run will write them again.
+    /// Appends a line to events.jsonl: what happened, at which step, and when.
     ///
     /// # Errors
-    /// [`RunError::NoCheckpoint`] if it was never saved, [`RunError::Damaged`] for a file that cannot be used,
-    /// [`RunError::File`] for one that cannot be read or written.
-    pub fn open(folder: &Path, model: &Model) -> Result<(Self, Snapshot), RunError> {
-        let saved = checkpoint::list(&folder.join(CHECKPOINTS))?;
-        let Some((_, newest)) = saved.last() else { return Err(RunError::NoCheckpoint { folder: folder.into() }) };
-        let snapshot = checkpoint::load(newest, model)?;
-        let path = folder.join(METRICS);
-        let metrics = match fs::read(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|e| RunError::file(&path, e))?,
-        };
-        write(&path, &lines_up_to(&metrics, snapshot.step))?;
-        Ok((Self::files(folder)?, snapshot))
+    /// [`RunError::File`] if the disk does not take it.
+    pub fn log_event(&mut self, step: u64, event: &str, detail: &str) -> Result<(), RunError> {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let line = serde_json::json!({"time": time, "step": step, "event": event, "detail": detail});
+        append(&mut self.events, &self.folder.join(EVENTS), &line)
+    }
+
+    /// The newest checkpoint, `None` if the run was never saved.
+    ///
+    /// # Errors
+    /// [`RunError::Damaged`] for a file that cannot be used, [`RunError::Foreign`] for a checkpoint of another run.
+    pub fn newest(&self, config: &Config, model: &Model) -> Result<Option<(Snapshot, State)>, RunError> {
+        let saved = checkpoint::list(&self.folder.join(CHECKPOINTS))?;
+        saved.last().map(|(_, newest)| checkpoint::load(newest, config, model)).transpose()
+    }
+
+    /// The folder of the newest checkpoint.
+    pub fn newest_folder(&self) -> Option<PathBuf> {
+        let saved = checkpoint::list(&self.folder.join(CHECKPOINTS)).ok()?;
+        saved.into_iter().next_back().map(|(_, folder)| folder)
+    }
+
+    /// The step and the weighted joint held-out loss of the checkpoint that did best.
+    ///
+    /// # Errors
+    /// [`RunError::File`] if the folder of checkpoints cannot be read.
+    pub fn best(&self) -> Result<Option<(u64, f64)>, RunError> {
+        Ok(checkpoint::best(&checkpoint::list(&self.folder.join(CHECKPOINTS))?))
+    }
+
+    /// Takes back the lines of metrics.jsonl and samples.jsonl that are of later steps than `step`, since the run will
+    /// write them again, and a last line that was cut off.
+    ///
+    /// # Errors
+    /// [`RunError::Damaged`] for a line that is not a run's, [`RunError::File`] for a file that cannot be read or written.
+    pub fn rewind(&mut self, step: u64) -> Result<(), RunError> {
+        for (name, file) in [(METRICS, &mut self.metrics), (SAMPLES, &mut self.samples)] {
+            let path = self.folder.join(name);
+            let all = fs::read(&path).map_err(|e| RunError::file(&path, e))?;
+            let kept = lines_up_to(&all, step).map_err(|line| RunError::Damaged {
+                path: path.clone(),
+                reason: format!("line {line} is not a line of a run"),
+            })?;
+            if kept.len() != all.len() {
+                write(&path, &kept)?;
+                *file = appending(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The configuration of the run in `folder`; `None` if there is no run.
@@ -140,14 +214,7 @@ impl Run {
     /// # Errors
     /// [`RunError::Damaged`] for a config.toml that cannot be used.
     pub fn config(folder: &Path) -> Result<Option<Config>, RunError> {
-        let path = folder.join("config.toml");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(RunError::Damaged { path, reason: e.to_string() }),
-        };
-        let config = Config::from_toml(&text, &path.display().to_string());
-        config.map(Some).map_err(|e| RunError::Damaged { path, reason: e.to_string() })
+        settings::read(folder)
     }
 
     /// Replaces config.toml, as when a run is extended.
@@ -155,7 +222,7 @@ impl Run {
     /// # Errors
     /// [`RunError::File`] if the disk does not take it.
     pub fn rewrite_config(&self, config: &Config) -> Result<(), RunError> {
-        write(&self.folder.join("config.toml"), config.to_toml().as_bytes())
+        settings::write(&self.folder, config)
     }
 
     /// What metrics.jsonl says of the run's start and end.
@@ -174,31 +241,43 @@ impl Run {
         Ok(History { before, first: first.and_then(measures), last: last.and_then(measures) })
     }
 
-    /// Writes a checkpoint, removes the oldest beyond `config`'s number, and returns the new one's folder.
+    /// Writes a checkpoint, removes the oldest beyond the settings' number (but not the one that did best on the held-out
+    /// text), and returns the new one's folder.
     ///
     /// # Errors
     /// [`RunError`] for a file that cannot be written; earlier checkpoints are untouched then.
     pub fn checkpoint(
         &self,
         snapshot: &Snapshot,
-        config: &Config,
-        model: &Model,
-        tokenizer: &Tokenizer,
+        standing: &Standing,
+        identity: Identity<'_>,
     ) -> Result<PathBuf, RunError> {
         let all = self.folder.join(CHECKPOINTS);
-        let folder = checkpoint::save(&all, snapshot, config, model, tokenizer)?;
-        checkpoint::prune(&all, config.training.keep_checkpoints)?;
+        let folder = checkpoint::save(&all, snapshot, standing, identity)?;
+        checkpoint::prune(&all, identity.config.training.keep_checkpoints)?;
         Ok(folder)
     }
 }
 
-/// The whole lines of metrics that are of no later step than `step`; a torn last line is dropped.
-fn lines_up_to(metrics: &[u8], step: u64) -> Vec<u8> {
-    let early = |line: &&[u8]| {
-        let line: Option<serde_json::Value> = serde_json::from_slice(line).ok();
-        line.is_some_and(|line| line["step"].as_u64().is_some_and(|s| s <= step))
-    };
-    metrics.split_inclusive(|&b| b == b'\n').filter(early).flatten().copied().collect()
+/// The lines of a log that are of no later step than `step`, without a last line that was cut off. The number of the
+/// first line that has no step as an error: it is of something else, and not ours to drop.
+fn lines_up_to(log: &[u8], step: u64) -> Result<Vec<u8>, usize> {
+    let mut kept = Vec::with_capacity(log.len());
+    for (number, line) in log.split_inclusive(|&b| b == b'\n').enumerate() {
+        let parsed: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+        let whole = line.ends_with(b"\n");
+        match parsed.and_then(|value| value["step"].as_u64()) {
+            Some(of) if whole && of <= step => kept.extend_from_slice(line),
+            Some(_) => {}
+            None if whole => return Err(number + 1),
+            None => {}
+        }
+    }
+    Ok(kept)
+}
+
+fn appending(path: &Path) -> Result<File, RunError> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(|e| RunError::file(path, e))
 }
 
 fn append(file: &mut File, path: &Path, line: &impl Serialize) -> Result<(), RunError> {

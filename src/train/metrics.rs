@@ -72,6 +72,11 @@ impl Tally {
         }
     }
 
+    /// Whether no step was taken in since the start or the last [`Tally::finish`].
+    pub fn is_empty(&self) -> bool {
+        self.verdicts.is_empty()
+    }
+
     /// Tokens seen, padding not counted.
     pub fn tokens(&self) -> u64 {
         self.tokens as u64

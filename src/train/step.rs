@@ -106,10 +106,10 @@ fn adamw_settings(config: &Config) -> AdamW {
     AdamW { beta1: o.beta1, beta2: o.beta2, epsilon: o.epsilon, weight_decay: o.weight_decay, clip_norm: o.clip_norm }
 }
 
-/// The learning rate of step `step` (from 0): peak * (1 - t / T) * min(1, t / warmup), as the reference has it, so
+/// The learning rate at `step` (from 0) of the schedule: peak * (1 - t / T) * min(1, t / warmup), as the reference has it, so
 /// the first step's is 0 where there is a warm-up.
-pub fn learning_rate(config: &Config, step: u64) -> f64 {
-    let (t, total) = (step as f64, config.training.steps as f64);
+pub fn learning_rate(config: &Config, step: f64) -> f64 {
+    let (t, total) = (step, config.training.steps as f64);
     let warmup = config.optimizer.warmup as f64;
     let warm = if warmup > 0.0 { (t / warmup).min(1.0) } else { 1.0 };
     config.optimizer.learning_rate * (1.0 - t / total).max(0.0) * warm
@@ -124,7 +124,7 @@ pub fn step_state(config: &Config, step: u64) -> StepState {
     StepState {
         seed: [config.seed as u32, (config.seed >> 32) as u32],
         step: step as u32,
-        learning_rate: learning_rate(config, step) as f32,
+        learning_rate: learning_rate(config, step as f64) as f32,
         correction1: correction(o.beta1),
         correction2: correction(o.beta2),
         ..StepState::default()

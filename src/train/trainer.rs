@@ -24,7 +24,7 @@ pub enum TrainError {
     /// A loss that is not a number.
     #[error(
         "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
-         earlier checkpoints are untouched; try a lower --learning-rate or another --seed"
+         try a lower --learning-rate or --on-nan rollback"
     )]
     NotFinite {
         /// The step, from 0.
@@ -37,10 +37,7 @@ pub enum TrainError {
         norm: f32,
     },
     /// Weights or moments that are not numbers.
-    #[error(
-        "after step {step} the weights are no numbers any more; earlier checkpoints are untouched; \
-         try a lower --learning-rate or another --seed"
-    )]
+    #[error("after step {step} the weights are no numbers any more; try a lower --learning-rate or --on-nan rollback")]
     WeightsNotFinite {
         /// Steps done.
         step: u64,
@@ -127,8 +124,26 @@ pub struct Trainer {
     batches: Batches,
     held_out: Evaluation,
     next: u64,
-    waiting: VecDeque<(u64, Batch)>,
+    /// How much of the schedule is behind, where the clock decides it.
+    progress: Option<f64>,
+    waiting: VecDeque<Started>,
     tally: Tally,
+    /// Of the last step in the tally.
+    last: LastStep,
+}
+
+/// A step that was started.
+struct Started {
+    step: u64,
+    batch: Batch,
+    learning_rate: f64,
+}
+
+/// What an interval tells of its last step alone.
+#[derive(Default)]
+struct LastStep {
+    learning_rate: f64,
+    gradient_norm: f32,
 }
 
 /// A planned step and the engine's name for it.
@@ -170,8 +185,10 @@ impl Trainer {
             batches,
             held_out,
             next: 0,
+            progress: None,
             waiting: VecDeque::new(),
             tally: Tally::default(),
+            last: LastStep::default(),
         })
     }
 
@@ -195,12 +212,24 @@ impl Trainer {
         self.next
     }
 
+    /// Lets the clock decide where in the schedule the next steps are: `fraction` of all of it is behind.
+    pub fn set_progress(&mut self, fraction: f64) {
+        self.progress = Some(fraction);
+    }
+
+    /// Where in the schedule the next step is.
+    fn schedule_step(&self) -> f64 {
+        self.progress.map_or(self.next as f64, |fraction| fraction * self.config.training.steps as f64)
+    }
+
     /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device.
     pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
         let batch = self.batches.batch(self.next);
         write(&mut *self.engine, &self.training, &batch);
-        self.engine.submit(self.training.program, &step_state(&self.config, self.next), true)?;
-        self.waiting.push_back((self.next, batch));
+        let learning_rate = learning_rate(&self.config, self.schedule_step());
+        let state = StepState { learning_rate: learning_rate as f32, ..step_state(&self.config, self.next) };
+        self.engine.submit(self.training.program, &state, true)?;
+        self.waiting.push_back(Started { step: self.next, batch, learning_rate });
         self.next += 1;
         self.report(false)
     }
@@ -214,32 +243,47 @@ impl Trainer {
         let mut events = Vec::new();
         while !self.waiting.is_empty() {
             let Some(out) = self.engine.collect(wait)? else { break };
-            let Some((step, batch)) = self.waiting.pop_front() else { break };
-            self.take_in(step, &batch, &out, &mut events)?;
+            let Some(started) = self.waiting.pop_front() else { break };
+            self.take_in(&started, &out, &mut events)?;
         }
         Ok(events)
     }
 
-    fn take_in(&mut self, step: u64, batch: &Batch, out: &Fetched, events: &mut Vec<Event>) -> Result<(), TrainError> {
+    fn take_in(&mut self, started: &Started, out: &Fetched, events: &mut Vec<Event>) -> Result<(), TrainError> {
+        let step = started.step;
         let generator = out.scalar(Output::GeneratorLoss as usize);
         let discriminator = out.scalar(Output::DiscriminatorLoss as usize);
         let norm = out.scalar(Output::Norm as usize);
         if !generator.is_finite() || !discriminator.is_finite() || !norm.is_finite() {
             return Err(TrainError::NotFinite { step, generator, discriminator, norm });
         }
-        self.tally.add(batch, out);
+        self.tally.add(&started.batch, out);
+        self.last = LastStep { learning_rate: started.learning_rate, gradient_norm: norm };
         events.push(Event::Step { step, generator_loss: generator, discriminator_loss: discriminator });
         let done = step + 1;
         if done.is_multiple_of(self.config.training.log_every) || done == self.config.training.steps {
-            events.push(Event::Interval(Interval {
-                step: done,
-                tokens: self.tally.tokens(),
-                learning_rate: learning_rate(&self.config, step),
-                gradient_norm: norm,
-                measures: self.tally.finish(),
-            }));
+            events.extend(self.interval(done).map(Event::Interval));
         }
         Ok(())
+    }
+
+    /// Closes the interval before its time, as at a stop: what the steps since the last one came to. Call it when every
+    /// step has been reported on ([`Trainer::finish`]).
+    pub fn close_interval(&mut self) -> Option<Interval> {
+        self.interval(self.next)
+    }
+
+    /// `None` if no step has finished since the last interval.
+    fn interval(&mut self, done: u64) -> Option<Interval> {
+        let LastStep { learning_rate, gradient_norm } = self.last;
+        let tokens = self.tally.tokens();
+        (!self.tally.is_empty()).then(|| Interval {
+            step: done,
+            tokens,
+            learning_rate,
+            gradient_norm,
+            measures: self.tally.finish(),
+        })
     }
 
     /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
@@ -290,12 +334,24 @@ impl Trainer {
         Ok(Snapshot { step: self.next, weights, moment1, moment2 })
     }
 
-    /// Goes on from a snapshot of the same model. Batches, masks and random numbers are functions of the step, so what
-    /// follows is what would have followed then: bit for bit on the same device.
-    pub fn resume(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
+    /// Replaces the initial weights before the first step. As a bank, laid out as [`Model::table`] says.
+    pub fn start_from(&mut self, weights: &[f32]) -> Result<(), TrainError> {
+        Ok(self.engine.write_bank(Bank::Parameters, weights)?)
+    }
+
+    /// Goes on from a snapshot of the same model with `seed`. Batches, masks and random numbers are functions of seed and
+    /// step, so with the same seed what follows is what would have followed then: bit for bit on the same device. Steps
+    /// that are under way are waited for and forgotten.
+    pub fn resume(&mut self, snapshot: &Snapshot, seed: u64) -> Result<(), TrainError> {
+        while !self.waiting.is_empty() && self.engine.collect(true)?.is_some() {
+            self.waiting.pop_front();
+        }
+        self.waiting.clear();
         self.engine.write_bank(Bank::Parameters, &snapshot.weights)?;
         self.engine.write_bank(Bank::Moment1, &snapshot.moment1)?;
         self.engine.write_bank(Bank::Moment2, &snapshot.moment2)?;
+        self.config.seed = seed;
+        self.batches = self.batches.with_seed(seed);
         self.next = snapshot.step;
         self.tally = Tally::default();
         Ok(())

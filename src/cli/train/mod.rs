@@ -12,13 +12,12 @@ use super::style::Style;
 use super::{Device, Failure, open};
 use crate::electra::{Config, Model};
 use crate::run::{History, Run};
-use crate::train::{Event, Interval, Measures, Text, Trainer};
-use clap::Args;
+use crate::session::{Ending, Report, Session, Setup};
+use crate::train::{Measures, Text};
+use clap::{Args, ValueEnum};
 use prepare::Prepared;
 use progress::Progress;
-use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use stop::Stop;
 
 /// Arguments of `leyden train`.
@@ -36,9 +35,22 @@ pub(crate) struct TrainArguments {
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
     device: Device,
+    /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
+    #[arg(long, value_name = "HOURS", conflicts_with = "steps")]
+    hours: Option<f64>,
     /// End this sitting after so many steps, saved; the schedule stays
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
+    /// What to do when a loss is not a number: end, or go back one checkpoint and on with another seed
+    #[arg(long, default_value = "stop", value_name = "stop|rollback")]
+    on_nan: OnNan,
+}
+
+/// `--on-nan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnNan {
+    Stop,
+    Rollback,
 }
 
 /// Prints a line. Somebody who has stopped listening (`| head`) does not end a run.
@@ -46,23 +58,6 @@ macro_rules! say {
     ($($part:tt)*) => {
         crate::cli::output::print(&(format!($($part)*) + "\n"))?
     };
-}
-
-/// A line of metrics.jsonl while training.
-#[derive(Debug, Serialize)]
-struct IntervalLine {
-    seconds: f64,
-    tokens_per_second: f64,
-    #[serde(flatten)]
-    interval: Interval,
-}
-
-/// A line of metrics.jsonl about the held-out text.
-#[derive(Debug, Serialize)]
-struct HeldOutLine<'a> {
-    step: u64,
-    seconds: f64,
-    held_out: &'a Measures,
 }
 
 /// What a run came to.
@@ -78,15 +73,22 @@ pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
     let stop = Stop::on_interrupt();
     match arguments.run.take() {
         None => {
-            let config = arguments.settings.resolve()?;
+            let config = settings(&arguments)?;
             let folder = Run::free_folder(&config.preset);
             start(&arguments, config, &folder, &stop)
         }
         Some(folder) => match Run::config(&folder).map_err(Failure::input)? {
-            None => start(&arguments, arguments.settings.resolve()?, &folder, &stop),
+            None => start(&arguments, settings(&arguments)?, &folder, &stop),
             Some(config) => go_on(&arguments, config, &folder, &stop),
         },
     }
+}
+
+fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
+    let mut config = arguments.settings.resolve()?;
+    config.training.hours = arguments.hours.or(config.training.hours);
+    config.check().map_err(Failure::input)?;
+    Ok(config)
 }
 
 /// A new run.
@@ -96,11 +98,11 @@ fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
     config.data.text = absolute(files)?;
     progress::note("reading the text and making a vocabulary…");
     let prepared = prepare::prepare(&mut config)?;
-    let mut trainer = trainer(arguments, config, &prepared)?;
-    let mut run = Run::create(folder, trainer.config(), &prepared.tokenizer).map_err(Failure::work)?;
-    let before = trainer.evaluate().map_err(Failure::work)?;
-    run.log(&HeldOutLine { step: 0, seconds: 0.0, held_out: &before }).map_err(Failure::work)?;
-    sitting(arguments, &mut trainer, &mut run, &prepared, stop)
+    // Before anything is written: a device that is not there leaves no run behind.
+    let setup = setup(arguments, config, &prepared)?;
+    let run = Run::create(folder, &setup.config, &prepared.tokenizer).map_err(Failure::work)?;
+    let session = Session::new(run, setup).map_err(Failure::work)?;
+    sitting(session, &prepared, stop)
 }
 
 /// A run that was stopped goes on from its newest checkpoint.
@@ -110,28 +112,67 @@ fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
     if let Some(flag) = fixed {
         return Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")));
     }
-    let model = Model::new(&config);
-    let (mut run, snapshot) = Run::open(folder, &model).map_err(Failure::input)?;
-    if let Some(steps) = arguments.settings.steps.filter(|&steps| steps != config.training.steps) {
-        if steps <= snapshot.step {
-            let done = snapshot.step;
-            return Err(Failure::Input(format!("--steps {steps}: {place} has done {done} already, expected more")));
-        }
-        say!("{} steps instead of {}: the learning rate falls to 0 there", steps, config.training.steps);
-        config.training.steps = steps;
-        config.check().map_err(Failure::input)?;
+    let run = Run::open(folder).map_err(Failure::input)?;
+    let newest = run.newest(&config, &Model::new(&config)).map_err(Failure::input)?;
+    let (done, seconds) = newest.map_or((0, 0.0), |(snapshot, state)| (snapshot.step, state.seconds));
+    if extend(arguments, &mut config, &place.to_string(), done, seconds)? {
         run.rewrite_config(&config).map_err(Failure::work)?;
     }
-    if snapshot.step >= config.training.steps {
-        say!("{place} is done, {} steps; --steps with a larger number lets it go on", snapshot.step);
+    let complete = match config.training.hours {
+        Some(hours) => seconds >= 3_600.0 * hours,
+        None => done >= config.training.steps,
+    };
+    if complete {
+        let flag = if config.training.hours.is_some() { "--hours" } else { "--steps" };
+        say!("{place} is done, {done} steps; {flag} with a larger number lets it go on");
         return Ok(());
     }
     progress::note("reading the text…");
     let prepared = prepare::prepare_again(&config, folder)?;
-    let mut trainer = trainer(arguments, config, &prepared)?;
-    trainer.resume(&snapshot).map_err(Failure::work)?;
-    say!("going on from step {}", grouped(snapshot.step));
-    sitting(arguments, &mut trainer, &mut run, &prepared, stop)
+    let setup = setup(arguments, config, &prepared)?;
+    let session = Session::new(run, setup).map_err(Failure::input)?;
+    say!("going on from step {}", grouped(session.step()));
+    sitting(session, &prepared, stop)
+}
+
+/// Takes a longer schedule into `config`; whether there was one.
+fn extend(
+    arguments: &TrainArguments,
+    config: &mut Config,
+    place: &str,
+    done: u64,
+    seconds: f64,
+) -> Result<bool, Failure> {
+    let t = &mut config.training;
+    match (arguments.settings.steps, arguments.hours, t.hours) {
+        (Some(_), _, Some(_)) => {
+            Err(Failure::Input(format!("{place} follows the clock: use --hours instead of --steps to let it go on")))
+        }
+        (_, Some(_), None) => {
+            Err(Failure::Input(format!("{place} counts steps: use --steps instead of --hours to let it go on")))
+        }
+        (Some(steps), _, None) if steps != t.steps => {
+            if steps <= done {
+                return Err(Failure::Input(format!("--steps {steps}: {place} has done {done} already, expected more")));
+            }
+            say!("{} steps instead of {}: the learning rate falls to 0 there", steps, t.steps);
+            t.steps = steps;
+            config.check().map_err(Failure::input)?;
+            Ok(true)
+        }
+        (_, Some(hours), Some(before)) if hours != before => {
+            let spent = seconds / 3_600.0;
+            if hours <= spent {
+                let text = format!("--hours {hours}: {place} has taken {spent:.2} already, expected more");
+                return Err(Failure::Input(text));
+            }
+            say!("{hours} hours instead of {before}: the learning rate falls to 0 there");
+            t.hours = Some(hours);
+            config.check().map_err(Failure::input)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
 }
 
 fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
@@ -144,96 +185,68 @@ fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     files.iter().map(absolute).collect()
 }
 
-fn trainer(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Result<Trainer, Failure> {
+/// What a session is made of. Opens the device once, to say what it is.
+fn setup(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Result<Setup, Failure> {
     let model = Model::new(&config);
-    let (engine, target) = open(&arguments.device, model.table.len()).map_err(Failure::input)?;
-    say!("{}", heading(Style::stdout(), &config, &model, prepared, &engine.describe()));
-    let text = Text {
-        training: prepared.training.clone(),
-        held_out: prepared.held_out.clone(),
-        special: prepared.tokenizer.special(),
-    };
-    Trainer::new(engine, target, config, text).map_err(Failure::work)
+    let (device, bank) = (arguments.device.clone(), model.table.len());
+    let first = open(&device, bank).map_err(Failure::input)?;
+    say!("{}", heading(Style::stdout(), &config, &model, prepared, &first.0.describe()));
+    let mut first = Some(first);
+    Ok(Setup {
+        config,
+        text: Text {
+            training: prepared.training.clone(),
+            held_out: prepared.held_out.clone(),
+            special: prepared.tokenizer.special(),
+        },
+        tokenizer: prepared.tokenizer.clone(),
+        fingerprint: prepared.fingerprint.clone(),
+        unigram_entropy: prepared.statistics.unigram_entropy,
+        initial: None,
+        open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),
+        rollback: arguments.on_nan == OnNan::Rollback,
+        stop_after: arguments.stop_after,
+    })
 }
 
 /// From here to the end of the run, or to where it is stopped.
-fn sitting(
-    arguments: &TrainArguments,
-    trainer: &mut Trainer,
-    run: &mut Run,
-    prepared: &Prepared,
-    stop: &Stop,
-) -> Result<(), Failure> {
+fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(), Failure> {
     let style = Style::stdout();
-    let steps = trainer.config().training.steps;
-    let until = arguments.stop_after.map_or(steps, |n| trainer.started().saturating_add(n).min(steps));
-    let (tokens, seconds) = train(trainer, run, prepared, until, stop)?;
-    let done = trainer.started();
-    let weights = save(trainer, run, prepared)?;
-    if done < steps {
-        let folder = run.folder().display();
-        say!("stopped at step {done} of {steps} and saved; go on with\n  leyden train --run {folder}");
-        return Ok(());
-    }
-    let after = trainer.evaluate().map_err(Failure::work)?;
-    run.log(&HeldOutLine { step: steps, seconds, held_out: &after }).map_err(Failure::work)?;
-    let outcome = Outcome { history: run.history().map_err(Failure::work)?, after, tokens, seconds };
-    say!("\n{}", summary::losses(style, trainer.config(), prepared, &outcome));
-    let verdicts = trainer.show(sentences::pick(prepared)).map_err(Failure::work)?;
-    for sentence in &verdicts {
-        run.log_sample(&sentences::line(done, sentence, &prepared.tokenizer)).map_err(Failure::work)?;
-    }
-    say!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
-    say!("{}", summary::files(style, run, &weights, &verdicts, &prepared.tokenizer));
-    Ok(())
-}
-
-fn save(trainer: &mut Trainer, run: &Run, prepared: &Prepared) -> Result<PathBuf, Failure> {
-    let snapshot = trainer.snapshot().map_err(Failure::work)?;
-    run.checkpoint(&snapshot, trainer.config(), trainer.model(), &prepared.tokenizer).map_err(Failure::work)
-}
-
-/// The loop: advance, log, show, save now and then. Tokens and seconds of this sitting.
-fn train(
-    trainer: &mut Trainer,
-    run: &mut Run,
-    prepared: &Prepared,
-    until: u64,
-    stop: &Stop,
-) -> Result<(u64, f64), Failure> {
-    let every = trainer.config().training.checkpoint_every;
-    let mut progress = Progress::new(trainer.config().training.steps, trainer.started());
-    let start = Instant::now();
-    let (mut tokens, mut logged, mut saved) = (0, 0.0, trainer.started());
-    loop {
-        let done = trainer.started() >= until || stop.asked();
-        let saves = trainer.started().is_multiple_of(every) && trainer.started() > saved;
-        let events = if done || saves { trainer.finish() } else { trainer.advance() };
-        for event in events.map_err(Failure::work)? {
-            match event {
-                Event::Step { step, generator_loss, discriminator_loss } => {
-                    progress.step(step + 1, generator_loss, discriminator_loss);
-                }
-                Event::Interval(interval) => {
-                    let seconds = start.elapsed().as_secs_f64();
-                    let tokens_per_second = interval.tokens as f64 / (seconds - logged).max(1e-9);
-                    run.log(&IntervalLine { seconds, tokens_per_second, interval }).map_err(Failure::work)?;
-                    progress.interval(&interval, tokens_per_second);
-                    tokens += interval.tokens;
-                    logged = seconds;
-                }
+    let mut progress = Progress::new(&session);
+    let (mut tokens, mut held_out, mut ending) = (0, None, None);
+    while !session.has_ended() {
+        for report in session.advance(stop.asked()).map_err(Failure::work)? {
+            progress.take_in(&session, &report);
+            match report {
+                Report::Interval { interval, .. } => tokens += interval.tokens,
+                Report::HeldOut { measures, .. } => held_out = Some(measures),
+                Report::Ended(end) => ending = Some(end),
+                _ => {}
             }
-        }
-        if done {
-            break;
-        }
-        if saves {
-            save(trainer, run, prepared)?;
-            saved = trainer.started();
         }
     }
     progress.finish();
-    Ok((tokens, start.elapsed().as_secs_f64()))
+    let Some(Ending { step, complete, seconds, folder }) = ending else { return Ok(()) };
+    let place = session.run().folder().display().to_string();
+    if !complete {
+        let of = match session.config().training.hours {
+            Some(hours) => format!("at step {step}, {:.2} of {hours} hours", session.seconds() / 3_600.0),
+            None => format!("at step {step} of {}", session.config().training.steps),
+        };
+        say!("stopped {of}, and saved; go on with\n  leyden train --run {place}");
+        return Ok(());
+    }
+    let history = session.run().history().map_err(Failure::work)?;
+    let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
+    say!("\n{}", summary::losses(style, session.config(), prepared, &outcome));
+    let verdicts = session.show(sentences::pick(prepared)).map_err(Failure::work)?;
+    for sentence in &verdicts {
+        let line = sentences::line(step, sentence, &prepared.tokenizer);
+        session.run_mut().log_sample(&line).map_err(Failure::work)?;
+    }
+    say!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
+    say!("{}", summary::files(style, session.run(), &folder, &verdicts, &prepared.tokenizer));
+    Ok(())
 }
 
 fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {

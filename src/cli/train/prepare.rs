@@ -3,6 +3,7 @@
 use crate::cli::Failure;
 use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
 use crate::electra::Config;
+use crate::files::{hex, sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(super) struct Prepared {
     pub held_out: Arc<Examples>,
     pub statistics: Statistics,
     pub documents: usize,
+    /// Tells examples from others.
+    pub fingerprint: String,
 }
 
 /// Reads the text, trains the vocabulary and builds examples; `config` gets the vocabulary's real size.
@@ -43,7 +46,9 @@ fn examples(config: &Config, name: String, text: &str, tokenizer: Tokenizer) -> 
     let d = &config.data;
     let options = ExampleOptions { length: d.length, held_out: d.held_out, seed: config.seed };
     let corpus = corpus::build(text, &tokenizer, &options).map_err(Failure::input)?;
+    let parts = [&corpus.training, &corpus.held_out].map(|part| hex(&part.fingerprint()));
     Ok(Prepared {
+        fingerprint: sha256(parts.concat().as_bytes()),
         name,
         tokenizer,
         training: Arc::new(corpus.training),

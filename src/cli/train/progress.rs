@@ -1,6 +1,7 @@
 //! The progress bar; a line now and then where standard error is no terminal.
 
 use crate::cli::style::Style;
+use crate::session::{Report, Session};
 use crate::train::Interval;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
@@ -21,61 +22,84 @@ pub(super) fn note(text: &str) {
 /// What is shown while training.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
-    steps: u64,
-    before: u64,
+    /// How much of the schedule was behind when this sitting began.
+    before: f64,
     printed: u64,
     start: Instant,
     losses: Option<(f64, f64)>,
     rate: f64,
 }
 
+/// The bar's length: it follows the schedule, which may be one of hours.
+const LENGTH: u64 = 1_000_000;
+
 impl Progress {
-    /// For a run of `steps`, `done` of which are behind it.
-    pub(super) fn new(steps: u64, done: u64) -> Self {
+    /// For what is left of a run.
+    pub(super) fn new(session: &Session) -> Self {
+        let before = session.progress();
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10));
-            let template = "{bar:30} step {pos}/{len}  {msg}  {eta} left";
+            let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr_with_hz(10));
+            let template = "{bar:30} {msg}  {eta} left";
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_position(done);
+            bar.set_position((before * LENGTH as f64) as u64);
             bar.reset_eta();
             bar
         });
-        Self {
-            bar,
-            steps,
-            before: done,
-            printed: done * LINES / steps.max(1),
-            start: Instant::now(),
-            losses: None,
-            rate: 0.0,
+        let printed = (before * LINES as f64) as u64;
+        Self { bar, before, printed, start: Instant::now(), losses: None, rate: 0.0 }
+    }
+
+    /// Shows what happened.
+    pub(super) fn take_in(&mut self, session: &Session, report: &Report) {
+        match report {
+            Report::Step { step, generator_loss, discriminator_loss } => {
+                self.step(session, step + 1, *generator_loss, *discriminator_loss);
+            }
+            Report::Interval { interval, tokens_per_second } => self.interval(session, interval, *tokens_per_second),
+            Report::Warning(warning) => self.say(&format!("{} {warning}", Style::stderr().yellow("warning:"))),
+            Report::RolledBack { reason, step, seed } => {
+                let what = format!("{reason}; going on from step {step} with seed {seed}");
+                self.say(&format!("{} {what}", Style::stderr().yellow("rolled back:")));
+            }
+            Report::Reopened { reason, step } => {
+                let what = format!("{reason}; opened again, going on from step {step}");
+                self.say(&format!("{} {what}", Style::stderr().yellow("device lost:")));
+            }
+            Report::HeldOut { .. } | Report::Saved { .. } | Report::Ended(_) => {}
         }
     }
 
-    /// A step is done.
-    pub(super) fn step(&mut self, done: u64, generator: f32, discriminator: f32) {
+    /// A line that stays, above the bar if there is one.
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn step(&mut self, session: &Session, done: u64, generator: f32, discriminator: f32) {
         let new = (f64::from(generator), f64::from(discriminator));
         let smooth = |old: f64, new: f64| old + (new - old) / SMOOTH;
         let losses = self.losses.map_or(new, |old| (smooth(old.0, new.0), smooth(old.1, new.1)));
         self.losses = Some(losses);
         if let Some(bar) = &self.bar {
             let rate = if self.rate > 0.0 { format!("  {:.0} tokens/s", self.rate) } else { String::new() };
-            bar.set_message(format!("generator {:.3}  discriminator {:.4}{rate}", losses.0, losses.1));
-            bar.set_position(done);
+            let step = at(session, done);
+            bar.set_message(format!("{step}  generator {:.3}  discriminator {:.4}{rate}", losses.0, losses.1));
+            bar.set_position((session.progress() * LENGTH as f64) as u64);
         }
     }
 
-    /// An interval is done.
-    pub(super) fn interval(&mut self, interval: &Interval, tokens_per_second: f64) {
+    fn interval(&mut self, session: &Session, interval: &Interval, tokens_per_second: f64) {
         self.rate = tokens_per_second;
-        let line = interval.step * LINES / self.steps.max(1);
+        let now = session.progress();
+        let line = (now * LINES as f64) as u64;
         if self.bar.is_none() && line > self.printed {
             self.printed = line;
-            let done = (interval.step - self.before).max(1) as f64;
-            let left = self.start.elapsed().as_secs_f64() / done * (self.steps - interval.step) as f64;
+            let left = self.start.elapsed().as_secs_f64() / (now - self.before).max(1e-9) * (1.0 - now);
             eprintln!(
-                "step {}/{}  generator {:.3}  discriminator {:.4}  {:.0} tokens/s  {:.0} s left",
-                interval.step,
-                self.steps,
+                "{}  generator {:.3}  discriminator {:.4}  {:.0} tokens/s  {:.0} s left",
+                at(session, interval.step),
                 interval.measures.generator_loss,
                 interval.measures.discriminator_loss,
                 tokens_per_second,
@@ -89,5 +113,12 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+fn at(session: &Session, step: u64) -> String {
+    match session.config().training.hours {
+        Some(hours) => format!("step {step}, {:.2}/{hours} h", session.seconds() / 3_600.0),
+        None => format!("step {step}/{}", session.config().training.steps),
     }
 }

@@ -1,0 +1,134 @@
+//! `state.json`: what a checkpoint says of itself, under a hash of its own.
+
+use super::RunError;
+use crate::electra::Config;
+use crate::files::sha256;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The version of a checkpoint's layout.
+const VERSION: u32 = 2;
+pub(super) const STATE: &str = "state.json";
+
+/// Where a run was when a checkpoint was made, beside the weights and moments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Of the layout.
+    pub version: u32,
+    /// Steps done.
+    pub step: u64,
+    /// The seed in use: the configuration's unless the run was rolled back.
+    pub seed: u64,
+    /// Seconds of training so far, over all sittings.
+    pub seconds: f64,
+    /// Fingerprint of the settings that a run cannot change; see [`settings_fingerprint`].
+    pub settings: String,
+    /// Fingerprint of the training and held-out examples.
+    pub text: String,
+    /// The weighted joint loss on the held-out examples, where they were measured at this step.
+    pub held_out: Option<f64>,
+    /// Elements of a bank, padding included.
+    pub bank: usize,
+    /// SHA-256 of every other file of the checkpoint, by its path in the folder.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The file: the state, and the hash of the state's compact JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    sha256: String,
+    state: serde_json::Value,
+}
+
+impl State {
+    /// The layout's version as written now.
+    pub(super) const fn version() -> u32 {
+        VERSION
+    }
+
+    /// The file's content.
+    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let state = serde_json::to_value(self)?;
+        let sealed = Sealed { sha256: sha256(state.to_string().as_bytes()), state };
+        serde_json::to_vec_pretty(&sealed)
+    }
+
+    /// Reads a checkpoint folder's state.
+    pub(super) fn read(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join(STATE);
+        let damaged = |reason: String| RunError::Damaged { path: path.clone(), reason };
+        let bytes = fs::read(&path).map_err(|e| damaged(e.to_string()))?;
+        let sealed: Sealed = serde_json::from_slice(&bytes).map_err(|e| damaged(format!("{e}")))?;
+        // serde_json reads back the very numbers that it wrote (`float_roundtrip`), so a good file hashes to the same.
+        if sha256(sealed.state.to_string().as_bytes()) != sealed.sha256 {
+            return Err(damaged("its content does not match its checksum".into()));
+        }
+        let version = sealed.state["version"].as_u64();
+        if version != Some(u64::from(VERSION)) {
+            let found = version.map_or("none".into(), |v| v.to_string());
+            return Err(damaged(format!("it is of version {found}, expected {VERSION}")));
+        }
+        serde_json::from_value(sealed.state).map_err(|e| damaged(e.to_string()))
+    }
+}
+
+/// A fingerprint of everything in `config` that must be the same for a checkpoint to be of this run. Left out is what a
+/// run may change on its way: how long it goes on, how often it writes, and where its text lies.
+pub fn settings_fingerprint(config: &Config) -> String {
+    let mut config = config.clone();
+    let t = &mut config.training;
+    (t.steps, t.hours) = (0, None);
+    (t.log_every, t.evaluate_every, t.checkpoint_every, t.checkpoint_minutes, t.keep_checkpoints) = (0, 0, 0, 0.0, 0);
+    config.data.text.clear();
+    sha256(config.to_toml().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        State {
+            version: VERSION,
+            step: 7,
+            seed: 1,
+            seconds: 0.1 + 0.2,
+            settings: "a".into(),
+            text: "b".into(),
+            held_out: Some(1.0 / 3.0),
+            bank: 4,
+            files: BTreeMap::from([("generator/model.safetensors".into(), "c".into())]),
+        }
+    }
+
+    #[test]
+    fn comes_back_and_every_flipped_bit_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(STATE);
+        let good = state().to_json().unwrap();
+        fs::write(&path, &good).unwrap();
+        assert_eq!(State::read(folder.path()).unwrap(), state());
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &bad).unwrap();
+            // A space that becomes another kind of white space says the same.
+            if let Ok(found) = State::read(folder.path()) {
+                assert_eq!(found, state(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_may_change_its_length_but_not_its_model() {
+        let config = crate::electra::preset("tiny").unwrap();
+        let print = settings_fingerprint(&config);
+        assert_eq!(print, settings_fingerprint(&config.set("training.steps=9").unwrap()));
+        assert_ne!(print, settings_fingerprint(&config.set("seed=9").unwrap()));
+        assert_ne!(print, settings_fingerprint(&config.set("model.layers=9").unwrap()));
+    }
+}

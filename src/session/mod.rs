@@ -1,0 +1,377 @@
+//! A run as it is driven: trainer, folder and clock together.
+//!
+//! [`Session::advance`] does a step and whatever is due with it - a line of metrics, an evaluation, a checkpoint - and says
+//! what happened as [`Report`]s. A terminal, a window or a test may drive it. It is also where a run survives what
+//! happens to long runs: a device that goes away is opened again, and losses that are no numbers may send the run back one
+//! checkpoint with another seed.
+
+mod error;
+mod report;
+mod watch;
+
+pub use error::SessionError;
+pub use report::{Ending, Report};
+pub use watch::Warning;
+
+use crate::corpus::{Examples, Tokenizer};
+use crate::data::Random;
+use crate::electra::Config;
+use crate::plan::{Engine, EngineError, Target};
+use crate::run::{Identity, Run, Standing};
+use crate::train::{Event, Measures, Snapshot, Text, TrainError, Trainer, Verdict};
+use report::{HeldOutLine, IntervalLine};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use watch::Watch;
+
+/// Opens a device. Called again when it was lost.
+pub type OpenEngine = dyn FnMut() -> Result<(Box<dyn Engine>, Target), EngineError>;
+
+/// What a session is made of.
+pub struct Setup {
+    /// The run's settings.
+    pub config: Config,
+    /// What it reads.
+    pub text: Text,
+    /// The tokenizer of that text.
+    pub tokenizer: Tokenizer,
+    /// A fingerprint of the examples, by which a text that was changed is noticed.
+    pub fingerprint: String,
+    /// The entropy of the text's word frequencies, nats: what a generator reaches that knows nothing else.
+    pub unigram_entropy: f64,
+    /// A bank of weights to start from instead of random ones.
+    pub initial: Option<Vec<f32>>,
+    /// The device.
+    pub open: Box<OpenEngine>,
+    /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
+    /// it.
+    pub rollback: bool,
+    /// How many steps this sitting may take; all that are left if `None`.
+    pub stop_after: Option<u64>,
+}
+
+/// A run that is being trained.
+pub struct Session {
+    setup: Setup,
+    run: Run,
+    trainer: Trainer,
+    watch: Watch,
+    /// The seed in use.
+    seed: u64,
+    /// The step at which this sitting ends.
+    until: u64,
+    /// Seconds of earlier sittings.
+    earlier: f64,
+    start: Instant,
+    /// Time that went into evaluations and checkpoints since the last line of metrics.
+    aside: Duration,
+    logged: Instant,
+    /// The newest checkpoint's step, and when it was written.
+    saved: u64,
+    saved_at: Instant,
+    /// The last step whose evaluation and checkpoint, where due, are done.
+    settled: u64,
+    best: Option<f64>,
+    /// Rollbacks and lost devices since the newest checkpoint.
+    failures: u32,
+    ended: bool,
+}
+
+/// Failures that are put up with between two checkpoints.
+const PATIENCE: u32 = 3;
+
+impl Session {
+    /// Begins or continues `run`: where there is a checkpoint, from the newest, else from step 0, whose held-out text is
+    /// measured first.
+    ///
+    /// # Errors
+    /// [`SessionError`]: a device that cannot be opened or is too small, a damaged or foreign checkpoint, a text that is not
+    /// the run's.
+    pub fn new(mut run: Run, mut setup: Setup) -> Result<Self, SessionError> {
+        let (engine, target) = (setup.open)()?;
+        let mut trainer = Trainer::new(engine, target, setup.config.clone(), setup.text.clone())?;
+        let newest = run.newest(&setup.config, trainer.model())?;
+        if newest.as_ref().is_some_and(|(_, state)| state.text != setup.fingerprint) {
+            return Err(crate::run::RunError::TextChanged { folder: run.folder().into() }.into());
+        }
+        let (mut seed, mut earlier) = (setup.config.seed, 0.0);
+        match newest {
+            Some((snapshot, state)) => {
+                (seed, earlier) = (state.seed, state.seconds);
+                trainer.resume(&snapshot, seed)?;
+            }
+            None => {
+                if let Some(weights) = &setup.initial {
+                    trainer.start_from(weights)?;
+                }
+            }
+        }
+        let step = trainer.started();
+        run.rewind(step)?;
+        let now = Instant::now();
+        let mut session = Self {
+            watch: Watch::new(&setup.config, setup.unigram_entropy),
+            until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
+            best: run.best()?.map(|(_, loss)| loss),
+            setup,
+            run,
+            trainer,
+            seed,
+            earlier,
+            start: now,
+            aside: Duration::ZERO,
+            logged: now,
+            saved: step,
+            saved_at: now,
+            settled: step,
+            failures: 0,
+            ended: false,
+        };
+        if step == 0 && session.run.history()?.before.is_none() {
+            session.evaluate()?;
+        }
+        let device = session.trainer.device();
+        session.run.log_event(step, if step == 0 { "started" } else { "continued" }, &device)?;
+        Ok(session)
+    }
+
+    /// The run's settings.
+    pub fn config(&self) -> &Config {
+        &self.setup.config
+    }
+
+    /// The run's folder.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The run's folder, to write to.
+    pub fn run_mut(&mut self) -> &mut Run {
+        &mut self.run
+    }
+
+    /// The device, in words.
+    pub fn device(&self) -> String {
+        self.trainer.device()
+    }
+
+    /// The tokenizer of the text.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.setup.tokenizer
+    }
+
+    /// Steps started.
+    pub fn step(&self) -> u64 {
+        self.trainer.started()
+    }
+
+    /// Seconds of training, over all sittings.
+    pub fn seconds(&self) -> f64 {
+        self.earlier + self.start.elapsed().as_secs_f64()
+    }
+
+    /// How much of the schedule is behind, 0 to 1: by the clock where the settings have hours, else by steps.
+    pub fn progress(&self) -> f64 {
+        let t = &self.setup.config.training;
+        let done = match t.hours {
+            Some(hours) => self.seconds() / (hours * 3_600.0),
+            None => self.step() as f64 / t.steps as f64,
+        };
+        done.min(1.0)
+    }
+
+    /// Whether the schedule is at its end.
+    pub fn is_complete(&self) -> bool {
+        self.progress() >= 1.0
+    }
+
+    /// Whether the session has ended: the schedule is at its end, or it was stopped.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Starts a step, reports on what has finished and does what is due; with `stop`, saves and ends.
+    ///
+    /// # Errors
+    /// [`SessionError`] for what the session cannot recover from. Earlier checkpoints are untouched.
+    pub fn advance(&mut self, stop: bool) -> Result<Vec<Report>, SessionError> {
+        let mut reports = Vec::new();
+        if self.ended {
+            return Ok(reports);
+        }
+        match self.go(stop, &mut reports) {
+            Ok(()) => {}
+            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
+            Err(error) => return Err(error),
+        }
+        Ok(reports)
+    }
+
+    fn go(&mut self, stop: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        let complete = self.is_complete();
+        let ends = complete || stop || self.step() >= self.until;
+        if self.step() > self.settled || ends {
+            self.settle(ends, complete, reports)?;
+        }
+        if ends {
+            self.ended = true;
+            let folder = self.run.newest_folder().unwrap_or_default();
+            let ending = Ending { step: self.step(), complete, seconds: self.start.elapsed().as_secs_f64(), folder };
+            self.run.log_event(ending.step, if complete { "done" } else { "stopped" }, "")?;
+            reports.push(Report::Ended(ending));
+            return Ok(());
+        }
+        if self.setup.config.training.hours.is_some() {
+            self.trainer.set_progress(self.progress());
+        }
+        let events = self.trainer.advance()?;
+        self.take_in(events, reports)
+    }
+
+    /// Does what is due at this step: evaluation and checkpoint. At the end, whatever is not done yet.
+    fn settle(&mut self, ends: bool, complete: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        let t = &self.setup.config.training;
+        let step = self.step();
+        let unsettled = step > self.settled;
+        let by_clock =
+            t.checkpoint_minutes > 0.0 && self.saved_at.elapsed().as_secs_f64() > 60.0 * t.checkpoint_minutes;
+        let evaluates = unsettled && step.is_multiple_of(t.evaluate_every) || complete;
+        let saves = unsettled && step.is_multiple_of(t.checkpoint_every) || by_clock || ends;
+        if !evaluates && !saves {
+            return Ok(());
+        }
+        let events = self.trainer.finish()?;
+        self.take_in(events, reports)?;
+        // A line of metrics ends here, so that a run which goes on from this checkpoint writes the lines that it would have
+        // written otherwise.
+        let rest = self.trainer.close_interval().map(Event::Interval);
+        self.take_in(rest.into_iter().collect(), reports)?;
+        let began = Instant::now();
+        let mut held_out = None;
+        if evaluates {
+            let measures = self.evaluate()?;
+            let loss = self.joint(&measures);
+            let best = self.best.is_none_or(|best| loss < best);
+            held_out = Some((loss, best));
+            reports.push(Report::HeldOut { step, measures, best });
+        }
+        let best = held_out.is_some_and(|(_, best)| best);
+        if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
+            let folder = self.save(held_out.map(|(loss, _)| loss))?;
+            reports.push(Report::Saved { step, folder });
+        }
+        if best {
+            self.best = held_out.map(|(loss, _)| loss);
+        }
+        self.settled = step;
+        self.aside += began.elapsed();
+        Ok(())
+    }
+
+    /// The joint loss, weighted as in training.
+    fn joint(&self, measures: &Measures) -> f64 {
+        let o = &self.setup.config.objective;
+        f64::from(o.generator_weight) * measures.generator_loss
+            + f64::from(o.discriminator_weight) * measures.discriminator_loss
+    }
+
+    fn evaluate(&mut self) -> Result<Measures, SessionError> {
+        let measures = self.trainer.evaluate()?;
+        let line = HeldOutLine { step: self.step(), seconds: self.seconds(), held_out: &measures };
+        self.run.log(&line)?;
+        Ok(measures)
+    }
+
+    fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
+        let snapshot = self.trainer.snapshot()?;
+        let standing = Standing { seed: self.seed, seconds: self.seconds(), held_out };
+        let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
+        let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
+        let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
+        (self.saved, self.saved_at, self.failures) = (snapshot.step, Instant::now(), 0);
+        Ok(folder)
+    }
+
+    fn take_in(&mut self, events: Vec<Event>, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        for event in events {
+            match event {
+                Event::Step { step, generator_loss, discriminator_loss } => {
+                    reports.push(Report::Step { step, generator_loss, discriminator_loss });
+                }
+                Event::Interval(interval) => {
+                    let seconds = self.seconds();
+                    let worked = self.logged.elapsed().saturating_sub(self.aside).as_secs_f64();
+                    let tokens_per_second = interval.tokens as f64 / worked.max(1e-9);
+                    (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
+                    self.run.log(&IntervalLine { seconds, tokens_per_second, interval })?;
+                    reports.push(Report::Interval { interval, tokens_per_second });
+                    for warning in self.watch.look(&self.setup.config, &interval) {
+                        self.run.log_event(interval.step, "warning", &warning.to_string())?;
+                        reports.push(Report::Warning(warning));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on from the last good state, if the error is one that may be gone then.
+    fn recover(&mut self, error: TrainError, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        let step = self.step();
+        let lost = matches!(error, TrainError::Engine(EngineError::DeviceLost { .. }));
+        let diverged = matches!(error, TrainError::NotFinite { .. } | TrainError::WeightsNotFinite { .. });
+        self.failures += 1;
+        // A device that is lost twice without a checkpoint between is not coming back by itself.
+        let most = if lost { 1 } else { PATIENCE };
+        if !(lost || diverged && self.setup.rollback) || self.failures > most {
+            let _ = self.run.log_event(step, "failed", &error.to_string());
+            return Err(SessionError::Failed { error, folder: self.run.newest_folder() });
+        }
+        let newest = self.run.newest(&self.setup.config, self.trainer.model())?;
+        if diverged {
+            // Another order of batches, other masks: most often the spike is not met again.
+            self.seed = Random::new(self.seed, ROLLBACK_STREAM, step).below(1 << 53);
+        }
+        if lost {
+            let (engine, target) = (self.setup.open)()?;
+            let config = Config { seed: self.seed, ..self.setup.config.clone() };
+            self.trainer = Trainer::new(engine, target, config, self.setup.text.clone())?;
+        }
+        let snapshot = match newest {
+            Some((snapshot, _)) => snapshot,
+            None => self.beginning(),
+        };
+        self.trainer.resume(&snapshot, self.seed)?;
+        let back = snapshot.step;
+        self.run.rewind(back)?;
+        self.settled = back;
+        self.watch = Watch::new(&self.setup.config, self.setup.unigram_entropy);
+        (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
+        self.run.log_event(back, if lost { "device lost" } else { "rolled back" }, &error.to_string())?;
+        reports.push(match lost {
+            true => Report::Reopened { reason: error.to_string(), step: back },
+            false => Report::RolledBack { reason: error.to_string(), step: back, seed: self.seed },
+        });
+        Ok(())
+    }
+
+    /// The state at step 0.
+    fn beginning(&self) -> Snapshot {
+        let model = self.trainer.model();
+        let zeros = vec![0.0; model.table.len()];
+        let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.config.seed));
+        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros }
+    }
+
+    /// Masks `examples`, lets the generator fill them and asks the discriminator; see [`Trainer::show`].
+    ///
+    /// # Errors
+    /// [`SessionError::Train`] if the device fails.
+    pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, SessionError> {
+        Ok(self.trainer.show(examples)?)
+    }
+}
+
+/// Domain of the random numbers that make a new seed.
+const ROLLBACK_STREAM: u64 = 0x524f_4c4c;

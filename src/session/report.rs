@@ -1,0 +1,93 @@
+//! What a session reports, and the lines of metrics.jsonl.
+
+use super::Warning;
+use crate::train::{Interval, Measures};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A step has finished.
+    Step {
+        /// Its number, from 0.
+        step: u64,
+        /// The generator's loss.
+        generator_loss: f32,
+        /// The discriminator's loss.
+        discriminator_loss: f32,
+    },
+    /// `log_every` steps have finished, or fewer before a checkpoint.
+    Interval {
+        /// What they came to.
+        interval: Interval,
+        /// Tokens a second, evaluations and checkpoints left out.
+        tokens_per_second: f64,
+    },
+    /// The held-out text was measured.
+    HeldOut {
+        /// After how many steps.
+        step: u64,
+        /// With what result.
+        measures: Measures,
+        /// Whether the weighted joint loss is the lowest so far.
+        best: bool,
+    },
+    /// A checkpoint was written.
+    Saved {
+        /// After how many steps.
+        step: u64,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The run seems to learn nothing.
+    Warning(Warning),
+    /// A loss was no number; the run went back.
+    RolledBack {
+        /// What was wrong.
+        reason: String,
+        /// The step it goes on from.
+        step: u64,
+        /// The new seed.
+        seed: u64,
+    },
+    /// The device was lost and opened again.
+    Reopened {
+        /// What was wrong.
+        reason: String,
+        /// The step it goes on from.
+        step: u64,
+    },
+    /// The session is over, and saved.
+    Ended(Ending),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Steps done.
+    pub step: u64,
+    /// Whether the schedule is at its end.
+    pub complete: bool,
+    /// Seconds of this sitting.
+    pub seconds: f64,
+    /// The checkpoint.
+    pub folder: PathBuf,
+}
+
+/// A line of metrics.jsonl while training.
+#[derive(Debug, Serialize)]
+pub(super) struct IntervalLine {
+    pub(super) seconds: f64,
+    pub(super) tokens_per_second: f64,
+    #[serde(flatten)]
+    pub(super) interval: Interval,
+}
+
+/// A line of metrics.jsonl about the held-out text.
+#[derive(Debug, Serialize)]
+pub(super) struct HeldOutLine<'a> {
+    pub(super) step: u64,
+    pub(super) seconds: f64,
+    pub(super) held_out: &'a Measures,
+}
