@@ -6,6 +6,7 @@ mod sentences;
 mod stop;
 mod summary;
 
+use super::memory::{self, Memory};
 use super::output::grouped;
 use super::settings::Settings;
 use super::style::Style;
@@ -36,6 +37,8 @@ pub(crate) struct TrainArguments {
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
     device: Device,
+    #[command(flatten)]
+    memory: Memory,
     /// End this sitting after so many steps, saved; the schedule stays
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
@@ -153,7 +156,9 @@ fn trainer(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> R
         held_out: prepared.held_out.clone(),
         special: prepared.tokenizer.special(),
     };
-    Trainer::new(engine, target, config, text).map_err(Failure::work)
+    let trainer = Trainer::new(engine, target, config, text, arguments.memory.bytes()?).map_err(memory::failure)?;
+    progress::parts(&trainer)?;
+    Ok(trainer)
 }
 
 /// From here to the end of the run, or to where it is stopped.

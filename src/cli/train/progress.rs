@@ -1,7 +1,9 @@
 //! The progress bar; a line now and then where standard error is no terminal.
 
+use crate::cli::output::print;
 use crate::cli::style::Style;
-use crate::train::Interval;
+use crate::cli::{Failure, memory};
+use crate::train::{Interval, Trainer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::time::Instant;
@@ -16,6 +18,16 @@ pub(super) fn note(text: &str) {
     if std::io::stderr().is_terminal() {
         eprintln!("{}", Style::stderr().dim(text));
     }
+}
+
+/// Says how a step's batch is worked through, where that is not all at once.
+pub(super) fn parts(trainer: &Trainer) -> Result<(), Failure> {
+    let Some(parts) = memory::parts(trainer.micro_batch()) else { return Ok(()) };
+    if trainer.short_of_memory() {
+        let warning = "the device has less memory than that: more and smaller parts";
+        eprintln!("{} {warning}", Style::stderr().yellow("note:"));
+    }
+    print(&format!("memory  each step's {} examples {parts}\n", trainer.config().training.batch)).map(drop)
 }
 
 /// What is shown while training.
