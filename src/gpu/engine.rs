@@ -153,10 +153,6 @@ impl GpuEngine {
         Ok(Some(fetched))
     }
 
-    fn bank_size(&self, bank: Bank, found: usize) -> EngineError {
-        EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected: self.bank_len }
-    }
-
     /// The buffer of a bank, made where there is none yet.
     fn bank(&mut self, bank: Bank) -> Result<wgpu::Buffer, EngineError> {
         if let Some(buffer) = &self.banks[bank.index()] {
@@ -169,9 +165,9 @@ impl GpuEngine {
     }
 
     fn load_with_banks(&mut self, plan: Plan) -> Result<Loaded, EngineError> {
-        let expected = self.bank_len;
-        if let Some(bank) = plan.banks().find(|_| plan.graph().table().len() != expected) {
-            return Err(self.bank_size(bank, plan.graph().table().len()));
+        let (found, expected) = (plan.graph().table().len(), self.bank_len);
+        if found != expected {
+            return Err(EngineError::Size { what: "the table of parameters".into(), found, expected });
         }
         for bank in plan.banks() {
             self.bank(bank)?;
@@ -261,7 +257,8 @@ impl Engine for GpuEngine {
     fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
         self.context.check()?;
         if data.len() != self.bank_len {
-            return Err(self.bank_size(bank, data.len()));
+            let (found, expected) = (data.len(), self.bank_len);
+            return Err(EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected });
         }
         let buffer = self.bank(bank)?;
         readback::write(&self.context, &buffer, bytemuck::cast_slice(data))
