@@ -29,7 +29,7 @@ const SMALL: [&str; 9] = [
 const BATCH: usize = 34;
 const LENGTH: usize = 9;
 /// Bytes that the small model's whole batch fits into.
-const PLENTY: u64 = 1_200_000;
+const PLENTY: u64 = 1_500_000;
 
 fn plan() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
@@ -163,13 +163,13 @@ fn the_peak_is_what_the_gpu_engine_allocates() {
     let new = || GpuEngine::new(&adapter, model.table.len()).unwrap();
     let number = |value: &Value| value.as_u64().unwrap();
     let target = Target::Gpu(new().traits());
-    for budget in [10 * PLENTY, PLENTY] {
+    for budget in [10 * PLENTY, PLENTY / 3 * 2] {
         let memory = &small_json(&name, budget)["memory"];
         let readback = |step: &str| memory[step]["readback"].as_u64().unwrap_or_default();
         let readbacks = readback("training") + readback("update") + readback("evaluation");
         let (allocated, split) = allocated_by_a_trainer(Box::new(new()), target, budget);
         assert_eq!(allocated, number(&memory["peak"]) - readbacks);
-        assert!(number(&memory["peak"]) <= budget && (split.parts > 1) == (budget == PLENTY), "{split:?}");
+        assert!(number(&memory["peak"]) <= budget && (split.parts > 1) == (budget < PLENTY), "{split:?}");
     }
 
     // A step whose outputs nobody collects holds a readback buffer, up to a most.

@@ -117,11 +117,11 @@ pub fn micro_batch(
         let plans = Plans::new(model, config, split, target)?;
         let (needed, buffer, binding) = (plans.bytes() + held, plans.largest_buffer(), plans.largest_binding());
         Ok(if needed > memory {
-            Err(TrainError::Memory { needed: mebibytes(needed), allowed: memory >> 20 })
+            Err(TrainError::Memory { needed, allowed: memory })
         } else if buffer > limits.buffer {
-            Err(TrainError::Device { what: "buffer", needed: mebibytes(buffer), limit: limits.buffer >> 20 })
+            Err(TrainError::Device { what: "buffer", needed: buffer, limit: limits.buffer })
         } else if binding > limits.binding {
-            Err(TrainError::Device { what: "binding", needed: mebibytes(binding), limit: limits.binding >> 20 })
+            Err(TrainError::Device { what: "binding", needed: binding, limit: limits.binding })
         } else {
             Ok(split)
         })
@@ -143,8 +143,4 @@ pub fn micro_batch(
         }
     }
     Ok(found)
-}
-
-fn mebibytes(bytes: u64) -> u64 {
-    bytes.div_ceil(1 << 20)
 }

@@ -10,6 +10,7 @@ use crate::electra::{Config, Model};
 use crate::graph::{Bank, GraphError};
 use crate::ops::StepState;
 use crate::plan::{Engine, EngineError, Fetched, Program, Target};
+use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -40,26 +41,28 @@ pub enum TrainError {
     },
     /// Not even one example at a time fits into the memory.
     #[error(
-        "training on one example at a time needs {needed} MiB of memory, {allowed} MiB are allowed; \
-         use a larger --memory, or a smaller --batch, --length or preset"
+        "training on one example at a time needs {} of memory, {} are allowed; \
+         use a larger --memory, or a smaller --batch, --length or preset",
+        ByteSize(*needed), ByteSize(*allowed)
     )]
     Memory {
-        /// MiB that it needs.
+        /// Bytes that it needs.
         needed: u64,
-        /// MiB that there may be.
+        /// Bytes that there may be.
         allowed: u64,
     },
     /// Not even one example at a time stays within what the device can do.
     #[error(
-        "training on one example at a time needs a {what} of {needed} MiB, the device allows {limit} MiB; \
-         use a smaller --length or preset, or --device cpu"
+        "training on one example at a time needs a {what} of {}, the device allows {}; \
+         use a smaller --length or preset, or --device cpu",
+        ByteSize(*needed), ByteSize(*limit)
     )]
     Device {
         /// Buffer or binding.
         what: &'static str,
-        /// MiB that it needs.
+        /// Bytes that it needs.
         needed: u64,
-        /// MiB that there may be.
+        /// Bytes that there may be.
         limit: u64,
     },
     /// Weights or moments that are not numbers.
