@@ -8,7 +8,7 @@ use leyden::gpu::{Footprint, GpuEngine, adapters};
 use leyden::graph::{Bank, Tensor};
 use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
-use leyden::train::{MicroBatch, Plans, Text, Trainer};
+use leyden::train::{MicroBatch, Plans, Text, TrainError, Trainer};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -56,9 +56,10 @@ fn small_config() -> Config {
     config
 }
 
-/// An engine that tells what it has allocated after every call that may change it.
+/// An engine that tells what it has allocated after every call that may change it, and has only so much memory.
 struct Watched {
     engine: Box<dyn Engine>,
+    room: usize,
     allocated: Rc<Cell<usize>>,
 }
 
@@ -75,6 +76,9 @@ impl Engine for Watched {
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
         let program = self.engine.load(plan);
         self.allocated.set(self.engine.allocated());
+        if self.engine.allocated() > self.room {
+            return Err(EngineError::OutOfMemory { adapter: "a test".into(), needed: 1 });
+        }
         program
     }
     fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
@@ -97,8 +101,13 @@ impl Engine for Watched {
     }
 }
 
-/// What `engine` holds once a trainer has been made on it, and how it splits a batch.
-fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target, memory: u64) -> (u64, MicroBatch) {
+/// A trainer on `engine` that has `room` bytes and may use `memory`, and what the engine holds then.
+fn trainer(
+    engine: Box<dyn Engine>,
+    target: Target,
+    room: usize,
+    memory: u64,
+) -> (Result<Trainer, TrainError>, Rc<Cell<usize>>) {
     let config = small_config();
     let mut examples = Examples::new(LENGTH);
     for i in 0..BATCH as u32 {
@@ -107,9 +116,16 @@ fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target, memory: u64) 
     let (training, held_out) = (Arc::new(examples.clone()), Arc::new(examples));
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
     let allocated = Rc::new(Cell::new(0));
-    let watched = Watched { engine, allocated: allocated.clone() };
+    let watched = Watched { engine, room, allocated: allocated.clone() };
     let text = Text { training, held_out, special };
-    let trainer = Trainer::new(Box::new(watched), target, config, text, Some(memory)).unwrap();
+    (Trainer::new(Box::new(watched), target, config, text, Some(memory)), allocated)
+}
+
+/// What `engine` holds once a trainer has been made on it, and how it splits a batch.
+fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target, memory: u64) -> (u64, MicroBatch) {
+    let (trainer, allocated) = trainer(engine, target, usize::MAX, memory);
+    let trainer = trainer.unwrap();
+    assert!(!trainer.short_of_memory());
     (allocated.get() as u64, trainer.micro_batch())
 }
 
@@ -151,6 +167,27 @@ fn the_peak_is_what_the_cpu_engine_allocates() {
         split.push(found.parts);
     }
     assert!(split[0] == 1 && split.is_sorted() && split[2] > split[1] && split[1] > 1, "{split:?}");
+}
+
+#[test]
+fn a_device_with_less_memory_than_planned_gets_smaller_parts() {
+    let len = Model::new(&small_config()).table.len();
+    let mut engines: Vec<(Box<dyn Engine>, Target)> = vec![(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu)];
+    if let Some(adapter) = adapters().pop() {
+        let gpu = GpuEngine::new(&adapter, len).unwrap();
+        let target = Target::Gpu(gpu.traits());
+        engines.push((Box::new(gpu), target));
+    }
+    for (engine, target) in engines {
+        let (trainer, allocated) = trainer(engine, target, 700_000, 10 * PLENTY);
+        let mut trainer = trainer.unwrap();
+        assert!(trainer.short_of_memory() && allocated.get() <= 700_000, "{} bytes", allocated.get());
+        assert_eq!(trainer.micro_batch(), MicroBatch { parts: 4, rows: 9 });
+        let (early, late) = (trainer.advance().unwrap(), trainer.finish().unwrap());
+        assert_eq!(early.len() + late.len(), 1, "events of one step");
+    }
+    let (none, _) = trainer(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu, 1_000, 10 * PLENTY);
+    assert!(matches!(none, Err(TrainError::Engine(EngineError::OutOfMemory { .. }))));
 }
 
 #[test]
