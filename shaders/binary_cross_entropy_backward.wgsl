@@ -1,38 +1,22 @@
-// d (sigmoid(logit) - label) / count, 0 for padding. Twin: ops/binary_cross_entropy.rs.
-//
-// Every workgroup counts the tokens itself, which is cheaper than a dispatch of its own, and takes 1,024 of them.
+// d (sigmoid(logit) - label) / count, 0 for padding; a workgroup takes 1,024 tokens. Twin: ops/binary_cross_entropy.rs.
 
 struct Arguments {
-    tokens: u32,   // T = B * L
-    examples: u32, // B
-    length: u32,   // L
-    tiny: f32,     // keeps the quotient finite
+    tokens: u32, // T = B * L
+    length: u32, // L
+    tiny: f32,   // keeps the quotient finite
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;    // [T]
 @group(0) @binding(2) var<storage, read> labels: array<u32>;    // [B, L]
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;   // [B]
-@group(0) @binding(4) var<storage, read> d: array<f32>;         // [1]
-@group(0) @binding(5) var<storage, read_write> out: array<f32>; // [T]
-
-var<workgroup> counts: array<u32, 256>;
+@group(0) @binding(4) var<storage, read> count: array<f32>;     // [1]: tokens of the whole batch
+@group(0) @binding(5) var<storage, read> d: array<f32>;         // [1]
+@group(0) @binding(6) var<storage, read_write> out: array<f32>; // [T]
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    var count = 0u;
-    for (var b = local; b < arguments.examples; b += 256u) {
-        count += min(lengths[b], arguments.length);
-    }
-    counts[local] = count;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half = half / 2u) {
-        if local < half {
-            counts[local] += counts[local + half];
-        }
-        workgroupBarrier();
-    }
-    let scale = d[0] / (f32(counts[0]) + arguments.tiny);
+    let scale = d[0] / (count[0] + arguments.tiny);
     for (var k = 0u; k < 4u; k++) {
         let i = workgroup.x * 1024u + k * 256u + local;
         if i < arguments.tokens {

@@ -1,9 +1,9 @@
 //! shared: index, step, random
 // Dropout in place: an element is kept where its number reaches the threshold. Twin: ops/dropout.rs.
-// An invocation takes the four elements of one draw; a binding is padded to whole vectors.
+// An invocation takes four elements; a binding is padded to whole vectors.
 
 struct Arguments {
-    quads: u32,     // ceil(elements / 4)
+    len: u32,       // elements
     threshold: u32, // probability * 2^32
     scale: f32,     // 1 / (1 - probability)
     stream: u32,
@@ -19,8 +19,9 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let quad = element_index(workgroup, workgroups, local, 256u);
-    if quad < arguments.quads {
-        let kept = draw4(arguments.stream, quad) >= vec4<u32>(arguments.threshold);
+    if quad < (arguments.len + 3u) / 4u {
+        let bits = draw4_from(arguments.stream, step.part * arguments.len + 4u * quad);
+        let kept = bits >= vec4<u32>(arguments.threshold);
         x[quad] = x[quad] * select(vec4f(0.0), vec4f(arguments.scale), kept);
     }
 }

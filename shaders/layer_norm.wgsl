@@ -56,6 +56,7 @@ fn main(
     // A row beyond the last has no columns, but takes part in the barriers.
     let end = select(0u, columns, row < arguments.rows);
     let first = row * columns;
+    let drawn = step.part * arguments.rows * columns + first;
 
     var values: array<f32, 16>;
     var sum = 0.0;
@@ -66,7 +67,7 @@ fn main(
             let i = first + j;
             value = h[i];
             if has_dropout {
-                value *= select(0.0, arguments.scale, draw(arguments.stream, i) >= arguments.threshold);
+                value *= select(0.0, arguments.scale, draw(arguments.stream, drawn + j) >= arguments.threshold);
             }
             if has_residual {
                 value += residual[i];

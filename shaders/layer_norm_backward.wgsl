@@ -90,7 +90,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let value = s.y * (scaled[k] - means.x - xhat[k] * means.y);
                 dh[i] = value;
                 if has_dropout {
-                    dx[i] = value * select(0.0, arguments.scale, draw(arguments.stream, i) >= arguments.threshold);
+                    let kept = draw(arguments.stream, step.part * arguments.rows * columns + i) >= arguments.threshold;
+                    dx[i] = value * select(0.0, arguments.scale, kept);
                 }
             }
         }

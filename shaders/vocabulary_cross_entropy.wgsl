@@ -92,8 +92,8 @@ fn main(
     let first = arguments.first;
     let words = arguments.words;
     // Random numbers come four at a time; the row's first may lie in the middle of four.
-    let start = row * arguments.vocabulary + first;
-    let quads = (start + words + 3u) / 4u - start / 4u;
+    let start = (step.part * arguments.rows + row) * arguments.vocabulary + first;
+    let quads = (start % 4u + words + 3u) / 4u;
     var own = Running(LEAST, 0.0, NONE, LEAST, NONE, 0.0);
     for (var i = local; i < quads; i += 64u) {
         let quad = start / 4u + i;

@@ -1,6 +1,6 @@
 //! shared: logarithm
-// From what shaders/vocabulary_cross_entropy.wgsl left of each row: the log-sum-exp, the words, and the mean loss.
-// One workgroup. Twin: ops/vocabulary_cross_entropy.rs.
+// From what shaders/vocabulary_cross_entropy.wgsl left of each row: the log-sum-exp, the words, and these
+// rows' share of the mean loss. One workgroup. Twin: ops/vocabulary_cross_entropy.rs.
 
 struct Arguments {
     rows: u32,       // M
@@ -10,24 +10,24 @@ struct Arguments {
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> state: array<u32>;         // [M, 8]
 @group(0) @binding(2) var<storage, read> weights: array<f32>;       // [M]
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;    // [1]
-@group(0) @binding(4) var<storage, read_write> lse: array<f32>;     // [M]
-@group(0) @binding(5) var<storage, read_write> sampled: array<u32>; // [M]
-@group(0) @binding(6) var<storage, read_write> best: array<u32>;    // [M]
+@group(0) @binding(3) var<storage, read> count: array<f32>;         // [1]: drawn positions of the whole batch
+@group(0) @binding(4) var<storage, read_write> loss: array<f32>;    // [1]
+@group(0) @binding(5) var<storage, read_write> lse: array<f32>;     // [M]
+@group(0) @binding(6) var<storage, read_write> sampled: array<u32>; // [M]
+@group(0) @binding(7) var<storage, read_write> best: array<u32>;    // [M]
 
-var<workgroup> sums: array<vec2<f32>, 256>; // of weighted losses and of weights
+var<workgroup> sums: array<f32, 256>; // of weighted losses
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var sum = vec2<f32>(0.0);
+    var sum = 0.0;
     for (var row = local; row < arguments.rows; row += 256u) {
         let at = row * 8u;
         let x = bitcast<f32>(state[at]) + logarithm(bitcast<f32>(state[at + 1u]));
         let weight = weights[row];
         if weight > 0.0 {
-            sum.x += weight * (x - bitcast<f32>(state[at + 5u]));
+            sum += weight * (x - bitcast<f32>(state[at + 5u]));
         }
-        sum.y += weight;
         lse[row] = x;
         // Where no logit is a number there is no word, and an index beyond the vocabulary would be read elsewhere.
         best[row] = select(0u, state[at + 2u], state[at + 2u] < arguments.vocabulary);
@@ -42,6 +42,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
         workgroupBarrier();
     }
     if local == 0u {
-        loss[0] = sums[0].x / (sums[0].y + 1e-6);
+        loss[0] = sums[0] / (count[0] + 1e-6);
     }
 }

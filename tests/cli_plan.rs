@@ -7,9 +7,8 @@ use leyden::electra::{Config, Model, preset};
 use leyden::gpu::{Footprint, GpuEngine, adapters};
 use leyden::graph::{Bank, Tensor};
 use leyden::ops::StepState;
-use leyden::plan::{Engine, EngineError, Fetched, Plan, Program, Target};
-use leyden::train::step::{StepShape, training_step};
-use leyden::train::{Text, Trainer};
+use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
+use leyden::train::{MicroBatch, Plans, Text, TrainError, Trainer};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,6 +28,8 @@ const SMALL: [&str; 9] = [
 ];
 const BATCH: usize = 34;
 const LENGTH: usize = 9;
+/// Bytes that the small model's whole batch fits into.
+const PLENTY: u64 = 1_500_000;
 
 fn plan() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
@@ -41,9 +42,9 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_slice(&run.get_output().stdout).unwrap()
 }
 
-fn small_json(device: &str) -> Value {
-    let (batch, length) = (BATCH.to_string(), LENGTH.to_string());
-    let mut args = vec!["--device", device, "--batch", &batch, "--length", &length];
+fn small_json(device: &str, memory: u64) -> Value {
+    let (batch, length, memory) = (BATCH.to_string(), LENGTH.to_string(), memory.to_string());
+    let mut args = vec!["--device", device, "--batch", &batch, "--length", &length, "--memory", &memory];
     args.extend(SMALL.iter().flat_map(|set| ["--set", *set]));
     json(&args)
 }
@@ -55,9 +56,10 @@ fn small_config() -> Config {
     config
 }
 
-/// An engine that tells what it has allocated after every call that may change it.
+/// An engine that tells what it has allocated after every call that may change it, and has only so much memory.
 struct Watched {
     engine: Box<dyn Engine>,
+    room: usize,
     allocated: Rc<Cell<usize>>,
 }
 
@@ -65,9 +67,18 @@ impl Engine for Watched {
     fn describe(&self) -> String {
         self.engine.describe()
     }
+    fn limits(&self) -> Limits {
+        self.engine.limits()
+    }
+    fn reset(&mut self) {
+        self.engine.reset();
+    }
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
         let program = self.engine.load(plan);
         self.allocated.set(self.engine.allocated());
+        if self.engine.allocated() > self.room {
+            return Err(EngineError::OutOfMemory { adapter: "a test".into(), needed: 1 });
+        }
         program
     }
     fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
@@ -90,8 +101,13 @@ impl Engine for Watched {
     }
 }
 
-/// What `engine` holds once a trainer has been made on it.
-fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target) -> u64 {
+/// A trainer on `engine` that has `room` bytes and may use `memory`, and what the engine holds then.
+fn trainer(
+    engine: Box<dyn Engine>,
+    target: Target,
+    room: usize,
+    memory: u64,
+) -> (Result<Trainer, TrainError>, Rc<Cell<usize>>) {
     let config = small_config();
     let mut examples = Examples::new(LENGTH);
     for i in 0..BATCH as u32 {
@@ -100,9 +116,17 @@ fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target) -> u64 {
     let (training, held_out) = (Arc::new(examples.clone()), Arc::new(examples));
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
     let allocated = Rc::new(Cell::new(0));
-    let watched = Watched { engine, allocated: allocated.clone() };
-    Trainer::new(Box::new(watched), target, config, Text { training, held_out, special }).unwrap();
-    allocated.get() as u64
+    let watched = Watched { engine, room, allocated: allocated.clone() };
+    let text = Text { training, held_out, special };
+    (Trainer::new(Box::new(watched), target, config, text, Some(memory)), allocated)
+}
+
+/// What `engine` holds once a trainer has been made on it, and how it splits a batch.
+fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target, memory: u64) -> (u64, MicroBatch) {
+    let (trainer, allocated) = trainer(engine, target, usize::MAX, memory);
+    let trainer = trainer.unwrap();
+    assert!(!trainer.short_of_memory());
+    (allocated.get() as u64, trainer.micro_batch())
 }
 
 #[test]
@@ -130,11 +154,40 @@ fn small_has_the_numbers_of_the_paper() {
 
 #[test]
 fn the_peak_is_what_the_cpu_engine_allocates() {
-    let report = small_json("cpu");
-    let engine = Box::new(CpuEngine::<f32>::new(Model::new(&small_config()).table.len()));
-    assert_eq!(report["memory"]["peak"], allocated_by_a_trainer(engine, Target::Cpu));
-    assert_eq!(report["evaluation"]["batch"], 32);
-    assert!(report["training"]["nodes"].as_u64() > report["evaluation"]["nodes"].as_u64());
+    let mut split = Vec::new();
+    for memory in [PLENTY, PLENTY / 2, PLENTY / 3] {
+        let report = small_json("cpu", memory);
+        let engine = Box::new(CpuEngine::<f32>::new(Model::new(&small_config()).table.len()));
+        let (allocated, found) = allocated_by_a_trainer(engine, Target::Cpu, memory);
+        assert_eq!(report["memory"]["peak"], allocated);
+        assert!(allocated <= memory, "{allocated} bytes of {memory}");
+        assert_eq!([&report["micro_batch"]["parts"], &report["micro_batch"]["rows"]], [found.parts, found.rows]);
+        assert_eq!(report["evaluation"]["batch"], found.rows.min(32));
+        assert!(report["training"]["nodes"].as_u64() > report["evaluation"]["nodes"].as_u64());
+        split.push(found.parts);
+    }
+    assert!(split[0] == 1 && split.is_sorted() && split[2] > split[1] && split[1] > 1, "{split:?}");
+}
+
+#[test]
+fn a_device_with_less_memory_than_planned_gets_smaller_parts() {
+    let len = Model::new(&small_config()).table.len();
+    let mut engines: Vec<(Box<dyn Engine>, Target)> = vec![(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu)];
+    if let Some(adapter) = adapters().pop() {
+        let gpu = GpuEngine::new(&adapter, len).unwrap();
+        let target = Target::Gpu(gpu.traits());
+        engines.push((Box::new(gpu), target));
+    }
+    for (engine, target) in engines {
+        let (trainer, allocated) = trainer(engine, target, 700_000, 10 * PLENTY);
+        let mut trainer = trainer.unwrap();
+        assert!(trainer.short_of_memory() && allocated.get() <= 700_000, "{} bytes", allocated.get());
+        assert_eq!(trainer.micro_batch(), MicroBatch { parts: 4, rows: 9 });
+        let (early, late) = (trainer.advance().unwrap(), trainer.finish().unwrap());
+        assert_eq!(early.len() + late.len(), 1, "events of one step");
+    }
+    let (none, _) = trainer(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu, 1_000, 10 * PLENTY);
+    assert!(matches!(none, Err(TrainError::Engine(EngineError::OutOfMemory { .. }))));
 }
 
 #[test]
@@ -142,31 +195,44 @@ fn the_peak_is_what_the_gpu_engine_allocates() {
     // Any driver will do, software too.
     let Some(adapter) = adapters().pop() else { return };
     let name = adapter.info().name.clone();
-    let report = small_json(&name);
     let config = small_config();
     let model = Model::new(&config);
     let new = || GpuEngine::new(&adapter, model.table.len()).unwrap();
-    let memory = &report["memory"];
     let number = |value: &Value| value.as_u64().unwrap();
-    let readbacks = number(&memory["training"]["readback"]) + number(&memory["evaluation"]["readback"]);
-
-    let engine = new();
-    let target = Target::Gpu(engine.traits());
-    assert_eq!(allocated_by_a_trainer(Box::new(engine), target), number(&memory["peak"]) - readbacks);
+    let target = Target::Gpu(new().traits());
+    for budget in [10 * PLENTY, PLENTY / 3 * 2] {
+        let memory = &small_json(&name, budget)["memory"];
+        let readback = |step: &str| memory[step]["readback"].as_u64().unwrap_or_default();
+        let readbacks = readback("training") + readback("update") + readback("evaluation");
+        let (allocated, split) = allocated_by_a_trainer(Box::new(new()), target, budget);
+        assert_eq!(allocated, number(&memory["peak"]) - readbacks);
+        assert!(number(&memory["peak"]) <= budget && (split.parts > 1) == (budget < PLENTY), "{split:?}");
+    }
 
     // A step whose outputs nobody collects holds a readback buffer, up to a most.
     let mut engine = new();
-    let step = training_step(&model, &config, StepShape::of(&config), target, false).unwrap();
-    let footprint = Footprint::of(&step.plan);
-    let shared = Footprint::shared(model.table.len());
-    let program = engine.load(step.plan).unwrap();
+    let plans = Plans::new(&model, &config, MicroBatch::new(BATCH, 1), target).unwrap();
+    let footprint = Footprint::of(&plans.training.plan);
+    let shared = Footprint::shared(model.table.len(), 4);
+    let program = engine.load(plans.training.plan).unwrap();
     for under_way in 1..=Footprint::MOST_READBACKS + 1 {
         engine.submit(program, &StepState::default(), true).unwrap();
         let most = under_way.min(Footprint::MOST_READBACKS);
         assert_eq!(engine.allocated() as u64, shared + footprint.bytes(most), "{under_way} steps");
     }
-    assert_eq!(footprint.readback * Footprint::MOST_READBACKS, number(&memory["training"]["readback"]));
     while engine.collect(true).unwrap().is_some() {}
+}
+
+#[test]
+fn small_at_batch_128_trains_within_two_gigabytes() {
+    let plan = |memory: &str| json(&["--preset", "small", "--batch", "128", "--device", "cpu", "--memory", memory]);
+    let (whole, split) = (plan("8GB"), plan("2GB"));
+    let peak = |report: &Value| report["memory"]["peak"].as_u64().unwrap();
+    assert_eq!(whole["micro_batch"]["parts"], 1);
+    assert!(peak(&whole) > 4_000_000_000, "{}", whole["memory"]);
+    let parts = split["micro_batch"]["parts"].as_u64().unwrap();
+    assert!((2..=4).contains(&parts), "{}", split["micro_batch"]);
+    assert!((1_200_000_000..=2_000_000_000).contains(&peak(&split)), "{}", split["memory"]);
 }
 
 #[test]
@@ -177,7 +243,10 @@ fn settings_decide_and_bad_ones_are_refused() {
     assert_eq!(one["memory"]["parameters"], two["memory"]["parameters"]);
     let peak = |report: &Value| report["memory"]["peak"].as_u64().unwrap();
     assert!(peak(&two) > peak(&one));
-    for bad in [["--preset", "huge"], ["--set", "model.heads=3"], ["--batch", "0"], ["--device", "no such GPU"]] {
+    for bad in [["--preset", "huge"], ["--set", "model.heads=3"], ["--batch", "0"], ["--device", "no such GPU"]]
+        .into_iter()
+        .chain([["--memory", "much"], ["--memory", "1kB"]])
+    {
         let run = plan().args(bad).assert().code(2);
         let error = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
         assert!(run.get_output().stdout.is_empty() && error.contains("error:"), "{error}");

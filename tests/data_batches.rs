@@ -1,7 +1,7 @@
 //! Batches: what they hold, their order, and that they depend on seed and step alone.
 
 use leyden::corpus::{Examples, SpecialTokens};
-use leyden::data::{Batch, Batches, Evaluation, Masking};
+use leyden::data::{Ahead, Batch, Batches, Evaluation, Masking};
 use std::sync::Arc;
 
 const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
@@ -145,6 +145,38 @@ fn parts_make_up_the_whole() {
         let k = whole.predictions;
         assert_eq!(found.targets, whole.targets[part.start * k..part.end * k]);
     }
+}
+
+#[test]
+fn a_batch_is_cut_into_parts_of_one_size() {
+    let batches = batches(10, 5, 3);
+    let whole = batches.batch(4);
+    for rows in [1, 2, 3, 5, 7] {
+        for index in 0..5usize.div_ceil(rows) {
+            let here = index * rows..((index + 1) * rows).min(5);
+            let part = whole.part(index, rows);
+            check(&part);
+            // The rows that are there, and empty ones.
+            let expected = batches.rows(4, here.clone());
+            assert_eq!(part.batch_size, rows);
+            assert_eq!(part.part(0, here.len()), expected);
+            assert!(part.lengths[here.len()..].iter().all(|&length| length == 0));
+        }
+    }
+    assert_eq!(whole.part(0, 5), whole);
+}
+
+#[test]
+fn batches_prepared_ahead_are_the_same() {
+    let batches = batches(10, 4, 3);
+    let mut ahead = Ahead::new(batches.clone());
+    // In order, again, further on, and back.
+    for step in (0..9).chain([8, 8, 20, 21, 3, 4, 5, u64::from(u32::MAX)]) {
+        assert_eq!(ahead.batch(step), batches.batch(step), "step {step}");
+    }
+    // One that was never asked, and one whose thread waits for room.
+    drop(Ahead::new(batches.clone()));
+    drop(ahead);
 }
 
 #[test]

@@ -119,6 +119,10 @@ impl Case {
         for (tensor, name) in pairs {
             engine.write(program, tensor, &self.golden.words(&format!("batch.{name}")));
         }
+        let sum = |words: Vec<f32>| vec![words.iter().sum::<f32>().to_bits()];
+        let lengths = self.golden.words("batch.lengths").iter().map(|&n| n as f32).collect();
+        engine.write(program, i.drawn, &sum(self.golden.reals("batch.weights")));
+        engine.write(program, i.tokens, &sum(lengths));
         engine.write(program, step.samples.unwrap(), sampled);
     }
 

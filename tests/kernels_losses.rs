@@ -47,15 +47,17 @@ fn gelu_gradient() {
 }
 
 fn cross_entropy(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
-    Ok(vec![ops::binary_cross_entropy(g, t[0], t[1], t[2])?])
+    Ok(vec![ops::binary_cross_entropy(g, t[0], t[1], t[2], t[3])?])
 }
 
-/// Logits in [-scale, scale), labels and lengths.
-fn cross_entropy_inputs(length: usize, lengths: &[u32], scale: f64) -> [Input; 3] {
+/// Logits in [-scale, scale), labels, lengths, and two tokens more than there are: those of other parts.
+fn cross_entropy_inputs(length: usize, lengths: &[u32], scale: f64) -> [Input; 4] {
+    let tokens: f32 = lengths.iter().map(|&n| (n as f32).min(length as f32)).sum();
     [
         Input::parameter(&[lengths.len() * length]).scaled(scale),
         Input::words(&[lengths.len(), length], 2),
         Input::exactly(&[lengths.len()], lengths),
+        Input::values(&[1], &[tokens + 2.0]),
     ]
 }
 
@@ -87,7 +89,12 @@ fn binary_cross_entropy_of_sure_logits_keeps_its_accuracy() {
     // Labels that are all right: the loss is the mean of log(1 + exp(-|x|)), about 1e-6.
     let logits: Vec<f32> = (0..64).map(|i| if i % 2 == 0 { -14.0 } else { 13.0 + i as f32 / 64.0 }).collect();
     let labels: Vec<u32> = (0..64).map(|i| i % 2).collect();
-    let inputs = [Input::values(&[64], &logits), Input::exactly(&[2, 32], &labels), Input::exactly(&[2], &[32, 31])];
+    let inputs = [
+        Input::values(&[64], &logits),
+        Input::exactly(&[2, 32], &labels),
+        Input::exactly(&[2], &[32, 31]),
+        Input::values(&[1], &[63.0]),
+    ];
     let tolerance = Tolerance { absolute: 0.0, relative: 1e-5 };
     check_with("binary_cross_entropy", &inputs, tolerance, &[1], cross_entropy);
 }
@@ -142,16 +149,31 @@ fn adamw() {
             let tolerance = Tolerance { absolute: 1e-7, relative: 2e-5 };
             check_with("adamw", &inputs, tolerance, &[1, 2], |g, t| {
                 let first = cross_entropy(g, t)?[0];
-                let second = cross_entropy(g, &[t[3], t[1], t[2]])?[0];
+                let second = cross_entropy(g, &[t[4], t[1], t[2], t[3]])?[0];
                 let loss = ops::weighted_sum(g, &[(1.0, first), (20.0, second)])?;
                 g.backward(loss)?;
                 let gradients = g.bank(Bank::Gradients);
                 let norm = ops::global_norm(g, gradients)?;
-                ops::adamw(g, norm, settings)?;
-                ops::adamw(g, norm, settings)?;
+                ops::adamw(g, gradients, norm, settings)?;
+                ops::adamw(g, gradients, norm, settings)?;
                 // The harness compares the banks.
                 Ok(Vec::new())
             });
         }
+    }
+}
+
+#[test]
+fn accumulate() {
+    // The banks are compared; twice, so that the second of a later part finds numbers there.
+    for length in [1, 65, 1_500] {
+        let inputs = cross_entropy_inputs(length, &[length as u32], 3.0);
+        check_with("accumulate", &inputs, Tolerance { absolute: 1e-7, relative: 2e-5 }, &[1, 2], |g, t| {
+            let loss = cross_entropy(g, t)?[0];
+            g.backward(loss)?;
+            ops::accumulate(g)?;
+            ops::accumulate(g)?;
+            Ok(Vec::new())
+        });
     }
 }

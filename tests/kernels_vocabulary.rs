@@ -10,16 +10,18 @@ use leyden::ops::{self, VocabularyInput, VocabularyOutput};
 struct Case(usize, usize, usize, usize);
 
 impl Case {
-    fn inputs(&self) -> [Input; 5] {
+    fn inputs(&self) -> [Input; 6] {
         let Self(m, e, v, unused) = *self;
         let weights: Vec<f32> = (0..m).map(|i| if unused > 0 && i % unused == 0 { 0.0 } else { 1.0 }).collect();
         let [x, word, bias] = [&[m, e][..], &[v, e], &[v]].map(|shape| Input::parameter(shape).scaled(2.0));
-        [x, word, bias, Input::words(&[1, m], v as u32), Input::values(&[1, m], &weights)]
+        // More than there are here: the rest is in other parts of the batch.
+        let count = Input::values(&[1], &[weights.iter().sum::<f32>() + 3.0]);
+        [x, word, bias, Input::words(&[1, m], v as u32), Input::values(&[1, m], &weights), count]
     }
 }
 
 fn head(g: &mut Graph, t: &[Tensor]) -> Result<VocabularyOutput, GraphError> {
-    let input = VocabularyInput { x: t[0], word: t[1], bias: t[2], targets: t[3], weights: t[4] };
+    let input = VocabularyInput { x: t[0], word: t[1], bias: t[2], targets: t[3], weights: t[4], count: t[5] };
     ops::vocabulary_cross_entropy(g, input)
 }
 
@@ -62,14 +64,15 @@ fn of_equal_logits_the_first_word_is_best() {
         Input::values(&[v], &vec![0.0; v]),
         Input::words(&[1, m], v as u32),
         Input::values(&[1, m], &vec![1.0; m]),
+        Input::values(&[1], &[m as f32]),
     ];
     check_with("vocabulary_cross_entropy", &inputs, Tolerance::default(), &[1], all);
 }
 
 #[test]
 fn large_logits() {
-    let [x, word, bias, targets, weights] = Case(11, 8, 300, 0).inputs();
-    let inputs = [x.scaled(20.0), word.scaled(20.0), bias, targets, weights];
+    let [x, word, bias, targets, weights, count] = Case(11, 8, 300, 0).inputs();
+    let inputs = [x.scaled(20.0), word.scaled(20.0), bias, targets, weights, count];
     check_with("vocabulary_cross_entropy", &inputs, Tolerance { absolute: 5e-3, relative: 1e-3 }, &[1, 2], all);
 }
 

@@ -6,7 +6,7 @@ use leyden::cpu::CpuEngine;
 use leyden::electra::{Config, Model, preset};
 use leyden::graph::{Bank, Tensor};
 use leyden::ops::StepState;
-use leyden::plan::{Engine, EngineError, Fetched, Plan, Program, Target};
+use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::run::Run;
 use leyden::session::{Report, Session, SessionError, Setup};
 use leyden::train::Text;
@@ -71,6 +71,14 @@ impl Engine for Flaky {
         self.inner.write_bank(bank, data)
     }
 
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+
     fn allocated(&self) -> usize {
         self.inner.allocated()
     }
@@ -116,6 +124,7 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
         fingerprint: "the text".into(),
         unigram_entropy: corpus.statistics.unigram_entropy,
         initial: None,
+        memory: None,
         open: Box::new(move || {
             trouble.borrow_mut().opened += 1;
             let engine = Flaky { inner: CpuEngine::new(bank), trouble: trouble.clone() };
@@ -125,11 +134,6 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
         stop_after: None,
         config,
     }
-}
-
-fn create(folder: &Path, setup: Setup) -> Result<Session, SessionError> {
-    let run = Run::create(folder, &setup.config, &setup.tokenizer)?;
-    Session::new(run, setup)
 }
 
 fn to_the_end(session: &mut Session) -> Result<Vec<Report>, SessionError> {
@@ -157,7 +161,7 @@ fn metrics(folder: &Path) -> Vec<serde_json::Value> {
 }
 
 fn undisturbed(folder: &Path) {
-    to_the_end(&mut create(folder, setup(config(), &Rc::default())).unwrap()).unwrap();
+    to_the_end(&mut Session::create(folder, setup(config(), &Rc::default())).unwrap()).unwrap();
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn a_lost_device_is_opened_again_and_nothing_is_different() {
     let (calm, rough) = (folder.path().join("calm"), folder.path().join("rough"));
     undisturbed(&calm);
     let trouble = Rc::new(RefCell::new(Trouble { lost_at: vec![9, 20], ..Trouble::default() }));
-    let mut session = create(&rough, setup(config(), &trouble)).unwrap();
+    let mut session = Session::create(&rough, setup(config(), &trouble)).unwrap();
     let reports = to_the_end(&mut session).unwrap();
     let reopened = reports.iter().filter(|r| matches!(r, Report::Reopened { .. })).count();
     assert_eq!((reopened, trouble.borrow().opened), (2, 3));
@@ -180,7 +184,7 @@ fn a_lost_device_is_opened_again_and_nothing_is_different() {
 fn a_device_that_stays_away_ends_the_run_at_its_last_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let trouble = Rc::new(RefCell::new(Trouble { lost_at: (9..99).collect(), ..Trouble::default() }));
-    let mut session = create(folder.path(), setup(config(), &trouble)).unwrap();
+    let mut session = Session::create(folder.path(), setup(config(), &trouble)).unwrap();
     let error = to_the_end(&mut session).unwrap_err().to_string();
     assert!(error.contains("a flaky device was lost") && error.contains("step-0000"), "{error}");
     assert_eq!(error.lines().count(), 1);
@@ -192,7 +196,7 @@ fn numbers_that_are_none_end_the_run_or_send_it_back() {
     for rollback in [false, true] {
         let place = folder.path().join(rollback.to_string());
         let trouble = Rc::new(RefCell::new(Trouble { ruined_at: Some(12), ..Trouble::default() }));
-        let mut session = create(&place, Setup { rollback, ..setup(config(), &trouble) }).unwrap();
+        let mut session = Session::create(&place, Setup { rollback, ..setup(config(), &trouble) }).unwrap();
         let result = to_the_end(&mut session);
         if !rollback {
             let error = result.unwrap_err().to_string();
@@ -211,7 +215,7 @@ fn numbers_that_are_none_end_the_run_or_send_it_back() {
         let longer = config().set("training.steps=14").unwrap();
         let run = Run::open(&place).unwrap();
         run.rewrite_config(&longer).unwrap();
-        let mut session = Session::new(run, setup(longer.clone(), &Rc::default())).unwrap();
+        let mut session = Session::resume(run, setup(longer.clone(), &Rc::default())).unwrap();
         to_the_end(&mut session).unwrap();
         let run = session.run();
         let (_, state) = run.newest(&longer, &Model::new(&longer)).unwrap().unwrap();
@@ -228,7 +232,7 @@ fn the_best_checkpoint_is_kept_whatever_its_age() {
         config = config.set(setting).unwrap();
     }
     config.training.evaluate_every = 1;
-    let mut session = create(folder.path(), setup(config, &Rc::default())).unwrap();
+    let mut session = Session::create(folder.path(), setup(config, &Rc::default())).unwrap();
     let reports = to_the_end(&mut session).unwrap();
     let best = reports.iter().rev().find_map(|r| match r {
         Report::HeldOut { step, best: true, .. } => Some(*step),
@@ -251,7 +255,7 @@ fn the_clock_decides_the_schedule_where_it_is_asked_to() {
     let mut config = config();
     config.training.hours = Some(1.5 / 3_600.0);
     config.optimizer.warmup = 0;
-    let mut session = create(folder.path(), setup(config, &Rc::default())).unwrap();
+    let mut session = Session::create(folder.path(), setup(config, &Rc::default())).unwrap();
     let reports = to_the_end(&mut session).unwrap();
     let Some(Report::Ended(ending)) = reports.last() else { panic!("no end") };
     assert!(ending.complete && ending.seconds >= 1.5 && ending.step > 12, "{ending:?}");
@@ -264,8 +268,8 @@ fn the_clock_decides_the_schedule_where_it_is_asked_to() {
 fn a_text_that_was_changed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let short = Setup { stop_after: Some(3), ..setup(config(), &Rc::default()) };
-    to_the_end(&mut create(folder.path(), short).unwrap()).unwrap();
+    to_the_end(&mut Session::create(folder.path(), short).unwrap()).unwrap();
     let other = Setup { fingerprint: "another text".into(), ..setup(config(), &Rc::default()) };
-    let error = Session::new(Run::open(folder.path()).unwrap(), other).err().unwrap().to_string();
+    let error = Session::resume(Run::open(folder.path()).unwrap(), other).err().unwrap().to_string();
     assert!(error.contains("text has changed"), "{error}");
 }

@@ -104,11 +104,11 @@ fn step_state(module: &Module, layouter: &Layouter, ty: naga::Handle<naga::Type>
     let expected = [
         ("seed", offset_of!(StepState, seed) as u32),
         ("step", offset_of!(StepState, step) as u32),
-        ("padding", offset_of!(StepState, padding) as u32),
+        ("part", offset_of!(StepState, part) as u32),
         ("learning_rate", offset_of!(StepState, learning_rate) as u32),
         ("correction1", offset_of!(StepState, correction1) as u32),
         ("correction2", offset_of!(StepState, correction2) as u32),
-        ("padding2", offset_of!(StepState, padding2) as u32),
+        ("padding", offset_of!(StepState, padding) as u32),
     ];
     if found != expected || layouter[ty].size as usize != size_of::<StepState>() {
         return Err(format!("the step is {found:?}, expected {expected:?}"));

@@ -1,14 +1,17 @@
-//! Training as a whole: a batch learnt by heart, both engines alike, and the same bits every time.
+//! Training as a whole: a batch learnt by heart, both engines alike, the same bits every time, and parts of a batch that
+//! are as good as the whole.
 
 mod common;
 
-use leyden::cpu::CpuEngine;
+use leyden::cpu::{CpuEngine, Precision};
+use leyden::data::Batch;
 use leyden::electra::{Config, GeneratorConfig, Model, preset};
 use leyden::graph::Bank;
 use leyden::plan::{Engine, Fetched, Target};
-use leyden::train::step::{Output, StepShape, step_state, training_step};
+use leyden::train::step::{Output, StepShape, step_state};
+use leyden::train::{MicroBatch, Plans, TrainingStep};
 
-const SHAPE: StepShape = StepShape { batch: 4, length: 12, drawn: 3 };
+const SHAPE: StepShape = StepShape { batch: 5, length: 12, drawn: 3 };
 
 fn config(dropout: f32) -> Config {
     let mut config = preset("small").unwrap();
@@ -23,58 +26,57 @@ fn config(dropout: f32) -> Config {
     config.optimizer.warmup = 10;
     config.optimizer.clip_norm = 1e3;
     config.training.steps = 400;
+    config.training.batch = SHAPE.batch;
+    config.data.length = SHAPE.length;
+    // Three of twelve tokens.
+    config.objective.masked_fraction = 0.25;
     config
 }
 
-/// One batch: ids that have nothing in common, and three drawn positions an example.
-struct Batch {
-    ids: Vec<u32>,
-    masked: Vec<u32>,
-    types: Vec<u32>,
-    lengths: Vec<u32>,
-    positions: Vec<u32>,
-    targets: Vec<u32>,
-}
-
-impl Batch {
-    fn new() -> Self {
-        let n = SHAPE.batch * SHAPE.length;
-        let ids: Vec<u32> = (0..n).map(|i| 5 + (i * 29 + i * i) as u32 % 65).collect();
-        let lengths = vec![12, 9, 12, 11];
-        let types = (0..n).map(|i| u32::from(i % SHAPE.length > 6)).collect();
-        let positions: Vec<u32> =
-            (0..SHAPE.batch).flat_map(|b| [1, 4, 7].map(|p| (b * SHAPE.length + p + b % 2) as u32)).collect();
-        let mut masked = ids.clone();
-        positions.iter().for_each(|&p| masked[p as usize] = 4);
-        let targets = positions.iter().map(|&p| ids[p as usize]).collect();
-        Self { ids, masked, types, lengths, positions, targets }
+/// One batch: ids that have nothing in common, and three drawn positions an example, of which the last has one only.
+fn batch() -> Batch {
+    let n = SHAPE.batch * SHAPE.length;
+    let ids: Vec<u32> = (0..n).map(|i| 5 + (i * 29 + i * i) as u32 % 65).collect();
+    let positions: Vec<u32> =
+        (0..SHAPE.batch).flat_map(|b| [1, 4, 7].map(|p| (b * SHAPE.length + p + b % 2) as u32)).collect();
+    let mut masked_ids = ids.clone();
+    positions.iter().for_each(|&p| masked_ids[p as usize] = 4);
+    let mut weights = vec![1.0; positions.len()];
+    weights[positions.len() - 2..].fill(0.0);
+    Batch {
+        batch_size: SHAPE.batch,
+        length: SHAPE.length,
+        predictions: SHAPE.drawn,
+        targets: positions.iter().map(|&p| ids[p as usize]).collect(),
+        type_ids: (0..n).map(|i| u32::from(i % SHAPE.length > 6)).collect(),
+        lengths: vec![12, 9, 12, 11, 8],
+        ids,
+        masked_ids,
+        positions,
+        weights,
     }
 }
 
-/// Takes `steps` steps on the one batch; what each left, and the weights at the end.
-fn run(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64) -> (Vec<Fetched>, Vec<f32>) {
+/// Takes `steps` steps on the one batch in `parts` parts; what each left.
+fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, parts: usize) -> Vec<Fetched> {
     let model = Model::new(config);
-    let step = training_step(&model, config, SHAPE, target, false).unwrap();
-    let program = engine.load(step.plan.clone()).unwrap();
+    let plans = Plans::new(&model, config, MicroBatch::new(SHAPE.batch, parts), target).unwrap();
+    let mut step = TrainingStep::load(engine, &plans).unwrap();
+    assert_eq!(step.micro_batch().parts, parts);
     engine.write_bank(Bank::Parameters, &model.initial(config.seed)).unwrap();
-    let (batch, i) = (Batch::new(), step.inputs);
-    let weights = vec![1f32.to_bits(); batch.positions.len()];
-    for (tensor, words) in [
-        (i.ids, &batch.ids),
-        (i.masked_ids, &batch.masked),
-        (i.types, &batch.types),
-        (i.lengths, &batch.lengths),
-        (i.positions, &batch.positions),
-        (i.targets, &batch.targets),
-        (i.weights, &weights),
-    ] {
-        engine.write(program, tensor, words);
-    }
+    // What stands there before a first part must not matter.
+    engine.write_bank(Bank::Accumulated, &vec![f32::NAN; model.table.len()]).unwrap();
     let mut fetched = Vec::new();
     for t in 0..steps {
-        engine.submit(program, &step_state(config, t), true).unwrap();
-        fetched.push(engine.collect(true).unwrap().unwrap());
+        step.submit(engine, &batch(), &step_state(config, t)).unwrap();
+        fetched.push(step.collect(engine, SHAPE.batch, true).unwrap().unwrap());
     }
+    fetched
+}
+
+/// As [`steps`] at once; the weights at the end as well.
+fn run(engine: &mut dyn Engine, target: Target, config: &Config, count: u64) -> (Vec<Fetched>, Vec<f32>) {
+    let fetched = steps(engine, target, config, count, 1);
     let weights = engine.read_bank(Bank::Parameters).unwrap();
     (fetched, weights)
 }
@@ -92,7 +94,8 @@ fn one_batch_is_learnt_by_heart() {
     assert!((loss(first, Output::GeneratorLoss) - 70f32.ln()).abs() < 1.0, "{}", loss(first, Output::GeneratorLoss));
     assert!(loss(last, Output::GeneratorLoss) < 0.02, "generator {}", loss(last, Output::GeneratorLoss));
     assert!(loss(last, Output::DiscriminatorLoss) < 0.02, "discriminator {}", loss(last, Output::DiscriminatorLoss));
-    assert_eq!(last.outputs[Output::Best as usize], Batch::new().targets);
+    let drawn = batch().weights.iter().filter(|&&w| w > 0.0).count();
+    assert_eq!(last.outputs[Output::Best as usize][..drawn], batch().targets[..drawn]);
 }
 
 #[test]
@@ -128,4 +131,69 @@ fn the_same_seed_gives_the_same_bits() {
     let ((a, x), (b, y)) =
         (run(&mut cpu(&config), Target::Cpu, &config, 3), run(&mut cpu(&config), Target::Cpu, &config, 3));
     assert!(a == b && bits(&x) == bits(&y), "two runs on the CPU differ");
+}
+
+/// Every step's outputs and the weights at the end against those of whole batches; the tolerances are relative to the
+/// largest weight, and to a loss or a logit of at least 1.
+fn alike(what: &str, found: &[Fetched], expected: &[Fetched], weights: [&[f64]; 2], tolerance: f64) {
+    for (t, (f, e)) in found.iter().zip(expected).enumerate() {
+        for output in [Output::Best, Output::Sampled, Output::Labels] {
+            assert_eq!(f.outputs[output as usize], e.outputs[output as usize], "{what}, {output:?} of step {t}");
+        }
+        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Logits, Output::Norm] {
+            let (f, e) = (f.real(output as usize), e.real(output as usize));
+            assert_eq!(f.len(), e.len());
+            for (f, e) in f.into_iter().zip(e).map(|(f, e)| (f64::from(f), f64::from(e))) {
+                let allowed = tolerance.max(1e-7) * e.abs().max(1.0);
+                assert!((f - e).abs() <= allowed, "{what}, {output:?} of step {t}: {f}, of a whole batch {e}");
+            }
+        }
+    }
+    let [found, expected] = weights;
+    let largest = expected.iter().fold(0.0f64, |most, w| most.max(w.abs()));
+    let worst = found.iter().zip(expected).fold(0.0f64, |worst, (f, e)| worst.max((f - e).abs()));
+    assert!(worst <= tolerance * largest, "{what}: weights differ by {worst} of {largest}");
+}
+
+fn parts_on_the_cpu<R: Precision>(tolerance: f64) {
+    let config = config(0.1);
+    let run = |parts| {
+        let mut engine = CpuEngine::<R>::new(Model::new(&config).table.len());
+        let fetched = steps(&mut engine, Target::Cpu, &config, 6, parts);
+        let weights: Vec<f64> = engine.bank(Bank::Parameters).iter().map(|w| w.wide()).collect();
+        (fetched, weights)
+    };
+    let (expected, whole) = run(1);
+    // 3 + 2 and 2 + 2 + 1 examples, and one at a time.
+    for parts in [2, 3, 5] {
+        let (found, weights) = run(parts);
+        alike(&format!("{parts} parts"), &found, &expected, [&weights, &whole], tolerance);
+    }
+}
+
+#[test]
+fn parts_add_up_to_the_whole_in_double_precision() {
+    parts_on_the_cpu::<f64>(1e-9);
+}
+
+#[test]
+fn parts_add_up_to_the_whole() {
+    parts_on_the_cpu::<f32>(1e-4);
+}
+
+#[test]
+fn parts_add_up_to_the_whole_on_a_gpu() {
+    let config = config(0.1);
+    let run = |parts| {
+        let mut gpu = common::gpu(Model::new(&config).table.len());
+        let target = Target::Gpu(gpu.traits());
+        let fetched = steps(&mut gpu, target, &config, 4, parts);
+        let weights: Vec<f64> = gpu.read_bank(Bank::Parameters).unwrap().into_iter().map(f64::from).collect();
+        (fetched, weights)
+    };
+    let (expected, whole) = run(1);
+    for parts in [2, 3] {
+        let (found, weights) = run(parts);
+        alike(&format!("{parts} parts"), &found, &expected, [&weights, &whole], 1e-4);
+    }
 }

@@ -15,6 +15,7 @@ struct Arguments {
     threshold: u32, // a probability is dropped where its number is below; 0 without dropout
     keep: f32,      // 1 / (1 - probability of dropout)
     scale: f32,     // 1 / sqrt(width)
+    count: u32,     // probabilities: B * heads * L * L, modulo 2^32
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
@@ -50,19 +51,7 @@ fn dropout4(element: u32) -> vec4<f32> {
     if arguments.threshold == 0u {
         return vec4<f32>(arguments.keep);
     }
-    let quad = element / 4u;
-    var bits = draw4(arguments.stream, quad);
-    let shift = element % 4u;
-    if shift != 0u {
-        let next = draw4(arguments.stream, quad + 1u);
-        if shift == 1u {
-            bits = vec4<u32>(bits.yzw, next.x);
-        } else if shift == 2u {
-            bits = vec4<u32>(bits.zw, next.xy);
-        } else {
-            bits = vec4<u32>(bits.w, next.xyz);
-        }
-    }
+    let bits = draw4_from(arguments.stream, step.part * arguments.count + element);
     return select(vec4<f32>(0.0), vec4<f32>(arguments.keep), bits >= vec4<u32>(arguments.threshold));
 }
 

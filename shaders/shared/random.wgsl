@@ -1,9 +1,10 @@
 // Counter-based random numbers, the same as `ops::Draws`: PCG4D of Jarzynski and Olano, "Hash Functions for GPU
-// Rendering" (JCGT 2020). Needs shared/step.wgsl before it.
+// Rendering" (JCGT 2020). Needs shared/step.wgsl before it. Elements are counted modulo 2^32 within the whole batch of a
+// step: those of a part with `count` elements begin at `step.part * count`.
 
 // The numbers of elements 4 * quad .. 4 * quad + 4 of `stream` in this step.
 fn draw4(stream: u32, quad: u32) -> vec4<u32> {
-    var v = vec4<u32>(step.seed.x, step.step, stream ^ step.seed.y, quad) * 1664525u + 1013904223u;
+    var v = vec4<u32>(step.seed.x, step.step, stream ^ step.seed.y, quad & 0x3fffffffu) * 1664525u + 1013904223u;
     v.x += v.y * v.w;
     v.y += v.z * v.x;
     v.z += v.x * v.y;
@@ -14,6 +15,24 @@ fn draw4(stream: u32, quad: u32) -> vec4<u32> {
     v.z += v.x * v.y;
     v.w += v.y * v.z;
     return v;
+}
+
+// The numbers of elements element .. element + 4, wherever they begin.
+fn draw4_from(stream: u32, element: u32) -> vec4<u32> {
+    let quad = element / 4u;
+    var bits = draw4(stream, quad);
+    let shift = element % 4u;
+    if shift != 0u {
+        let next = draw4(stream, quad + 1u);
+        if shift == 1u {
+            bits = vec4<u32>(bits.yzw, next.x);
+        } else if shift == 2u {
+            bits = vec4<u32>(bits.zw, next.xy);
+        } else {
+            bits = vec4<u32>(bits.w, next.xyz);
+        }
+    }
+    return bits;
 }
 
 // The number of one element.

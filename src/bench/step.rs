@@ -3,10 +3,10 @@
 use super::machine::{Machine, Part};
 use crate::data::Batch;
 use crate::electra::{Config, Model};
+use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
-use crate::plan::{Program, Step};
-use crate::train::TrainError;
-use crate::train::step::{PlannedStep, StepShape, step_state, training_step};
+use crate::train::step::{StepShape, step_state};
+use crate::train::{MicroBatch, Plans, TrainError, TrainingStep, micro_batch};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::sync::Arc;
@@ -79,23 +79,28 @@ pub struct StepTime {
 pub struct Stepper {
     machine: Machine,
     config: Config,
-    step: PlannedStep,
-    program: Program,
+    step: TrainingStep,
     next: u64,
 }
 
 impl Stepper {
     /// Plans the training step of `config`, loads it into the engine, whose banks must be the model's, and initialises
-    /// the weights.
+    /// the weights. The batch is worked through in the parts that training within `memory` bytes would use.
     ///
     /// # Errors
-    /// The engine's, where the device has no room for the step.
-    pub fn new(mut machine: Machine, config: Config) -> Result<Self, TrainError> {
+    /// Those of [`micro_batch`], and the engine's, where the device has no room for the step.
+    pub fn new(mut machine: Machine, config: Config, memory: Option<u64>) -> Result<Self, TrainError> {
         let model = Model::new(&config);
-        let step = training_step(&model, &config, StepShape::of(&config), machine.target(), false)?;
-        let program = machine.engine().load(step.plan.clone())?;
+        let (target, limits) = (machine.target(), machine.engine().limits());
+        let split = micro_batch(&model, &config, target, memory, limits)?;
+        let step = TrainingStep::load(machine.engine(), &Plans::new(&model, &config, split, target)?)?;
         machine.engine().write_bank(Bank::Parameters, &model.initial(config.seed))?;
-        Ok(Self { machine, config, step, program, next: 0 })
+        Ok(Self { machine, config, step, next: 0 })
+    }
+
+    /// The parts that a step's batch is worked through in.
+    pub fn micro_batch(&self) -> MicroBatch {
+        self.step.micro_batch()
     }
 
     /// Tokens of a step.
@@ -105,15 +110,12 @@ impl Stepper {
 
     /// Floating-point operations of a step that [`crate::ops::Op::flops`] counts.
     pub fn flops(&self) -> u64 {
-        self.step.plan.flops()
+        self.step.plans().map(|(plan, times)| plan.flops() * times as u64).sum()
     }
 
     /// Dispatches of a step; 0 on the CPU.
     pub fn dispatches(&self) -> usize {
-        let Some(traits) = self.machine.traits() else { return 0 };
-        let plan = &self.step.plan;
-        let runs = plan.steps().iter().filter_map(|s| if let Step::Run { node, .. } = s { Some(*node) } else { None });
-        runs.map(|node| plan.graph().nodes()[node].op.dispatches(&plan.shapes(node), &traits).len()).sum()
+        self.step.plans().map(|(plan, times)| Footprint::of(plan).dispatches * times).sum()
     }
 
     /// Bytes that the engine holds.
@@ -128,7 +130,7 @@ impl Stepper {
 
     /// The engine, and the table that its plans are over.
     pub fn machine(&mut self) -> (&mut Machine, Arc<ParameterTable>) {
-        (&mut self.machine, self.step.plan.graph().table().clone())
+        (&mut self.machine, self.step.part().0.graph().table().clone())
     }
 
     /// Times `count` steps after one that is not counted. As in training, a GPU has the next step waiting when it ends
@@ -144,7 +146,8 @@ impl Stepper {
             while submitted.len() <= count && submitted.len() <= done + ahead {
                 submitted.push(self.start()?);
             }
-            self.machine.engine().collect(true)?;
+            let batch = self.config.training.batch;
+            self.step.collect(self.machine.engine(), batch, true)?;
             let now = Instant::now();
             if done > 0 {
                 times.push(StepTime {
@@ -161,17 +164,8 @@ impl Stepper {
     /// Writes a batch and submits a step; seconds that took, and those of them spent on recording.
     fn start(&mut self) -> Result<(f64, f64), TrainError> {
         let batch = random_batch(&self.config, self.next);
-        let (p, i) = (self.program, self.step.inputs);
         let start = Instant::now();
-        let engine = self.machine.engine();
-        engine.write(p, i.ids, &batch.ids);
-        engine.write(p, i.masked_ids, &batch.masked_ids);
-        engine.write(p, i.types, &batch.type_ids);
-        engine.write(p, i.lengths, &batch.lengths);
-        engine.write(p, i.positions, &batch.positions);
-        engine.write(p, i.targets, &batch.targets);
-        engine.write(p, i.weights, bytemuck::cast_slice(&batch.weights));
-        engine.submit(p, &step_state(&self.config, self.next), true)?;
+        self.step.submit(self.machine.engine(), &batch, &step_state(&self.config, self.next))?;
         self.next += 1;
         let seconds = start.elapsed().as_secs_f64();
         let encoding = match &mut self.machine {
@@ -181,11 +175,12 @@ impl Stepper {
         Ok((seconds, encoding))
     }
 
-    /// One step, part by part.
+    /// One step, or one of its batch's parts, dispatch by dispatch.
     pub(super) fn profile(&mut self) -> Result<Vec<Part>, TrainError> {
         let state = step_state(&self.config, self.next);
         self.next += 1;
-        Ok(self.machine.profile(&self.step.plan, self.program, &state)?)
+        let (plan, program) = self.step.part();
+        Ok(self.machine.profile(plan, program, &state)?)
     }
 
     pub(super) fn traits(&self) -> Option<crate::ops::DeviceTraits> {
@@ -193,6 +188,6 @@ impl Stepper {
     }
 
     pub(super) fn plan(&self) -> &crate::plan::Plan {
-        &self.step.plan
+        self.step.part().0
     }
 }

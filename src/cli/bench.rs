@@ -3,6 +3,7 @@
 mod print;
 mod torch;
 
+use super::memory::{self, Memory};
 use super::settings::Settings;
 use super::{Device, Failure};
 use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
@@ -22,6 +23,8 @@ pub(crate) struct BenchArguments {
     /// auto, cpu, or part of a GPU's name
     #[arg(long, default_value = "auto")]
     device: Device,
+    #[command(flatten)]
+    memory: Memory,
     /// Time every kernel of a step, beside the device's measured peak
     #[arg(long)]
     kernels: bool,
@@ -52,6 +55,9 @@ struct Report {
     preset: String,
     batch: usize,
     length: usize,
+    /// Parts that a step's batch is worked through in, and examples of each.
+    parts: usize,
+    rows: usize,
     /// Steps timed.
     steps: usize,
     /// Of the median step, padding counted.
@@ -88,7 +94,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let config = settings.resolve()?;
     let machine = open(&arguments.device, Model::new(&config).table.len())?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
-    let mut stepper = Stepper::new(machine, config.clone()).map_err(Failure::work)?;
+    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;
     let mut times = Vec::new();
     let torch = match arguments.against {
         None => None,
@@ -107,7 +113,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let allocated_bytes = stepper.allocated();
     let kernels = if arguments.kernels { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
     let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
-    let device = stepper.describe();
+    let (device, split) = (stepper.describe(), stepper.micro_batch());
     let (machine, table) = stepper.machine();
     let peak = arguments.kernels.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
@@ -120,6 +126,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         preset: config.preset,
         batch: config.training.batch,
         length: config.data.length,
+        parts: split.parts,
+        rows: split.rows,
         steps: seconds.len(),
         tokens_per_second: tokens as f64 / median_step,
         median_step,

@@ -3,6 +3,7 @@
 mod bench;
 mod device;
 mod devices;
+mod memory;
 mod output;
 mod plan;
 mod probe;

@@ -3,17 +3,18 @@
 mod parameters;
 mod step;
 
+use super::memory::{self, Memory};
 use super::output::{bytes, flop, grouped, print, print_json};
 use super::settings::Settings;
 use super::style::Style;
 use super::table::Table;
 use super::{Device, Failure};
+use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::{Choice, Footprint, choose};
-use crate::graph::Bank;
 use crate::ops::DeviceTraits;
-use crate::plan::Target;
-use crate::train::step::{StepShape, evaluation_step, training_step};
+use crate::plan::{Engine as _, Limits, Target};
+use crate::train::{MicroBatch, Plans, micro_batch};
 use clap::Args;
 use parameters::Parameters;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ use step::{StepReport, sum};
 #[command(after_help = "\
 Examples:
   leyden plan --preset small --device cpu
+  leyden plan --preset small --batch 128 --memory 2GB
   leyden plan --preset small --batch 32 --set generator.layers=6 --json")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -31,6 +33,8 @@ pub(crate) struct PlanArguments {
     /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it; nothing is allocated on it
     #[arg(long, default_value = "auto")]
     device: Device,
+    #[command(flatten)]
+    memory: Memory,
     /// Print a JSON object, sizes in bytes
     #[arg(long)]
     json: bool,
@@ -46,23 +50,32 @@ struct Report {
     bank: u64,
     /// Bytes of the step's state.
     state: u64,
+    micro_batch: MicroBatch,
+    /// How many banks there are.
+    banks: u64,
+    /// The whole step, or a part of it.
     training: StepReport,
+    /// What follows the last part.
+    update: Option<StepReport>,
     evaluation: StepReport,
+    /// Bytes that the engine holds with all plans loaded.
+    peak: u64,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: PlanArguments) -> Result<(), Failure> {
     let config = arguments.settings.resolve()?;
-    let (device, target) = target(&arguments.device)?;
-    let report = Report::new(config, device, target)?;
+    let memory = arguments.memory.bytes()?;
+    let (device, target, limits) = target(&arguments.device)?;
+    let report = Report::new(config, device, target, memory, limits)?;
     if arguments.json {
         return print_json(&report.as_json());
     }
     print(&report.as_text(Style::stdout())).map(drop)
 }
 
-/// The device in words, and what to plan for; the adapter is looked at, not opened.
-fn target(device: &Device) -> Result<(String, Target), Failure> {
+/// The device in words, what to plan for, and what fits; the adapter is looked at, not opened.
+fn target(device: &Device) -> Result<(String, Target, Limits), Failure> {
     let adapter = match device {
         Device::Cpu => None,
         Device::Auto => choose(&Choice::Auto).map_err(Failure::input)?,
@@ -71,19 +84,26 @@ fn target(device: &Device) -> Result<(String, Target), Failure> {
     Ok(match adapter {
         Some(adapter) => {
             let info = adapter.info();
-            (info.to_string(), Target::Gpu(DeviceTraits { software: info.software() }))
+            (info.to_string(), Target::Gpu(DeviceTraits { software: info.software() }), info.limits())
         }
-        None => (format!("the CPU ({} threads)", rayon::current_num_threads()), Target::Cpu),
+        None => {
+            let limits = CpuEngine::<f32>::new(0).limits();
+            (format!("the CPU ({} threads)", rayon::current_num_threads()), Target::Cpu, limits)
+        }
     })
 }
 
 impl Report {
-    fn new(config: Config, device: String, target: Target) -> Result<Self, Failure> {
+    fn new(
+        config: Config,
+        device: String,
+        target: Target,
+        memory: Option<u64>,
+        limits: Limits,
+    ) -> Result<Self, Failure> {
         let model = Model::new(&config);
-        let shape = StepShape::of(&config);
-        let training = training_step(&model, &config, shape, target, false).map_err(Failure::work)?;
-        let shape = StepShape::of_evaluation(&config);
-        let evaluation = evaluation_step(&model, &config, shape, target).map_err(Failure::work)?;
+        let split = micro_batch(&model, &config, target, memory, limits).map_err(memory::failure)?;
+        let plans = Plans::new(&model, &config, split, target).map_err(Failure::work)?;
         let gpu = target != Target::Cpu;
         let len = model.table.len();
         Ok(Self {
@@ -92,16 +112,14 @@ impl Report {
             gpu,
             bank: if gpu { Footprint::bank(len) } else { len as u64 * 4 },
             state: if gpu { Footprint::state() } else { 0 },
-            // The trainer has several steps under way, but waits for each evaluation.
-            training: StepReport::new(&training.plan, config.training.batch, Footprint::MOST_READBACKS),
-            evaluation: StepReport::new(&evaluation.plan, shape.batch, 1),
+            micro_batch: split,
+            banks: plans.banks().len() as u64,
+            training: StepReport::new(&plans.training.plan, split.rows, Footprint::MOST_READBACKS),
+            update: plans.update.as_ref().map(|plan| StepReport::new(plan, 0, Footprint::MOST_READBACKS)),
+            evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.batch, 1),
+            peak: plans.bytes(),
             config,
         })
-    }
-
-    /// Bytes that the engine holds with both plans loaded.
-    fn peak(&self) -> u64 {
-        self.bank * Bank::ALL.len() as u64 + self.state + self.training.bytes() + self.evaluation.bytes()
     }
 
     fn as_json(&self) -> Value {
@@ -111,18 +129,22 @@ impl Report {
             "batch": self.config.training.batch,
             "length": self.config.data.length,
             "drawn": self.config.max_predictions(),
+            "micro_batch": { "parts": self.micro_batch.parts, "rows": self.micro_batch.rows },
             "parameters": self.parameters.as_json(),
             "training": self.training.as_json(self.config.data.length),
+            "update": self.update.as_ref().map(|update| update.as_json(self.config.data.length)),
             "evaluation": self.evaluation.as_json(self.config.data.length),
             "memory": {
                 "parameters": self.bank,
                 "gradients": self.bank,
                 "first_moments": self.bank,
                 "second_moments": self.bank,
+                "accumulated_gradients": if self.update.is_some() { self.bank } else { 0 },
                 "state": self.state,
                 "training": self.training.memory_json(),
+                "update": self.update.as_ref().map(StepReport::memory_json),
                 "evaluation": self.evaluation.memory_json(),
-                "peak": self.peak(),
+                "peak": self.peak,
             },
         })
     }
@@ -132,6 +154,9 @@ impl Report {
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
         let mut text =
             format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, c.max_predictions());
+        if let Some(parts) = memory::parts(self.micro_batch) {
+            text += &format!("a step's examples {parts}, at most {}\n", bytes(self.peak));
+        }
         let mut section = |title: &str, table: &Table| {
             text += &format!("\n{}\n", style.bold(title));
             for line in table.lines() {
@@ -141,45 +166,65 @@ impl Report {
         section("Parameters", &self.parameters.table());
         section("Steps", &self.steps());
         section("Memory", &self.memory());
-        section("FLOPs of the training step by op", &self.training.shares());
-        section("Largest slots of the training step", &self.training.largest());
+        let what = if self.update.is_some() { "a part" } else { "the training step" };
+        section(&format!("FLOPs of {what} by op"), &self.training.shares());
+        section(&format!("Largest slots of {what}"), &self.training.largest());
         text
     }
 
-    fn steps(&self) -> Table {
-        let (t, e) = (&self.training, &self.evaluation);
-        let length = self.config.data.length;
-        let mut table = Table::new(&[false, true, true]);
-        table.row(["", "training", "evaluation"]);
-        table.row(["examples".into(), grouped(t.batch as u64), grouped(e.batch as u64)]);
-        if self.gpu {
-            table.row(["dispatches".into(), grouped(t.dispatches as u64), grouped(e.dispatches as u64)]);
+    /// The columns: their titles and plans.
+    fn columns(&self) -> Vec<(&'static str, &StepReport)> {
+        let training = if self.update.is_some() { "a part" } else { "training" };
+        let mut columns = vec![(training, &self.training), ("evaluation", &self.evaluation)];
+        if let Some(update) = &self.update {
+            columns.insert(1, ("update", update));
         }
-        table.row(["nodes".into(), grouped(t.nodes as u64), grouped(e.nodes as u64)]);
-        table.row(["copies".into(), grouped(t.copies as u64), grouped(e.copies as u64)]);
-        table.row(["FLOPs a step".into(), flop(t.flops), flop(e.flops)]);
-        table.row(["FLOPs a token".into(), flop(t.flops_a_token(length)), flop(e.flops_a_token(length))]);
+        columns
+    }
+
+    fn steps(&self) -> Table {
+        let columns = self.columns();
+        let length = self.config.data.length;
+        let mut table = Table::new(&[&[false][..], &vec![true; columns.len()]].concat());
+        table.row([""].into_iter().chain(columns.iter().map(|c| c.0)));
+        let mut row = |name: &str, cell: &dyn Fn(&StepReport) -> String| {
+            table.row([name.to_string()].into_iter().chain(columns.iter().map(|(_, step)| cell(step))));
+        };
+        // The update is of no examples.
+        let of_examples = |step: &StepReport, text: String| if step.batch > 0 { text } else { String::new() };
+        row("examples", &|s| of_examples(s, grouped(s.batch as u64)));
+        if self.gpu {
+            row("dispatches", &|s| grouped(s.dispatches as u64));
+        }
+        row("nodes", &|s| grouped(s.nodes as u64));
+        row("copies", &|s| grouped(s.copies as u64));
+        row("FLOPs", &|s| of_examples(s, flop(s.flops)));
+        row("FLOPs a token", &|s| of_examples(s, flop(s.flops_a_token(length))));
         table
     }
 
     fn memory(&self) -> Table {
-        let (t, e) = (&self.training, &self.evaluation);
-        let mut table = Table::new(&[false, true, true, true]);
-        let empty = String::new;
-        table.row(["", "always", "training", "evaluation"]);
+        let columns = self.columns();
+        let mut table = Table::new(&[&[false, true][..], &vec![true; columns.len()]].concat());
+        table.row(["", "always"].into_iter().chain(columns.iter().map(|c| c.0)));
         table.row(["parameters".into(), bytes(self.bank)]);
         table.row(["gradients".into(), bytes(self.bank)]);
         table.row(["two moments".into(), bytes(2 * self.bank)]);
-        table.row(["inputs".into(), empty(), bytes(t.inputs), bytes(e.inputs)]);
-        let slots = format!("{} and {} slots", t.slots.len(), e.slots.len());
-        table.row([format!("activations, scratch ({slots})"), empty(), bytes(sum(&t.slots)), bytes(sum(&e.slots))]);
-        if self.gpu {
-            table.row(["uniforms".into(), bytes(self.state), bytes(t.uniforms), bytes(e.uniforms)]);
-            table.row(["readback".into(), empty(), bytes(t.readback), bytes(e.readback)]);
+        if self.update.is_some() {
+            table.row(["accumulated gradients".into(), bytes(self.bank)]);
         }
-        let always = self.bank * Bank::ALL.len() as u64 + self.state;
-        table.row(["together".into(), bytes(always), bytes(t.bytes()), bytes(e.bytes())]);
-        table.row(["peak: all of it".into(), bytes(self.peak())]);
+        let mut row = |name: &str, always: String, of: &dyn Fn(&StepReport) -> u64| {
+            table.row([name.to_string(), always].into_iter().chain(columns.iter().map(|(_, step)| bytes(of(step)))));
+        };
+        row("inputs", String::new(), &|s| s.inputs);
+        let slots: Vec<String> = columns.iter().map(|(_, s)| s.slots.len().to_string()).collect();
+        row(&format!("activations, scratch ({} slots)", slots.join(" + ")), String::new(), &|s| sum(&s.slots));
+        if self.gpu {
+            row("uniforms", bytes(self.state), &|s| s.uniforms);
+            row("readback", String::new(), &|s| s.readback);
+        }
+        row("together", bytes(self.bank * self.banks + self.state), &StepReport::bytes);
+        table.row(["peak: all of it".into(), bytes(self.peak)]);
         table
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::ops::{Op, Real, StepState, Twin};
-use crate::plan::{Engine, EngineError, Fetched, Kind, Plan, Program, Region, Step};
+use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -37,20 +37,24 @@ struct Loaded<R> {
 
 /// The CPU engine: all cores, the twins of [`crate::ops`], single precision unless asked otherwise.
 pub struct CpuEngine<R: Precision = f32> {
-    banks: [Memory<R>; 4],
+    /// By [`Bank::index`]; empty until used.
+    banks: [Memory<R>; Bank::ALL.len()],
+    bank_len: usize,
     programs: Vec<Loaded<R>>,
     done: VecDeque<Fetched>,
 }
 
 impl<R: Precision> CpuEngine<R> {
-    /// An engine whose banks have `len` elements, all zero.
+    /// An engine whose banks have `len` elements.
     pub fn new(len: usize) -> Self {
-        Self { banks: std::array::from_fn(|_| vec![R::ZERO; len]), programs: Vec::new(), done: VecDeque::new() }
+        Self { banks: Default::default(), bank_len: len, programs: Vec::new(), done: VecDeque::new() }
     }
 
     /// A bank's contents.
     pub fn bank(&mut self, bank: Bank) -> &mut Vec<R> {
-        &mut self.banks[bank_index(bank)]
+        let memory = &mut self.banks[bank.index()];
+        memory.resize(self.bank_len, R::ZERO);
+        memory
     }
 
     /// A floating-point tensor's contents after a step; a tensor that is no output may have been overwritten.
@@ -58,7 +62,7 @@ impl<R: Precision> CpuEngine<R> {
         let loaded = &self.programs[program.0];
         let Some(r) = loaded.plan.region(tensor) else { return Vec::new() };
         let memory = match loaded.plan.buffers()[r.buffer].kind {
-            Kind::Bank(bank) => &self.banks[bank_index(bank)],
+            Kind::Bank(bank) => &self.banks[bank.index()],
             _ => &loaded.memory[r.buffer],
         };
         memory[r.offset..r.offset + r.len].to_vec()
@@ -103,8 +107,8 @@ impl<R: Precision> CpuEngine<R> {
         // One base pointer a buffer: a node's tensors lie in different regions (the plan sees to it), but several may
         // be windows of one bank, which the borrow checker cannot split in one go.
         let mut bases: Vec<*mut R> = memory.iter_mut().map(|m| m.as_mut_ptr()).collect();
-        for (base, bank) in bases.iter_mut().zip(&mut self.banks) {
-            *base = bank.as_mut_ptr();
+        for (base, bank) in bases.iter_mut().zip(plan.banks()) {
+            *base = self.banks[bank.index()].as_mut_ptr();
         }
         for step in plan.steps() {
             match step {
@@ -125,10 +129,6 @@ impl<R: Precision> CpuEngine<R> {
             }
         }
     }
-}
-
-fn bank_index(bank: Bank) -> usize {
-    Bank::ALL.iter().position(|&b| b == bank).unwrap_or_default()
 }
 
 /// The slices of one node. The lifetime is that of the buffers, which outlive the call.
@@ -178,11 +178,22 @@ impl<R: Precision> Engine for CpuEngine<R> {
         format!("CPU ({} threads)", rayon::current_num_threads())
     }
 
+    /// Three quarters of the machine's memory: the rest is the system's, the text's and the batches'. The same on every
+    /// day, so that a run is worked through in the same parts.
+    fn limits(&self) -> Limits {
+        Limits { buffer: u64::MAX, binding: u64::MAX, memory: super::memory().map(|bytes| bytes / 4 * 3) }
+    }
+
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
         // Memory is given out before it is there: ask first, or the system ends the program half-way.
-        let wanted = (self.allocated() + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) / 4 * size_of::<R>()) as u64;
+        let banks = plan.banks().filter(|bank| self.banks[bank.index()].is_empty()).count() * self.bank_len;
+        let elements = banks + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) / 4;
+        let wanted = (self.allocated() + elements * size_of::<R>()) as u64;
         if super::memory().is_some_and(|there| wanted > there) {
             return Err(EngineError::OutOfMemory { adapter: self.describe(), needed: wanted >> 20 });
+        }
+        for bank in plan.banks() {
+            self.bank(bank);
         }
         let memory = plan.buffers().iter().map(|b| match b.kind {
             Kind::Bank(_) => Vec::new(),
@@ -222,14 +233,22 @@ impl<R: Precision> Engine for CpuEngine<R> {
     }
 
     fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
-        Ok(self.banks[bank_index(bank)].iter().map(|x| x.wide() as f32).collect())
+        let memory = &self.banks[bank.index()];
+        if memory.is_empty() {
+            return Ok(vec![0.0; self.bank_len]);
+        }
+        Ok(memory.iter().map(|x| x.wide() as f32).collect())
     }
 
     fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
-        for (b, &x) in self.banks[bank_index(bank)].iter_mut().zip(data) {
+        for (b, &x) in self.bank(bank).iter_mut().zip(data) {
             *b = R::of(f64::from(x));
         }
         Ok(())
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.bank_len);
     }
 
     fn allocated(&self) -> usize {

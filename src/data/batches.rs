@@ -58,6 +58,27 @@ impl Batch {
         }
     }
 
+    /// Part `index` of the batch where it is worked through `rows` examples at a time. Positions count from the part's
+    /// first row; the last part is filled up with rows of length 0, whose ids are 0.
+    pub fn part(&self, index: usize, rows: usize) -> Self {
+        let first = (index * rows).min(self.batch_size);
+        let here = first..(first + rows).min(self.batch_size);
+        let mut part = Self::empty(rows, self.length, self.predictions, 0);
+        let copy = |to: &mut Vec<u32>, from: &[u32], width: usize| {
+            to[..here.len() * width].copy_from_slice(&from[here.start * width..here.end * width]);
+        };
+        copy(&mut part.ids, &self.ids, self.length);
+        copy(&mut part.masked_ids, &self.masked_ids, self.length);
+        copy(&mut part.type_ids, &self.type_ids, self.length);
+        copy(&mut part.lengths, &self.lengths, 1);
+        copy(&mut part.positions, &self.positions, self.predictions);
+        copy(&mut part.targets, &self.targets, self.predictions);
+        let slots = here.start * self.predictions..here.end * self.predictions;
+        part.positions[..slots.len()].iter_mut().for_each(|position| *position -= (first * self.length) as u32);
+        part.weights[..slots.len()].copy_from_slice(&self.weights[slots]);
+        part
+    }
+
     /// Tokens that are not padding.
     pub fn tokens(&self) -> u64 {
         self.lengths.iter().map(|&length| u64::from(length)).sum()

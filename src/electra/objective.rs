@@ -26,6 +26,10 @@ pub struct Inputs {
     pub targets: Tensor,
     /// 1 for a drawn position, 0 for an unused slot: [B, K].
     pub weights: Tensor,
+    /// Drawn positions of the step's whole batch, of which these examples may be a part: `[1]`.
+    pub drawn: Tensor,
+    /// Tokens of the step's whole batch, padding not counted: `[1]`.
+    pub tokens: Tensor,
 }
 
 impl Inputs {
@@ -40,6 +44,8 @@ impl Inputs {
             positions: g.input("positions", DType::U32, &slots),
             targets: g.input("targets", DType::U32, &slots),
             weights: g.input("weights", DType::F32, &slots),
+            drawn: g.input("drawn", DType::F32, &[1]),
+            tokens: g.input("tokens", DType::F32, &[1]),
         }
     }
 }
@@ -49,9 +55,9 @@ impl Inputs {
 pub struct Objective {
     /// The weighted sum of both losses: `[1]`.
     pub loss: Tensor,
-    /// Masked language modelling, mean over drawn positions, nats: `[1]`.
+    /// Masked language modelling, mean over the whole batch's drawn positions, nats; of a part, its share: `[1]`.
     pub generator_loss: Tensor,
-    /// Replaced-token detection, mean over tokens, nats: `[1]`.
+    /// Replaced-token detection, mean over the whole batch's tokens, nats; of a part, its share: `[1]`.
     pub discriminator_loss: Tensor,
     /// The generator's samples: [B K].
     pub sampled: Tensor,
@@ -88,8 +94,8 @@ pub fn electra(
     let x = generator_head(g, model, drawn)?;
     let word = g.parameter(model.embeddings.word);
     let bias = g.parameter(model.heads.generator_bias);
-    let (targets, weights) = (batch.targets, batch.weights);
-    let guess = ops::vocabulary_cross_entropy(g, VocabularyInput { x, word, bias, targets, weights })?;
+    let (targets, weights, count) = (batch.targets, batch.weights, batch.drawn);
+    let guess = ops::vocabulary_cross_entropy(g, VocabularyInput { x, word, bias, targets, weights, count })?;
 
     // Its samples replace them.
     let sampled = samples.unwrap_or(guess.sampled);
@@ -98,7 +104,7 @@ pub fn electra(
     // The discriminator says of every token whether it was replaced.
     let hidden = encode(g, &model.embeddings, &model.discriminator, corrupted, c)?;
     let logits = discriminator_logits(g, model, hidden)?;
-    let discriminator_loss = ops::binary_cross_entropy(g, logits, labels, batch.lengths)?;
+    let discriminator_loss = ops::binary_cross_entropy(g, logits, labels, batch.lengths, batch.tokens)?;
 
     let o = &config.objective;
     let terms = [(o.generator_weight, guess.loss), (o.discriminator_weight, discriminator_loss)];

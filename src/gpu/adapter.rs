@@ -1,6 +1,6 @@
 //! Which GPUs there are, what matters about them for training, and the choice among them.
 
-use crate::plan::EngineError;
+use crate::plan::{EngineError, Limits};
 use std::fmt;
 
 /// What sort of device an adapter is. Ordered from the best for training to the worst.
@@ -63,6 +63,11 @@ impl AdapterInfo {
     /// Whether shaders run on the CPU.
     pub fn software(&self) -> bool {
         self.kind == AdapterKind::Software
+    }
+
+    /// What fits. How much memory there is, no adapter says.
+    pub fn limits(&self) -> Limits {
+        Limits { buffer: self.max_buffer, binding: self.max_storage_binding, memory: None }
     }
 
     fn of(adapter: &wgpu::Adapter) -> Self {

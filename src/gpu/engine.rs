@@ -8,7 +8,7 @@ use super::readback::{self, MOST_STAGING, Staging};
 use super::{Adapter, AdapterInfo, Choice, choose};
 use crate::graph::{Bank, Tensor};
 use crate::ops::{DeviceTraits, StepState};
-use crate::plan::{Engine, EngineError, Fetched, Plan, Program};
+use crate::plan::{Engine, EngineError, Fetched, Limits, Plan, Program};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,17 @@ struct Pending {
     submission: wgpu::SubmissionIndex,
 }
 
+/// The buffers of the banks there are.
+pub(super) type Banks = [Option<wgpu::Buffer>; Bank::ALL.len()];
+
 /// The GPU engine: plans as compute dispatches over buffers that live as long as the engine.
 #[derive(Debug)]
 pub struct GpuEngine {
     pub(super) context: Context,
     info: AdapterInfo,
     pipelines: Pipelines,
-    banks: Vec<wgpu::Buffer>,
+    /// By [`Bank::index`]; none until used.
+    banks: Banks,
     bank_len: usize,
     state: wgpu::Buffer,
     pub(super) step: wgpu::BindGroup,
@@ -42,19 +46,16 @@ pub struct GpuEngine {
 }
 
 impl GpuEngine {
-    /// An engine on `adapter` whose banks have `bank_len` elements ([`crate::graph::ParameterTable::len`]), all zero.
+    /// An engine on `adapter` whose banks have `bank_len` elements ([`crate::graph::ParameterTable::len`]).
     ///
     /// # Errors
-    /// [`EngineError::NoDevice`], [`EngineError::Limit`] or [`EngineError::OutOfMemory`] where the driver gives no
-    /// device or no room for the banks.
+    /// [`EngineError::NoDevice`] where the driver gives no device, [`EngineError::Limit`] where a bank is larger than a
+    /// buffer may be.
     pub fn new(adapter: &Adapter, bank_len: usize) -> Result<Self, EngineError> {
         let mut context = Context::new(adapter)?;
         let pipelines = Pipelines::new(&context)?;
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let mut banks = Vec::new();
-        for bank in Bank::ALL {
-            banks.push(context.buffer(bank.name(), bank_len as u64 * 4, usage)?);
-        }
+        let what = || "a bank of all parameters, in bytes,".to_string();
+        context.within(what, bank_len as u64 * 4, context.limits.max_buffer_size)?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let state = context.buffer("step", size_of::<StepState>() as u64, usage)?;
         let step = context.guarded("the step's state", || {
@@ -67,7 +68,7 @@ impl GpuEngine {
             context,
             info: adapter.info().clone(),
             pipelines,
-            banks,
+            banks: Banks::default(),
             bank_len,
             state,
             step,
@@ -152,13 +153,26 @@ impl GpuEngine {
         Ok(Some(fetched))
     }
 
-    fn bank_size(&self, bank: Bank, found: usize) -> EngineError {
-        EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected: self.bank_len }
+    /// The buffer of a bank, made where there is none yet.
+    fn bank(&mut self, bank: Bank) -> Result<wgpu::Buffer, EngineError> {
+        if let Some(buffer) = &self.banks[bank.index()] {
+            return Ok(buffer.clone());
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.context.buffer(bank.name(), self.bank_len as u64 * 4, usage)?;
+        self.banks[bank.index()] = Some(buffer.clone());
+        Ok(buffer)
     }
 
-    fn bank(&self, bank: Bank) -> wgpu::Buffer {
-        // The banks were made from this list.
-        self.banks[Bank::ALL.iter().position(|&b| b == bank).unwrap_or_default()].clone()
+    fn load_with_banks(&mut self, plan: Plan) -> Result<Loaded, EngineError> {
+        let (found, expected) = (plan.graph().table().len(), self.bank_len);
+        if found != expected {
+            return Err(EngineError::Size { what: "the table of parameters".into(), found, expected });
+        }
+        for bank in plan.banks() {
+            self.bank(bank)?;
+        }
+        Loaded::new(&mut self.context, &mut self.pipelines, &self.banks, &self.step, plan)
     }
 }
 
@@ -167,11 +181,14 @@ impl Engine for GpuEngine {
         self.info.to_string()
     }
 
+    fn limits(&self) -> Limits {
+        self.info.limits()
+    }
+
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
         self.context.check()?;
-        let before = self.context.allocated;
-        let loaded = Loaded::new(&mut self.context, &mut self.pipelines, &self.banks, &self.step, plan)
-            .inspect_err(|_| self.context.allocated = before)?;
+        let before = (self.context.allocated, self.banks.clone());
+        let loaded = self.load_with_banks(plan).inspect_err(|_| (self.context.allocated, self.banks) = before)?;
         self.programs.push(loaded);
         Ok(Program(self.programs.len() - 1))
     }
@@ -232,7 +249,7 @@ impl Engine for GpuEngine {
 
     fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
         self.context.check()?;
-        let buffer = self.bank(bank);
+        let Some(buffer) = self.banks[bank.index()].clone() else { return Ok(vec![0.0; self.bank_len]) };
         let words = readback::read(&mut self.context, &buffer, self.bank_len as u64 * 4)?;
         Ok(bytemuck::cast_vec(words))
     }
@@ -240,9 +257,24 @@ impl Engine for GpuEngine {
     fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
         self.context.check()?;
         if data.len() != self.bank_len {
-            return Err(self.bank_size(bank, data.len()));
+            let (found, expected) = (data.len(), self.bank_len);
+            return Err(EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected });
         }
-        readback::write(&self.context, &self.bank(bank), bytemuck::cast_slice(data))
+        let buffer = self.bank(bank)?;
+        readback::write(&self.context, &buffer, bytemuck::cast_slice(data))
+    }
+
+    fn reset(&mut self) {
+        self.programs.clear();
+        self.running.clear();
+        self.pending.clear();
+        self.done.clear();
+        self.banks = Banks::default();
+        self.context.allocated = super::context::size(size_of::<StepState>() as u64);
+        // Buffers go when the device has nothing left to do with them; a fault is told by the next call.
+        if let Err(error) = self.context.wait(None) {
+            self.context.record(error);
+        }
     }
 
     fn allocated(&self) -> usize {

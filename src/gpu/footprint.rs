@@ -3,8 +3,7 @@
 use super::context::size;
 use super::program::lay_out_uniforms;
 use super::readback::{MOST_STAGING, windows};
-use crate::graph::Bank;
-use crate::ops::{Dispatch, StepState};
+use crate::ops::{Dispatch, Operand, StepState};
 use crate::plan::{Kind, Plan, Step, Target};
 
 /// Dispatches of a step, and bytes of the buffers that [`super::GpuEngine`] makes for a plan beside the banks.
@@ -29,17 +28,21 @@ impl Footprint {
     /// Most readback buffers of a plan.
     pub const MOST_READBACKS: u64 = MOST_STAGING as u64;
 
-    /// What `plan` takes. A plan for the CPU has no dispatches, hence no uniforms.
+    /// What `plan` takes. On the CPU that is inputs and slots, neither rounded up.
     pub fn of(plan: &Plan) -> Self {
+        let copies = plan.steps().iter().filter(|step| matches!(step, Step::Copy { from, .. } if from.len > 0)).count();
+        if plan.target() == Target::Cpu {
+            let bytes = |kind: Kind| plan.bytes(|k| k == kind) as u64;
+            return Self { copies, inputs: bytes(Kind::Input), slots: bytes(Kind::Slot), ..Self::default() };
+        }
         let buffers = |kind: Kind| -> u64 {
             plan.buffers().iter().filter(|b| b.kind == kind).map(|b| size(b.len as u64 * 4)).sum()
         };
         let dispatches = dispatches(plan);
         let (uniforms, _) = lay_out_uniforms(dispatches.iter().map(|dispatch| dispatch.uniform.as_slice()));
-        let copies = plan.steps().iter().filter(|step| matches!(step, Step::Copy { from, .. } if from.len > 0));
         Self {
             dispatches: dispatches.len(),
-            copies: copies.count(),
+            copies,
             inputs: buffers(Kind::Input),
             slots: buffers(Kind::Slot),
             uniforms: if uniforms.is_empty() { 0 } else { size(uniforms.len() as u64) },
@@ -47,14 +50,31 @@ impl Footprint {
         }
     }
 
+    /// Bytes of the largest window of a buffer that a kernel of `plan` sees; 0 on the CPU.
+    pub fn largest_binding(plan: &Plan) -> u64 {
+        let Target::Gpu(device) = plan.target() else { return 0 };
+        let len = |step: &Step| {
+            let Step::Run { node: index, scratch } = step else { return 0 };
+            let node = &plan.graph().nodes()[*index];
+            let of = |operand| match operand {
+                Operand::Input(i) => plan.graph().ty(node.inputs[i]).len(),
+                Operand::Output(i) => plan.graph().ty(node.outputs[i]).len(),
+                Operand::Scratch(i) => scratch[i].len,
+            };
+            let dispatches = node.op.dispatches(&plan.shapes(*index), &device);
+            dispatches.iter().flat_map(|d| &d.bindings).map(|binding| of(binding.operand)).max().unwrap_or_default()
+        };
+        size(plan.steps().iter().map(len).max().unwrap_or_default() as u64 * 4)
+    }
+
     /// Bytes of one bank of `len` elements.
     pub fn bank(len: usize) -> u64 {
         size(len as u64 * 4)
     }
 
-    /// Bytes of the engine's buffers that all plans share: the banks, and the step's state.
-    pub fn shared(bank_len: usize) -> u64 {
-        Self::bank(bank_len) * Bank::ALL.len() as u64 + Self::state()
+    /// Bytes of the engine's buffers that plans share: `banks` banks of `bank_len` elements, and the step's state.
+    pub fn shared(bank_len: usize, banks: usize) -> u64 {
+        Self::bank(bank_len) * banks as u64 + Self::state()
     }
 
     /// Bytes of the step's state.

@@ -2,9 +2,10 @@
 
 use super::command::{self, Command, Work};
 use super::context::Context;
+use super::engine::Banks;
 use super::pipelines::{Key, Pipelines};
 use super::readback::Staging;
-use crate::graph::{Bank, Source, Tensor};
+use crate::graph::{Source, Tensor};
 use crate::ops::{Access, DeviceTraits, Dispatch, Operand};
 use crate::plan::{EngineError, Kind, Plan, Region, Step, Target};
 use std::collections::HashMap;
@@ -51,11 +52,11 @@ enum Entry {
 }
 
 impl Loaded {
-    /// Makes everything a step needs. `banks` are the engine's, `step` its step group.
+    /// Makes everything a step needs. `banks` are the engine's, those of the plan among them; `step` is its step group.
     pub fn new(
         context: &mut Context,
         pipelines: &mut Pipelines,
-        banks: &[wgpu::Buffer],
+        banks: &Banks,
         step: &wgpu::BindGroup,
         plan: Plan,
     ) -> Result<Self, EngineError> {
@@ -216,26 +217,21 @@ fn label(plan: &Plan, buffer: usize) -> String {
         Kind::Input => {
             // Buffers of inputs lie behind the banks in the order of the inputs.
             let inputs = plan.graph().values().iter().filter(|value| value.source == Source::Input);
-            let name = inputs.map(|value| value.name.as_str()).nth(buffer.saturating_sub(Bank::ALL.len()));
+            let name = inputs.map(|value| value.name.as_str()).nth(buffer.saturating_sub(plan.banks().count()));
             format!("input {}", name.unwrap_or_default())
         }
     }
 }
 
-fn allocate(context: &mut Context, banks: &[wgpu::Buffer], plan: &Plan) -> Result<Vec<wgpu::Buffer>, EngineError> {
+fn allocate(context: &mut Context, banks: &Banks, plan: &Plan) -> Result<Vec<wgpu::Buffer>, EngineError> {
     let peak = context.allocated + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) as u64;
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let mut buffers = Vec::with_capacity(plan.buffers().len());
     for (i, buffer) in plan.buffers().iter().enumerate() {
-        buffers.push(match (buffer.kind, banks.get(i)) {
-            (Kind::Bank(bank), Some(mine)) => {
-                if mine.size() != (buffer.len as u64 * 4).max(16).next_multiple_of(16) {
-                    let (found, expected) = (buffer.len, mine.size() as usize / 4);
-                    return Err(EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected });
-                }
-                mine.clone()
-            }
-            _ => context.buffer(&label(plan, i), buffer.len as u64 * 4, usage).map_err(|error| match error {
+        let bank = if let Kind::Bank(bank) = buffer.kind { banks[bank.index()].clone() } else { None };
+        buffers.push(match bank {
+            Some(bank) => bank,
+            None => context.buffer(&label(plan, i), buffer.len as u64 * 4, usage).map_err(|error| match error {
                 EngineError::OutOfMemory { adapter, .. } => {
                     EngineError::OutOfMemory { adapter, needed: peak.div_ceil(1 << 20) }
                 }

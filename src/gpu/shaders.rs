@@ -17,6 +17,7 @@ macro_rules! embed {
 
 /// The kernels by stem. A new file in `shaders/` gets its line here, in alphabetical order.
 pub const KERNELS: &[(&str, &str)] = embed!("":
+    "accumulate"
     "adamw"
     "add"
     "attention"

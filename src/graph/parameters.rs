@@ -6,7 +6,7 @@ use std::ops::Range;
 /// asks of a storage binding's offset.
 pub const ALIGNMENT: usize = 64;
 
-/// The four flat buffers that live across steps and share one layout.
+/// The flat buffers that live across steps and share one layout. An engine has those that its plans use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bank {
     /// Weights.
@@ -17,11 +17,18 @@ pub enum Bank {
     Moment1,
     /// Adam's second moment.
     Moment2,
+    /// Sums of the gradients of a step's parts so far, where a step is worked through in several.
+    Accumulated,
 }
 
 impl Bank {
     /// All banks, in order.
-    pub const ALL: [Bank; 4] = [Bank::Parameters, Bank::Gradients, Bank::Moment1, Bank::Moment2];
+    pub const ALL: [Bank; 5] = [Bank::Parameters, Bank::Gradients, Bank::Moment1, Bank::Moment2, Bank::Accumulated];
+
+    /// The bank's place in [`Bank::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
 
     /// For people and labels.
     pub fn name(self) -> &'static str {
@@ -30,6 +37,7 @@ impl Bank {
             Bank::Gradients => "gradients",
             Bank::Moment1 => "first moments",
             Bank::Moment2 => "second moments",
+            Bank::Accumulated => "accumulated gradients",
         }
     }
 }

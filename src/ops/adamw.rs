@@ -31,11 +31,11 @@ struct Update {
     decayed: usize,
 }
 
-/// Updates parameters and moments from the bank of gradients, whose global norm is `norm` `[1]`.
-pub fn adamw(g: &mut Graph, norm: Tensor, settings: AdamW) -> Result<(), GraphError> {
-    let inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2, Bank::Gradients].map(|b| g.bank(b));
+/// Updates parameters and moments from `gradients`, a bank of them whose global norm is `norm` `[1]`.
+pub fn adamw(g: &mut Graph, gradients: Tensor, norm: Tensor, settings: AdamW) -> Result<(), GraphError> {
+    let inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2].map(|b| g.bank(b));
     let decayed = g.table().decayed();
-    g.add(Update { settings, decayed }, &[inputs[0], inputs[1], inputs[2], inputs[3], norm])?;
+    g.add(Update { settings, decayed }, &[inputs[0], inputs[1], inputs[2], gradients, norm])?;
     Ok(())
 }
 

@@ -65,6 +65,11 @@ impl Sizes {
         part * self.hidden() + h * self.width
     }
 
+    /// Probabilities, all of which dropout numbers.
+    pub fn probabilities(self) -> usize {
+        self.probability(self.examples, 0, 0)
+    }
+
     /// Index of the probability of (example, head, row, column 0), which numbers its dropout.
     pub fn probability(self, b: usize, h: usize, row: usize) -> usize {
         ((b * self.heads + h) * self.length + row) * self.length
@@ -86,6 +91,7 @@ impl Sizes {
             .word(keep_threshold(dropout.probability) as usize)
             .float(1.0 / (1.0 - dropout.probability))
             .float(self.scale() as f32)
+            .word(self.probabilities())
             .elements(groups, 1)
     }
 }
@@ -95,7 +101,7 @@ impl Attention {
         let (qkv, lengths) = (t.real(0), t.int(1));
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
         let (l, w, stride) = (s.length, s.width, 3 * s.hidden());
-        let draws = Draws::new(&t.step, self.dropout.stream);
+        let draws = Draws::new(&t.step, self.dropout.stream, s.probabilities());
         let out = t.out(0).par_chunks_mut(l * s.hidden());
         let lse = t.out(1).par_chunks_mut(s.heads * l);
         out.zip(lse).enumerate().for_each_init(Vec::new, |scores: &mut Vec<R>, (b, (out, lse))| {

@@ -26,7 +26,7 @@ impl AttentionBackward {
         let (qkv, lengths, out, lse, d) = (t.real(0), t.int(1), t.real(2), t.real(3), t.real(4));
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
         let (l, w, hidden, stride) = (s.length, s.width, s.hidden(), 3 * s.hidden());
-        let draws = Draws::new(&t.step, self.dropout.stream);
+        let draws = Draws::new(&t.step, self.dropout.stream, s.probabilities());
         t.out(0).par_chunks_mut(l * stride).enumerate().for_each_init(Vec::new, |work: &mut Vec<R>, (b, dqkv)| {
             dqkv.fill(R::ZERO);
             let valid = (lengths[b] as usize).min(l);

@@ -43,7 +43,7 @@ impl Dropout {
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let draws = Draws::new(&t.step, self.stream);
+        let draws = Draws::new(&t.step, self.stream, t.output_types[0].len());
         let this = *self;
         parallel::rows(t.out(0), 1, |start, x| {
             vectorize(
@@ -75,8 +75,9 @@ impl Op for Dropout {
     }
 
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
-        let quads = shapes.outputs[0].len().div_ceil(4);
-        let dispatch = self.words(Dispatch::new("dropout").write(Operand::Output(0)).word(quads));
+        let len = shapes.outputs[0].len();
+        let quads = len.div_ceil(4);
+        let dispatch = self.words(Dispatch::new("dropout").write(Operand::Output(0)).word(len));
         vec![dispatch.elements(quads, 256)]
     }
 

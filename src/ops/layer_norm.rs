@@ -60,7 +60,7 @@ impl LayerNorm {
         let (gamma, beta) = (t.real(1), t.real(2));
         let residual = if self.residual { t.real(3) } else { &[] };
         let c = gamma.len();
-        let draws = Draws::new(&t.step, self.dropout.stream);
+        let draws = Draws::new(&t.step, self.dropout.stream, t.output_types[0].len());
         let this = *self;
         let (y, h, stats) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((y, c), (h, c), (stats, 2), |start, y, h, stats| {
@@ -196,7 +196,7 @@ impl LayerNormBackward {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, h, stats, gamma) = (t.real(0), t.real(1), t.real(2), t.real(3));
         let c = gamma.len();
-        let draws = Draws::new(&t.step, self.dropout.stream);
+        let draws = Draws::new(&t.step, self.dropout.stream, h.len());
         let this = *self;
         let (dh, dgamma, dbeta) = (t.out(0), t.out(1), t.out(2));
         let dx: &mut [R] = if self.dropout.probability > 0.0 { t.out(3) } else { &mut [] };

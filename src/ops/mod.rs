@@ -7,6 +7,7 @@
 //! Legend for shapes: B examples, L tokens an example, T = B * L, H hidden, E embedding width, V vocabulary,
 //! K drawn positions an example, M = B * K.
 
+mod accumulate;
 mod adamw;
 mod add;
 mod attention;
@@ -31,6 +32,7 @@ mod vocabulary_cross_entropy;
 mod vocabulary_cross_entropy_backward;
 mod weighted_sum;
 
+pub use accumulate::accumulate;
 pub use adamw::{AdamW, adamw};
 pub use add::add;
 pub use attention::attention;

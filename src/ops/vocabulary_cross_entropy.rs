@@ -7,7 +7,8 @@
 //! logits again.
 //!
 //! x [M, E], word [V, E], bias [V], targets and weights [B, K] with M = B K.
-//! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (sum(w) + 1e-6).
+//! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (count + 1e-6), the count given: the sum of the weights of all
+//! parts of the batch, of which these rows may be one.
 
 use super::binary_cross_entropy::TINY;
 use super::layer_norm::sum2;
@@ -30,7 +31,7 @@ struct VocabularyCrossEntropy {
 /// What [`vocabulary_cross_entropy`] gives.
 #[derive(Debug, Clone, Copy)]
 pub struct VocabularyOutput {
-    /// Mean cross-entropy over the drawn positions: `[1]`.
+    /// These rows' share of the mean cross-entropy over the whole batch's drawn positions: `[1]`.
     pub loss: Tensor,
     /// Log-sum-exp of each row's logits: `[M]`.
     pub lse: Tensor,
@@ -53,13 +54,15 @@ pub struct VocabularyInput {
     pub targets: Tensor,
     /// [B, K], 1 for a drawn position and 0 for an unused slot.
     pub weights: Tensor,
+    /// Drawn positions of the whole batch `[1]`.
+    pub count: Tensor,
 }
 
 /// Cross-entropy, sample and best guess in one pass over the vocabulary.
 pub fn vocabulary_cross_entropy(g: &mut Graph, input: VocabularyInput) -> Result<VocabularyOutput, GraphError> {
     let op = VocabularyCrossEntropy { stream: g.stream() };
-    let VocabularyInput { x, word, bias, targets, weights } = input;
-    let out = g.add(op, &[x, word, bias, targets, weights])?;
+    let VocabularyInput { x, word, bias, targets, weights, count } = input;
+    let out = g.add(op, &[x, word, bias, targets, weights, count])?;
     Ok(VocabularyOutput { loss: out[0], lse: out[1], sampled: out[2], best: out[3] })
 }
 
@@ -145,7 +148,7 @@ impl VocabularyCrossEntropy {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, word, bias, targets, weights) = (t.real(0), t.real(1), t.real(2), t.int(3), t.real(4));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
-        let draws = Draws::new(&t.step, self.stream);
+        let draws = Draws::new(&t.step, self.stream, m * v);
         let chunk = |logits: &mut Vec<R>, first: usize| {
             let words = WORDS.min(v - first);
             logits.resize(ROWS * WORDS + WORDS, R::ZERO);
@@ -171,7 +174,8 @@ impl VocabularyCrossEntropy {
         let starts: Vec<usize> = (0..v).step_by(WORDS).collect();
         let parts: Vec<Vec<Running<R>>> = starts.par_iter().map_init(Vec::new, |l, &first| chunk(l, first)).collect();
         let (loss, lse, sampled, best) = (t.out(0), t.out(1), t.out_int(2), t.out_int(3));
-        let (mut total, mut count) = (0.0, TINY);
+        let count = t.real(5)[0].wide() + TINY;
+        let mut total = 0.0;
         for row in 0..m {
             let mut all = Running::new();
             parts.iter().for_each(|part| all.merge(&part[row]));
@@ -179,7 +183,6 @@ impl VocabularyCrossEntropy {
             (sampled[row], best[row]) = (all.sampled, all.best);
             let w = weights[row].wide();
             total += if w > 0.0 { w * (lse[row].wide() - all.target.wide()) } else { 0.0 };
-            count += w;
         }
         loss[0] = R::of(total / count);
     }
@@ -187,16 +190,17 @@ impl VocabularyCrossEntropy {
 
 pub(super) fn check(op: &'static str, inputs: &[&TensorType]) -> Result<(), GraphError> {
     match inputs {
-        [x, word, bias, targets, weights, ..]
+        [x, word, bias, targets, weights, count, ..]
             if x.columns() == word.columns()
                 && word.rows() == bias.len()
                 && targets.dtype == DType::U32
                 && targets.len() == x.rows()
-                && weights.len() == x.rows() =>
+                && weights.len() == x.rows()
+                && count.len() == 1 =>
         {
             Ok(())
         }
-        _ => Err(mismatch(op, inputs, "x [M, E], word [V, E], bias [V], targets and weights [B, K]")),
+        _ => Err(mismatch(op, inputs, "x [M, E], word [V, E], bias [V], targets and weights [B, K], count [1]")),
     }
 }
 
@@ -259,11 +263,11 @@ impl Op for VocabularyCrossEntropy {
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(d) = d[0] else { return Ok(vec![None; 5]) };
+        let Some(d) = d[0] else { return Ok(vec![None; 6]) };
         let mut inputs = node.inputs.clone();
         inputs.extend([node.outputs[1], d]);
         let out = g.add(VocabularyCrossEntropyBackward, &inputs)?;
-        Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None, None])
+        Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None, None, None])
     }
 
     fn flops(&self, s: &Shapes) -> u64 {
@@ -297,7 +301,10 @@ impl Op for VocabularyCrossEntropy {
                 .elements(m, 1);
             dispatches.push(update);
         }
-        let finish = Dispatch::new("vocabulary_cross_entropy_finish").read(state).read(Operand::Input(4));
+        let finish = Dispatch::new("vocabulary_cross_entropy_finish")
+            .read(state)
+            .read(Operand::Input(4))
+            .read(Operand::Input(5));
         let outputs = [0, 1, 2, 3].map(Operand::Output);
         dispatches.push(outputs.into_iter().fold(finish, Dispatch::write).word(m).word(v));
         dispatches

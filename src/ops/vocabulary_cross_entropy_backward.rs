@@ -12,7 +12,7 @@ use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
 /// From the inputs, the log-sum-exp [M] and the loss's gradient [1]: the gradients of x, word and bias.
-/// d logit = d * w / (sum(w) + 1e-6) * (softmax - onehot(target)).
+/// d logit = d * w / (count + 1e-6) * (softmax - onehot(target)).
 #[derive(Debug)]
 pub(super) struct VocabularyCrossEntropyBackward;
 
@@ -22,9 +22,9 @@ const GROUPS: usize = 8;
 impl VocabularyCrossEntropyBackward {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, word, bias) = (t.real(0), t.real(1), t.real(2));
-        let (targets, weights, lse, d) = (t.int(3), t.real(4), t.real(5), t.real(6)[0]);
+        let (targets, weights, lse, d) = (t.int(3), t.real(4), t.real(6), t.real(7)[0]);
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
-        let count = weights.iter().map(|w| w.wide()).sum::<f64>() + TINY;
+        let count = t.real(5)[0].wide() + TINY;
         let scale: Vec<R> = weights.iter().map(|w| R::of(w.wide() * d.wide() / count)).collect();
         let (dx, dword, dbias) = (t.out(0), t.out(1), t.out(2));
         let each = v.div_ceil(GROUPS).next_multiple_of(64);
@@ -131,11 +131,12 @@ impl Op for VocabularyCrossEntropyBackward {
     fn dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let (m, e, v) = sizes(s);
         let (dlogits, scale) = (Operand::Scratch(0), Operand::Scratch(1));
-        let [x, word, targets, weights, lse, d] = [0, 1, 3, 4, 5, 6].map(Operand::Input);
+        let [x, word, targets, weights, count, lse, d] = [0, 1, 3, 4, 5, 6, 7].map(Operand::Input);
         let [dx, dword, dbias] = [0, 1, 2].map(Operand::Output);
         let to_dx = MatmulOperands { a: dlogits, b: word, c: dx, bias: None, second: None };
         let to_dword = MatmulOperands { a: dlogits, b: x, c: dword, bias: None, second: Some(dbias) };
-        let factors = Dispatch::new("vocabulary_cross_entropy_scale").read(weights).read(d).write(scale).word(m);
+        let factors = Dispatch::new("vocabulary_cross_entropy_scale").read(weights).read(count).read(d).write(scale);
+        let factors = factors.word(m).elements(m, 256);
         let mut dispatches = vec![factors];
         for (first, words) in chunks(m, v) {
             dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));

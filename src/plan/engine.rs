@@ -100,10 +100,25 @@ impl Fetched {
     }
 }
 
-/// Runs plans over banks that live across steps. Every plan of an engine is over the same parameter table.
+/// How much a device can hold, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest buffer.
+    pub buffer: u64,
+    /// The largest window of a buffer that a kernel may see.
+    pub binding: u64,
+    /// Memory for everything, where it is known.
+    pub memory: Option<u64>,
+}
+
+/// Runs plans over banks that live across steps. Every plan of an engine is over the same parameter table. A bank is
+/// allocated, all zero, when a plan first uses it or it is written.
 pub trait Engine {
     /// The device, in words.
     fn describe(&self) -> String;
+
+    /// What fits.
+    fn limits(&self) -> Limits;
 
     /// Takes a plan in: allocates its buffers and prepares everything that a step needs.
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError>;
@@ -119,8 +134,11 @@ pub trait Engine {
     /// yet and `wait` is not set.
     fn collect(&mut self, wait: bool) -> Result<Option<Fetched>, EngineError>;
 
-    /// Reads a whole bank; waits for submitted steps.
+    /// Reads a whole bank; waits for submitted steps. One that was never used is zero.
     fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError>;
+
+    /// Gives everything back, as if new: no program that was loaded before is known any more, and the banks are zero.
+    fn reset(&mut self);
 
     /// Overwrites a whole bank.
     fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError>;

@@ -8,7 +8,7 @@
 mod engine;
 mod slots;
 
-pub use engine::{Engine, EngineError, Fetched, Program};
+pub use engine::{Engine, EngineError, Fetched, Limits, Program};
 
 use crate::graph::{Bank, Graph, Source, Tensor};
 use crate::ops::{DeviceTraits, Shapes};
@@ -102,9 +102,14 @@ impl Plan {
         self.target
     }
 
-    /// All buffers; the first four are the banks, in order.
+    /// All buffers; the first ones are the banks that the plan uses, in the order of [`Bank::ALL`].
     pub fn buffers(&self) -> &[Buffer] {
         &self.buffers
+    }
+
+    /// The banks that the plan uses.
+    pub fn banks(&self) -> impl Iterator<Item = Bank> {
+        self.buffers.iter().filter_map(|b| if let Kind::Bank(bank) = b.kind { Some(bank) } else { None })
     }
 
     /// A tensor's place, if the plan needs the tensor at all.
@@ -164,8 +169,12 @@ struct Planner {
 
 impl Planner {
     fn new(graph: Arc<Graph>, outputs: &[Tensor], target: Target) -> Self {
-        let bank = graph.table().len();
-        let buffers = Bank::ALL.iter().map(|&b| Buffer { kind: Kind::Bank(b), len: bank }).collect();
+        let len = graph.table().len();
+        let source =
+            |bank| graph.values().iter().any(|v| matches!(v.source, Source::Bank { bank: b, .. } if b == bank));
+        let used = |bank: &Bank| source(*bank) || (*bank == Bank::Gradients && !graph.gradients().is_empty());
+        let banks = Bank::ALL.into_iter().filter(used);
+        let buffers = banks.map(|bank| Buffer { kind: Kind::Bank(bank), len }).collect();
         Self {
             target,
             outputs: outputs.to_vec(),
@@ -229,6 +238,11 @@ impl Planner {
         order
     }
 
+    /// The index of a bank's buffer. It is there: the banks were made for those the graph names.
+    fn bank(&self, bank: Bank) -> usize {
+        self.buffers.iter().position(|b| b.kind == Kind::Bank(bank)).unwrap_or_default()
+    }
+
     fn is_bank(&self, tensor: Tensor) -> bool {
         matches!(self.graph.values()[tensor.index()].source, Source::Bank { .. })
     }
@@ -238,10 +252,7 @@ impl Planner {
         for (i, value) in graph.values().iter().enumerate() {
             let len = value.ty.len();
             self.regions[i] = match value.source {
-                Source::Bank { bank, offset } => {
-                    let buffer = Bank::ALL.iter().position(|&b| b == bank).unwrap_or_default();
-                    Some(Region { buffer, offset, len })
-                }
+                Source::Bank { bank, offset } => Some(Region { buffer: self.bank(bank), offset, len }),
                 Source::Input => {
                     self.buffers.push(Buffer { kind: Kind::Input, len: len.max(1) });
                     Some(Region { buffer: self.buffers.len() - 1, offset: 0, len })
@@ -255,12 +266,13 @@ impl Planner {
     /// added up from.
     fn place_gradients(&mut self) {
         let graph = self.graph.clone();
+        let buffer = self.bank(Bank::Gradients);
         for (&gradient, offsets) in graph.gradients() {
             let [offset] = offsets[..] else { continue };
             if self.last.contains_key(&gradient) || self.regions[gradient.index()].is_some() {
                 continue;
             }
-            let region = Region { buffer: GRADIENTS, offset, len: graph.ty(gradient).len() };
+            let region = Region { buffer, offset, len: graph.ty(gradient).len() };
             let mut tensor = gradient;
             loop {
                 self.regions[tensor.index()] = Some(region);
@@ -327,9 +339,9 @@ impl Planner {
     /// A gradient of several parameters, or one that other nodes read as well, is not computed in its bank but copied
     /// there.
     fn copy_gradient(&self, tensor: Tensor, steps: &mut Vec<Step>) {
-        let offsets = self.graph.gradients().get(&tensor);
-        if let (Some(offsets), Some(from)) = (offsets, self.regions[tensor.index()].filter(|r| r.buffer != GRADIENTS)) {
-            let to = |&offset: &usize| Region { buffer: GRADIENTS, offset, len: from.len };
+        let (offsets, buffer) = (self.graph.gradients().get(&tensor), self.bank(Bank::Gradients));
+        if let (Some(offsets), Some(from)) = (offsets, self.regions[tensor.index()].filter(|r| r.buffer != buffer)) {
+            let to = |&offset: &usize| Region { buffer, offset, len: from.len };
             steps.extend(offsets.iter().map(|offset| Step::Copy { from, to: to(offset) }));
         }
     }
@@ -356,7 +368,5 @@ impl Planner {
     }
 }
 
-/// The index of the bank of gradients among the buffers.
-const GRADIENTS: usize = 1;
 /// While planning, buffers from this index on are slots; their final indices are known at the end.
 const SLOT: usize = 1 << 32;

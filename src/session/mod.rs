@@ -20,7 +20,7 @@ use crate::plan::{Engine, EngineError, Target};
 use crate::run::{Identity, Run, Standing};
 use crate::train::{Event, Measures, Snapshot, Text, TrainError, Trainer, Verdict};
 use report::{HeldOutLine, IntervalLine};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watch::Watch;
@@ -42,6 +42,8 @@ pub struct Setup {
     pub unigram_entropy: f64,
     /// A bank of weights to start from instead of random ones.
     pub initial: Option<Vec<f32>>,
+    /// Bytes of the device's memory that training may take; what the device can hold if `None`.
+    pub memory: Option<u64>,
     /// The device.
     pub open: Box<OpenEngine>,
     /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
@@ -82,15 +84,28 @@ pub struct Session {
 const PATIENCE: u32 = 3;
 
 impl Session {
-    /// Begins or continues `run`: where there is a checkpoint, from the newest, else from step 0, whose held-out text is
-    /// measured first.
+    /// Begins a run in `folder`, which must be free. Nothing is written unless the device can train it.
+    ///
+    /// # Errors
+    /// [`SessionError`]: a device that cannot be opened or is too small, a folder that cannot be written.
+    pub fn create(folder: &Path, mut setup: Setup) -> Result<Self, SessionError> {
+        Run::check_free(folder)?;
+        let trainer = trainer(&mut setup)?;
+        let run = Run::create(folder, &setup.config, &setup.tokenizer)?;
+        Self::begin(run, setup, trainer)
+    }
+
+    /// Continues `run`: where there is a checkpoint, from the newest, else from step 0.
     ///
     /// # Errors
     /// [`SessionError`]: a device that cannot be opened or is too small, a damaged or foreign checkpoint, a text that is not
     /// the run's.
-    pub fn new(mut run: Run, mut setup: Setup) -> Result<Self, SessionError> {
-        let (engine, target) = (setup.open)()?;
-        let mut trainer = Trainer::new(engine, target, setup.config.clone(), setup.text.clone())?;
+    pub fn resume(run: Run, mut setup: Setup) -> Result<Self, SessionError> {
+        let trainer = trainer(&mut setup)?;
+        Self::begin(run, setup, trainer)
+    }
+
+    fn begin(mut run: Run, setup: Setup, mut trainer: Trainer) -> Result<Self, SessionError> {
         let newest = run.newest(&setup.config, trainer.model())?;
         if newest.as_ref().is_some_and(|(_, state)| state.text != setup.fingerprint) {
             return Err(crate::run::RunError::TextChanged { folder: run.folder().into() }.into());
@@ -128,6 +143,7 @@ impl Session {
             failures: 0,
             ended: false,
         };
+        // The held-out text before anything is learnt, which every figure is compared with.
         if step == 0 && session.run.history()?.before.is_none() {
             session.evaluate()?;
         }
@@ -149,6 +165,11 @@ impl Session {
     /// The run's folder, to write to.
     pub fn run_mut(&mut self) -> &mut Run {
         &mut self.run
+    }
+
+    /// The trainer.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
     }
 
     /// The device, in words.
@@ -334,9 +355,7 @@ impl Session {
             self.seed = Random::new(self.seed, ROLLBACK_STREAM, step).below(1 << 53);
         }
         if lost {
-            let (engine, target) = (self.setup.open)()?;
-            let config = Config { seed: self.seed, ..self.setup.config.clone() };
-            self.trainer = Trainer::new(engine, target, config, self.setup.text.clone())?;
+            self.trainer = trainer(&mut self.setup)?;
         }
         let snapshot = match newest {
             Some((snapshot, _)) => snapshot,
@@ -371,6 +390,11 @@ impl Session {
     pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, SessionError> {
         Ok(self.trainer.show(examples)?)
     }
+}
+
+fn trainer(setup: &mut Setup) -> Result<Trainer, SessionError> {
+    let (engine, target) = (setup.open)()?;
+    Ok(Trainer::new(engine, target, setup.config.clone(), setup.text.clone(), setup.memory)?)
 }
 
 /// Domain of the random numbers that make a new seed.

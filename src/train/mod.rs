@@ -1,10 +1,14 @@
 //! Training: the step, the loop as a value that one advances, and what is measured.
 //!
-//! Nothing here touches files, clocks, threads or a screen: [`Trainer::advance`] gives [`Event`]s to whoever drives it.
+//! Nothing here touches files, clocks or a screen: [`Trainer::advance`] gives [`Event`]s to whoever drives it.
 
 mod metrics;
+mod micro_batch;
+mod parts;
 pub mod step;
 mod trainer;
 
 pub use metrics::{Measures, Tally};
+pub use micro_batch::{MicroBatch, Plans, micro_batch};
+pub use parts::TrainingStep;
 pub use trainer::{Event, Interval, Snapshot, Text, TrainError, Trainer, Verdict};

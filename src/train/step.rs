@@ -1,9 +1,10 @@
-//! One training step and one evaluation step as plans.
+//! One training step, whole or in parts, and one evaluation step as plans.
 
+use crate::data::Batch;
 use crate::electra::{Config, Inputs, Model, Objective, electra};
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
 use crate::ops::{self, AdamW, StepState};
-use crate::plan::{Plan, Target};
+use crate::plan::{Engine, Plan, Program, Target};
 use std::sync::Arc;
 
 /// A planned step and the tensors that go in and come out.
@@ -19,12 +20,49 @@ pub struct PlannedStep {
     pub objective: Objective,
 }
 
+impl PlannedStep {
+    /// Writes a batch for the next submission of `program`, which this step was loaded as. `whole` are the counts of the
+    /// step's whole batch where this is a part of it.
+    pub fn write(&self, engine: &mut dyn Engine, program: Program, batch: &Batch, whole: Counts) {
+        let i = self.inputs;
+        for (tensor, words) in [
+            (i.ids, batch.ids.as_slice()),
+            (i.masked_ids, &batch.masked_ids),
+            (i.types, &batch.type_ids),
+            (i.lengths, &batch.lengths),
+            (i.positions, &batch.positions),
+            (i.targets, &batch.targets),
+            (i.weights, bytemuck::cast_slice(&batch.weights)),
+            (i.drawn, &[whole.drawn.to_bits()]),
+            (i.tokens, &[whole.tokens.to_bits()]),
+        ] {
+            engine.write(program, tensor, words);
+        }
+    }
+}
+
+/// What the losses are means over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counts {
+    /// Drawn positions.
+    pub drawn: f32,
+    /// Tokens that are not padding.
+    pub tokens: f32,
+}
+
+impl Counts {
+    /// Those of a whole batch.
+    pub fn of(batch: &Batch) -> Self {
+        Self { drawn: batch.weights.iter().filter(|&&w| w > 0.0).count() as f32, tokens: batch.tokens() as f32 }
+    }
+}
+
 /// Indices into a step's fetched outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// Mean over drawn positions, nats: `[1]`.
+    /// Mean over the whole batch's drawn positions, nats; of a part, its share: `[1]`.
     GeneratorLoss,
-    /// Mean over tokens, nats: `[1]`.
+    /// Mean over the whole batch's tokens, nats; of a part, its share: `[1]`.
     DiscriminatorLoss,
     /// The generator's best guesses [B K].
     Best,
@@ -55,10 +93,9 @@ impl StepShape {
         Self { batch: config.training.batch, length: config.data.length, drawn: config.max_predictions() }
     }
 
-    /// The evaluation step's shape: as the training step's, but of at most 32 examples.
-    pub fn of_evaluation(config: &Config) -> Self {
-        let shape = Self::of(config);
-        Self { batch: shape.batch.min(32), ..shape }
+    /// The evaluation step's shape: as the training step's with `rows` examples, but of at most 32.
+    pub fn of_evaluation(config: &Config, rows: usize) -> Self {
+        Self { batch: rows.min(32), ..Self::of(config) }
     }
 }
 
@@ -79,12 +116,36 @@ pub fn training_step(
     let samples = given_samples.then(|| g.input("samples", DType::U32, &[shape.batch * shape.drawn]));
     let objective = electra(&mut g, model, config, inputs, true, samples)?;
     g.backward(objective.loss)?;
-    let gradients = g.bank(Bank::Gradients);
-    let norm = ops::global_norm(&mut g, gradients)?;
-    ops::adamw(&mut g, norm, adamw_settings(config))?;
     let mut outputs = outputs(&objective);
-    outputs.push(norm);
+    outputs.push(update(&mut g, Bank::Gradients, config)?);
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples, objective })
+}
+
+/// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
+/// before. [`update_step`] follows the last part.
+pub fn part_step(model: &Model, config: &Config, shape: StepShape, target: Target) -> Result<PlannedStep, GraphError> {
+    let mut g = Graph::new(model.table.clone());
+    let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
+    let objective = electra(&mut g, model, config, inputs, true, None)?;
+    g.backward(objective.loss)?;
+    ops::accumulate(&mut g)?;
+    let outputs = outputs(&objective);
+    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
+}
+
+/// Norm, clip and update with the accumulated gradients; the only output is the norm.
+pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Plan, GraphError> {
+    let mut g = Graph::new(model.table.clone());
+    let norm = update(&mut g, Bank::Accumulated, config)?;
+    Ok(Plan::new(Arc::new(g), &[norm], target))
+}
+
+/// Norm, clip and update with the gradients in `bank`: the norm.
+fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Tensor, GraphError> {
+    let gradients = g.bank(bank);
+    let norm = ops::global_norm(g, gradients)?;
+    ops::adamw(g, gradients, norm, adamw_settings(config))?;
+    Ok(norm)
 }
 
 /// The objective without dropout, gradient or update.

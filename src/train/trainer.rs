@@ -1,13 +1,16 @@
 //! The trainer: a value that one advances. It starts steps, and reports on those that have finished.
 
 use super::metrics::{Measures, Tally};
-use super::step::{Output, PlannedStep, StepShape, evaluation_step, learning_rate, step_state, training_step};
+use super::micro_batch::{MicroBatch, Plans, micro_batch};
+use super::parts::TrainingStep;
+use super::step::{Counts, Output, PlannedStep, learning_rate, step_state};
 use crate::corpus::{Examples, SpecialTokens};
-use crate::data::{Batch, Batches, Evaluation, Masking};
+use crate::data::{Ahead, Batch, Batches, Evaluation, Masking};
 use crate::electra::{Config, Model};
 use crate::graph::{Bank, GraphError};
 use crate::ops::StepState;
 use crate::plan::{Engine, EngineError, Fetched, Program, Target};
+use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,6 +38,32 @@ pub enum TrainError {
         discriminator: f32,
         /// The gradients' global norm.
         norm: f32,
+    },
+    /// Not even one example at a time fits into the memory.
+    #[error(
+        "training on one example at a time needs {} of memory, {} are allowed; \
+         use a larger --memory, or a smaller --batch, --length or preset",
+        ByteSize(*needed), ByteSize(*allowed)
+    )]
+    Memory {
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that there may be.
+        allowed: u64,
+    },
+    /// Not even one example at a time stays within what the device can do.
+    #[error(
+        "training on one example at a time needs a {what} of {}, the device allows {}; \
+         use a smaller --length or preset, or --device cpu",
+        ByteSize(*needed), ByteSize(*limit)
+    )]
+    Device {
+        /// Buffer or binding.
+        what: &'static str,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that there may be.
+        limit: u64,
     },
     /// Weights or moments that are not numbers.
     #[error("after step {step} the weights are no numbers any more; try a lower --learning-rate or --on-nan rollback")]
@@ -119,9 +148,10 @@ pub struct Trainer {
     config: Config,
     model: Model,
     special: SpecialTokens,
-    training: Loaded,
+    training: TrainingStep,
     evaluation: Loaded,
-    batches: Batches,
+    short_of_memory: bool,
+    batches: Ahead,
     held_out: Evaluation,
     next: u64,
     /// How much of the schedule is behind, where the clock decides it.
@@ -146,35 +176,46 @@ struct LastStep {
     gradient_norm: f32,
 }
 
-/// A planned step and the engine's name for it.
+/// The evaluation step, the engine's name for it, and its examples.
 struct Loaded {
     step: PlannedStep,
     program: Program,
-    shape: StepShape,
+    rows: usize,
 }
 
 /// Seed of the samples drawn while evaluating: the same in every run, so that figures can be compared.
 const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
 
 impl Trainer {
-    /// Plans both steps, loads them into `engine` and initialises the weights.
-    pub fn new(engine: Box<dyn Engine>, target: Target, config: Config, text: Text) -> Result<Self, TrainError> {
+    /// Plans both steps, loads them into `engine` and initialises the weights. A step's batch is worked through in as many
+    /// parts as it takes to stay within `memory` bytes and what the device can hold ([`micro_batch`]); where the device
+    /// turns out to have less, in more.
+    pub fn new(
+        mut engine: Box<dyn Engine>,
+        target: Target,
+        config: Config,
+        text: Text,
+        memory: Option<u64>,
+    ) -> Result<Self, TrainError> {
         let model = Model::new(&config);
-        let mut engine = engine;
-        let shape = StepShape::of(&config);
-        let step = training_step(&model, &config, shape, target, false)?;
-        let program = engine.load(step.plan.clone())?;
-        let training = Loaded { step, program, shape };
-        let shape = StepShape::of_evaluation(&config);
-        let step = evaluation_step(&model, &config, shape, target)?;
-        let program = engine.load(step.plan.clone())?;
-        let evaluation = Loaded { step, program, shape };
+        let planned = micro_batch(&model, &config, target, memory, engine.limits())?;
+        let mut parts = planned.parts;
+        let (training, evaluation) = loop {
+            let plans = Plans::new(&model, &config, MicroBatch::new(config.training.batch, parts), target)?;
+            match load(&mut *engine, &plans) {
+                Err(EngineError::OutOfMemory { .. }) if plans.micro_batch.rows > 1 => {
+                    engine.reset();
+                    parts *= 2;
+                }
+                loaded => break loaded?,
+            }
+        };
+        let short_of_memory = training.micro_batch() != planned;
         engine.write_bank(Bank::Parameters, &model.initial(config.seed))?;
         let masking = masking(&config);
         let batches = Batches::new(text.training, text.special, masking, config.training.batch, config.seed);
         let most = config.training.evaluation_examples;
-        let held_out =
-            Evaluation::new(text.held_out, text.special, masking, evaluation.shape.batch, most, EVALUATION_SEED);
+        let held_out = Evaluation::new(text.held_out, text.special, masking, evaluation.rows, most, EVALUATION_SEED);
         Ok(Self {
             engine,
             config,
@@ -182,7 +223,8 @@ impl Trainer {
             special: text.special,
             training,
             evaluation,
-            batches,
+            short_of_memory,
+            batches: Ahead::new(batches),
             held_out,
             next: 0,
             progress: None,
@@ -207,6 +249,16 @@ impl Trainer {
         self.engine.describe()
     }
 
+    /// The parts that a step's batch is worked through in.
+    pub fn micro_batch(&self) -> MicroBatch {
+        self.training.micro_batch()
+    }
+
+    /// Whether the device had less memory than was planned with, so that there are more parts.
+    pub fn short_of_memory(&self) -> bool {
+        self.short_of_memory
+    }
+
     /// Steps started.
     pub fn started(&self) -> u64 {
         self.next
@@ -225,10 +277,9 @@ impl Trainer {
     /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device.
     pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
         let batch = self.batches.batch(self.next);
-        write(&mut *self.engine, &self.training, &batch);
         let learning_rate = learning_rate(&self.config, self.schedule_step());
         let state = StepState { learning_rate: learning_rate as f32, ..step_state(&self.config, self.next) };
-        self.engine.submit(self.training.program, &state, true)?;
+        self.training.submit(&mut *self.engine, &batch, &state)?;
         self.waiting.push_back(Started { step: self.next, batch, learning_rate });
         self.next += 1;
         self.report(false)
@@ -242,7 +293,8 @@ impl Trainer {
     fn report(&mut self, wait: bool) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         while !self.waiting.is_empty() {
-            let Some(out) = self.engine.collect(wait)? else { break };
+            let batch = self.config.training.batch;
+            let Some(out) = self.training.collect(&mut *self.engine, batch, wait)? else { break };
             let Some(started) = self.waiting.pop_front() else { break };
             self.take_in(&started, &out, &mut events)?;
         }
@@ -302,7 +354,7 @@ impl Trainer {
     /// Masks `examples`, lets the generator fill them and asks the discriminator: each example's tokens.
     pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, TrainError> {
         let count = examples.len();
-        let size = self.evaluation.shape.batch;
+        let size = self.evaluation.rows;
         let masking = masking(&self.config);
         let source = Evaluation::new(examples, self.special, masking, size, count, EVALUATION_SEED);
         let mut shown = Vec::new();
@@ -316,9 +368,10 @@ impl Trainer {
     }
 
     fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Fetched>, TrainError> {
-        write(&mut *self.engine, &self.evaluation, batch);
+        self.evaluation.step.write(&mut *self.engine, self.evaluation.program, batch, Counts::of(batch));
         let seed = [EVALUATION_SEED as u32, (EVALUATION_SEED >> 32) as u32];
-        let state = StepState { seed, step: index as u32, ..StepState::default() };
+        // Parts of one great batch: what is drawn for an example does not depend on how many fit into a step.
+        let state = StepState { seed, part: index as u32, ..StepState::default() };
         self.engine.submit(self.evaluation.program, &state, true)?;
         Ok(self.engine.collect(true)?)
     }
@@ -343,9 +396,7 @@ impl Trainer {
     /// step, so with the same seed what follows is what would have followed then: bit for bit on the same device. Steps
     /// that are under way are waited for and forgotten.
     pub fn resume(&mut self, snapshot: &Snapshot, seed: u64) -> Result<(), TrainError> {
-        while !self.waiting.is_empty() && self.engine.collect(true)?.is_some() {
-            self.waiting.pop_front();
-        }
+        self.training.abandon(&mut *self.engine)?;
         self.waiting.clear();
         self.engine.write_bank(Bank::Parameters, &snapshot.weights)?;
         self.engine.write_bank(Bank::Moment1, &snapshot.moment1)?;
@@ -363,15 +414,10 @@ fn masking(config: &Config) -> Masking {
     Masking { fraction: o.masked_fraction, mask_probability: o.mask_probability }
 }
 
-fn write(engine: &mut dyn Engine, loaded: &Loaded, batch: &Batch) {
-    let (p, i) = (loaded.program, loaded.step.inputs);
-    engine.write(p, i.ids, &batch.ids);
-    engine.write(p, i.masked_ids, &batch.masked_ids);
-    engine.write(p, i.types, &batch.type_ids);
-    engine.write(p, i.lengths, &batch.lengths);
-    engine.write(p, i.positions, &batch.positions);
-    engine.write(p, i.targets, &batch.targets);
-    engine.write(p, i.weights, bytemuck::cast_slice(&batch.weights));
+fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<(TrainingStep, Loaded), EngineError> {
+    let training = TrainingStep::load(engine, plans)?;
+    let program = engine.load(plans.evaluation.plan.clone())?;
+    Ok((training, Loaded { step: plans.evaluation.clone(), program, rows: plans.evaluation_shape.batch }))
 }
 
 fn verdicts(batch: &Batch, out: &Fetched, row: usize, length: usize) -> Vec<Verdict> {

@@ -26,7 +26,7 @@ pub fn check(name: &str, inputs: &[Input], build: impl Fn(&mut Graph, &[Tensor])
     check_with(name, inputs, Tolerance::default(), &[1, 2, 3], build);
 }
 
-/// Builds a graph over `inputs`, runs it with the twins and on the device, and compares every output and all four
+/// Builds a graph over `inputs`, runs it with the twins and on the device, and compares every output and all
 /// banks afterwards. Where a parameter is among the inputs, then also the gradients of a random weighting of the
 /// outputs. All that differs is listed.
 ///

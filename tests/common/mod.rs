@@ -40,11 +40,12 @@ pub fn gpu(bank_len: usize) -> GpuEngine {
     GpuEngine::new(adapter(), bank_len).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The step of all tests.
+/// The step of all tests; seeds differ in the part of it.
 pub fn state(seed: u64) -> StepState {
     StepState {
         seed: [seed as u32, (seed >> 32) as u32 ^ 0x5bd1_e995],
         step: 3,
+        part: (seed % 4) as u32,
         learning_rate: 1e-2,
         correction1: 1.25,
         correction2: 1.5,

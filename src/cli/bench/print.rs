@@ -1,13 +1,16 @@
 //! The report as tables.
 
 use super::Report;
+use crate::cli::memory;
 use crate::cli::style::Style;
+use crate::train::MicroBatch;
 
 /// Prints everything that was measured.
 pub(super) fn report(r: &Report) {
     let style = Style::stdout();
     println!("{}", style.bold(&r.device));
-    println!("  preset {}, {} examples of {} tokens, median of {} steps", r.preset, r.batch, r.length, r.steps);
+    let parts = memory::parts(MicroBatch { parts: r.parts, rows: r.rows }).map_or(String::new(), |p| format!(" {p}"));
+    println!("  preset {}, {} examples of {} tokens{parts}, median of {} steps", r.preset, r.batch, r.length, r.steps);
     println!();
     row("training", &format!("{} tokens/s", style.bold(&number(r.tokens_per_second))));
     let range = format!("({} to {})", time(r.fastest_step), time(r.slowest_step));
@@ -29,7 +32,8 @@ pub(super) fn report(r: &Report) {
     }
     if let Some(peak) = &r.peak {
         println!();
-        println!("{}", style.bold("Kernels of a step"));
+        let what = if r.parts > 1 { "Kernels of one part" } else { "Kernels of a step" };
+        println!("{}", style.bold(what));
         let how = format!("peak {} GFLOP/s, {} GB/s: {}", number(peak.gflops), number(peak.gigabytes), peak.how);
         println!("  {}", style.dim(&how));
         println!(

@@ -3,7 +3,7 @@
 use crate::cli::output::{bytes, flop, grouped};
 use crate::cli::table::Table;
 use crate::gpu::Footprint;
-use crate::plan::{Kind, Plan, Step, Target};
+use crate::plan::{Kind, Plan, Step};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -54,7 +54,6 @@ pub(super) fn sum(slots: &[Slot]) -> u64 {
 impl StepReport {
     /// `readbacks` is the most steps whose outputs are on their way at once.
     pub(super) fn new(plan: &Plan, batch: usize, readbacks: u64) -> Self {
-        let gpu = plan.target() != Target::Cpu;
         let footprint = Footprint::of(plan);
         let mut by_op: BTreeMap<&'static str, u64> = BTreeMap::new();
         let (mut nodes, mut copies) = (0, 0);
@@ -76,10 +75,10 @@ impl StepReport {
             nodes,
             copies,
             flops: plan.flops(),
-            inputs: if gpu { footprint.inputs } else { plan.bytes(|kind| kind == Kind::Input) as u64 },
+            inputs: footprint.inputs,
             slots: slots(plan),
             uniforms: footprint.uniforms,
-            readback: if gpu { footprint.readback * readbacks } else { 0 },
+            readback: footprint.readback * readbacks,
             by_op,
         }
     }

@@ -6,13 +6,14 @@ mod sentences;
 mod stop;
 mod summary;
 
+use super::memory::{self, Memory};
 use super::output::grouped;
 use super::settings::Settings;
 use super::style::Style;
 use super::{Device, Failure, open};
 use crate::electra::{Config, Model};
-use crate::run::{History, Run};
-use crate::session::{Ending, Report, Session, Setup};
+use crate::run::{History, Run, RunError};
+use crate::session::{Ending, Report, Session, SessionError, Setup};
 use crate::train::{Measures, Text};
 use clap::{Args, ValueEnum};
 use prepare::Prepared;
@@ -35,6 +36,8 @@ pub(crate) struct TrainArguments {
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
     device: Device,
+    #[command(flatten)]
+    memory: Memory,
     /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
     #[arg(long, value_name = "HOURS", conflicts_with = "steps")]
     hours: Option<f64>,
@@ -98,10 +101,8 @@ fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
     config.data.text = absolute(files)?;
     progress::note("reading the text and making a vocabulary…");
     let prepared = prepare::prepare(&mut config)?;
-    // Before anything is written: a device that is not there leaves no run behind.
     let setup = setup(arguments, config, &prepared)?;
-    let run = Run::create(folder, &setup.config, &prepared.tokenizer).map_err(Failure::work)?;
-    let session = Session::new(run, setup).map_err(Failure::work)?;
+    let session = Session::create(folder, setup).map_err(failure)?;
     sitting(session, &prepared, stop)
 }
 
@@ -130,7 +131,7 @@ fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
     progress::note("reading the text…");
     let prepared = prepare::prepare_again(&config, folder)?;
     let setup = setup(arguments, config, &prepared)?;
-    let session = Session::new(run, setup).map_err(Failure::input)?;
+    let session = Session::resume(run, setup).map_err(failure)?;
     say!("going on from step {}", grouped(session.step()));
     sitting(session, &prepared, stop)
 }
@@ -175,6 +176,16 @@ fn extend(
     }
 }
 
+/// Who is to blame where a session cannot begin.
+fn failure(error: SessionError) -> Failure {
+    match error {
+        SessionError::Train(error) => memory::failure(error),
+        SessionError::Run(RunError::File { .. }) => Failure::work(error),
+        SessionError::Run(_) => Failure::input(error),
+        other => Failure::work(other),
+    }
+}
+
 fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let absolute = |file: &PathBuf| {
         let bad = |reason: &str| Failure::Input(format!("--text {}: {reason}", file.display()));
@@ -203,6 +214,7 @@ fn setup(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Res
         fingerprint: prepared.fingerprint.clone(),
         unigram_entropy: prepared.statistics.unigram_entropy,
         initial: None,
+        memory: arguments.memory.bytes()?,
         open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),
         rollback: arguments.on_nan == OnNan::Rollback,
         stop_after: arguments.stop_after,
@@ -212,6 +224,9 @@ fn setup(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Res
 /// From here to the end of the run, or to where it is stopped.
 fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(), Failure> {
     let style = Style::stdout();
+    if let Some(parts) = progress::parts(&session) {
+        say!("{parts}");
+    }
     let mut progress = Progress::new(&session);
     let (mut tokens, mut held_out, mut ending) = (0, None, None);
     while !session.has_ended() {

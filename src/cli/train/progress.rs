@@ -1,5 +1,6 @@
 //! The progress bar; a line now and then where standard error is no terminal.
 
+use crate::cli::memory;
 use crate::cli::style::Style;
 use crate::session::{Report, Session};
 use crate::train::Interval;
@@ -17,6 +18,17 @@ pub(super) fn note(text: &str) {
     if std::io::stderr().is_terminal() {
         eprintln!("{}", Style::stderr().dim(text));
     }
+}
+
+/// How a step's batch is worked through, where that is not all at once.
+pub(super) fn parts(session: &Session) -> Option<String> {
+    let trainer = session.trainer();
+    let parts = memory::parts(trainer.micro_batch())?;
+    if trainer.short_of_memory() {
+        let warning = "the device has less memory than that: more and smaller parts";
+        eprintln!("{} {warning}", Style::stderr().yellow("note:"));
+    }
+    Some(format!("memory  each step's {} examples {parts}", trainer.config().training.batch))
 }
 
 /// What is shown while training.

@@ -1,0 +1,119 @@
+//! A training step on an engine: submitted part after part, and its outputs put together again.
+
+use super::micro_batch::{MicroBatch, Plans};
+use super::step::{Counts, Output, PlannedStep};
+use crate::data::Batch;
+use crate::ops::StepState;
+use crate::plan::{Engine, EngineError, Fetched, Plan, Program};
+
+/// A training step that is loaded into an engine, whole or in parts.
+#[derive(Debug)]
+pub struct TrainingStep {
+    micro_batch: MicroBatch,
+    step: PlannedStep,
+    program: Program,
+    update: Option<(Plan, Program)>,
+    /// What has come back of the oldest step that is not complete.
+    found: Vec<Fetched>,
+}
+
+impl TrainingStep {
+    /// Loads the training step of `plans`.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load`].
+    pub fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<Self, EngineError> {
+        let program = engine.load(plans.training.plan.clone())?;
+        let update = match &plans.update {
+            Some(plan) => Some((plan.clone(), engine.load(plan.clone())?)),
+            None => None,
+        };
+        Ok(Self { micro_batch: plans.micro_batch, step: plans.training.clone(), program, update, found: Vec::new() })
+    }
+
+    /// Parts, and examples of each.
+    pub fn micro_batch(&self) -> MicroBatch {
+        self.micro_batch
+    }
+
+    /// The whole step's plan, or a part's, and the program it is.
+    pub fn part(&self) -> (&Plan, Program) {
+        (&self.step.plan, self.program)
+    }
+
+    /// Every plan that a step runs, with how often it does.
+    pub fn plans(&self) -> impl Iterator<Item = (&Plan, usize)> {
+        let update = self.update.iter().map(|(plan, _)| (plan, 1));
+        [(&self.step.plan, self.micro_batch.parts)].into_iter().chain(update)
+    }
+
+    /// Starts a step on a whole batch. Does not wait for it.
+    ///
+    /// # Errors
+    /// Those of [`Engine::submit`].
+    pub fn submit(&self, engine: &mut dyn Engine, batch: &Batch, state: &StepState) -> Result<(), EngineError> {
+        let whole = Counts::of(batch);
+        let Some((_, update)) = self.update else {
+            self.step.write(engine, self.program, batch, whole);
+            return engine.submit(self.program, state, true);
+        };
+        for index in 0..self.micro_batch.parts {
+            let part = batch.part(index, self.micro_batch.rows);
+            self.step.write(engine, self.program, &part, whole);
+            engine.submit(self.program, &StepState { part: index as u32, ..*state }, true)?;
+        }
+        engine.submit(update, state, true)
+    }
+
+    /// The outputs of the oldest step that was not collected, those of a whole batch of `batch` examples: `None` if there
+    /// is none, or if it is not ready and `wait` is not set.
+    ///
+    /// # Errors
+    /// Those of [`Engine::collect`].
+    pub fn collect(
+        &mut self,
+        engine: &mut dyn Engine,
+        batch: usize,
+        wait: bool,
+    ) -> Result<Option<Fetched>, EngineError> {
+        if self.update.is_none() {
+            return engine.collect(wait);
+        }
+        while self.found.len() <= self.micro_batch.parts {
+            let Some(fetched) = engine.collect(wait)? else { return Ok(None) };
+            self.found.push(fetched);
+        }
+        Ok(Some(self.put_together(batch)))
+    }
+
+    /// Waits for everything that is under way and forgets it.
+    ///
+    /// # Errors
+    /// Those of [`Engine::collect`].
+    pub fn abandon(&mut self, engine: &mut dyn Engine) -> Result<(), EngineError> {
+        while engine.collect(true)?.is_some() {}
+        self.found.clear();
+        Ok(())
+    }
+
+    /// Of the parts' outputs and the update's: losses added up, rows one after the other without those that filled up the
+    /// last part, and the norm.
+    fn put_together(&mut self, batch: usize) -> Fetched {
+        let rows = self.micro_batch.rows;
+        let mut parts = std::mem::take(&mut self.found);
+        let update = parts.pop();
+        let norm = update.and_then(|mut update| update.outputs.pop()).unwrap_or_default();
+        let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); Output::Norm as usize];
+        for loss in [Output::GeneratorLoss, Output::DiscriminatorLoss] {
+            let sum: f64 = parts.iter().map(|part| f64::from(part.scalar(loss as usize))).sum();
+            outputs[loss as usize] = vec![(sum as f32).to_bits()];
+        }
+        for output in [Output::Best, Output::Sampled, Output::Labels, Output::Logits] {
+            let index = output as usize;
+            let width = parts.first().map_or(0, |part| part.outputs[index].len() / rows);
+            outputs[index] = parts.iter().flat_map(|part| &part.outputs[index]).copied().take(batch * width).collect();
+        }
+        outputs.push(norm);
+        Fetched { program: self.program, step: parts.first().map_or(0, |part| part.step), outputs }
+    }
+}
