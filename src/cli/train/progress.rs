@@ -24,7 +24,7 @@ pub(super) fn note(text: &str) {
 pub(super) fn parts(trainer: &Trainer) -> Result<(), Failure> {
     let Some(parts) = memory::parts(trainer.micro_batch()) else { return Ok(()) };
     if trainer.short_of_memory() {
-        let warning = "the device has less memory than that: more and smaller parts";
+        let warning = "the device had no room for larger parts";
         eprintln!("{} {warning}", Style::stderr().yellow("note:"));
     }
     print(&format!("memory  each step's {} examples {parts}\n", trainer.config().training.batch)).map(drop)
