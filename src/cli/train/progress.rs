@@ -25,7 +25,7 @@ pub(super) fn parts(session: &Session) -> Option<String> {
     let trainer = session.trainer();
     let parts = memory::parts(trainer.micro_batch())?;
     if trainer.short_of_memory() {
-        let warning = "the device has less memory than that: more and smaller parts";
+        let warning = "the device had no room for larger parts";
         eprintln!("{} {warning}", Style::stderr().yellow("note:"));
     }
     Some(format!("memory  each step's {} examples {parts}", trainer.config().training.batch))
