@@ -1,7 +1,8 @@
 //! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
 
 use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
-use super::{Error, files, words};
+use super::words::WordCounts;
+use super::{Error, files};
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -15,9 +16,13 @@ use tokenizers::{AddedToken, Model as _, ModelWrapper, NormalizerWrapper, PreTok
 /// The special tokens, in the order of their ids in a vocabulary trained here.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
+/// Different words that are counted at most to learn a vocabulary from.
+pub(crate) const MOST_WORDS: usize = 1 << 20;
+
 const TOKENIZER_JSON: &str = "tokenizer.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 
 /// Ids of the special tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +73,20 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::VocabularySize`] for a size below [`MINIMUM_VOCABULARY`](super::MINIMUM_VOCABULARY), [`Error::NoWords`]
     /// for texts without words.
-    pub fn train<T: AsRef<str>>(
+    pub fn train<T: AsRef<str> + Sync>(
         texts: impl IntoIterator<Item = T>,
         options: &VocabularyOptions,
     ) -> Result<Self, Error> {
+        let texts: Vec<T> = texts.into_iter().collect();
+        let mut counts = WordCounts::new(options.cased, MOST_WORDS);
+        counts.add(&texts)?;
+        Self::learn(counts, options)
+    }
+
+    /// As [`train`](Self::train) from words that were counted with the same `cased`.
+    pub(crate) fn learn(counts: WordCounts, options: &VocabularyOptions) -> Result<Self, Error> {
+        let pieces = wordpiece::learn(counts.into_words(), &SPECIAL_TOKENS, options)?;
         let normalizer = BertNormalizer::new(true, true, None, !options.cased);
-        let words = words::count(texts, normalizer)?;
-        let pieces = wordpiece::learn(words, &SPECIAL_TOKENS, options)?;
         Self::from_vocabulary(&pieces.join("\n"), normalizer)
     }
 
@@ -155,11 +167,11 @@ impl Tokenizer {
 
     /// Saves `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into a folder, which is
     /// made if it is missing, so that `transformers`' `AutoTokenizer` loads it as ELECTRA's. Each file is written beside
-    /// and renamed. `maximum_length` is the model's number of positions.
+    /// and renamed. `maximum_length` is the model's number of positions. Gives the files' names.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
+    pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<[&'static str; 4], Error> {
         std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
         let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
         files::write(&folder.join(TOKENIZER_JSON), tokenizer.as_bytes())?;
@@ -181,10 +193,10 @@ impl Tokenizer {
             config["strip_accents"] = json!(normalizer.strip_accents);
             config["tokenize_chinese_chars"] = json!(normalizer.handle_chinese_chars);
         }
-        for (name, value) in [(TOKENIZER_CONFIG, config), ("special_tokens_map.json", special)] {
+        for (name, value) in [(TOKENIZER_CONFIG, config), (SPECIAL_TOKENS_MAP, special)] {
             files::write(&folder.join(name), format!("{value:#}\n").as_bytes())?;
         }
-        Ok(())
+        Ok([TOKENIZER_JSON, VOCAB_TXT, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP])
     }
 
     /// Whether words between white space may be encoded one by one.

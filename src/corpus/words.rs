@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::tokenizer::{Tokenizer, encode_error};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
@@ -9,23 +10,26 @@ use tokenizers::{Normalizer as _, OffsetReferential, OffsetType, PreTokenizedStr
 
 /// Encodes text after text and remembers the words it has seen: many times faster on a corpus than
 /// [`Tokenizer::encode`], with the same ids.
-pub(super) struct Encoder<'a> {
+pub(crate) struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     words: HashMap<String, Box<[u32]>>,
+    /// Words remembered at most, so that memory does not grow with the corpus.
+    most: usize,
 }
 
-/// Words remembered at most (about 100 bytes each), so that memory does not grow with the corpus.
-const REMEMBERED_WORDS: usize = 1 << 19;
+/// A number of words to remember where nothing else decides it; each takes about 100 bytes.
+pub(crate) const REMEMBERED_WORDS: usize = 1 << 19;
 /// Longer words are not remembered: they hardly come again, and without spaces they are whole sentences.
 const REMEMBERED_BYTES: usize = 48;
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, words: HashMap::new() }
+    /// One that remembers the ids of so many words.
+    pub(crate) fn new(tokenizer: &'a Tokenizer, remembered_words: usize) -> Self {
+        Self { tokenizer, words: HashMap::new(), most: remembered_words }
     }
 
     /// Appends the ids of `text`, without special tokens.
-    pub(super) fn encode_into(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
+    pub(crate) fn encode_into(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
         if !self.tokenizer.is_separable() {
             ids.extend(self.tokenizer.encode(text)?);
             return Ok(());
@@ -37,7 +41,7 @@ impl<'a> Encoder<'a> {
             }
             let found = self.tokenizer.encode(word)?;
             ids.extend_from_slice(&found);
-            if word.len() <= REMEMBERED_BYTES && self.words.len() < REMEMBERED_WORDS {
+            if word.len() <= REMEMBERED_BYTES && self.words.len() < self.most {
                 self.words.insert(word.to_owned(), found.into());
             }
         }
@@ -53,36 +57,84 @@ fn words_of(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Counts words as the tokenizer will see them: normalised, and split at white space and punctuation.
-pub(super) fn count<T: AsRef<str>>(
-    texts: impl IntoIterator<Item = T>,
+///
+/// Memory is bounded: when there are more than `most` different words, the rarest are forgotten until half of them are left
+/// (after Manku and Motwani 2002, "Approximate frequency counts over data streams"). What is forgotten depends on the counts
+/// at the time alone, so the same texts in the same portions give the same counts on any number of threads.
+pub(crate) struct WordCounts {
     normalizer: BertNormalizer,
-) -> Result<HashMap<String, u64>, Error> {
-    // Normalising is slow and words repeat: count the raw words first, then normalise each once.
-    let mut raw: HashMap<String, u64> = HashMap::new();
-    for text in texts {
-        for word in words_of(text.as_ref()) {
-            match raw.get_mut(word) {
-                Some(count) => *count += 1,
-                None => {
-                    raw.insert(word.to_owned(), 1);
-                }
-            }
-        }
+    words: HashMap<String, u64>,
+    most: usize,
+}
+
+/// Words that are normalised by one thread at a time.
+const WORDS_AT_A_TIME: usize = 4_096;
+
+impl WordCounts {
+    /// Nothing counted yet. With `cased`, case and accents are kept.
+    pub(crate) fn new(cased: bool, most: usize) -> Self {
+        Self { normalizer: BertNormalizer::new(true, true, None, !cased), words: HashMap::new(), most }
     }
-    let mut words = HashMap::new();
-    for (word, count) in raw {
-        let mut parts = PreTokenizedString::from(word);
-        parts
-            .normalize(|part| normalizer.normalize(part))
-            .and_then(|()| BertPreTokenizer.pre_tokenize(&mut parts))
-            .map_err(encode_error)?;
-        for (part, ..) in parts.get_splits(OffsetReferential::Normalized, OffsetType::Byte) {
-            if !part.is_empty() {
-                *words.entry(part.to_owned()).or_default() += count;
-            }
+
+    /// Counts a portion of texts on all threads. How words are split over the texts does not matter, as long as they are whole.
+    pub(crate) fn add<T: AsRef<str> + Sync>(&mut self, texts: &[T]) -> Result<(), Error> {
+        // Normalising is slow and words repeat: count the raw words first, then normalise each once.
+        let raw: HashMap<&str, u64> = texts.par_iter().fold(HashMap::new, count_raw).reduce(HashMap::new, merge);
+        let raw: Vec<(&str, u64)> = raw.into_iter().collect();
+        let normalized: Result<Vec<_>, Error> =
+            raw.par_chunks(WORDS_AT_A_TIME).map(|words| self.normalize(words)).collect();
+        for (word, count) in normalized?.into_iter().flatten() {
+            *self.words.entry(word).or_default() += count;
         }
+        if self.words.len() > self.most {
+            self.forget();
+        }
+        Ok(())
     }
-    Ok(words)
+
+    fn normalize(&self, raw: &[(&str, u64)]) -> Result<Vec<(String, u64)>, Error> {
+        let mut words = Vec::with_capacity(raw.len());
+        for (word, count) in raw {
+            let mut parts = PreTokenizedString::from(*word);
+            parts
+                .normalize(|part| self.normalizer.normalize(part))
+                .and_then(|()| BertPreTokenizer.pre_tokenize(&mut parts))
+                .map_err(encode_error)?;
+            let splits = parts.get_splits(OffsetReferential::Normalized, OffsetType::Byte);
+            words.extend(
+                splits.into_iter().filter(|(part, ..)| !part.is_empty()).map(|(part, ..)| (part.to_owned(), *count)),
+            );
+        }
+        Ok(words)
+    }
+
+    /// Forgets the words of the lowest counts, all of a count or none, until at most half of what is allowed is left.
+    fn forget(&mut self) {
+        let mut counts: Vec<u64> = self.words.values().copied().collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let limit = counts[self.most / 2];
+        self.words.retain(|_, count| *count > limit);
+    }
+
+    /// The words and how often each occurs.
+    pub(crate) fn into_words(self) -> HashMap<String, u64> {
+        self.words
+    }
+}
+
+fn count_raw<'a, T: AsRef<str>>(mut counts: HashMap<&'a str, u64>, text: &'a T) -> HashMap<&'a str, u64> {
+    for word in words_of(text.as_ref()) {
+        *counts.entry(word).or_default() += 1;
+    }
+    counts
+}
+
+fn merge<'a>(a: HashMap<&'a str, u64>, b: HashMap<&'a str, u64>) -> HashMap<&'a str, u64> {
+    let (mut large, small) = if a.len() < b.len() { (b, a) } else { (a, b) };
+    for (word, count) in small {
+        *large.entry(word).or_default() += count;
+    }
+    large
 }
 
 #[cfg(test)]
@@ -121,7 +173,7 @@ mod tests {
             let text = parts.concat();
             for tokenizer in &*TOKENIZERS {
                 assert!(tokenizer.is_separable());
-                let mut encoder = Encoder::new(tokenizer);
+                let mut encoder = Encoder::new(tokenizer, REMEMBERED_WORDS);
                 let expected = tokenizer.encode(&text).unwrap();
                 prop_assert_eq!(&encoded(&mut encoder, &text), &expected);
                 // Now from memory.
@@ -133,8 +185,9 @@ mod tests {
     #[test]
     fn words_are_counted_as_the_tokenizer_sees_them() {
         let counts = |cased: bool| {
-            let normalizer = BertNormalizer::new(true, true, None, !cased);
-            let mut words: Vec<(String, u64)> = count(["Él él, 中文 él"], normalizer).unwrap().into_iter().collect();
+            let mut counter = WordCounts::new(cased, 100);
+            counter.add(&["Él él, 中文 él"]).unwrap();
+            let mut words: Vec<(String, u64)> = counter.into_words().into_iter().collect();
             words.sort();
             words
         };
@@ -143,6 +196,18 @@ mod tests {
         };
         assert_eq!(counts(false), expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)]));
         assert_eq!(counts(true), expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)]));
+    }
+
+    #[test]
+    fn the_rarest_words_are_forgotten() {
+        let mut counter = WordCounts::new(true, 6);
+        counter.add(&["a a a a b b b c c d d e f"]).unwrap();
+        assert_eq!(counter.words.len(), 6);
+        counter.add(&["g"]).unwrap();
+        // Three may stay, but c and d count the same as the fourth.
+        let mut words: Vec<(String, u64)> = counter.into_words().into_iter().collect();
+        words.sort();
+        assert_eq!(words, [("a".to_owned(), 4), ("b".to_owned(), 3)]);
     }
 
     #[test]
