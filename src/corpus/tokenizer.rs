@@ -223,6 +223,16 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// As the library encodes many texts, without special tokens around them.
+    pub(crate) fn encode_batch(&self, texts: &[&str]) -> Result<Vec<tokenizers::Encoding>, Error> {
+        self.inner.encode_batch(texts.to_vec(), false).map_err(encode_error)
+    }
+
+    /// As [`encode_batch`](Self::encode_batch), without where tokens stand in the text.
+    pub(crate) fn encode_batch_fast(&self, texts: &[&str]) -> Result<Vec<tokenizers::Encoding>, Error> {
+        self.inner.encode_batch_fast(texts.to_vec(), false).map_err(encode_error)
+    }
+
     /// Text to `[CLS] ids [SEP]`, cut to `maximum_length` ids in all (at least 2).
     ///
     /// # Errors
