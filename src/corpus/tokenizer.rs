@@ -1,7 +1,7 @@
 //! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
 
 use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
-use super::words::WordCounts;
+use super::words::{PlainWords, WordCounts};
 use super::{Error, files};
 use serde::Deserialize;
 use serde_json::json;
@@ -47,6 +47,8 @@ pub struct Tokenizer {
     size: usize,
     /// White space always separates words, so words may be encoded one by one.
     separable: bool,
+    /// What is known of most words without asking the library.
+    plain: Option<PlainWords>,
 }
 
 /// The parts of `tokenizer_config.json` that decide how a `vocab.txt` is applied.
@@ -162,7 +164,14 @@ impl Tokenizer {
                 .get_added_tokens_decoder()
                 .values()
                 .all(|token| !token.lstrip && !token.rstrip && !token.content.chars().any(char::is_whitespace));
-        Ok(Self { inner, special, size, separable })
+        let plain = match inner.get_normalizer() {
+            Some(NormalizerWrapper::BertNormalizer(normalizer)) if separable => {
+                let added = inner.get_added_tokens_decoder();
+                PlainWords::new(normalizer.lowercase, added.values().map(|token| token.content.as_str()))
+            }
+            _ => None,
+        };
+        Ok(Self { inner, special, size, separable, plain })
     }
 
     /// Saves `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into a folder, which is
@@ -202,6 +211,11 @@ impl Tokenizer {
     /// Whether words between white space may be encoded one by one.
     pub(super) fn is_separable(&self) -> bool {
         self.separable
+    }
+
+    /// Which words need not go through the library whole, and how they split.
+    pub(super) fn plain_words(&self) -> Option<&PlainWords> {
+        self.plain.as_ref()
     }
 
     /// Number of ids: the rows that an embedding needs.

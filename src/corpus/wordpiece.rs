@@ -88,7 +88,7 @@ impl Pieces {
 /// # Errors
 /// [`Error::VocabularySize`] below [`MINIMUM_VOCABULARY`], [`Error::NoWords`] when no character is frequent enough.
 pub(super) fn learn(
-    words: HashMap<String, u64>,
+    words: impl IntoIterator<Item = (String, u64)>,
     special: &[&str],
     options: &VocabularyOptions,
 ) -> Result<Vec<String>, Error> {

@@ -18,6 +18,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 use std::fs::File;
 use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,7 +46,7 @@ pub(super) fn read(
     let file = File::open(path).map_err(read_error)?;
     let bytes = file.metadata().map_err(read_error)?.len();
     let pages = Arc::new(file.try_clone().map_err(read_error)?);
-    let reader = SerializedFileReader::new(file).map_err(|e| broken(0, e))?;
+    let reader = guarded(|| SerializedFileReader::new(file)).map_err(|e| broken(0, e))?;
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema_descr();
     let column = |reason: String| DatasetError::Column { name: name.clone(), reason };
@@ -60,12 +61,13 @@ pub(super) fn read(
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0).max(1);
     let (mut row, mut counted) = (0, 0);
     for group in metadata.row_groups() {
-        let pages = Pages::new(pages.clone(), group.column(index), group.num_rows()).map_err(|e| broken(row, e))?;
+        let pages = guarded(|| Pages::new(pages.clone(), group.column(index), group.num_rows()));
+        let pages = pages.map_err(|e| broken(row, e))?;
         let mut column = get_typed_column_reader::<ByteArrayType>(get_column_reader(about.clone(), Box::new(pages)));
         loop {
             let (mut levels, mut values) = (Vec::new(), Vec::<ByteArray>::new());
-            let (read, ..) =
-                column.read_records(ROWS, Some(&mut levels), None, &mut values).map_err(|e| broken(row, e))?;
+            let records = guarded(|| column.read_records(ROWS, Some(&mut levels), None, &mut values));
+            let (read, ..) = records.map_err(|e| broken(row, e))?;
             if read == 0 {
                 break;
             }
@@ -90,6 +92,12 @@ pub(super) fn read(
     Ok(())
 }
 
+/// The library takes some numbers of a file at their word, and panics where they are impossible.
+fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(ParquetError::General("the decoder met what cannot be".into()));
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(panicked)
+}
+
 fn one_line(error: &ParquetError) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -109,6 +117,11 @@ enum Own {
 
 impl Pages {
     fn new(file: Arc<File>, column: &ColumnChunkMetaData, rows: i64) -> Result<Self> {
+        let offsets =
+            [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
+        if offsets.into_iter().flatten().any(|offset| offset < 0) {
+            return Err(ParquetError::General("a column before the start of the file".into()));
+        }
         let compression = match column.compression() {
             Compression::SNAPPY => Some(Own::Snappy),
             Compression::ZSTD(_) => Some(Own::Zstd),

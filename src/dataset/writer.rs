@@ -114,6 +114,8 @@ fn is_free(folder: &Path) -> Result<bool, DatasetError> {
 pub(super) struct Shards {
     /// How the files are called.
     name: &'static str,
+    /// A shard is full with so many tokens.
+    full: usize,
     open: Examples,
     counts: Counts,
     part: PartEntry,
@@ -121,14 +123,20 @@ pub(super) struct Shards {
 
 impl Shards {
     pub(super) fn new(name: &'static str, length: usize) -> Self {
-        Self { name, open: Examples::new(length), counts: Counts::default(), part: PartEntry::default() }
+        Self {
+            name,
+            full: SHARD_TOKENS,
+            open: Examples::new(length),
+            counts: Counts::default(),
+            part: PartEntry::default(),
+        }
     }
 
     /// Adds the examples of whole documents.
     pub(super) fn add(&mut self, folder: &Folder, examples: &Examples, counts: Counts) -> Result<(), DatasetError> {
         self.open.append(examples);
         self.counts += counts;
-        if self.open.tokens() >= SHARD_TOKENS { self.close(folder) } else { Ok(()) }
+        if self.open.tokens() >= self.full { self.close(folder) } else { Ok(()) }
     }
 
     /// Writes what is left, and gives all that was written.
@@ -168,4 +176,41 @@ fn serialize(examples: &Examples) -> Result<Vec<u8>, safetensors::SafeTensorErro
     // One key, since several would be written in an order of their own in every process.
     let about = HashMap::from([(LENGTH.to_owned(), examples.length().to_string())]);
     safetensors::serialize(tensors, Some(about))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::MappedShard;
+    use memmap2::Mmap;
+
+    #[test]
+    fn several_shards_are_one_run_of_examples() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::create(&place.path().join("data")).unwrap();
+        let mut shards = Shards { full: 40, ..Shards::new("training", 16) };
+        let mut all = Examples::new(16);
+        for number in 0..30u32 {
+            let mut document = Examples::new(16);
+            // Some shards need 4 bytes an id.
+            let id = if number % 10 == 7 { 70_000 + number } else { number };
+            let ids: Vec<u32> = (0..3 + number % 9).map(|at| id + at).collect();
+            document.push(&ids, 3);
+            all.append(&document);
+            let counts = Counts { documents: 1, examples: 1, stored: ids.len() as u64, ..Counts::default() };
+            shards.add(&folder, &document, counts).unwrap();
+        }
+        let part = shards.finish(&folder).unwrap();
+        assert!(part.shards.len() > 4);
+        assert_eq!((part.counts.documents, part.counts.stored), (30, all.tokens() as u64));
+        let map = |shard: &ShardEntry| {
+            let file = File::open(folder.path().join(&shard.entry.file)).unwrap();
+            // SAFETY: nobody else knows the file.
+            MappedShard::new(unsafe { Mmap::map(&file) }.unwrap(), 16, 80_000).unwrap()
+        };
+        let mapped = Examples::mapped(16, part.shards.iter().map(map).collect());
+        assert_eq!(mapped, all);
+        assert_eq!(mapped.fingerprint(), all.fingerprint());
+        assert_eq!((mapped.len(), mapped.tokens()), (30, all.tokens()));
+    }
 }
