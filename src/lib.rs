@@ -43,6 +43,7 @@ pub mod cli;
 pub mod corpus;
 pub mod cpu;
 pub mod data;
+pub mod dataset;
 pub mod electra;
 mod files;
 pub mod gpu;

@@ -1,6 +1,7 @@
 //! `leyden bench`.
 
 mod print;
+mod tokenize;
 mod torch;
 
 use super::memory::{self, Memory};
@@ -37,6 +38,12 @@ pub(crate) struct BenchArguments {
     /// The Python that has torch and transformers
     #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
     python: PathBuf,
+    /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernels", "matmul", "against"])]
+    tokenize: Option<PathBuf>,
+    /// The vocabulary for --tokenize: tokenizer.json, vocab.txt, or their folder; learnt from the text if not given
+    #[arg(long, value_name = "FILE", requires = "tokenize")]
+    tokenizer: Option<PathBuf>,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -86,6 +93,9 @@ struct Report {
 
 /// Runs the command.
 pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
+    if let Some(text) = &arguments.tokenize {
+        return tokenize::run(text, arguments.tokenizer.as_deref(), arguments.json);
+    }
     let mut settings = arguments.settings.clone();
     let steps = settings.steps.take().unwrap_or(10) as usize;
     if steps == 0 {

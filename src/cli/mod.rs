@@ -3,9 +3,11 @@
 mod bench;
 mod device;
 mod devices;
+mod inspect;
 mod memory;
 mod output;
 mod plan;
+mod prepare;
 mod probe;
 mod settings;
 mod style;
@@ -29,6 +31,10 @@ struct Arguments {
 enum Command {
     /// Train a generator and a discriminator together
     Train(train::TrainArguments),
+    /// Make a dataset of text: a vocabulary and examples, in files that any corpus fits into
+    Prepare(prepare::PrepareArguments),
+    /// Show what is in a dataset, and whether it is whole
+    Inspect(inspect::InspectArguments),
     /// Show each token's probability that it was replaced
     Probe(probe::ProbeArguments),
     /// List the GPUs and what matters about them for training
@@ -65,6 +71,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Train(a) => train::run(a),
+        Command::Prepare(a) => prepare::run(a),
+        Command::Inspect(a) => inspect::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),

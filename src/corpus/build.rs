@@ -8,11 +8,12 @@
 //! Two differences. The reference lets a short sentence join A after a longer one has gone to B, out of order; here A is a run
 //! of sentences. And a sentence longer than (L - 3) / 2 tokens is first cut into parts of about equal length, at
 //! word starts where there are any, so that at most about half an example is dropped at a time, whatever the text looks like.
+//! Every document draws its own random numbers, so that the same examples come of it on any thread.
 
 use super::examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};
 use super::statistics::Statistics;
 use super::tokenizer::{SpecialTokens, Tokenizer};
-use super::words::Encoder;
+use super::words::{Encoder, REMEMBERED_WORDS};
 use super::{Error, documents, sentences};
 use crate::data::Random;
 
@@ -21,7 +22,9 @@ const RANDOM_LENGTH: f64 = 0.05;
 const SHORTEST_TARGET: usize = 5;
 /// Domains of the random numbers, so that no two uses share a stream.
 const SPLIT_STREAM: u64 = 0x5350_4c49;
+const HELD_OUT_STREAM: u64 = 0x4845_4c44;
 const BUILD_STREAM: u64 = 0x4255_494c;
+const BUILD_HELD_OUT_STREAM: u64 = 0x4255_4845;
 
 /// How examples are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,22 @@ impl Default for ExampleOptions {
     /// 128 tokens, a twentieth held out.
     fn default() -> Self {
         Self { length: 128, held_out: 0.05, seed: 0 }
+    }
+}
+
+impl ExampleOptions {
+    /// Whether the numbers are in range.
+    ///
+    /// # Errors
+    /// [`Error::Length`] and [`Error::HeldOut`].
+    pub fn check(&self) -> Result<(), Error> {
+        if !(MINIMUM_LENGTH..=MAXIMUM_LENGTH).contains(&self.length) {
+            return Err(Error::Length { found: self.length, minimum: MINIMUM_LENGTH, maximum: MAXIMUM_LENGTH });
+        }
+        if !(0.0..=0.5).contains(&self.held_out) {
+            return Err(Error::HeldOut { found: self.held_out });
+        }
+        Ok(())
     }
 }
 
@@ -66,17 +85,18 @@ pub struct Corpus {
 /// [`Error::Length`] and [`Error::HeldOut`] for options out of range; [`Error::TooSmall`] where the text does not make one
 /// training example and, unless nothing is to be held out, one held-out example.
 pub fn build(text: &str, tokenizer: &Tokenizer, options: &ExampleOptions) -> Result<Corpus, Error> {
-    if !(MINIMUM_LENGTH..=MAXIMUM_LENGTH).contains(&options.length) {
-        return Err(Error::Length { found: options.length, minimum: MINIMUM_LENGTH, maximum: MAXIMUM_LENGTH });
-    }
-    if !(0.0..=0.5).contains(&options.held_out) {
-        return Err(Error::HeldOut { found: options.held_out });
-    }
+    options.check()?;
     let documents = documents(text);
-    let split = Split::draw(&documents, options);
-    let mut encoder = Encoder::new(tokenizer);
-    let (training, training_dropped) = build_part(&split.training, tokenizer, &mut encoder, options, 0)?;
-    let (held_out, held_out_dropped) = build_part(&split.held_out, tokenizer, &mut encoder, options, 1)?;
+    let lengths: Vec<usize> = documents.iter().map(|document| document.len()).collect();
+    let split = Split::draw(&lengths, options);
+    let mut maker = Maker::new(tokenizer, options, REMEMBERED_WORDS);
+    let (mut training, mut held_out) = (Examples::new(options.length), Examples::new(options.length));
+    let mut dropped = 0;
+    for (index, document) in documents.iter().enumerate() {
+        let (trained, held) = split.parts(index, document, options);
+        dropped += maker.add(trained, index as u64, Part::Training, &mut training)?;
+        dropped += maker.add(held, index as u64, Part::HeldOut, &mut held_out)?;
+    }
     if training.is_empty() || (options.held_out > 0.0 && held_out.is_empty()) {
         return Err(Error::TooSmall {
             sentences: documents.iter().map(|document| sentences(document).count()).sum(),
@@ -89,48 +109,59 @@ pub fn build(text: &str, tokenizer: &Tokenizer, options: &ExampleOptions) -> Res
         training,
         held_out,
         documents: documents.len(),
-        dropped: training_dropped + held_out_dropped,
+        dropped,
     })
 }
 
-/// The documents of each part, in the order of the text.
-struct Split<'a> {
-    training: Vec<&'a str>,
-    held_out: Vec<&'a str>,
+/// The two parts of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Training,
+    HeldOut,
 }
 
-impl<'a> Split<'a> {
-    fn draw(documents: &[&'a str], options: &ExampleOptions) -> Self {
-        let everything = Self { training: documents.to_vec(), held_out: Vec::new() };
-        if options.held_out == 0.0 || documents.is_empty() {
-            return everything;
+/// What is held out.
+#[derive(Debug)]
+pub(crate) struct Split {
+    /// Of the documents that were drawn together: whether they are held out.
+    chosen: Vec<bool>,
+    /// A document whose end is held out, and about how many bytes of it.
+    cut: Option<(usize, f64)>,
+}
+
+impl Split {
+    /// Draws it for documents of these lengths in bytes: known before anything is encoded, and close enough to tokens.
+    pub(crate) fn draw(lengths: &[usize], options: &ExampleOptions) -> Self {
+        let mut chosen = vec![false; lengths.len()];
+        if options.held_out == 0.0 {
+            return Self { chosen, cut: None };
         }
-        // By bytes, which are known before anything is encoded and close enough to tokens.
-        let bytes: usize = documents.iter().map(|document| document.len()).sum();
-        let goal = bytes as f64 * options.held_out;
-        let mut order: Vec<usize> = (0..documents.len()).collect();
+        let goal = lengths.iter().sum::<usize>() as f64 * options.held_out;
+        let mut order: Vec<usize> = (0..lengths.len()).collect();
         Random::new(options.seed, SPLIT_STREAM, 0).shuffle(&mut order);
-        let mut chosen = vec![false; documents.len()];
         let mut held = 0;
         for index in order {
-            let with = held + documents[index].len();
+            let with = held + lengths[index];
             if (held as f64) < goal && with as f64 <= 1.5 * goal {
                 chosen[index] = true;
                 held = with;
             }
         }
-        if held > 0 {
-            let (held_out, training): (Vec<_>, Vec<_>) = documents.iter().zip(chosen).partition(|(_, chosen)| *chosen);
-            let texts = |part: Vec<(&&'a str, bool)>| part.into_iter().map(|(document, _)| *document).collect();
-            return Self { training: texts(training), held_out: texts(held_out) };
+        let longest = (0..lengths.len()).max_by_key(|&index| lengths[index]);
+        Self { chosen, cut: longest.filter(|_| held == 0).map(|index| (index, goal)) }
+    }
+
+    /// A document as (trained on, held out). Documents beyond those of the draw are held out one by one, each with the
+    /// probability of the fraction.
+    pub(crate) fn parts<'a>(&self, index: usize, document: &'a str, options: &ExampleOptions) -> (&'a str, &'a str) {
+        if let Some((_, bytes)) = self.cut.filter(|(cut, _)| *cut == index) {
+            return split_by_sentences(document, bytes, options.length);
         }
-        let Some(longest) = (0..documents.len()).max_by_key(|&index| documents[index].len()) else {
-            return everything;
+        let held = match self.chosen.get(index) {
+            Some(&chosen) => chosen,
+            None => Random::new(options.seed, HELD_OUT_STREAM, index as u64).chance(options.held_out),
         };
-        let (head, tail) = split_by_sentences(documents[longest], goal, options.length);
-        let mut training = documents.to_vec();
-        training[longest] = head;
-        Self { training, held_out: vec![tail] }
+        if held { ("", document) } else { (document, "") }
     }
 }
 
@@ -149,28 +180,54 @@ fn split_by_sentences(document: &str, goal: f64, minimum: usize) -> (&str, &str)
     document.split_at(at)
 }
 
-fn build_part(
-    documents: &[&str],
-    tokenizer: &Tokenizer,
-    encoder: &mut Encoder<'_>,
-    options: &ExampleOptions,
-    part: u64,
-) -> Result<(Examples, u64), Error> {
-    let mut builder = Builder::new(tokenizer.special(), options, part);
-    let continues: Vec<bool> = (0..tokenizer.size() as u32).map(|id| tokenizer.continues_word(id)).collect();
-    let mut ids = Vec::new();
-    for document in documents {
+/// Makes the examples of document after document. What a document becomes depends on nothing but its text, its index and the
+/// options, so documents may be worked on in any order and on any number of threads.
+pub(crate) struct Maker<'a> {
+    encoder: Encoder<'a>,
+    special: SpecialTokens,
+    options: ExampleOptions,
+    /// By id: whether the token continues a word.
+    continues: Vec<bool>,
+    ids: Vec<u32>,
+}
+
+impl<'a> Maker<'a> {
+    /// One that remembers the ids of so many words.
+    pub(crate) fn new(tokenizer: &'a Tokenizer, options: &ExampleOptions, remembered_words: usize) -> Self {
+        Self {
+            encoder: Encoder::new(tokenizer, remembered_words),
+            special: tokenizer.special(),
+            options: options.clone(),
+            continues: (0..tokenizer.size() as u32).map(|id| tokenizer.continues_word(id)).collect(),
+            ids: Vec::new(),
+        }
+    }
+
+    /// Appends the examples of a document, or of its part, and gives the number of tokens that were cut off.
+    pub(crate) fn add(
+        &mut self,
+        document: &str,
+        index: u64,
+        part: Part,
+        examples: &mut Examples,
+    ) -> Result<u64, Error> {
+        let stream = match part {
+            Part::Training => BUILD_STREAM,
+            Part::HeldOut => BUILD_HELD_OUT_STREAM,
+        };
+        let mut builder =
+            Builder::new(self.special, Random::new(self.options.seed, stream, index), self.options.length, examples);
         for sentence in sentences(document) {
-            ids.clear();
-            encoder.encode_into(sentence, &mut ids)?;
-            let starts_word = |id: u32| !continues.get(id as usize).copied().unwrap_or(false);
-            for part in cut_evenly(&ids, (options.length - 3) / 2, starts_word) {
+            self.ids.clear();
+            self.encoder.encode_into(sentence, &mut self.ids)?;
+            let starts_word = |id: u32| !self.continues.get(id as usize).copied().unwrap_or(false);
+            for part in cut_evenly(&self.ids, (self.options.length - 3) / 2, starts_word) {
                 builder.add(part);
             }
         }
         builder.finish();
+        Ok(builder.dropped)
     }
-    Ok((builder.examples, builder.dropped))
 }
 
 /// Cuts ids into parts of at most `limit`, of about equal length, at word starts if there are any.
@@ -189,8 +246,8 @@ fn cut_evenly(mut ids: &[u32], limit: usize, starts_word: impl Fn(u32) -> bool) 
     parts
 }
 
-/// Gathers sentences and turns them into examples.
-struct Builder {
+/// Gathers a document's sentences and turns them into examples.
+struct Builder<'a> {
     special: SpecialTokens,
     random: Random,
     /// Tokens to gather before an example is made.
@@ -198,21 +255,14 @@ struct Builder {
     /// Ids of the gathered sentences, and where each sentence ends.
     gathered: Vec<u32>,
     ends: Vec<usize>,
-    examples: Examples,
+    examples: &'a mut Examples,
     dropped: u64,
 }
 
-impl Builder {
-    fn new(special: SpecialTokens, options: &ExampleOptions, part: u64) -> Self {
-        Self {
-            special,
-            random: Random::new(options.seed, BUILD_STREAM, part),
-            target: options.length,
-            gathered: Vec::new(),
-            ends: Vec::new(),
-            examples: Examples::new(options.length),
-            dropped: 0,
-        }
+impl<'a> Builder<'a> {
+    fn new(special: SpecialTokens, mut random: Random, length: usize, examples: &'a mut Examples) -> Self {
+        let target = draw_target(&mut random, length);
+        Self { special, random, target, gathered: Vec::new(), ends: Vec::new(), examples, dropped: 0 }
     }
 
     fn add(&mut self, sentence: &[u32]) {
@@ -260,11 +310,15 @@ impl Builder {
 
         self.gathered.clear();
         self.ends.clear();
-        self.target = if self.random.chance(RANDOM_LENGTH) {
-            SHORTEST_TARGET + self.random.below((length - SHORTEST_TARGET + 1) as u64) as usize
-        } else {
-            length
-        };
+        self.target = draw_target(&mut self.random, length);
+    }
+}
+
+fn draw_target(random: &mut Random, length: usize) -> usize {
+    if random.chance(RANDOM_LENGTH) {
+        SHORTEST_TARGET + random.below((length - SHORTEST_TARGET + 1) as u64) as usize
+    } else {
+        length
     }
 }
 
@@ -293,17 +347,18 @@ mod tests {
 
     #[test]
     fn sentences_become_segments_of_half_the_target() {
-        let options = ExampleOptions { length: 32, ..ExampleOptions::default() };
         let (mut single, mut overshot, mut short_a) = (0, 0, 0);
         for seed in 0..2_000 {
-            let options = ExampleOptions { seed, ..options.clone() };
-            let mut builder = Builder::new(SPECIAL, &options, 0);
+            let mut examples = Examples::new(32);
+            let mut builder = Builder::new(SPECIAL, Random::new(seed, 0, 0), 32, &mut examples);
+            builder.target = 32;
             for sentence in 0..4 {
                 builder.add(&[10 + sentence; 8]);
             }
+            let dropped = builder.dropped;
             let mut row = [0; 32];
-            let (length, boundary) = builder.examples.copy(0, &mut row);
-            assert_eq!(builder.examples.len(), 1);
+            let (length, boundary) = examples.copy(0, &mut row);
+            assert_eq!(examples.len(), 1);
             // A aims at 14 tokens: 8, and with probability 1/2 another 8.
             match boundary {
                 32 => single += 1,
@@ -312,7 +367,7 @@ mod tests {
                 other => panic!("a boundary of {other}"),
             }
             assert_eq!(length, 32);
-            assert_eq!(builder.dropped, if boundary == 32 { 2 } else { 3 });
+            assert_eq!(dropped, if boundary == 32 { 2 } else { 3 });
         }
         // 200, 900 and 900 expected; standard deviations 13 and 22.
         assert!((140..260).contains(&single), "{single}");
@@ -336,13 +391,14 @@ mod tests {
 
     #[test]
     fn a_document_end_makes_a_short_example() {
-        let mut builder = Builder::new(SPECIAL, &ExampleOptions::default(), 0);
+        let mut examples = Examples::new(128);
+        let mut builder = Builder::new(SPECIAL, Random::new(0, 0, 0), 128, &mut examples);
         builder.add(&[9]);
         builder.finish();
         builder.finish();
         let mut row = [0; 128];
-        assert_eq!(builder.examples.copy(0, &mut row), (3, 3));
+        assert_eq!(examples.copy(0, &mut row), (3, 3));
         assert_eq!(row[..3], [2, 9, 3]);
-        assert_eq!(builder.examples.len(), 1);
+        assert_eq!(examples.len(), 1);
     }
 }

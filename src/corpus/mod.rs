@@ -11,6 +11,7 @@ mod build;
 mod error;
 mod examples;
 mod files;
+mod mapped;
 mod statistics;
 mod text;
 mod tokenizer;
@@ -18,12 +19,19 @@ mod wordpiece;
 mod words;
 
 pub use build::{Corpus, ExampleOptions, build};
+pub(crate) use build::{Maker, Part, Split};
 pub use error::Error;
+pub(crate) use examples::IdSlice;
 pub use examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};
+pub(crate) use mapped::{LENGTH, MappedShard, TENSORS};
 pub use statistics::Statistics;
+pub(crate) use statistics::TokenCounts;
+pub(crate) use text::{DOCUMENT_BYTES, has_paragraphs};
 pub use text::{documents, read_text, sentences};
+pub(crate) use tokenizer::MOST_WORDS;
 pub use tokenizer::{SPECIAL_TOKENS, SpecialTokens, Tokenizer};
 pub use wordpiece::{MINIMUM_VOCABULARY, VocabularyOptions};
+pub(crate) use words::{Encoder, REMEMBERED_WORDS, WordCounts};
 
 /// The text carried in the binary: public-domain English, about 1.6 MB, a sentence a line, a blank line between documents.
 /// `assets/README.md` says where it is from.

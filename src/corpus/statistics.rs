@@ -16,39 +16,52 @@ pub struct Statistics {
     pub unigram_entropy: f64,
 }
 
+/// How often every token occurs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TokenCounts(Vec<u64>);
+
+impl TokenCounts {
+    /// Counts the tokens of `examples`, special tokens too.
+    pub(crate) fn add(&mut self, examples: &Examples) {
+        for view in examples.views() {
+            view.ids.for_each(|id| {
+                let id = id as usize;
+                if id >= self.0.len() {
+                    self.0.resize(id + 1, 0);
+                }
+                self.0[id] += 1;
+            });
+        }
+    }
+
+    /// (id, count) of the tokens that occur, `[CLS]` and `[SEP]` apart, in the order of their ids.
+    pub(crate) fn occurring(&self, special: SpecialTokens) -> impl Iterator<Item = (u32, u64)> {
+        let counts = self.0.iter().enumerate().map(|(id, &count)| (id as u32, count));
+        counts.filter(move |&(id, count)| count > 0 && id != special.cls && id != special.sep)
+    }
+
+    /// What the counts come to.
+    pub(crate) fn statistics(&self, special: SpecialTokens) -> Statistics {
+        let tokens: u64 = self.occurring(special).map(|(_, count)| count).sum();
+        let term = |(_, count)| {
+            let frequency = count as f64 / tokens as f64;
+            -frequency * frequency.ln()
+        };
+        Statistics {
+            tokens,
+            unknown: self.0.get(special.unk as usize).copied().unwrap_or(0),
+            distinct: self.occurring(special).count(),
+            unigram_entropy: self.occurring(special).map(term).sum(),
+        }
+    }
+}
+
 impl Statistics {
     /// Counts the tokens of `examples`.
     pub fn of(examples: &Examples, special: SpecialTokens) -> Self {
-        let mut counts: Vec<u64> = Vec::new();
-        let mut row = vec![0; examples.length()];
-        for index in 0..examples.len() {
-            let (length, _) = examples.copy(index, &mut row);
-            for &id in &row[..length] {
-                if id == special.cls || id == special.sep {
-                    continue;
-                }
-                let id = id as usize;
-                if id >= counts.len() {
-                    counts.resize(id + 1, 0);
-                }
-                counts[id] += 1;
-            }
-        }
-        let tokens: u64 = counts.iter().sum();
-        let unigram_entropy = counts
-            .iter()
-            .filter(|&&count| count > 0)
-            .map(|&count| {
-                let frequency = count as f64 / tokens as f64;
-                -frequency * frequency.ln()
-            })
-            .sum();
-        Self {
-            tokens,
-            unknown: counts.get(special.unk as usize).copied().unwrap_or(0),
-            distinct: counts.iter().filter(|&&count| count > 0).count(),
-            unigram_entropy,
-        }
+        let mut counts = TokenCounts::default();
+        counts.add(examples);
+        counts.statistics(special)
     }
 
     /// `[UNK]` as a fraction of all tokens; 0 where there are none.

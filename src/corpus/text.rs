@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Blocks between blank lines that are on average shorter than this many bytes are paragraphs, not documents.
 const PARAGRAPH_BYTES: usize = 1_000;
 /// Paragraphs are joined until a document has this many bytes.
-const DOCUMENT_BYTES: usize = 8_000;
+pub(crate) const DOCUMENT_BYTES: usize = 8_000;
 
 /// Reads a text file, or every `.txt` file of a folder, at any depth, in the order of their paths.
 ///
@@ -62,8 +62,7 @@ fn collect_text_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Err
 /// at least 8,000 bytes (the last may be shorter).
 pub fn documents(text: &str) -> Vec<&str> {
     let blocks = blocks(text);
-    let bytes: usize = blocks.iter().map(|block| block.len()).sum();
-    if blocks.is_empty() || bytes / blocks.len() >= PARAGRAPH_BYTES {
+    if !are_paragraphs(&blocks) {
         return blocks.into_iter().map(|block| &text[block]).collect();
     }
     let mut documents = Vec::new();
@@ -79,6 +78,16 @@ pub fn documents(text: &str) -> Vec<&str> {
     }
     documents.extend(open.map(|document| &text[document]));
     documents
+}
+
+fn are_paragraphs(blocks: &[std::ops::Range<usize>]) -> bool {
+    let bytes: usize = blocks.iter().map(|block| block.len()).sum();
+    !blocks.is_empty() && bytes / blocks.len() < PARAGRAPH_BYTES
+}
+
+/// Whether what lies between the blank lines of a text, or of its beginning, are paragraphs that [`documents`] joins.
+pub(crate) fn has_paragraphs(text: &str) -> bool {
+    are_paragraphs(&blocks(text))
 }
 
 /// Byte ranges of the runs of lines that are not blank.

@@ -1,7 +1,8 @@
 //! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
 
 use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
-use super::{Error, files, words};
+use super::words::{PlainWords, WordCounts};
+use super::{Error, files};
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -14,6 +15,9 @@ use tokenizers::{AddedToken, Model as _, ModelWrapper, NormalizerWrapper, PreTok
 
 /// The special tokens, in the order of their ids in a vocabulary trained here.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+
+/// Different words that are counted at most to learn a vocabulary from.
+pub(crate) const MOST_WORDS: usize = 1 << 20;
 
 const TOKENIZER_JSON: &str = "tokenizer.json";
 const VOCAB_TXT: &str = "vocab.txt";
@@ -43,6 +47,8 @@ pub struct Tokenizer {
     size: usize,
     /// White space always separates words, so words may be encoded one by one.
     separable: bool,
+    /// What is known of most words without asking the library.
+    plain: Option<PlainWords>,
 }
 
 /// The parts of `tokenizer_config.json` that decide how a `vocab.txt` is applied.
@@ -72,13 +78,20 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::VocabularySize`] for a size below [`MINIMUM_VOCABULARY`](super::MINIMUM_VOCABULARY), [`Error::NoWords`]
     /// for texts without words.
-    pub fn train<T: AsRef<str>>(
+    pub fn train<T: AsRef<str> + Sync>(
         texts: impl IntoIterator<Item = T>,
         options: &VocabularyOptions,
     ) -> Result<Self, Error> {
+        let texts: Vec<T> = texts.into_iter().collect();
+        let mut counts = WordCounts::new(options.cased, MOST_WORDS);
+        counts.add(&texts)?;
+        Self::learn(counts, options)
+    }
+
+    /// As [`train`](Self::train) from words that were counted with the same `cased`.
+    pub(crate) fn learn(counts: WordCounts, options: &VocabularyOptions) -> Result<Self, Error> {
+        let pieces = wordpiece::learn(counts.into_words(), &SPECIAL_TOKENS, options)?;
         let normalizer = BertNormalizer::new(true, true, None, !options.cased);
-        let words = words::count(texts, normalizer)?;
-        let pieces = wordpiece::learn(words, &SPECIAL_TOKENS, options)?;
         Self::from_vocabulary(&pieces.join("\n"), normalizer)
     }
 
@@ -154,7 +167,14 @@ impl Tokenizer {
                 .get_added_tokens_decoder()
                 .values()
                 .all(|token| !token.lstrip && !token.rstrip && !token.content.chars().any(char::is_whitespace));
-        Ok(Self { inner, special, size, separable })
+        let plain = match inner.get_normalizer() {
+            Some(NormalizerWrapper::BertNormalizer(normalizer)) if separable => {
+                let added = inner.get_added_tokens_decoder();
+                PlainWords::new(normalizer.lowercase, added.values().map(|token| token.content.as_str()))
+            }
+            _ => None,
+        };
+        Ok(Self { inner, special, size, separable, plain })
     }
 
     /// The names and contents of `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json`, with
@@ -204,6 +224,11 @@ impl Tokenizer {
         self.separable
     }
 
+    /// Which words need not go through the library whole, and how they split.
+    pub(super) fn plain_words(&self) -> Option<&PlainWords> {
+        self.plain.as_ref()
+    }
+
     /// Number of ids: the rows that an embedding needs.
     pub fn size(&self) -> usize {
         self.size
@@ -221,6 +246,16 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         let encoding = self.inner.encode_fast(text, false).map_err(encode_error)?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// As the library encodes many texts, without special tokens around them.
+    pub(crate) fn encode_batch(&self, texts: &[&str]) -> Result<Vec<tokenizers::Encoding>, Error> {
+        self.inner.encode_batch(texts.to_vec(), false).map_err(encode_error)
+    }
+
+    /// As [`encode_batch`](Self::encode_batch), without where tokens stand in the text.
+    pub(crate) fn encode_batch_fast(&self, texts: &[&str]) -> Result<Vec<tokenizers::Encoding>, Error> {
+        self.inner.encode_batch_fast(texts.to_vec(), false).map_err(encode_error)
     }
 
     /// Text to `[CLS] ids [SEP]`, cut to `maximum_length` ids in all (at least 2).

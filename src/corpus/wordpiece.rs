@@ -34,6 +34,19 @@ impl Default for VocabularyOptions {
     }
 }
 
+impl VocabularyOptions {
+    /// Whether the size is in range.
+    ///
+    /// # Errors
+    /// [`Error::VocabularySize`].
+    pub fn check(&self) -> Result<(), Error> {
+        if self.size < MINIMUM_VOCABULARY {
+            return Err(Error::VocabularySize { found: self.size, minimum: MINIMUM_VOCABULARY });
+        }
+        Ok(())
+    }
+}
+
 /// A word as pieces, with how often it occurs.
 struct Word {
     pieces: Vec<u32>,
@@ -75,13 +88,11 @@ impl Pieces {
 /// # Errors
 /// [`Error::VocabularySize`] below [`MINIMUM_VOCABULARY`], [`Error::NoWords`] when no character is frequent enough.
 pub(super) fn learn(
-    words: HashMap<String, u64>,
+    words: impl IntoIterator<Item = (String, u64)>,
     special: &[&str],
     options: &VocabularyOptions,
 ) -> Result<Vec<String>, Error> {
-    if options.size < MINIMUM_VOCABULARY {
-        return Err(Error::VocabularySize { found: options.size, minimum: MINIMUM_VOCABULARY });
-    }
+    options.check()?;
     let mut words: Vec<(String, u64)> =
         words.into_iter().filter(|(word, _)| word.chars().count() <= MAXIMUM_WORD_CHARACTERS).collect();
     words.sort_unstable();

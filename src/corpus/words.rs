@@ -1,45 +1,69 @@
 //! Words between white space: counted for training, and encoded once each.
 
-use super::Error;
 use super::tokenizer::{Tokenizer, encode_error};
+use super::{Error, sentences};
+use foldhash::fast::FixedState;
+use rayon::prelude::*;
 use std::collections::HashMap;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _};
 
+/// A map that is looked into for every word of a corpus. Its order decides nothing.
+type Words<K, V> = HashMap<K, V, FixedState>;
+
 /// Encodes text after text and remembers the words it has seen: many times faster on a corpus than
 /// [`Tokenizer::encode`], with the same ids.
-pub(super) struct Encoder<'a> {
+pub(crate) struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
-    words: HashMap<String, Box<[u32]>>,
+    /// Where the ids of a word are in `ids`.
+    words: Words<Box<str>, (u32, u32)>,
+    ids: Vec<u32>,
+    /// Words remembered at most, so that memory does not grow with the corpus.
+    most: usize,
+    lower: String,
 }
 
-/// Words remembered at most (about 100 bytes each), so that memory does not grow with the corpus.
-const REMEMBERED_WORDS: usize = 1 << 19;
+/// A number of words to remember where nothing else decides it; each takes about 100 bytes.
+pub(crate) const REMEMBERED_WORDS: usize = 1 << 19;
 /// Longer words are not remembered: they hardly come again, and without spaces they are whole sentences.
 const REMEMBERED_BYTES: usize = 48;
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, words: HashMap::new() }
+    /// One that remembers the ids of so many words.
+    pub(crate) fn new(tokenizer: &'a Tokenizer, remembered_words: usize) -> Self {
+        Self { tokenizer, words: Words::default(), ids: Vec::new(), most: remembered_words, lower: String::new() }
     }
 
     /// Appends the ids of `text`, without special tokens.
-    pub(super) fn encode_into(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
+    pub(crate) fn encode_into(&mut self, text: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
         if !self.tokenizer.is_separable() {
             ids.extend(self.tokenizer.encode(text)?);
             return Ok(());
         }
+        let plain = self.tokenizer.plain_words();
+        let mut lower = std::mem::take(&mut self.lower);
         for word in words_of(text) {
-            if let Some(known) = self.words.get(word) {
-                ids.extend_from_slice(known);
-                continue;
+            match plain.filter(|plain| plain.contains(word)) {
+                Some(plain) => plain.parts(word, &mut lower).try_for_each(|part| self.encode_word(part, ids))?,
+                None => self.encode_word(word, ids)?,
             }
-            let found = self.tokenizer.encode(word)?;
-            ids.extend_from_slice(&found);
-            if word.len() <= REMEMBERED_BYTES && self.words.len() < REMEMBERED_WORDS {
-                self.words.insert(word.to_owned(), found.into());
-            }
+        }
+        self.lower = lower;
+        Ok(())
+    }
+
+    fn encode_word(&mut self, word: &str, ids: &mut Vec<u32>) -> Result<(), Error> {
+        if let Some(&(start, end)) = self.words.get(word) {
+            ids.extend_from_slice(&self.ids[start as usize..end as usize]);
+            return Ok(());
+        }
+        let found = self.tokenizer.encode(word)?;
+        ids.extend_from_slice(&found);
+        if word.len() <= REMEMBERED_BYTES && self.words.len() < self.most {
+            let start = self.ids.len() as u32;
+            self.ids.extend_from_slice(&found);
+            self.words.insert(word.into(), (start, self.ids.len() as u32));
         }
         Ok(())
     }
@@ -52,37 +76,159 @@ fn words_of(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
+/// What BERT makes of most words of most texts: of printable ASCII it changes nothing but the case, and every punctuation mark is
+/// a word of its own.
+#[derive(Clone, Debug)]
+pub(super) struct PlainWords {
+    lowercase: bool,
+    /// By byte: whether a word with it may be handled so.
+    allowed: [bool; 256],
+}
+
+impl PlainWords {
+    /// For a tokenizer that recognises these tokens before anything else. `None` if they are beyond ASCII.
+    pub(super) fn new<'t>(lowercase: bool, recognised: impl IntoIterator<Item = &'t str>) -> Option<Self> {
+        let mut allowed = std::array::from_fn(|byte| (0x21..0x7f).contains(&byte));
+        for token in recognised {
+            let first = token.bytes().next().filter(|_| token.is_ascii())?;
+            // Some are looked for in the lower-cased text.
+            allowed[usize::from(first.to_ascii_lowercase())] = false;
+            allowed[usize::from(first.to_ascii_uppercase())] = false;
+        }
+        Some(Self { lowercase, allowed })
+    }
+
+    /// Whether a word is one of these.
+    fn contains(&self, word: &str) -> bool {
+        word.bytes().all(|byte| self.allowed[usize::from(byte)])
+    }
+
+    /// What a word is split into, in lower case if that is wanted.
+    fn parts<'w>(&self, word: &'w str, lower: &'w mut String) -> impl Iterator<Item = &'w str> {
+        let word = if self.lowercase && word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            lower.clear();
+            lower.push_str(word);
+            lower.make_ascii_lowercase();
+            lower.as_str()
+        } else {
+            word
+        };
+        let mut rest = word;
+        std::iter::from_fn(move || {
+            let length = match rest.bytes().position(|byte| byte.is_ascii_punctuation()) {
+                Some(0) => 1,
+                Some(length) => length,
+                None => rest.len(),
+            };
+            let (part, after) = rest.split_at(length);
+            rest = after;
+            (!part.is_empty()).then_some(part)
+        })
+    }
+}
+
 /// Counts words as the tokenizer will see them: normalised, and split at white space and punctuation.
-pub(super) fn count<T: AsRef<str>>(
-    texts: impl IntoIterator<Item = T>,
+///
+/// Memory is bounded: when there are more than `most` different words, the rarest are forgotten until half of them are left
+/// (after Manku and Motwani 2002, "Approximate frequency counts over data streams"). What is forgotten depends on the counts
+/// at the time alone, so the same texts in the same portions give the same counts on any number of threads.
+pub(crate) struct WordCounts {
     normalizer: BertNormalizer,
-) -> Result<HashMap<String, u64>, Error> {
-    // Normalising is slow and words repeat: count the raw words first, then normalise each once.
-    let mut raw: HashMap<String, u64> = HashMap::new();
-    for text in texts {
-        for word in words_of(text.as_ref()) {
-            match raw.get_mut(word) {
-                Some(count) => *count += 1,
-                None => {
-                    raw.insert(word.to_owned(), 1);
+    plain: Option<PlainWords>,
+    words: Words<String, u64>,
+    most: usize,
+}
+
+/// Words that are normalised by one thread at a time.
+const WORDS_AT_A_TIME: usize = 4_096;
+/// Longer words are paragraphs without spaces, in which sentences are looked for.
+const LONG_WORD: usize = 1_024;
+
+impl WordCounts {
+    /// Nothing counted yet. With `cased`, case and accents are kept.
+    pub(crate) fn new(cased: bool, most: usize) -> Self {
+        Self {
+            normalizer: BertNormalizer::new(true, true, None, !cased),
+            plain: PlainWords::new(!cased, []),
+            words: Words::default(),
+            most,
+        }
+    }
+
+    /// Counts a portion of texts on all threads. How words are split over the texts does not matter, as long as they are whole.
+    pub(crate) fn add<T: AsRef<str> + Sync>(&mut self, texts: &[T]) -> Result<(), Error> {
+        // Normalising is slow and words repeat: count the raw words first, then normalise each once.
+        let raw: Words<&str, u64> = texts.par_iter().fold(Words::default, count_raw).reduce(Words::default, merge);
+        let raw: Vec<(&str, u64)> = raw.into_iter().collect();
+        let normalized: Result<Vec<_>, Error> =
+            raw.par_chunks(WORDS_AT_A_TIME).map(|words| self.normalize(words)).collect();
+        for (word, count) in normalized?.into_iter().flatten() {
+            *self.words.entry(word).or_default() += count;
+        }
+        if self.words.len() > self.most {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    fn normalize(&self, raw: &[(&str, u64)]) -> Result<Words<String, u64>, Error> {
+        let mut words: Words<String, u64> = Words::default();
+        let mut add = |part: &str, count| match words.get_mut(part) {
+            Some(sum) => *sum += count,
+            None => drop(words.insert(part.to_owned(), count)),
+        };
+        let mut lower = String::new();
+        for &(word, count) in raw {
+            if let Some(plain) = self.plain.as_ref().filter(|plain| plain.contains(word)) {
+                plain.parts(word, &mut lower).for_each(|part| add(part, count));
+                continue;
+            }
+            let mut parts = PreTokenizedString::from(word);
+            parts
+                .normalize(|part| self.normalizer.normalize(part))
+                .and_then(|()| BertPreTokenizer.pre_tokenize(&mut parts))
+                .map_err(encode_error)?;
+            for (part, ..) in parts.get_splits(OffsetReferential::Normalized, OffsetType::Byte) {
+                if !part.is_empty() {
+                    add(part, count);
                 }
             }
         }
+        Ok(words)
     }
-    let mut words = HashMap::new();
-    for (word, count) in raw {
-        let mut parts = PreTokenizedString::from(word);
-        parts
-            .normalize(|part| normalizer.normalize(part))
-            .and_then(|()| BertPreTokenizer.pre_tokenize(&mut parts))
-            .map_err(encode_error)?;
-        for (part, ..) in parts.get_splits(OffsetReferential::Normalized, OffsetType::Byte) {
-            if !part.is_empty() {
-                *words.entry(part.to_owned()).or_default() += count;
-            }
+
+    /// Forgets the words of the lowest counts, all of a count or none, until at most half of what is allowed is left.
+    fn forget(&mut self) {
+        let mut counts: Vec<u64> = self.words.values().copied().collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let limit = counts[self.most / 2];
+        self.words.retain(|_, count| *count > limit);
+    }
+
+    /// The words and how often each occurs.
+    pub(crate) fn into_words(self) -> impl Iterator<Item = (String, u64)> {
+        self.words.into_iter()
+    }
+}
+
+fn count_raw<'a, T: AsRef<str>>(mut counts: Words<&'a str, u64>, text: &'a T) -> Words<&'a str, u64> {
+    for word in words_of(text.as_ref()) {
+        if word.len() <= LONG_WORD {
+            *counts.entry(word).or_default() += 1;
+        } else {
+            // A sentence ends at punctuation, where the tokenizer would split it anyway.
+            sentences(word).for_each(|part| *counts.entry(part).or_default() += 1);
         }
     }
-    Ok(words)
+    counts
+}
+
+fn merge<'a>(a: Words<&'a str, u64>, b: Words<&'a str, u64>) -> Words<&'a str, u64> {
+    let (mut large, small) = if a.len() < b.len() { (b, a) } else { (a, b) };
+    for (word, count) in small {
+        *large.entry(word).or_default() += count;
+    }
+    large
 }
 
 #[cfg(test)]
@@ -112,7 +258,7 @@ mod tests {
                 prop_oneof![
                     4 => "[a-zA-Z0-9,.'-]{0,8}",
                     2 => "\\PC{0,4}",
-                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "\u{feff}"]).prop_map(str::to_owned),
+                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "[mask]", "Don't-STOP!", "U.S.A.", "~`|^", "\u{7f}", "\u{1}x", "##s", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "\u{feff}"]).prop_map(str::to_owned),
                     3 => prop::sample::select(vec![" ", "\n", "\t", "\u{a0}", "\u{2003}", "\u{2028}", "\u{3000}", "\r\n"]).prop_map(str::to_owned),
                 ],
                 0..20,
@@ -121,7 +267,7 @@ mod tests {
             let text = parts.concat();
             for tokenizer in &*TOKENIZERS {
                 assert!(tokenizer.is_separable());
-                let mut encoder = Encoder::new(tokenizer);
+                let mut encoder = Encoder::new(tokenizer, REMEMBERED_WORDS);
                 let expected = tokenizer.encode(&text).unwrap();
                 prop_assert_eq!(&encoded(&mut encoder, &text), &expected);
                 // Now from memory.
@@ -133,8 +279,9 @@ mod tests {
     #[test]
     fn words_are_counted_as_the_tokenizer_sees_them() {
         let counts = |cased: bool| {
-            let normalizer = BertNormalizer::new(true, true, None, !cased);
-            let mut words: Vec<(String, u64)> = count(["Él él, 中文 él"], normalizer).unwrap().into_iter().collect();
+            let mut counter = WordCounts::new(cased, 100);
+            counter.add(&["Él él, 中文 él"]).unwrap();
+            let mut words: Vec<(String, u64)> = counter.into_words().collect();
             words.sort();
             words
         };
@@ -143,6 +290,35 @@ mod tests {
         };
         assert_eq!(counts(false), expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)]));
         assert_eq!(counts(true), expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)]));
+    }
+
+    proptest! {
+        #[test]
+        fn plain_words_are_counted_as_the_library_splits_them(words in prop::collection::vec("[!-~]{1,9}", 1..9)) {
+            for cased in [false, true] {
+                let count = |plain: bool| {
+                    let mut counter = WordCounts::new(cased, 1_000);
+                    counter.plain = counter.plain.filter(|_| plain);
+                    counter.add(&words).unwrap();
+                    let mut words: Vec<(String, u64)> = counter.into_words().collect();
+                    words.sort();
+                    words
+                };
+                prop_assert_eq!(count(true), count(false));
+            }
+        }
+    }
+
+    #[test]
+    fn the_rarest_words_are_forgotten() {
+        let mut counter = WordCounts::new(true, 6);
+        counter.add(&["a a a a b b b c c d d e f"]).unwrap();
+        assert_eq!(counter.words.len(), 6);
+        counter.add(&["g"]).unwrap();
+        // Three may stay, but c and d count the same as the fourth.
+        let mut words: Vec<(String, u64)> = counter.into_words().collect();
+        words.sort();
+        assert_eq!(words, [("a".to_owned(), 4), ("b".to_owned(), 3)]);
     }
 
     #[test]

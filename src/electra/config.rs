@@ -136,6 +136,9 @@ pub struct DataConfig {
     /// The files and folders of text; none is the sample. `--text` sets it.
     #[serde(default)]
     pub text: Vec<PathBuf>,
+    /// The folder of a prepared dataset, which takes the text's place. `--data` sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<PathBuf>,
 }
 
 /// AdamW and the learning rate.

@@ -30,6 +30,9 @@ pub(crate) struct TrainArguments {
     /// Without it: the sample text inside the program
     #[arg(long, num_args = 1.., value_name = "FILE")]
     text: Vec<PathBuf>,
+    /// A dataset that leyden prepare made, instead of text
+    #[arg(long, value_name = "DIR", conflicts_with = "text")]
+    data: Option<PathBuf>,
     /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
@@ -97,10 +100,8 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
 /// A new run.
 fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     Run::check_free(folder).map_err(Failure::input)?;
-    let files = if arguments.text.is_empty() { &config.data.text } else { &arguments.text };
-    config.data.text = absolute(files)?;
-    progress::note("reading the text and making a vocabulary…");
-    let prepared = prepare::prepare(&mut config)?;
+    prepare::choose(&mut config, &arguments.text, arguments.data.as_deref())?;
+    let prepared = prepare::prepare(&mut config, arguments.settings.length)?;
     let setup = setup(arguments, config, &prepared)?;
     let session = Session::create(folder, setup).map_err(failure)?;
     sitting(session, &prepared, stop)
@@ -110,6 +111,7 @@ fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
 fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     let place = folder.display();
     let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
+    let fixed = fixed.or(arguments.data.is_some().then_some("--data"));
     if let Some(flag) = fixed {
         return Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")));
     }
@@ -128,7 +130,6 @@ fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
         say!("{place} is done, {done} steps; {flag} with a larger number lets it go on");
         return Ok(());
     }
-    progress::note("reading the text…");
     let prepared = prepare::prepare_again(&config, folder)?;
     let setup = setup(arguments, config, &prepared)?;
     let session = Session::resume(run, setup).map_err(failure)?;
@@ -184,16 +185,6 @@ fn failure(error: SessionError) -> Failure {
         SessionError::Run(_) => Failure::input(error),
         other => Failure::work(other),
     }
-}
-
-fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let absolute = |file: &PathBuf| {
-        let bad = |reason: &str| Failure::Input(format!("--text {}: {reason}", file.display()));
-        let path = std::path::absolute(file).map_err(|e| bad(&e.to_string()))?;
-        // It goes into config.toml, which is UTF-8.
-        if path.to_str().is_none() { Err(bad("the name is not UTF-8; rename it")) } else { Ok(path) }
-    };
-    files.iter().map(absolute).collect()
 }
 
 /// What a session is made of. Opens the device once, to say what it is.

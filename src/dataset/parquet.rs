@@ -1,0 +1,209 @@
+//! A column of text of a parquet file, page by page.
+//!
+//! The library decodes pages but for two compressions, for which it wants libraries under other licences: these pages are
+//! taken as they lie in the file and decoded here.
+
+use super::DatasetError;
+use super::blocks::Sink;
+use super::input::{Invalid, Reading};
+use super::snappy;
+use super::unpack::Zstd;
+use parquet::basic::{Compression, Type};
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::column::reader::{get_column_reader, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::serialized_reader::SerializedPageReader;
+use std::fs::File;
+use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Rows that are decoded at a time.
+const ROWS: usize = 256;
+/// The largest page, decoded.
+const MAXIMUM_PAGE: u64 = 1 << 30;
+
+/// Gives every row of the column to `sink`, and the number of every row that is not UTF-8 to `invalid`.
+pub(super) fn read(
+    path: &Path,
+    reading: &Reading,
+    sink: &mut Sink<'_>,
+    invalid: &mut Invalid<'_>,
+) -> std::result::Result<(), DatasetError> {
+    let name = path.display().to_string();
+    let broken = |row: u64, e: ParquetError| DatasetError::Broken {
+        name: name.clone(),
+        format: "parquet",
+        place: if row == 0 { "at the start".into() } else { format!("behind row {row}") },
+        reason: one_line(&e),
+    };
+    let read_error = |source| DatasetError::Read { path: path.into(), source };
+    let file = File::open(path).map_err(read_error)?;
+    let bytes = file.metadata().map_err(read_error)?.len();
+    let pages = Arc::new(file.try_clone().map_err(read_error)?);
+    let reader = guarded(|| SerializedFileReader::new(file)).map_err(|e| broken(0, e))?;
+    let metadata = reader.metadata();
+    let schema = metadata.file_metadata().schema_descr();
+    let column = |reason: String| DatasetError::Column { name: name.clone(), reason };
+    let Some(index) = schema.columns().iter().position(|column| column.path().string() == reading.field) else {
+        let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
+        return Err(column(format!("no column {:?} among {}", reading.field, names.join(", "))));
+    };
+    let about = schema.column(index);
+    if about.physical_type() != Type::BYTE_ARRAY || about.max_rep_level() > 0 {
+        return Err(column(format!("the column {:?} is not of text", reading.field)));
+    }
+    let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0).max(1);
+    let (mut row, mut counted) = (0, 0);
+    for group in metadata.row_groups() {
+        let pages = guarded(|| Pages::new(pages.clone(), group.column(index), group.num_rows()));
+        let pages = pages.map_err(|e| broken(row, e))?;
+        let mut column = get_typed_column_reader::<ByteArrayType>(get_column_reader(about.clone(), Box::new(pages)));
+        loop {
+            let (mut levels, mut values) = (Vec::new(), Vec::<ByteArray>::new());
+            let records = guarded(|| column.read_records(ROWS, Some(&mut levels), None, &mut values));
+            let (read, ..) = records.map_err(|e| broken(row, e))?;
+            if read == 0 {
+                break;
+            }
+            // Of a column that must not be empty there are no levels, of another the highest is a value.
+            let present = |at: usize| levels.get(at).is_none_or(|&level| level == about.max_def_level());
+            let mut values = values.iter();
+            for at in 0..read {
+                row += 1;
+                let Some(value) = present(at).then(|| values.next()).flatten() else { continue };
+                let text = String::from_utf8_lossy(value.data());
+                if matches!(text, std::borrow::Cow::Owned(_)) {
+                    invalid(row)?;
+                }
+                sink(&text)?;
+            }
+            let so_far = (u128::from(bytes) * u128::from(row.min(rows)) / u128::from(rows)) as u64;
+            reading.counter.fetch_add(so_far - counted, Ordering::Relaxed);
+            counted = so_far;
+        }
+    }
+    reading.counter.fetch_add(bytes - counted, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The library takes some numbers of a file at their word, and panics where they are impossible.
+fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(ParquetError::General("the decoder met what cannot be".into()));
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(panicked)
+}
+
+fn one_line(error: &ParquetError) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The pages of a column, decoded here where the library cannot.
+struct Pages {
+    inner: SerializedPageReader<File>,
+    compression: Option<Own>,
+}
+
+/// Compressions that are decoded here.
+#[derive(Clone, Copy)]
+enum Own {
+    Snappy,
+    Zstd,
+}
+
+impl Pages {
+    fn new(file: Arc<File>, column: &ColumnChunkMetaData, rows: i64) -> Result<Self> {
+        let offsets =
+            [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
+        if offsets.into_iter().flatten().any(|offset| offset < 0) {
+            return Err(ParquetError::General("a column before the start of the file".into()));
+        }
+        let compression = match column.compression() {
+            Compression::SNAPPY => Some(Own::Snappy),
+            Compression::ZSTD(_) => Some(Own::Zstd),
+            _ => None,
+        };
+        let mut column = column.clone();
+        if compression.is_some() {
+            column = column.into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
+        }
+        let rows = usize::try_from(rows).unwrap_or(0);
+        Ok(Self { inner: SerializedPageReader::new(file, &column, rows, None)?, compression })
+    }
+}
+
+impl Own {
+    fn decode(self, compressed: &[u8]) -> Result<Vec<u8>> {
+        match self {
+            Self::Snappy => snappy::decode(compressed).map_err(|e| ParquetError::General(e.into())),
+            Self::Zstd => {
+                let mut decoded = Vec::new();
+                let zstd = Zstd::new(std::io::Cursor::new(compressed));
+                let read = zstd.take(MAXIMUM_PAGE + 1).read_to_end(&mut decoded);
+                let read = read.map_err(|e| ParquetError::General(e.to_string()))?;
+                if read as u64 > MAXIMUM_PAGE {
+                    return Err(ParquetError::General("a page of more than a GiB".into()));
+                }
+                Ok(decoded)
+            }
+        }
+    }
+
+    /// The page as if it had never been compressed. The levels of a page of version 2 never are.
+    fn page(self, page: Page) -> Result<Page> {
+        let levels = match &page {
+            Page::DataPageV2 { is_compressed: false, .. } => return Ok(page),
+            Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
+                (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize)
+            }
+            _ => 0,
+        };
+        let buffer = page.buffer();
+        let Some((levels, values)) = buffer.split_at_checked(levels) else {
+            return Err(ParquetError::General("a page shorter than its levels".into()));
+        };
+        // A page of nothing but missing values has nothing to decode.
+        let values = if values.is_empty() { Vec::new() } else { self.decode(values)? };
+        let decoded = [levels, &values].concat();
+        Ok(with_buffer(page, decoded))
+    }
+}
+
+fn with_buffer(page: Page, decoded: Vec<u8>) -> Page {
+    let mut page = page;
+    match &mut page {
+        Page::DataPage { buf, .. } | Page::DataPageV2 { buf, .. } | Page::DictionaryPage { buf, .. } => {
+            *buf = decoded.into();
+        }
+    }
+    page
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        match (self.inner.get_next_page()?, self.compression) {
+            (Some(page), Some(compression)) => compression.page(page).map(Some),
+            (page, _) => Ok(page),
+        }
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.inner.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.inner.skip_next_page()
+    }
+}

@@ -1,0 +1,265 @@
+//! `leyden prepare`, `inspect` and `train --data` through the binary: every format says the same, and what cannot be used is
+//! refused in one clear line.
+
+use assert_cmd::Command;
+use leyden::corpus::SAMPLE;
+use leyden::dataset::Dataset;
+use serde_json::Value;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+const SHARD: &str = "training-00000.safetensors";
+
+fn leyden() -> Command {
+    let mut command = Command::cargo_bin("leyden").unwrap();
+    command.env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet").join(name)
+}
+
+fn prepare(inputs: &[&Path], out: &Path, more: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = leyden();
+    command.arg("prepare").args(inputs).arg("--out").arg(out).args(["--vocab-size", "100", "--length", "32"]);
+    command.args(more).assert()
+}
+
+/// The one line on standard error of a command that refuses its input.
+fn refusal(assert: assert_cmd::assert::Assert) -> String {
+    let text = String::from_utf8(assert.code(2).get_output().stderr.clone()).unwrap();
+    assert_eq!(text.trim().lines().count(), 1, "{text}");
+    text
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(content).unwrap();
+    packed.finish().unwrap()
+}
+
+fn zstd(content: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+fn xz(content: &[u8]) -> Vec<u8> {
+    let mut packed = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    packed.write_all(content).unwrap();
+    packed.finish().unwrap()
+}
+
+/// tests/golden/parquet/rows.txt as lines of JSON, with the rows' missing one.
+fn json_lines() -> String {
+    let rows = fs::read_to_string(golden("rows.txt")).unwrap();
+    let line = |row: &str| serde_json::json!({ "id": 1, "text": row, "more": { "text": ["no"] } }).to_string() + "\n";
+    rows.lines().map(line).collect::<String>() + "{\"text\": null}\n\n"
+}
+
+#[test]
+fn every_format_gives_the_same_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = json_lines();
+    let mut files: Vec<PathBuf> = ["none", "snappy", "snappy_v2", "zstd", "zstd_v2", "gzip", "lz4"]
+        .map(|name| golden(&format!("{name}.parquet")))
+        .into();
+    for (name, content) in [
+        ("a.jsonl", json.clone().into_bytes()),
+        ("b.jsonl.gz", gzip(json.as_bytes())),
+        ("c.jsonl.zst", zstd(json.as_bytes())),
+        ("d.jsonl.xz", xz(json.as_bytes())),
+        ("e.JSONL", json.clone().into_bytes()),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+        files.push(folder.path().join(name));
+    }
+    let shards: Vec<Vec<u8>> = files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| {
+            let out = folder.path().join(format!("out-{index}"));
+            prepare(&[file], &out, &[]).success();
+            let dataset = Dataset::open(&out).unwrap();
+            assert_eq!(dataset.manifest.counts().documents, 59, "{}", file.display());
+            fs::read(out.join(SHARD)).unwrap()
+        })
+        .collect();
+    for (file, shard) in files.iter().zip(&shards) {
+        assert!(*shard == shards[0], "{} differs", file.display());
+    }
+}
+
+#[test]
+fn files_members_folders_and_standard_input_make_one_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = SAMPLE.split_at(SAMPLE.find("\n\n").unwrap() + 2);
+    let second = &second[..second.floor_char_boundary(100_000)];
+    let texts = folder.path().join("texts");
+    fs::create_dir_all(texts.join("deep")).unwrap();
+    fs::write(texts.join("a.txt.gz"), [gzip(&first.as_bytes()[..1_000]), gzip(&first.as_bytes()[1_000..])].concat())
+        .unwrap();
+    fs::write(
+        texts.join("deep/b.txt.zst"),
+        [zstd(&second.as_bytes()[..70_000]), zstd(&second.as_bytes()[70_000..])].concat(),
+    )
+    .unwrap();
+    fs::write(texts.join("readme.md"), "not this").unwrap();
+    fs::write(texts.join(".hidden.txt"), "nor this").unwrap();
+    let outs = ["folder", "files", "stdin", "loaded"].map(|name| folder.path().join(name));
+    prepare(&[&texts], &outs[0], &[]).success();
+    fs::write(folder.path().join("1.txt"), first).unwrap();
+    fs::write(folder.path().join("2.txt.xz"), xz(second.as_bytes())).unwrap();
+    prepare(&[&folder.path().join("1.txt"), &folder.path().join("2.txt.xz")], &outs[1], &[]).success();
+    let mut piped = leyden();
+    piped.args(["prepare", "-", "--vocab-size", "100", "--length", "32", "--out"]).arg(&outs[2]);
+    piped.write_stdin(format!("{first}{second}")).assert().success();
+    let mut piped = leyden();
+    piped.args(["prepare", "-", "--length", "32", "--out"]).arg(&outs[3]).arg("--tokenizer").arg(&outs[0]);
+    piped.write_stdin(format!("{first}{second}")).assert().success();
+    let shard = |out: &PathBuf| fs::read(out.join(SHARD)).unwrap();
+    for out in &outs[1..] {
+        assert!(shard(out) == shard(&outs[0]), "{} differs", out.display());
+        assert_eq!(fs::read(out.join("vocab.txt")).unwrap(), fs::read(outs[0].join("vocab.txt")).unwrap());
+        assert!(!out.join("standard-input.txt").exists());
+    }
+}
+
+#[test]
+fn inspect_and_train_read_a_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("text.txt"), &SAMPLE[..SAMPLE.floor_char_boundary(200_000)]).unwrap();
+    let shown = prepare(&[&path("text.txt")], &path("data"), &["--cased"]).success();
+    let shown = String::from_utf8(shown.get_output().stdout.clone()).unwrap();
+    assert!(shown.contains("leyden train --data") && shown.contains("100 words"), "{shown}");
+
+    let inspect = |more: &[&str]| {
+        let assert = leyden().arg("inspect").arg(path("data")).args(more).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    let text = inspect(&[]);
+    for part in ["--verify", "padding", "unigram entropy", "most frequent", "[CLS]", "held out", "lengths"] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    assert!(inspect(&["--verify"]).contains("every SHA-256"));
+    let report: Value = serde_json::from_str(&inspect(&["--json", "--verify", "--examples", "5"])).unwrap();
+    let dataset = Dataset::open(&path("data")).unwrap();
+    assert_eq!(report["fingerprint"], dataset.fingerprint());
+    assert_eq!(report["training"]["counts"]["examples"], dataset.training.len());
+    assert_eq!(report["examples"].as_array().unwrap().len(), 5);
+    let histogram: u64 = report["training"]["histogram"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(histogram, dataset.training.len() as u64);
+    let full = dataset.training.tokens() as f64 / (dataset.training.len() * 32) as f64;
+    assert!((report["training"]["padding"].as_f64().unwrap() - (1.0 - full)).abs() < 1e-12);
+
+    let train = |more: &[&str]| {
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--run"]).arg(path("run")).args(more);
+        command.assert()
+    };
+    let data = path("data");
+    let small = ["--set", "model.layers=1", "--set", "generator.layers=1", "--set", "training.evaluation_examples=8"];
+    let flags = [&["--data", data.to_str().unwrap(), "--steps", "4", "--batch", "2"], &small[..]].concat();
+    assert!(refusal(train(&[&flags[..], &["--length", "64"]].concat())).contains("--length 64"));
+    train(&[&flags[..2], &["--text", "x.txt"]].concat()).code(2);
+    train(&[&flags[..], &["--length", "32", "--stop-after", "2"]].concat()).success();
+    let config = fs::read_to_string(path("run").join("config.toml")).unwrap();
+    assert!(config.contains("vocabulary = 100") && config.contains("length = 32"), "{config}");
+    assert!(config.contains(&format!("dataset = {:?}", data.to_str().unwrap())), "{config}");
+    train(&[]).success();
+    assert!(refusal(train(&["--data", "elsewhere"])).contains("--data"));
+
+    let shard = path("data").join(SHARD);
+    let mut content = fs::read(&shard).unwrap();
+    let last = content.len() - 1;
+    content[last] ^= 1;
+    fs::write(&shard, content).unwrap();
+    let assert = leyden().args(["train", "--data"]).arg(path("data")).assert();
+    assert!(refusal(assert).contains(SHARD));
+    let assert = leyden().arg("inspect").arg(path("data")).arg("--verify").assert();
+    assert!(refusal(assert).contains("SHA-256"));
+}
+
+#[test]
+fn text_that_is_not_utf8_is_counted_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut text = SAMPLE.as_bytes()[..30_000].to_vec();
+    let line = 1 + text[..9_000].iter().filter(|&&byte| byte == b'\n').count();
+    text[9_000] = 0xe9;
+    fs::write(path("text.txt"), text).unwrap();
+    let assert = prepare(&[&path("text.txt")], &path("data"), &[]).success();
+    let said = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("1 line is not UTF-8") && said.contains(&format!("text.txt:{line}")), "{said}");
+    assert_eq!(Dataset::open(&path("data")).unwrap().manifest.sources[0].invalid, 1);
+    let said = refusal(prepare(&[&path("text.txt")], &path("strict"), &["--strict"]));
+    assert!(said.contains(&format!("line {line} is not UTF-8")), "{said}");
+    assert!(!path("strict").exists() && !path("strict.partial").exists());
+}
+
+#[test]
+fn wrong_input_is_said_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let json = json_lines();
+    let cut = |content: Vec<u8>| content[..content.len() * 2 / 3].to_vec();
+    let flipped = |mut content: Vec<u8>| {
+        let middle = content.len() / 2;
+        content[middle] ^= 0xff;
+        content
+    };
+    let parquet = fs::read(golden("snappy.parquet")).unwrap();
+    let broken = json.replacen("{\"id\"", "{id", 3).into_bytes();
+    let missing = json.replace("\"text\"", "\"body\"").into_bytes();
+    let many = json.repeat(20);
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+        ("empty.txt", Vec::new(), &["no text"]),
+        ("blank.jsonl", b"\n \n".to_vec(), &["no text"]),
+        ("short.txt", b"One sentence.".to_vec(), &["too small"]),
+        ("cut.txt.gz", cut(gzip(many.as_bytes())), &["cut.txt.gz", "gzip"]),
+        ("cut.jsonl.zst", cut(zstd(many.as_bytes())), &["cut.jsonl.zst", "zstd"]),
+        ("cut.txt.xz", cut(xz(many.as_bytes())), &["cut.txt.xz", "xz"]),
+        ("flipped.txt.gz", flipped(gzip(many.as_bytes())), &["flipped.txt.gz", "gzip"]),
+        ("flipped.txt.xz", flipped(xz(many.as_bytes())), &["flipped.txt.xz", "xz"]),
+        ("none.txt.gz", b"plain text".to_vec(), &["none.txt.gz", "gzip", "at the start"]),
+        ("none.txt.zst", b"plain text".to_vec(), &["none.txt.zst", "zstd"]),
+        ("none.txt.xz", b"plain text".to_vec(), &["none.txt.xz", "xz"]),
+        ("broken.jsonl", broken, &["broken.jsonl", "line 1", "broken JSON"]),
+        ("missing.jsonl", missing, &["missing.jsonl", "line 1", "--field"]),
+        ("number.jsonl", b"{\"text\": \"a\"}\n{\"text\": 3}\n".to_vec(), &["number.jsonl", "line 2", "invalid type"]),
+        ("cut.parquet", cut(parquet.clone()), &["cut.parquet", "parquet"]),
+        ("none.parquet", b"no".to_vec(), &["none.parquet", "parquet"]),
+        ("text.md", b"text".to_vec(), &["text.md", ".jsonl"]),
+        ("text.gz", gzip(b"text"), &["text.gz", ".jsonl"]),
+    ];
+    for (name, content, expected) in cases {
+        fs::write(path(name), content).unwrap();
+        let said = refusal(prepare(&[&path(name)], &path("out"), &[]));
+        assert!(expected.iter().all(|part| said.contains(part)), "{name}: {said}");
+        assert!(!path("out").exists() && !path("out.partial").exists(), "{name} left something");
+    }
+    let rows = golden("snappy.parquet");
+    for (more, expected) in [
+        (&["--field", "body"][..], "no column \"body\" among id, text"),
+        (&["--field", "id"], "not of text"),
+        (&["--held-out", "0.7"], "0.5"),
+        (&["--length", "5"], "8"),
+        (&["--vocab-size", "7"], "32"),
+    ] {
+        let mut command = leyden();
+        let assert = command.arg("prepare").arg(&rows).arg("--out").arg(path("out")).args(more).assert();
+        let said = refusal(assert);
+        assert!(said.contains(expected), "{more:?}: {said}");
+    }
+    assert!(refusal(prepare(&[&path("nowhere")], &path("out"), &[])).contains("does not exist"));
+    fs::create_dir(path("bare")).unwrap();
+    assert!(refusal(prepare(&[&path("bare")], &path("out"), &[])).contains("holds no file"));
+    assert!(refusal(prepare(&[&rows], folder.path(), &[])).contains("not empty"));
+    fs::write(path("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n").unwrap();
+    let mut command = leyden();
+    command.arg("prepare").arg(&rows).arg("--out").arg(path("out")).arg("--tokenizer").arg(path("vocab.txt"));
+    assert!(refusal(command.assert()).contains("[MASK]"));
+    assert!(refusal(leyden().arg("inspect").arg(path("bare")).assert()).contains("not a dataset"));
+    assert!(refusal(leyden().arg("inspect").arg(path("nowhere")).assert()).contains("does not exist"));
+}
