@@ -5,6 +5,7 @@ mod device;
 mod devices;
 mod output;
 mod plan;
+mod plot;
 mod probe;
 mod settings;
 mod style;
@@ -34,6 +35,8 @@ enum Command {
     Devices(devices::DevicesArguments),
     /// Print parameters, dispatches, FLOPs and memory of a training step
     Plan(plan::PlanArguments),
+    /// Draw the losses of runs as a PNG or SVG
+    Plot(plot::PlotArguments),
     /// Measure the kernels and a whole training step
     Bench(bench::BenchArguments),
 }
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Probe(a) => probe::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
+        Command::Plot(a) => plot::run(a),
         Command::Bench(a) => bench::run(a),
     };
     let (message, code) = match result {

@@ -4,6 +4,7 @@
 //! run/
 //!   config.toml              every setting, defaults included
 //!   tokenizer.json           and vocab.txt, tokenizer_config.json, special_tokens_map.json
+//!   text.json                how many documents and tokens the training text had, and its unigram entropy
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
 //!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads; optimizer.safetensors
@@ -19,6 +20,7 @@ pub use error::RunError;
 
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
+use crate::history::TextFacts;
 use crate::train::{Measures, Snapshot};
 use serde::{Deserialize as _, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -46,7 +48,7 @@ pub struct History {
 
 /// The name of the folder of checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
-const METRICS: &str = "metrics.jsonl";
+pub(crate) const METRICS: &str = "metrics.jsonl";
 
 impl Run {
     /// The first free folder among `runs/<name>`, `runs/<name>-2`, ...
@@ -93,6 +95,16 @@ impl Run {
             OpenOptions::new().create(true).append(true).open(&path).map_err(|e| RunError::file(&path, e))
         };
         Ok(Self { metrics: open(METRICS)?, samples: open("samples.jsonl")?, folder: folder.into() })
+    }
+
+    /// Notes what the training text was, for whoever looks at the run later.
+    ///
+    /// # Errors
+    /// [`RunError::File`] if the disk does not take it.
+    pub fn note_text(&self, facts: &TextFacts) -> Result<(), RunError> {
+        let path = self.folder.join(TextFacts::FILE);
+        let json = serde_json::to_vec_pretty(facts).map_err(|e| RunError::file(&path, e.into()))?;
+        write(&path, &json)
     }
 
     /// Where it is.

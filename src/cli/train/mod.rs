@@ -98,6 +98,7 @@ fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
     let prepared = prepare::prepare(&mut config)?;
     let mut trainer = trainer(arguments, config, &prepared)?;
     let mut run = Run::create(folder, trainer.config(), &prepared.tokenizer).map_err(Failure::work)?;
+    run.note_text(&prepared.facts()).map_err(Failure::work)?;
     let before = trainer.evaluate().map_err(Failure::work)?;
     run.log(&HeldOutLine { step: 0, seconds: 0.0, held_out: &before }).map_err(Failure::work)?;
     sitting(arguments, &mut trainer, &mut run, &prepared, stop)

@@ -3,6 +3,7 @@
 use crate::cli::Failure;
 use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
 use crate::electra::Config;
+use crate::history::TextFacts;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,14 @@ pub(super) struct Prepared {
     pub held_out: Arc<Examples>,
     pub statistics: Statistics,
     pub documents: usize,
+}
+
+impl Prepared {
+    /// What the run's folder keeps of the text.
+    pub fn facts(&self) -> TextFacts {
+        let Statistics { tokens, unigram_entropy, .. } = self.statistics;
+        TextFacts { documents: self.documents as u64, tokens, unigram_entropy }
+    }
 }
 
 /// Reads the text, trains the vocabulary and builds examples; `config` gets the vocabulary's real size.
