@@ -3,10 +3,10 @@
 /// A place on a curve: x, y.
 pub type Point = (f64, f64);
 
-/// The weight of what was before for a curve of `count` points: the average reaches back over about half their square
-/// root, so that noise shrinks in a long run and the average of a steep fall does not lag far behind it.
+/// The weight of what was before for a curve of `count` points: the average reaches back over about a third of their
+/// square root, so that noise shrinks in a long run and the average of a steep fall does not lag far behind it.
 pub fn smoothing_for(count: usize) -> f64 {
-    1.0 - 1.0 / ((count as f64).sqrt() / 2.0).max(1.0)
+    1.0 - 1.0 / ((count as f64).sqrt() / 3.0).max(1.0)
 }
 
 /// The exponential moving average of `points`: each counts `1 - weight`, those before it `weight` times as much as a
@@ -89,7 +89,7 @@ mod tests {
         assert!(smoothed[2].1.is_nan());
         assert!((smoothed[3].1 - 16.0 / 7.0).abs() < 1e-12, "{smoothed:?}");
         assert_eq!(smooth(&points[..2], 0.0), points[..2]);
-        assert_eq!((smoothing_for(3), smoothing_for(400)), (0.0, 0.9));
+        assert_eq!((smoothing_for(9), smoothing_for(900)), (0.0, 0.9));
     }
 
     #[test]

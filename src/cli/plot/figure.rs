@@ -12,7 +12,7 @@ const MOST: (u32, u32) = (8_000, 8_000);
 const LEGEND_COLUMNS: usize = 3;
 
 /// What to draw and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Figure<'a> {
     /// The runs, each with its name.
     pub runs: &'a [(String, Recorded)],
@@ -139,10 +139,10 @@ impl Figure<'_> {
 
     fn generator(&self, axis: &Unit, end: f64) -> Panel<'static> {
         let mut panel = self.panel(GENERATOR, axis, end);
-        let floors: [(&str, fn(&Floors) -> Option<f64>); 2] =
-            [("blind guessing", |f| f.uniform), ("word frequency", |f| f.unigram)];
-        for (name, value) in floors {
-            let found: Vec<Option<f64>> = self.runs.iter().map(|(_, run)| value(&run.floors)).collect();
+        let of_all = |value: fn(&Floors) -> Option<f64>| self.runs.iter().map(|(_, run)| value(&run.floors)).collect();
+        let floors: [(&str, Vec<Option<f64>>); 2] =
+            [("blind guessing", of_all(|f| f.uniform)), ("word frequency", of_all(|f| f.unigram))];
+        for (name, found) in floors {
             let mut seen: Vec<String> = Vec::new();
             for (i, y) in found.iter().enumerate() {
                 let Some(y) = *y else { continue };
