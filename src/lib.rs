@@ -48,6 +48,7 @@ pub mod electra;
 mod files;
 pub mod gpu;
 pub mod graph;
+pub mod history;
 pub mod ops;
 pub mod plan;
 pub mod probe;

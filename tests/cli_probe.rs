@@ -78,6 +78,63 @@ fn says_what_transformers_says() {
 }
 
 #[test]
+fn guesses_what_transformers_guesses() {
+    let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string(golden("probe_masks.json")).unwrap()).unwrap();
+    for device in DEVICES {
+        let mut command = probe();
+        command
+            .arg(golden("probe_generator"))
+            .args(["--mask", "--json", "--device", device])
+            .args(cases.iter().map(text));
+        let run = command.assert().success();
+        let out = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+        let answers: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(answers.len(), cases.len());
+        let mut compared = 0;
+        for (found, expected) in answers.iter().zip(&cases) {
+            for key in ["text", "ids"] {
+                assert_eq!(found[key], expected[key], "{device}");
+            }
+            let masks = |case: &Value| case["masks"].as_array().unwrap().clone();
+            assert_eq!(masks(found).len(), masks(expected).len(), "{device}");
+            for (found, expected) in masks(found).iter().zip(masks(expected)) {
+                assert_eq!(found["position"], expected["position"]);
+                let guesses = |mask: &Value| mask["guesses"].as_array().unwrap().clone();
+                assert_eq!(guesses(found).len(), 5);
+                for (found, expected) in guesses(found).iter().zip(guesses(&expected)) {
+                    assert_eq!((&found["id"], &found["token"]), (&expected["id"], &expected["token"]), "{device}");
+                    let (a, b) = (found["p"].as_f64().unwrap(), expected["p"].as_f64().unwrap());
+                    assert!((a - b).abs() < 1e-5, "{device}: {a} and {b}");
+                    compared += 1;
+                }
+            }
+        }
+        assert_eq!(compared, 150, "{device}");
+    }
+}
+
+#[test]
+fn people_read_guesses_under_a_sentence() {
+    let folder = golden("probe_generator");
+    let folder = folder.to_str().unwrap();
+    let shown = answers(&[folder, "--mask", "--top", "2", "The [MASK] sat on a [MASK]."], "");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[1].contains("likeliest"), "{shown}");
+    assert_eq!(lines[3], "the [MASK] sat on a [MASK] .");
+    assert_eq!(lines.len(), 6, "{shown}");
+    assert_eq!(lines[4].split_whitespace().count(), 4, "two masks, each with a probability and a word: {shown}");
+    let run = tempfile::tempdir().unwrap();
+    let newest = run.path().join("checkpoints/step-000010/generator");
+    fs::create_dir_all(&newest).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), newest.join(entry.file_name())).unwrap();
+    }
+    let lines = answers(&[run.path().to_str().unwrap(), "--mask", "--json"], "a [MASK]\nthe [MASK]\n");
+    assert_eq!(lines.lines().count(), 2);
+}
+
+#[test]
 fn lines_of_standard_input_are_sentences() {
     let cases = cases();
     let folder = golden("probe");
@@ -180,6 +237,20 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
         }
     };
     says(refusal(&golden("probe_generator")), &["is a generator", "discriminator"]);
+    let masked = |folder: &Path, sentence: &str| {
+        let run = probe().arg(folder).args([sentence, "--mask", "--json", "--device", "cpu"]).assert().code(2);
+        assert!(run.get_output().stdout.is_empty());
+        String::from_utf8(run.get_output().stderr.clone()).unwrap()
+    };
+    says(masked(&golden("probe"), "a [MASK]"), &["is a discriminator", "folder of a generator"]);
+    says(masked(&golden("probe_generator"), "a [mask]"), &["a [mask]", "no [MASK]", "capitals"]);
+    let late = "the ".repeat(60) + "[MASK]";
+    says(masked(&golden("probe_generator"), &late), &["no [MASK] within the model's positions"]);
+    let half = temporary.path().join("half");
+    copy(&half.join("discriminator"));
+    says(masked(&half, "a [MASK]"), &["holds no model", "generator/"]);
+    let run = probe().arg(golden("probe")).args(["a", "--top", "3"]).assert().code(2);
+    says(String::from_utf8_lossy(&run.get_output().stderr).into(), &["--mask"]);
     says(refusal(&folder), &["does not exist"]);
     fs::create_dir(&folder).unwrap();
     says(refusal(&folder), &["holds no model", "config.json"]);

@@ -3,7 +3,8 @@
 
 use leyden::corpus::{SAMPLE, Tokenizer, VocabularyOptions};
 use leyden::electra::{Config, Half, Model, checkpoint, preset};
-use leyden::probe::Discriminator;
+use leyden::history::TextFacts;
+use leyden::probe::Pretrained;
 use leyden::run::{Identity, Run, Standing};
 use leyden::train::Snapshot;
 use proptest::prelude::*;
@@ -115,8 +116,9 @@ fn run() -> Folder {
     let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
     config.model.vocabulary = tokenizer.size();
     let model = Model::new(&config);
+    let facts = TextFacts { documents: 1, tokens: 9, unigram_entropy: 5.0 };
     let path = folder.path().join("run");
-    let mut run = Run::create(&path, &config, &tokenizer).unwrap();
+    let mut run = Run::create(&path, &config, &tokenizer, &facts).unwrap();
     for step in 1..5 {
         run.log(&serde_json::json!({"step": step, "tokens": 9, "generator_loss": 1.5})).unwrap();
     }
@@ -241,7 +243,7 @@ proptest! {
         changes in changes(),
     ) {
         let (same, found) = with_damage(&format!("{HALF}/{file}"), &changes, |folder| {
-            Discriminator::load(&folder.join(HALF)).map(|found| found.weights.len())
+            Pretrained::load(&folder.join(HALF), Half::Discriminator).map(|found| found.weights.len())
         });
         if same {
             prop_assert!(found.is_ok());
@@ -267,5 +269,8 @@ fn the_good_run_is_good() {
     let run = Run::open(folder.path()).unwrap();
     let (snapshot, state) = run.newest(&RUN.config, &RUN.model).unwrap().unwrap();
     assert_eq!((&snapshot, state.seconds, state.held_out), (&RUN.snapshot, 0.1 + 0.2, Some(1.0 / 3.0)));
-    assert_eq!(Discriminator::load(&folder.path().join(HALF)).unwrap().tokenizer.size(), RUN.tokenizer.size());
+    assert_eq!(
+        Pretrained::load(&folder.path().join(HALF), Half::Discriminator).unwrap().tokenizer.size(),
+        RUN.tokenizer.size()
+    );
 }

@@ -5,6 +5,7 @@ use leyden::corpus::{self, ExampleOptions, SAMPLE, Tokenizer, VocabularyOptions}
 use leyden::cpu::CpuEngine;
 use leyden::electra::{Config, Model, preset};
 use leyden::graph::{Bank, Tensor};
+use leyden::history::TextFacts;
 use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::run::Run;
@@ -122,7 +123,7 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
         },
         tokenizer,
         fingerprint: "the text".into(),
-        unigram_entropy: corpus.statistics.unigram_entropy,
+        facts: TextFacts { documents: 1, tokens: 9, unigram_entropy: corpus.statistics.unigram_entropy },
         initial: None,
         memory: None,
         open: Box::new(move || {

@@ -1,12 +1,15 @@
 //! The command line. Every subcommand is a file; they drive the trainer and the engines and do the talking.
 
 mod bench;
+mod completions;
 mod device;
 mod devices;
 mod inspect;
+mod man;
 mod memory;
 mod output;
 mod plan;
+mod plot;
 mod prepare;
 mod probe;
 mod settings;
@@ -16,7 +19,7 @@ mod train;
 
 pub use device::{Device, open};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Pre-trains ELECTRA on any Vulkan, Metal or DX12 GPU, or on the CPU.
@@ -41,8 +44,14 @@ enum Command {
     Devices(devices::DevicesArguments),
     /// Print parameters, dispatches, FLOPs and memory of a training step
     Plan(plan::PlanArguments),
+    /// Draw the losses of runs as a PNG or SVG
+    Plot(plot::PlotArguments),
     /// Measure the kernels and a whole training step
     Bench(bench::BenchArguments),
+    /// Print a script that completes leyden's arguments in a shell
+    Completions(completions::CompletionsArguments),
+    /// Print or write manual pages
+    Man(man::ManArguments),
 }
 
 /// Why a command failed: the person's input (exit code 2), or anything else (1).
@@ -66,6 +75,11 @@ impl Failure {
     }
 }
 
+/// The definition of every argument.
+fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -76,7 +90,10 @@ pub fn main() -> ExitCode {
         Command::Probe(a) => probe::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
+        Command::Plot(a) => plot::run(a),
         Command::Bench(a) => bench::run(a),
+        Command::Completions(a) => completions::run(a),
+        Command::Man(a) => man::run(a),
     };
     let (message, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! Why a model cannot be probed.
 
 use crate::corpus;
+use crate::electra::Half;
 use crate::electra::checkpoint::CheckpointError;
 use crate::graph::GraphError;
 use crate::plan::EngineError;
@@ -11,19 +12,24 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The path does not exist.
-    #[error("{} does not exist; expected a run's folder or that of an ELECTRA discriminator", path.display())]
+    #[error("{} does not exist; expected a run's folder or that of an ELECTRA {}", path.display(), half.name())]
     Missing {
         /// The path asked for.
         path: PathBuf,
+        /// Which network was looked for.
+        half: Half,
     },
     /// A folder without a model in it.
     #[error(
-        "{} holds no model; expected config.json, or discriminator/ or checkpoints/step-N/discriminator/ as a run has",
-        path.display()
+        "{} holds no model; expected config.json, or {half}/ or checkpoints/step-N/{half}/ as a run has",
+        path.display(),
+        half = half.name()
     )]
     NoModel {
         /// The folder.
         path: PathBuf,
+        /// Which network was looked for.
+        half: Half,
     },
     /// A folder without weights that can be read.
     #[error("{} holds no model.safetensors{}", path.display(), hint(*pickled))]
@@ -33,17 +39,29 @@ pub enum ProbeError {
         /// Whether there is a `pytorch_model.bin`.
         pickled: bool,
     },
-    /// The generator's folder.
+    /// The other network's folder.
     #[error(
-        "{} is a generator, which judges nothing; expected the folder of a discriminator{}",
+        "{} is a {}; expected the folder of a {}{}",
         path.display(),
-        beside(discriminator)
+        not(*expected),
+        expected.name(),
+        beside(other)
     )]
-    Generator {
+    Half {
         /// The folder.
         path: PathBuf,
-        /// The discriminator beside it, if there is one.
-        discriminator: Option<PathBuf>,
+        /// Which network was looked for.
+        expected: Half,
+        /// Its folder beside this one, if there is one.
+        other: Option<PathBuf>,
+    },
+    /// Nothing to guess.
+    #[error("{text:?} has no [MASK]{}; write [MASK], in capitals, where a word is to be guessed", cut_off(*cut))]
+    NoMask {
+        /// The sentence.
+        text: String,
+        /// Whether it is longer than the model's positions.
+        cut: bool,
     },
     /// A file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -116,6 +134,18 @@ fn hint(pickled: bool) -> &'static str {
     }
 }
 
-fn beside(discriminator: &Option<PathBuf>) -> String {
-    discriminator.as_ref().map_or(String::new(), |path| format!(", such as {}", path.display()))
+fn beside(other: &Option<PathBuf>) -> String {
+    other.as_ref().map_or(String::new(), |path| format!(", such as {}", path.display()))
+}
+
+/// What the network that was not looked for is and cannot do.
+fn not(expected: Half) -> &'static str {
+    match expected {
+        Half::Discriminator => "generator, which judges nothing",
+        Half::Generator => "discriminator, which guesses nothing",
+    }
+}
+
+fn cut_off(cut: bool) -> &'static str {
+    if cut { " within the model's positions" } else { "" }
 }

@@ -4,6 +4,7 @@
 //! run/
 //!   config.toml              every setting, defaults included, and a checksum
 //!   tokenizer.json           and vocab.txt, tokenizer_config.json, special_tokens_map.json
+//!   text.json                how many documents and tokens the training text had, and its unigram entropy
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
 //!   events.jsonl             when the run was started, continued, stopped, rolled back, and what it was warned of
@@ -28,6 +29,7 @@ pub use state::{State, settings_fingerprint};
 
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
+use crate::history::TextFacts;
 use crate::train::{Measures, Snapshot};
 use lock::Lock;
 use serde::{Deserialize as _, Serialize};
@@ -59,7 +61,7 @@ pub struct History {
 
 /// The name of the folder of checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
-const METRICS: &str = "metrics.jsonl";
+pub(crate) const METRICS: &str = "metrics.jsonl";
 const SAMPLES: &str = "samples.jsonl";
 const EVENTS: &str = "events.jsonl";
 
@@ -87,10 +89,13 @@ impl Run {
         };
         let names: Vec<String> =
             entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        // The lock is the first file of a start, and the tokenizer's are all that can be there before config.toml.
+        // The lock is the first file of a start, and these are all that can be there before config.toml.
         let start = |name: &String| {
             let name = name.strip_suffix(".partial").unwrap_or(name);
-            name == lock::LOCK || name == settings::CONFIG || Tokenizer::FILES.contains(&name)
+            name == lock::LOCK
+                || name == settings::CONFIG
+                || name == TextFacts::FILE
+                || Tokenizer::FILES.contains(&name)
         };
         let cut_off = names.iter().any(|name| name == lock::LOCK) && names.iter().all(start);
         if names.iter().any(|name| name == CHECKPOINTS) && !folder.join(settings::CONFIG).exists() {
@@ -106,11 +111,13 @@ impl Run {
     ///
     /// # Errors
     /// Those of [`Run::check_free`], [`RunError::Busy`], and [`RunError`] for a file that cannot be written.
-    pub fn create(folder: &Path, config: &Config, tokenizer: &Tokenizer) -> Result<Self, RunError> {
+    pub fn create(folder: &Path, config: &Config, tokenizer: &Tokenizer, text: &TextFacts) -> Result<Self, RunError> {
         Self::check_free(folder)?;
         fs::create_dir_all(folder).map_err(|e| RunError::file(folder, e))?;
         let lock = Lock::take(folder)?;
         tokenizer.save(folder, config.model.positions)?;
+        let path = folder.join(TextFacts::FILE);
+        write(&path, &serde_json::to_vec_pretty(text).map_err(|e| RunError::file(&path, e.into()))?)?;
         settings::write(folder, config)?;
         Self::files(folder, lock)
     }

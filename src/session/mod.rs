@@ -16,6 +16,7 @@ pub use watch::Warning;
 use crate::corpus::{Examples, Tokenizer};
 use crate::data::Random;
 use crate::electra::Config;
+use crate::history::TextFacts;
 use crate::plan::{Engine, EngineError, Target};
 use crate::run::{Identity, Run, Standing};
 use crate::train::{Event, Measures, Snapshot, Text, TrainError, Trainer, Verdict};
@@ -38,8 +39,8 @@ pub struct Setup {
     pub tokenizer: Tokenizer,
     /// A fingerprint of the examples, by which a text that was changed is noticed.
     pub fingerprint: String,
-    /// The entropy of the text's word frequencies, nats: what a generator reaches that knows nothing else.
-    pub unigram_entropy: f64,
+    /// How much text it is, and the entropy of its word frequencies: what a generator reaches that knows nothing else.
+    pub facts: TextFacts,
     /// A bank of weights to start from instead of random ones.
     pub initial: Option<Vec<f32>>,
     /// Bytes of the device's memory that training may take; what the device can hold if `None`.
@@ -91,7 +92,7 @@ impl Session {
     pub fn create(folder: &Path, mut setup: Setup) -> Result<Self, SessionError> {
         Run::check_free(folder)?;
         let trainer = trainer(&mut setup)?;
-        let run = Run::create(folder, &setup.config, &setup.tokenizer)?;
+        let run = Run::create(folder, &setup.config, &setup.tokenizer, &setup.facts)?;
         Self::begin(run, setup, trainer)
     }
 
@@ -126,7 +127,7 @@ impl Session {
         run.rewind(step)?;
         let now = Instant::now();
         let mut session = Self {
-            watch: Watch::new(&setup.config, setup.unigram_entropy),
+            watch: Watch::new(&setup.config, setup.facts.unigram_entropy),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, loss)| loss),
             setup,
@@ -365,7 +366,7 @@ impl Session {
         let back = snapshot.step;
         self.run.rewind(back)?;
         self.settled = back;
-        self.watch = Watch::new(&self.setup.config, self.setup.unigram_entropy);
+        self.watch = Watch::new(&self.setup.config, self.setup.facts.unigram_entropy);
         (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
         self.run.log_event(back, if lost { "device lost" } else { "rolled back" }, &error.to_string())?;
         reports.push(match lost {

@@ -3,6 +3,8 @@
   probe/             a discriminator: config.json, model.safetensors, tokenizer.json, vocab.txt, tokenizer_config.json,
                      special_tokens_map.json
   probe_generator/   its generator: the same tokenizer, the same embeddings
+  probe_masks.json   for each sentence with masks {"text", "ids", "masks"}: each mask's position, and the id, token and
+                     probability of the generator's five best guesses (softmax in float64 of float32 logits)
   probe.json         for each sentence {"text", "tokens", "ids", "p_replaced"}: the tokens with [CLS] and [SEP], cut to the
                      model's 40 positions, and the probability that each was replaced (sigmoid in float64 of float32 logits)
 
@@ -58,6 +60,14 @@ SENTENCES = [
     "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich",
     "a [MASK] of glass and metal held the first charge",
     "the storm was large and the ship was small, " * 6,
+]
+
+MASKED = [
+    "The [MASK] sat on the jar.",
+    "[MASK]",
+    "a [MASK][MASK]er held the first charge in the [MASK] of the storm",
+    "the [MASK] was large and " * 5 + "[MASK]",
+    "[MASK] the " * 22,  # cut in the middle
 ]
 
 
@@ -134,8 +144,39 @@ def main():
         tokens = tokenizer.convert_ids_to_tokens(ids)
         cases.append({"text": text, "tokens": tokens, "ids": ids, "p_replaced": probability.tolist()})
         print(len(ids), " ".join(tokens), f"[{probability.min():.3f}, {probability.max():.3f}] float32 to {error:.0e}")
+    write("probe.json", cases)
+    write("probe_masks.json", masks())
+
+
+def masks():
+    """What the generator puts where sentences have [MASK]."""
+    tokenizer = AutoTokenizer.from_pretrained(HERE / "probe_generator")
+    model = ElectraForMaskedLM.from_pretrained(HERE / "probe_generator").eval()
+    cases = []
+    for text in MASKED:
+        encoded = tokenizer(text, truncation=True, max_length=POSITIONS, return_tensors="pt")
+        ids = encoded["input_ids"][0].tolist()
+        with torch.no_grad():
+            probability = torch.softmax(model(**encoded).logits[0].double(), -1)
+        found = []
+        for position in (i for i, token in enumerate(ids) if token == tokenizer.mask_token_id):
+            best = probability[position].topk(6)
+            gap = (best.values[:-1] - best.values[1:]).min().item()
+            if gap < 1e-5:
+                raise SystemExit(f"not written: two guesses of {text!r} are only {gap:.1e} apart")
+            guesses = [
+                {"id": i, "token": tokenizer.convert_ids_to_tokens(i), "p": p}
+                for i, p in zip(best.indices[:5].tolist(), best.values[:5].tolist())
+            ]
+            found.append({"position": position, "guesses": guesses})
+        cases.append({"text": text, "ids": ids, "masks": found})
+        print(len(ids), text, [m["guesses"][0]["token"] for m in found])
+    return cases
+
+
+def write(name, cases):
     lines = ",\n".join("  " + json.dumps(case, ensure_ascii=False) for case in cases)
-    (HERE / "probe.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    (HERE / name).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 Loads the generator and the discriminator of a run's newest checkpoint with transformers and fails unless every weight is
 found, nothing is left over and no shape differs; the two share their embeddings; AutoTokenizer loads; and, given the
-binary, `leyden probe` prints the same ids and the same probabilities as transformers computes.
+binary, `leyden probe` prints the same ids and the same probabilities as transformers computes, and `leyden probe --mask`
+the same guesses.
 
 Run:  python tests/tools/check_export.py RUN_DIR [--leyden target/release/leyden]
 
 RUN_DIR is a run (its highest checkpoints/step-*/ is taken), a checkpoint, or any folder that holds `generator` and
 `discriminator`; alternatively `--discriminator DIR --generator DIR` name the two. leyden is called as
 `leyden probe DISCRIMINATOR --json -- SENTENCE...` and is to print one object a line: {"text", "tokens", "ids",
-"p_replaced"}. The exit status is 0 only if every check passes.
+"p_replaced"}; of the generator, with --mask, {"text", "ids", "masks": [{"position", "guesses": [{"id", "p"}]}]}. The exit status is 0 only if every check passes.
 """
 
 import argparse
@@ -30,7 +31,13 @@ SENTENCES = [
     "?",
     "one two three four five six seven eight nine ten, " * 60,
 ]
+MASKED = [
+    "The cat sat on the [MASK].",
+    "[MASK] [MASK], and the [MASK][MASK] of it",
+    "one two [MASK] four five six, " * 60,
+]
 TOLERANCE = 1e-4
+TOP = 5
 
 
 class Checks:
@@ -112,21 +119,56 @@ def load_tokenizer(check, folder, vocabulary):
     return tokenizer
 
 
-def check_probe(check, leyden, folder, model, tokenizer, sentences):
-    command = [leyden, "probe", folder, "--json", "--", *sentences]
+def ask(check, leyden, folder, sentences, *more):
+    """What `leyden probe` prints for the sentences, or None."""
+    command = [leyden, "probe", folder, "--json", *more, "--", *sentences]
+    name = " ".join(["leyden probe", *more])
     try:
         run = subprocess.run(command, capture_output=True, encoding="utf-8")
     except OSError as error:
         check(False, f"{leyden} can be started", str(error))
-        return
-    if not check(run.returncode == 0, "leyden probe runs", f"exit status {run.returncode}: {run.stderr.strip()[-400:]}"):
-        return
+        return None
+    if not check(run.returncode == 0, f"{name} runs", f"exit status {run.returncode}: {run.stderr.strip()[-400:]}"):
+        return None
     try:
         answers = [json.loads(line) for line in run.stdout.splitlines() if line.strip()]
     except json.JSONDecodeError as error:
-        check(False, "leyden probe prints JSON lines", str(error))
-        return
+        check(False, f"{name} prints JSON lines", str(error))
+        return None
     if not check(len(answers) == len(sentences), "a line a sentence", f"{len(answers)} for {len(sentences)}"):
+        return None
+    return answers
+
+
+def check_guesses(check, leyden, folder, model, tokenizer):
+    answers = ask(check, leyden, folder, MASKED, "--mask", "--top", str(TOP))
+    worst = 0.0
+    for text, answer in zip(MASKED, answers or []):
+        positions = model.config.max_position_embeddings
+        encoded = tokenizer(text, truncation=True, max_length=positions, return_tensors="pt")
+        ids = encoded["input_ids"][0].tolist()
+        shown = text if len(text) <= 40 else text[:37] + "..."
+        if not check(answer.get("ids") == ids, f"{shown!r}: same {len(ids)} ids", str(answer.get("ids"))[:80]):
+            continue
+        places = [i for i, token in enumerate(ids) if token == tokenizer.mask_token_id]
+        found = [mask["position"] for mask in answer["masks"]]
+        if not check(found == places, f"  same {len(places)} masks", first_difference(found, places)):
+            continue
+        with torch.no_grad():
+            expected = torch.softmax(model(**encoded).logits[0].double(), -1)
+        for mask in answer["masks"]:
+            at = expected[mask["position"]]
+            error = max(abs(at[g["id"]].item() - g["p"]) for g in mask["guesses"])
+            # Guesses that are equally likely to rounding may change places.
+            rank = (at.topk(TOP).values - at[[g["id"] for g in mask["guesses"]]]).abs().max().item()
+            worst = max(worst, error, rank)
+        check(worst <= TOLERANCE, f"  same {TOP} guesses, probabilities within {TOLERANCE}", f"off by {worst:.1e}")
+    print(f"largest difference of a guess's probability {worst:.1e}")
+
+
+def check_probe(check, leyden, folder, model, tokenizer, sentences):
+    answers = ask(check, leyden, folder, sentences)
+    if answers is None:
         return
     positions, worst = model.config.max_position_embeddings, 0.0
     for text, answer in zip(sentences, answers):
@@ -173,7 +215,9 @@ def main():
             tokenizer = load_tokenizer(check, folder, model.config.vocab_size)
     if args.leyden and discriminator and tokenizer:
         check_probe(check, args.leyden, args.discriminator, discriminator, tokenizer, args.sentence or SENTENCES)
-    elif not args.leyden:
+    if args.leyden and generator and tokenizer:
+        check_guesses(check, args.leyden, args.generator, generator, tokenizer)
+    if not args.leyden:
         print("leyden probe not compared: no --leyden given")
     print(f"{check.passed} passed, {check.failed} failed")
     sys.exit(check.failed > 0)

@@ -1,13 +1,15 @@
 //! A sentence's tokens with a number under each.
 
 use crate::cli::style::Style;
-use crate::cli::table::{columns_of, columns_of_char};
-use crate::probe::Judged;
+use crate::cli::table::{Table, columns_of, columns_of_char};
+use crate::probe::{Guessed, Judged};
 
 /// Fills the gap between the pieces of one word.
 const JOINER: char = '·';
 /// Before the continuation of a word in a WordPiece vocabulary.
 const CONTINUATION: &str = "##";
+/// What the generator has to fill in.
+const MASK: &str = "[MASK]";
 
 /// Columns to fill: `COLUMNS`, else the 80 that every terminal has.
 pub(super) fn terminal_columns() -> usize {
@@ -27,6 +29,53 @@ pub(super) fn legend(style: Style) -> String {
     }
 }
 
+/// What the numbers under a sentence with masks mean.
+pub(super) fn mask_legend() -> String {
+    "Under each sentence: the generator's likeliest words for every [MASK], with their probability in %.".into()
+}
+
+/// A sentence and under it a column of guesses for each mask, as many side by side as `columns` hold.
+pub(super) fn guesses(guessed: &Guessed, style: Style, columns: usize) -> String {
+    let inner = &guessed.tokens[1..guessed.tokens.len() - 1];
+    let words: Vec<&str> = inner.iter().map(|t| t.strip_prefix(CONTINUATION).unwrap_or(t)).collect();
+    let joined = inner.iter().skip(1).map(|t| if t.starts_with(CONTINUATION) && t.len() > 2 { JOINER } else { ' ' });
+    let mut text = String::new();
+    let mut used = 0;
+    for (i, (word, before)) in words.iter().zip(std::iter::once(' ').chain(joined)).enumerate() {
+        let next = columns_of(word);
+        if used + 1 + next > columns && used > 0 {
+            text.push('\n');
+            used = 0;
+        } else if i > 0 {
+            text.push(before);
+            used += 1;
+        }
+        text += &if *word == MASK { style.bold(word) } else { word.to_string() };
+        used += next;
+    }
+    text.push('\n');
+    let widest = guessed.masks.iter().flat_map(|m| &m.guesses).map(|g| columns_of(&g.token)).max().unwrap_or_default();
+    let together = (columns / (widest.max(MASK.len()) + 9)).max(1);
+    for masks in guessed.masks.chunks(together) {
+        let mut table = Table::new(&[true, false].repeat(masks.len()));
+        for rank in 0..masks.iter().map(|m| m.guesses.len()).max().unwrap_or_default() {
+            let cells = masks.iter().filter_map(|m| m.guesses.get(rank));
+            table.row(cells.flat_map(|g| [format!("{:6.1}", g.p * 100.0), visible(&g.token)]));
+        }
+        text += &table.lines().join("\n");
+        text.push('\n');
+    }
+    if guessed.cut {
+        text += &format!("{}\n", style.dim(&format!("(cut to {} tokens)", guessed.tokens.len())));
+    }
+    text
+}
+
+/// A token without what would move a terminal's cursor.
+fn visible(token: &str) -> String {
+    token.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 /// One token, ready to be put down.
 struct Cell {
     text: String,
@@ -38,7 +87,7 @@ struct Cell {
 impl Cell {
     fn new(token: &str, p: f32, style: Style) -> Self {
         let piece = token.strip_prefix(CONTINUATION).filter(|piece| !piece.is_empty());
-        let text = piece.unwrap_or(token).chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let text = visible(piece.unwrap_or(token));
         let mark = if p > 0.5 && !style.on() { "*" } else { "" };
         Self { text, number: format!("{:.0}{mark}", p * 100.0), p, continues: piece.is_some() }
     }

@@ -203,7 +203,7 @@ fn setup(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Res
         },
         tokenizer: prepared.tokenizer.clone(),
         fingerprint: prepared.fingerprint.clone(),
-        unigram_entropy: prepared.statistics.unigram_entropy,
+        facts: prepared.facts(),
         initial: None,
         memory: arguments.memory.bytes()?,
         open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),

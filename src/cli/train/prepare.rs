@@ -7,6 +7,7 @@ use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, Vocab
 use crate::dataset::Dataset;
 use crate::electra::Config;
 use crate::files::{hex, sha256};
+use crate::history::TextFacts;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,14 @@ pub(super) struct Prepared {
     pub documents: usize,
     /// Tells examples from others.
     pub fingerprint: String,
+}
+
+impl Prepared {
+    /// What the run's folder keeps of the text.
+    pub fn facts(&self) -> TextFacts {
+        let Statistics { tokens, unigram_entropy, .. } = self.statistics;
+        TextFacts { documents: self.documents as u64, tokens, unigram_entropy }
+    }
 }
 
 /// Sets where the text is from: the flags, else what `config` says already. Paths become absolute, since a run that goes on may

@@ -1,0 +1,152 @@
+//! `leyden plot`: the losses of one or several runs as a picture.
+//!
+//! What is drawn comes from [`crate::history`]; here it gets places, colours and letters. No window and no display is
+//! needed, and the picture is the same on every machine: the font is inside the program.
+
+mod canvas;
+mod figure;
+mod labels;
+mod panel;
+mod png;
+
+use super::Failure;
+use super::output::{grouped, print};
+use super::style::Style;
+use crate::history::{Recorded, Scale, X};
+use clap::{Args, ValueEnum};
+use figure::Figure;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// As many runs as have a colour of their own.
+const MOST_RUNS: usize = COLOURS.len();
+
+/// Runs' colours, which stay apart for the colour-blind and on white (Okabe and Ito 2008, without their yellow).
+const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+
+/// Why a figure cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+enum PlotError {
+    /// None, or more than there are colours for.
+    #[error("{found} runs to draw, expected 1 to {MOST_RUNS}: more cannot be told apart")]
+    Runs { found: usize },
+    /// A picture that is too small for its letters or too large for memory.
+    #[error("--size {}x{}: expected {}x{} to {}x{}", found.0, found.1, least.0, least.1, most.0, most.1)]
+    Size { found: (u32, u32), least: (u32, u32), most: (u32, u32) },
+    /// Losses that are all zero, negative or no number, along a logarithmic axis.
+    #[error("{panel}: no value above 0, which a logarithmic axis needs; leave --log out")]
+    NotPositive { panel: &'static str },
+    /// The picture as text is not what the rasterizer takes: a bug.
+    #[error("cannot draw the PNG: {0}; an .svg needs no drawing")]
+    Raster(String),
+}
+
+/// Arguments of `leyden plot`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  leyden plot runs/tiny --out losses.png
+  leyden plot runs/tiny runs/tiny-2 --x hours --log --out both.svg")]
+pub(crate) struct PlotArguments {
+    /// Folders of runs, finished or not; at most 7
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The picture to write, named .png or .svg
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What is along the x axis
+    #[arg(long, value_enum, default_value_t = Axis::Steps)]
+    x: Axis,
+    /// Lay the losses along logarithmic axes
+    #[arg(long)]
+    log: bool,
+    /// How much of the bold curves is what was before: 0 (nothing) to less than 1 [default: by the number of intervals]
+    #[arg(long, value_name = "WEIGHT", value_parser = weight)]
+    smooth: Option<f64>,
+    /// Width and height in pixels
+    #[arg(long, value_name = "WxH", default_value = "1200x800")]
+    size: Size,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Axis {
+    /// Training steps
+    Steps,
+    /// Tokens trained on
+    Tokens,
+    /// Hours of training (minutes or seconds of a short one)
+    Hours,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Size(u32, u32);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once(['x', 'X', '×']).map(|(w, h)| (w.parse(), h.parse()));
+        match parts {
+            Some((Ok(width), Ok(height))) => Ok(Self(width, height)),
+            _ => Err("expected width and height in pixels, as in 1200x800".into()),
+        }
+    }
+}
+
+fn weight(text: &str) -> Result<f64, String> {
+    let weight = text.parse().ok().filter(|w| (0.0..1.0).contains(w));
+    weight.ok_or_else(|| "expected 0 to less than 1".into())
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: PlotArguments) -> Result<(), Failure> {
+    let PlotArguments { runs, out, x, log, smooth, size } = arguments;
+    let png = match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("png") => true,
+        Some("svg") => false,
+        _ => return Err(Failure::Input(format!("--out {}: expected a name that ends in .png or .svg", out.display()))),
+    };
+    if runs.len() > MOST_RUNS {
+        return Err(Failure::input(PlotError::Runs { found: runs.len() }));
+    }
+    let recorded = runs.iter().map(|run| read(run)).collect::<Result<Vec<_>, _>>()?;
+    let named: Vec<(String, Recorded)> = names(&runs).into_iter().zip(recorded).collect();
+    let x = match x {
+        Axis::Steps => X::Steps,
+        Axis::Tokens => X::Tokens,
+        Axis::Hours => X::Hours,
+    };
+    let scale = if log { Scale::Log } else { Scale::Linear };
+    let figure = Figure { runs: &named, x, scale, smoothing: smooth, size: (size.0, size.1) };
+    let svg = figure.to_svg().map_err(Failure::input)?;
+    let bytes = if png { png::to_png(&svg).map_err(Failure::work)? } else { svg.into_bytes() };
+    crate::files::write(&out, &bytes).map_err(|e| Failure::Work(format!("cannot write {}: {e}", out.display())))?;
+    let steps = named.iter().flat_map(|(_, r)| r.intervals.iter().chain(&r.held_out)).map(|m| m.step).max();
+    let what = if named.len() == 1 { named[0].0.clone() } else { format!("{} runs", named.len()) };
+    let steps = grouped(steps.unwrap_or_default());
+    print(&format!("wrote {}: {what}, to step {steps}\n", out.display())).map(drop)
+}
+
+fn read(run: &Path) -> Result<Recorded, Failure> {
+    let recorded = Recorded::read(run).map_err(Failure::input)?;
+    if recorded.skipped > 0 {
+        let (lines, place) = (grouped(recorded.skipped as u64), run.display());
+        let note = format!("{place}: {lines} of the lines of metrics.jsonl are no metrics and left out");
+        eprintln!("{} {note}", Style::stderr().yellow("note:"));
+    }
+    Ok(recorded)
+}
+
+/// The folders' own names, or the paths as given where two are the same.
+fn names(runs: &[PathBuf]) -> Vec<String> {
+    let own = |run: &PathBuf| {
+        let real = run.canonicalize().unwrap_or_else(|_| run.clone());
+        real.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
+    };
+    let short: Vec<String> = runs.iter().map(own).collect();
+    let unique = |name: &String| short.iter().filter(|n| *n == name).count() == 1;
+    runs.iter()
+        .zip(&short)
+        .map(|(run, name)| if unique(name) { name.clone() } else { run.display().to_string() })
+        .collect()
+}

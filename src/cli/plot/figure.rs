@@ -1,0 +1,261 @@
+//! Two panels over one x axis, the runs' names above them.
+
+use super::canvas::{Anchor, Canvas, Stroke, fitted, width_of};
+use super::panel::{self, FLOOR, Frame, INK, Label, Panel, Series};
+use super::{COLOURS, MOST_RUNS, PlotError};
+use crate::cli::output::grouped;
+use crate::history::{Floors, Moment, Point, Recorded, Scale, X, smooth, smoothing_for, ticks};
+
+const LEAST: (u32, u32) = (480, 320);
+const MOST: (u32, u32) = (8_000, 8_000);
+/// Runs beside each other in the legend.
+const LEGEND_COLUMNS: usize = 3;
+
+/// What to draw and how.
+#[derive(Debug)]
+pub(super) struct Figure<'a> {
+    /// The runs, each with its name.
+    pub runs: &'a [(String, Recorded)],
+    /// What is along the x axis.
+    pub x: X,
+    /// How the losses are laid along theirs.
+    pub scale: Scale,
+    /// The weight of what was before in the bold curves, 0 to 1; by each run's number of intervals if not given.
+    pub smoothing: Option<f64>,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+}
+
+/// The x axis' unit: its name, and how many of [`X`]'s make one.
+struct Unit {
+    name: &'static str,
+    size: f64,
+}
+
+impl Unit {
+    fn of(x: X, end: f64) -> Self {
+        let (name, size) = match x {
+            X::Steps => ("steps", 1.0),
+            X::Tokens if end >= 2e9 => ("billion tokens", 1e9),
+            X::Tokens if end >= 2e6 => ("million tokens", 1e6),
+            X::Tokens => ("thousand tokens", 1e3),
+            X::Hours if end >= 2.0 => ("hours of training", 1.0),
+            X::Hours if end >= 2.0 / 60.0 => ("minutes of training", 1.0 / 60.0),
+            X::Hours => ("seconds of training", 1.0 / 3600.0),
+        };
+        Self { name, size }
+    }
+}
+
+/// One of the two losses.
+#[derive(Clone, Copy)]
+struct Loss {
+    name: &'static str,
+    title: &'static str,
+    value: fn(&Moment) -> f64,
+}
+
+const GENERATOR: Loss =
+    Loss { name: "generator", title: "Generator loss, nats a masked token", value: |m| m.generator_loss };
+const DISCRIMINATOR: Loss =
+    Loss { name: "discriminator", title: "Discriminator loss, nats a token", value: |m| m.discriminator_loss };
+
+impl Figure<'_> {
+    /// The picture as an SVG file.
+    ///
+    /// # Errors
+    /// [`PlotError`] for runs, a size or an axis that cannot be drawn.
+    pub(super) fn to_svg(&self) -> Result<String, PlotError> {
+        let (width, height) = self.size;
+        if self.runs.is_empty() || self.runs.len() > MOST_RUNS {
+            return Err(PlotError::Runs { found: self.runs.len() });
+        }
+        if width < LEAST.0 || height < LEAST.1 || width > MOST.0 || height > MOST.1 {
+            return Err(PlotError::Size { found: self.size, least: LEAST, most: MOST });
+        }
+        let unit = (f64::from(width) / 1200.0).min(f64::from(height) / 800.0);
+        let (width, height) = (f64::from(width), f64::from(height));
+        let moments = self.runs.iter().flat_map(|(_, run)| run.intervals.iter().chain(&run.held_out));
+        let end = moments.map(|m| m.x(self.x)).fold(0.0, f64::max);
+        let axis = Unit::of(self.x, end);
+        let panels = [self.generator(&axis, end), self.discriminator(&axis, end)];
+
+        let mut canvas = Canvas::new(self.size.0, self.size.1);
+        let (left, right) = (88.0 * unit, width - 236.0 * unit);
+        let header = self.legend(&mut canvas, unit, left, width, &panels);
+        let footer = height - 68.0 * unit;
+        let between = 50.0 * unit;
+        let each = (footer - header - 2.0 * between) / 2.0;
+        let wide = ((right - left) / (110.0 * unit)) as usize;
+        let (xs, digits) = ticks(0.0, end / axis.size, wide, Scale::Linear);
+        for (i, panel) in panels.iter().enumerate() {
+            let top = header + between + i as f64 * (each + between);
+            let range = match (panel.range(), self.scale) {
+                (Some(range), _) => range,
+                // Losses that are no numbers at all are drawn as such.
+                (None, Scale::Linear) => (0.0, 1.0),
+                (None, Scale::Log) => return Err(PlotError::NotPositive { panel: panel.title }),
+            };
+            panel.draw(&mut canvas, Frame { left, top, right, bottom: top + each, unit }, range, &xs);
+        }
+        for &tick in &xs {
+            let place = if end > 0.0 { left + tick * axis.size / end * (right - left) } else { left };
+            let text = number(tick, digits);
+            canvas.text((place, footer + 20.0 * unit), 16.0 * unit, Anchor::Middle, INK, &text);
+        }
+        let middle = ((left + right) / 2.0, footer + 46.0 * unit);
+        canvas.text(middle, 18.0 * unit, Anchor::Middle, INK, axis.name);
+        Ok(canvas.finish())
+    }
+
+    fn series(&self, loss: Loss, axis: &Unit) -> Vec<Series<'static>> {
+        let one = |(i, (_, run)): (usize, &(String, Recorded))| {
+            let points = |moments: &[Moment]| -> Vec<Point> {
+                moments.iter().map(|m| (m.x(self.x) / axis.size, (loss.value)(m))).collect()
+            };
+            let raw = points(&run.intervals);
+            let weight = self.smoothing.unwrap_or_else(|| smoothing_for(raw.len()));
+            Series {
+                colour: COLOURS[i],
+                smoothed: smooth(&raw, weight),
+                held_out: points(&run.held_out),
+                floor: Vec::new(),
+                raw,
+            }
+        };
+        self.runs.iter().enumerate().map(one).collect()
+    }
+
+    fn panel<'a>(&self, loss: Loss, axis: &Unit, end: f64) -> Panel<'a> {
+        Panel {
+            name: loss.name,
+            title: loss.title,
+            series: self.series(loss, axis),
+            labels: Vec::new(),
+            scale: self.scale,
+            end: end / axis.size,
+        }
+    }
+
+    fn generator(&self, axis: &Unit, end: f64) -> Panel<'static> {
+        let mut panel = self.panel(GENERATOR, axis, end);
+        let of_all = |value: fn(&Floors) -> Option<f64>| self.runs.iter().map(|(_, run)| value(&run.floors)).collect();
+        let floors: [(&str, Vec<Option<f64>>); 2] =
+            [("blind guessing", of_all(|f| f.uniform)), ("word frequency", of_all(|f| f.unigram))];
+        for (name, found) in floors {
+            let mut seen: Vec<String> = Vec::new();
+            for (i, y) in found.iter().enumerate() {
+                let Some(y) = *y else { continue };
+                let text = format!("{y:.2} {name}");
+                if seen.contains(&text) {
+                    continue;
+                }
+                // A floor of all runs belongs to none of them.
+                let all = found.iter().all(|other| other.is_some_and(|o| format!("{o:.2} {name}") == text));
+                let colour = if all { FLOOR } else { COLOURS[i] };
+                panel.labels.push(Label { y, text: text.clone(), colour, line: true });
+                seen.push(text);
+            }
+        }
+        panel
+    }
+
+    fn discriminator(&self, axis: &Unit, end: f64) -> Panel<'static> {
+        let mut panel = self.panel(DISCRIMINATOR, axis, end);
+        for (series, (_, run)) in panel.series.iter_mut().zip(self.runs) {
+            let base: Vec<Point> =
+                run.intervals.iter().map(|m| (m.x(self.x) / axis.size, Floors::base_rate(m))).collect();
+            let weight = self.smoothing.unwrap_or_else(|| smoothing_for(base.len()));
+            // A run that does not note its replaced rate has no such floor.
+            series.floor = smooth(&base, weight).into_iter().filter(|p| p.1.is_finite()).collect();
+            if let Some(&(_, y)) = series.floor.last() {
+                let text = format!("{y:.3} base rate");
+                panel.labels.push(Label { y, text, colour: series.colour, line: false });
+            }
+        }
+        panel
+    }
+
+    /// Draws the runs' names and what each kind of line is; where it ends.
+    fn legend(&self, canvas: &mut Canvas, unit: f64, left: f64, width: f64, panels: &[Panel<'_>]) -> f64 {
+        let size = 18.0 * unit;
+        let right = width - 24.0 * unit;
+        let columns = self.runs.len().min(LEGEND_COLUMNS);
+        let column = (right - left) / columns as f64;
+        let mut y = 30.0 * unit;
+        for (row, runs) in self.runs.chunks(columns).enumerate() {
+            y = (30.0 + 30.0 * row as f64) * unit;
+            for (i, (name, _)) in runs.iter().enumerate() {
+                let x = left + i as f64 * column;
+                let colour = COLOURS[row * columns + i];
+                canvas.line((x, y), (x + 36.0 * unit, y), Stroke::new(colour, 5.0 * unit));
+                let name = fitted(name, size, column - 64.0 * unit);
+                canvas.text((x + 46.0 * unit, y), size, Anchor::Start, INK, &name);
+            }
+        }
+        y += 30.0 * unit;
+        let mut x = left;
+        for key in self.keys(panels) {
+            key.draw(canvas, (x, y), unit);
+            x += 46.0 * unit + width_of(key.text(), KEY * unit);
+        }
+        y
+    }
+
+    /// The kinds of marks that the picture has.
+    fn keys(&self, panels: &[Panel<'_>]) -> Vec<Key> {
+        let any = |has: fn(&Series<'_>) -> bool| panels.iter().flat_map(|p| &p.series).any(has);
+        let broken = |s: &Series<'_>| s.raw.iter().chain(&s.held_out).any(|p| !p.1.is_finite());
+        let present = [
+            (Key::Raw, any(|s| !s.raw.is_empty())),
+            (Key::Smoothed, any(|s| !s.raw.is_empty())),
+            (Key::HeldOut, any(|s| !s.held_out.is_empty())),
+            (Key::BaseRate, any(|s| !s.floor.is_empty())),
+            (Key::NoNumber, any(broken)),
+        ];
+        present.into_iter().filter(|k| k.1).map(|k| k.0).collect()
+    }
+}
+
+/// The size of a key's letters.
+const KEY: f64 = 15.0;
+
+/// A kind of mark.
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    Raw,
+    Smoothed,
+    HeldOut,
+    BaseRate,
+    NoNumber,
+}
+
+impl Key {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Raw => "every interval",
+            Self::Smoothed => "smoothed",
+            Self::HeldOut => "held-out text",
+            Self::BaseRate => "always saying the replaced rate",
+            Self::NoNumber => "no number",
+        }
+    }
+
+    fn draw(self, canvas: &mut Canvas, (x, y): Point, unit: f64) {
+        let end = (x + 28.0 * unit, y);
+        let middle = (x + 18.0 * unit, y);
+        match self {
+            Self::Raw => canvas.line((x, y), end, panel::raw(INK, unit)),
+            Self::Smoothed => canvas.line((x, y), end, panel::smoothed(INK, unit)),
+            Self::HeldOut => canvas.dot(middle, panel::DOT * unit, INK),
+            Self::BaseRate => canvas.line((x, y), end, panel::base_rate(INK, unit)),
+            Self::NoNumber => canvas.cross(middle, panel::CROSS * unit, INK),
+        }
+        canvas.text((x + 34.0 * unit, y), KEY * unit, Anchor::Start, INK, self.text());
+    }
+}
+
+/// A tick of the x axis: thousands grouped.
+fn number(value: f64, digits: usize) -> String {
+    if digits == 0 { grouped(value.round() as u64) } else { format!("{value:.digits$}") }
+}

@@ -1,0 +1,310 @@
+//! Reads the metrics of a run's folder.
+
+use super::{Floors, TextFacts};
+use crate::run::{self, Run, RunError};
+use serde::Deserialize;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Why a run's history cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// Nothing is there.
+    #[error("{} does not exist; expected a run's folder", folder.display())]
+    Missing {
+        /// What was asked for.
+        folder: PathBuf,
+    },
+    /// No metrics in it.
+    #[error("{} holds no metrics.jsonl; expected a run's folder, as `leyden train --run` makes it", folder.display())]
+    NoMetrics {
+        /// What was asked for.
+        folder: PathBuf,
+    },
+    /// Metrics without a usable line.
+    #[error("{} has no line of metrics yet; expected at least one interval of training", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A text.json that is of something else.
+    #[error("{}: {reason}; expected documents, tokens and unigram_entropy; remove it to draw without", path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A config.toml that cannot be used.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// What a run's progress is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum X {
+    /// Optimizer steps.
+    Steps,
+    /// Tokens trained on, padding not counted.
+    Tokens,
+    /// Hours of training, the time between two sittings left out.
+    Hours,
+}
+
+/// A line of metrics. What a run did not measure, or measured as no number, is NaN.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// Steps done.
+    pub step: u64,
+    /// Tokens trained on since the run began.
+    pub tokens: u64,
+    /// Seconds trained since the run began, over all sittings.
+    pub seconds: f64,
+    /// Nats a drawn token.
+    pub generator_loss: f64,
+    /// Nats a token.
+    pub discriminator_loss: f64,
+    /// Fraction of the tokens that were replaced.
+    pub replaced_rate: f64,
+    /// Area under the discriminator's receiver operating characteristic.
+    pub auc: f64,
+    /// Rate of the last step.
+    pub learning_rate: f64,
+    /// The gradients' norm of the last step.
+    pub gradient_norm: f64,
+    /// Since the line before.
+    pub tokens_per_second: f64,
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self {
+            step: 0,
+            tokens: 0,
+            seconds: 0.0,
+            generator_loss: f64::NAN,
+            discriminator_loss: f64::NAN,
+            replaced_rate: f64::NAN,
+            auc: f64::NAN,
+            learning_rate: f64::NAN,
+            gradient_norm: f64::NAN,
+            tokens_per_second: f64::NAN,
+        }
+    }
+}
+
+impl Moment {
+    /// How far the run was.
+    pub fn x(&self, x: X) -> f64 {
+        match x {
+            X::Steps => self.step as f64,
+            X::Tokens => self.tokens as f64,
+            X::Hours => self.seconds / 3600.0,
+        }
+    }
+}
+
+/// Everything that a run's folder says about how training went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The folder as it was named.
+    pub folder: PathBuf,
+    /// The training text, an interval a moment.
+    pub intervals: Vec<Moment>,
+    /// The held-out text.
+    pub held_out: Vec<Moment>,
+    /// What to hold the generator's loss against.
+    pub floors: Floors,
+    /// Lines before the last one that were no metrics.
+    pub skipped: usize,
+}
+
+/// The measures of a line; JSON has no NaN and writes null.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+struct Numbers {
+    generator_loss: Option<f64>,
+    discriminator_loss: Option<f64>,
+    replaced_rate: Option<f64>,
+    auc: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Line {
+    step: u64,
+    seconds: Option<f64>,
+    tokens: Option<u64>,
+    learning_rate: Option<f64>,
+    gradient_norm: Option<f64>,
+    tokens_per_second: Option<f64>,
+    held_out: Option<Numbers>,
+    // As in `Numbers`; flattening it would have every line kept in between, key by key.
+    generator_loss: Option<f64>,
+    discriminator_loss: Option<f64>,
+    replaced_rate: Option<f64>,
+    auc: Option<f64>,
+}
+
+impl Recorded {
+    /// Reads the run in `folder`, line by line: a run of a million steps takes no more memory than what is kept of it.
+    /// A last line that was torn off, as by a run that is being written, is passed over.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub fn read(folder: &Path) -> Result<Self, HistoryError> {
+        if !folder.exists() {
+            return Err(HistoryError::Missing { folder: folder.into() });
+        }
+        let path = folder.join(run::METRICS);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound || folder.is_file() => {
+                return Err(HistoryError::NoMetrics { folder: folder.into() });
+            }
+            Err(source) => return Err(HistoryError::Read { path, source }),
+        };
+        let config = Run::config(folder)?;
+        let text = text(folder)?;
+        let floors = Floors::of(config.as_ref(), text.as_ref());
+        let mut found = Self { folder: folder.into(), intervals: Vec::new(), held_out: Vec::new(), floors, skipped: 0 };
+        found
+            .lines(BufReader::with_capacity(1 << 20, file))
+            .map_err(|source| HistoryError::Read { path: path.clone(), source })?;
+        if found.intervals.is_empty() && found.held_out.is_empty() {
+            return Err(HistoryError::Empty { path });
+        }
+        Ok(found)
+    }
+
+    fn lines(&mut self, mut reader: impl BufRead) -> std::io::Result<()> {
+        let mut line = Vec::new();
+        let mut clock = Clock::default();
+        let mut tokens = 0;
+        while {
+            line.clear();
+            reader.read_until(b'\n', &mut line)?
+        } > 0
+        {
+            let Ok(read) = serde_json::from_slice::<Line>(&line) else {
+                // A line without an end is the last, and its writer may be at work.
+                self.skipped += usize::from(line.ends_with(b"\n") && !line.trim_ascii().is_empty());
+                continue;
+            };
+            tokens += read.tokens.unwrap_or(0);
+            let numbers = read.held_out.unwrap_or(Numbers {
+                generator_loss: read.generator_loss,
+                discriminator_loss: read.discriminator_loss,
+                replaced_rate: read.replaced_rate,
+                auc: read.auc,
+            });
+            let or_nan = |x: Option<f64>| x.unwrap_or(f64::NAN);
+            let moment = Moment {
+                step: read.step,
+                tokens,
+                seconds: clock.at(read.seconds),
+                generator_loss: or_nan(numbers.generator_loss),
+                discriminator_loss: or_nan(numbers.discriminator_loss),
+                replaced_rate: or_nan(numbers.replaced_rate),
+                auc: or_nan(numbers.auc),
+                learning_rate: or_nan(read.learning_rate),
+                gradient_norm: or_nan(read.gradient_norm),
+                tokens_per_second: or_nan(read.tokens_per_second),
+            };
+            if read.held_out.is_some() { self.held_out.push(moment) } else { self.intervals.push(moment) }
+        }
+        Ok(())
+    }
+}
+
+/// Adds up sittings: a line's seconds count from where its sitting began.
+#[derive(Debug, Default)]
+struct Clock {
+    before: f64,
+    last: f64,
+}
+
+impl Clock {
+    fn at(&mut self, seconds: Option<f64>) -> f64 {
+        let seconds = seconds.unwrap_or(self.last);
+        if seconds < self.last {
+            self.before += self.last;
+        }
+        self.last = seconds;
+        self.before + seconds
+    }
+}
+
+fn text(folder: &Path) -> Result<Option<TextFacts>, HistoryError> {
+    let path = folder.join(TextFacts::FILE);
+    match fs::read(&path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map(Some).map_err(|e| HistoryError::Text { path, reason: e.to_string() })
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(HistoryError::Read { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &str) -> Result<Recorded, HistoryError> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("metrics.jsonl"), lines).unwrap();
+        Recorded::read(folder.path())
+    }
+
+    #[test]
+    fn reads_both_kinds_of_lines_and_leaves_a_torn_one() {
+        let found = read(concat!(
+            r#"{"step":0,"seconds":0,"held_out":{"generator_loss":9.0,"discriminator_loss":0.7,"replaced_rate":0.1}}"#,
+            "\n",
+            r#"{"seconds":2,"tokens_per_second":5,"step":10,"tokens":10,"generator_loss":8.5,"discriminator_loss":0.5}"#,
+            "\n",
+            r#"{"seconds":4,"step":20,"tokens":12,"generator_loss":null,"discriminator_loss":0.4,"new":1}"#,
+            "\n",
+            r#"{"seconds":6,"step":30,"tok"#,
+        ))
+        .unwrap();
+        assert_eq!((found.held_out.len(), found.intervals.len(), found.skipped), (1, 2, 0));
+        assert_eq!(found.held_out[0].generator_loss, 9.0);
+        let last = found.intervals[1];
+        assert_eq!((last.step, last.tokens, last.seconds, last.discriminator_loss), (20, 22, 4.0, 0.4));
+        assert!(last.generator_loss.is_nan());
+        assert_eq!((last.x(X::Steps), last.x(X::Tokens), last.x(X::Hours)), (20.0, 22.0, 4.0 / 3600.0));
+    }
+
+    #[test]
+    fn sittings_are_one_stretch_of_time() {
+        let line = |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds}}}\n");
+        let found = read(&[line(1, 10), line(2, 30), line(3, 5), line(4, 7), line(5, 1)].concat()).unwrap();
+        let seconds: Vec<f64> = found.intervals.iter().map(|m| m.seconds).collect();
+        assert_eq!(seconds, [10.0, 30.0, 35.0, 37.0, 38.0]);
+    }
+
+    #[test]
+    fn says_what_is_not_there() {
+        let says = |result: Result<Recorded, HistoryError>, words: &str| {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        says(Recorded::read(Path::new("no such run")), "does not exist");
+        let folder = tempfile::tempdir().unwrap();
+        says(Recorded::read(folder.path()), "holds no metrics.jsonl");
+        says(read(""), "no line of metrics");
+        says(read("{\"step\":3"), "no line of metrics");
+        assert_eq!(read("{}\n{\"step\":3}\n\n").unwrap().skipped, 1);
+        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3}\n").unwrap();
+        fs::write(folder.path().join("text.json"), "{}").unwrap();
+        says(Recorded::read(folder.path()), "text.json");
+    }
+}

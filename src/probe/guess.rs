@@ -1,0 +1,124 @@
+//! The generator: which words it would put where a sentence has `[MASK]`.
+
+use super::network::{Network, Shape, padded};
+use super::{Pretrained, ProbeError};
+use crate::electra::Half;
+use crate::plan::{Engine, Target};
+
+/// Most masks of a plan: what it gives back, a logit a mask and word, stays a few MiB.
+const MOST_MASKS: usize = 16;
+
+/// A word that may stand for a mask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guess {
+    /// Its id.
+    pub id: u32,
+    /// As the vocabulary spells it; `##` continues a word.
+    pub token: String,
+    /// The generator's probability.
+    pub p: f64,
+}
+
+/// A `[MASK]` and what the generator takes it for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mask {
+    /// Its place among the sentence's tokens, `[CLS]` being 0.
+    pub position: usize,
+    /// The likeliest words, the best first; of two that are equally likely the one with the smaller id.
+    pub guesses: Vec<Guess>,
+}
+
+/// A sentence with masks as the generator sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guessed {
+    /// `[CLS]`, the sentence, `[SEP]`; cut to the model's positions.
+    pub ids: Vec<u32>,
+    /// The tokens of those ids.
+    pub tokens: Vec<String>,
+    /// Its masks in order, at least one.
+    pub masks: Vec<Mask>,
+    /// Whether the sentence was longer than the model's positions.
+    pub cut: bool,
+}
+
+/// A generator on a device.
+pub struct Guesser {
+    network: Network,
+}
+
+impl Guesser {
+    /// Puts a generator's weights on `engine`, whose banks must have the length of its table; plans are made for
+    /// `target`.
+    ///
+    /// # Errors
+    /// [`ProbeError::Half`] for a discriminator, [`ProbeError::Engine`].
+    pub fn new(generator: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
+        Ok(Self { network: Network::new(generator, Half::Generator, engine, target)? })
+    }
+
+    /// The device, in words.
+    pub fn device(&self) -> String {
+        self.network.device()
+    }
+
+    /// The `top` likeliest words for every `[MASK]` of `sentence`.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoMask`] for a sentence without one; else as [`Judge::judge`](super::Judge::judge).
+    pub fn guess(&mut self, sentence: &str, top: usize) -> Result<Guessed, ProbeError> {
+        let network = &mut self.network;
+        let (ids, tokens, cut) = network.tokens(sentence)?;
+        let mask = network.tokenizer.special().mask;
+        let places: Vec<u32> = (0..).zip(&ids).filter(|&(_, &id)| id == mask).map(|(i, _)| i).collect();
+        if places.is_empty() {
+            return Err(ProbeError::NoMask { text: sentence.into(), cut });
+        }
+        let length = padded(ids.len(), network.positions);
+        let mut masks = Vec::with_capacity(places.len());
+        for places in places.chunks(MOST_MASKS) {
+            let drawn = places.len().next_power_of_two().min(length);
+            let logits = network.logits(Shape { rows: 1, length, drawn }, &[&ids], places)?;
+            for (&place, logits) in places.iter().zip(logits.chunks(logits.len() / drawn)) {
+                let guesses = likeliest(logits, top).into_iter();
+                let guesses =
+                    guesses.map(|(id, p)| Guess { id, token: network.tokenizer.token(id).unwrap_or_default(), p });
+                masks.push(Mask { position: place as usize, guesses: guesses.collect() });
+            }
+        }
+        Ok(Guessed { ids, tokens, masks, cut })
+    }
+}
+
+/// The `top` largest of the softmax of `logits`, with their ids, the largest first.
+fn likeliest(logits: &[f32], top: usize) -> Vec<(u32, f64)> {
+    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
+    let part = |x: f32| (f64::from(x) - f64::from(highest)).exp();
+    let total: f64 = logits.iter().map(|&x| part(x)).sum();
+    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+    let by_logit = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let top = top.min(order.len());
+    if top < order.len() {
+        order.select_nth_unstable_by(top, by_logit);
+        order.truncate(top);
+    }
+    order.sort_unstable_by(by_logit);
+    order.into_iter().map(|id| (id, part(logits[id as usize]) / total)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::likeliest;
+
+    #[test]
+    fn the_likeliest_come_first() {
+        let logits = [0.0, 2.0, 1.0, 2.0, -1.0];
+        let total: f64 = logits.iter().map(|&x: &f32| f64::from(x).exp()).sum();
+        let best = likeliest(&logits, 3);
+        assert_eq!(best.iter().map(|g| g.0).collect::<Vec<_>>(), [1, 3, 2]);
+        assert!((best[2].1 - 1f64.exp() / total).abs() < 1e-12);
+        let all = likeliest(&logits, 99);
+        assert_eq!(all.len(), 5);
+        assert!((all.iter().map(|g| g.1).sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!(likeliest(&logits, 0).is_empty());
+    }
+}

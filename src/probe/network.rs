@@ -1,0 +1,174 @@
+//! A network on a device: one plan for each shape of input that turns up.
+
+use super::{Pretrained, ProbeError};
+use crate::corpus::{self, Tokenizer};
+use crate::electra::{Encoded, Half, Model, discriminator_logits, encode, generator_head};
+use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
+use crate::ops::{self, StepState};
+use crate::plan::{Engine, Plan, Program, Target};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A plan's sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shape {
+    /// Sentences.
+    pub rows: usize,
+    /// Tokens a sentence.
+    pub length: usize,
+    /// Tokens a sentence that a generator is asked for; 0 for a discriminator.
+    pub drawn: usize,
+}
+
+/// A plan for one shape, loaded.
+#[derive(Debug, Clone, Copy)]
+struct Loaded {
+    program: Program,
+    ids: Tensor,
+    types: Tensor,
+    lengths: Tensor,
+    /// Of a generator.
+    positions: Option<Tensor>,
+}
+
+pub(super) struct Network {
+    engine: Box<dyn Engine>,
+    target: Target,
+    half: Half,
+    model: Model,
+    pub tokenizer: Tokenizer,
+    /// The longest sentence in tokens.
+    pub positions: usize,
+    loaded: BTreeMap<Shape, Loaded>,
+}
+
+impl Network {
+    /// `pretrained` is to be of the `expected` half.
+    pub(super) fn new(
+        pretrained: Pretrained,
+        expected: Half,
+        mut engine: Box<dyn Engine>,
+        target: Target,
+    ) -> Result<Self, ProbeError> {
+        if pretrained.half != expected {
+            return Err(ProbeError::Half { path: pretrained.folder, expected, other: None });
+        }
+        let Pretrained { half, config, model, weights, tokenizer, .. } = pretrained;
+        engine.write_bank(Bank::Parameters, &weights)?;
+        let positions = config.model.positions;
+        Ok(Self { engine, target, half, model, tokenizer, positions, loaded: BTreeMap::new() })
+    }
+
+    /// The device, in words.
+    pub(super) fn device(&self) -> String {
+        self.engine.describe()
+    }
+
+    /// `[CLS]`, the sentence, `[SEP]` as ids and as tokens, and whether it was cut to the model's positions.
+    pub(super) fn tokens(&self, sentence: &str) -> Result<(Vec<u32>, Vec<String>, bool), corpus::Error> {
+        let mut ids = self.tokenizer.encode_with_special(sentence, usize::MAX)?;
+        let cut = ids.len() > self.positions;
+        if cut {
+            ids.truncate(self.positions - 1);
+            ids.push(self.tokenizer.special().sep);
+        }
+        let tokens = ids.iter().map(|&id| self.tokenizer.token(id).unwrap_or_default()).collect();
+        Ok((ids, tokens, cut))
+    }
+
+    /// Runs at most `shape.rows` sentences of at most `shape.length` ids: a discriminator's logits [rows length, 1], or a
+    /// generator's [rows drawn, V] of the tokens at `positions`, which count over [rows length].
+    pub(super) fn logits(
+        &mut self,
+        shape: Shape,
+        sentences: &[&[u32]],
+        positions: &[u32],
+    ) -> Result<Vec<f32>, ProbeError> {
+        let loaded = self.load(shape)?;
+        let Shape { rows, length, drawn } = shape;
+        let mut ids = vec![self.tokenizer.special().pad; rows * length];
+        // A row without a sentence has one token of padding: attention over nothing has no mean.
+        let mut lengths = vec![1; rows];
+        for (row, sentence) in sentences.iter().enumerate() {
+            ids[row * length..][..sentence.len()].copy_from_slice(sentence);
+            lengths[row] = sentence.len() as u32;
+        }
+        self.engine.write(loaded.program, loaded.ids, &ids);
+        self.engine.write(loaded.program, loaded.types, &vec![0; rows * length]);
+        self.engine.write(loaded.program, loaded.lengths, &lengths);
+        if let Some(tensor) = loaded.positions {
+            let mut all = positions.to_vec();
+            all.resize(rows * drawn, 0);
+            self.engine.write(loaded.program, tensor, &all);
+        }
+        self.engine.submit(loaded.program, &StepState::default(), true)?;
+        Ok(self.engine.collect(true)?.map(|fetched| fetched.real(0)).unwrap_or_default())
+    }
+
+    fn load(&mut self, shape: Shape) -> Result<Loaded, ProbeError> {
+        if let Some(&loaded) = self.loaded.get(&shape) {
+            return Ok(loaded);
+        }
+        let Graphed { g, logits, ids, types, lengths, positions } = graph(&self.model, self.half, shape)?;
+        let program = self.engine.load(Plan::new(Arc::new(g), &[logits], self.target))?;
+        let loaded = Loaded { program, ids, types, lengths, positions };
+        self.loaded.insert(shape, loaded);
+        Ok(loaded)
+    }
+}
+
+/// A network's graph and the tensors that go in and come out.
+struct Graphed {
+    g: Graph,
+    logits: Tensor,
+    ids: Tensor,
+    types: Tensor,
+    lengths: Tensor,
+    positions: Option<Tensor>,
+}
+
+/// One network alone, without dropout.
+fn graph(model: &Model, half: Half, shape: Shape) -> Result<Graphed, GraphError> {
+    let mut g = Graph::new(model.table.clone());
+    let tokens = [shape.rows, shape.length];
+    let ids = g.input("ids", DType::U32, &tokens);
+    let types = g.input("types", DType::U32, &tokens);
+    let lengths = g.input("lengths", DType::U32, &[shape.rows]);
+    let input = Encoded { types, lengths, dropout: 0.0, attention_dropout: 0.0 };
+    let (logits, positions) = match half {
+        Half::Discriminator => {
+            let hidden = encode(&mut g, &model.embeddings, &model.discriminator, ids, input)?;
+            (discriminator_logits(&mut g, model, hidden)?, None)
+        }
+        Half::Generator => {
+            let positions = g.input("positions", DType::U32, &[shape.rows, shape.drawn]);
+            let hidden = encode(&mut g, &model.embeddings, &model.generator, ids, input)?;
+            let drawn = ops::gather_rows(&mut g, hidden, positions)?;
+            let x = generator_head(&mut g, model, drawn)?;
+            let (word, bias) = (g.parameter(model.embeddings.word), g.parameter(model.heads.generator_bias));
+            (ops::linear(&mut g, x, word, bias)?, Some(positions))
+        }
+    };
+    Ok(Graphed { g, logits, ids, types, lengths, positions })
+}
+
+/// The length that a sentence of `tokens` is padded to: 16, 32, 48, 64, 96, 128, 192, ..., at most `positions`.
+pub(super) fn padded(tokens: usize, positions: usize) -> usize {
+    let step = (tokens.saturating_sub(1).checked_ilog2().map_or(1, |log| 1 << log) / 2).max(16);
+    tokens.next_multiple_of(step).max(16).min(positions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::padded;
+
+    #[test]
+    fn few_lengths_hold_every_sentence() {
+        let lengths: std::collections::BTreeSet<usize> = (2..=512).map(|n| padded(n, 512)).collect();
+        assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [16, 32, 48, 64, 96, 128, 192, 256, 384, 512]);
+        for n in 2..=512 {
+            assert!((n..=(n + 15).max(3 * n / 2)).contains(&padded(n, 512)), "{n} is padded to {}", padded(n, 512));
+        }
+        assert_eq!((padded(2, 9), padded(33, 40), padded(40, 40)), (9, 40, 40));
+    }
+}

@@ -1,0 +1,134 @@
+//! `leyden plot` through the binary: what it draws, that it draws the same again, and what it refuses.
+
+use assert_cmd::Command;
+use leyden::electra::preset;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn plot(args: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
+    command.env_remove("CLICOLOR_FORCE").arg("plot").args(args).assert()
+}
+
+/// A run of `steps` steps with a held-out point at its end; its generator's loss at step 30 is no number.
+fn run(folder: &Path, name: &str, steps: u32) -> String {
+    let run = folder.join(name);
+    fs::create_dir_all(&run).unwrap();
+    let mut lines = String::new();
+    for step in (10..=steps).step_by(10) {
+        let generator = if step == 30 { "null".into() } else { format!("{}", 4.0 + 40.0 / f64::from(step)) };
+        lines += &format!(
+            "{{\"step\":{step},\"seconds\":{step},\"tokens\":900000,\"generator_loss\":{generator},\
+             \"discriminator_loss\":0.3,\"replaced_rate\":0.5}}\n"
+        );
+    }
+    lines += &format!("{{\"step\":{steps},\"seconds\":{steps},\"held_out\":{{\"generator_loss\":5.0,");
+    lines += "\"discriminator_loss\":0.4,\"replaced_rate\":0.5}}\n{\"step\":7,\"sec";
+    fs::write(run.join("metrics.jsonl"), lines).unwrap();
+    run.to_str().unwrap().to_string()
+}
+
+/// Draws an SVG and returns it.
+fn svg(folder: &Path, runs: &[&str], more: &[&str]) -> String {
+    let out = folder.join("out.svg");
+    plot(&[runs, &["--out", out.to_str().unwrap()], more].concat()).success().stderr("");
+    fs::read_to_string(out).unwrap()
+}
+
+#[test]
+fn draws_curves_floors_and_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = run(folder.path(), "one & <two>", 100);
+    let bare = svg(folder.path(), &[&one], &[]);
+    assert!(bare.contains("one &amp; &lt;two&gt;"), "{bare}");
+    assert!(!bare.contains("blind guessing") && !bare.contains("word frequency"), "nobody knows them");
+    assert!(bare.contains("0.693 base rate") && bare.contains("\nsteps\n"), "{bare}");
+    assert_eq!(bare.matches("<circle").count(), 3, "a held-out point a panel, and the legend's");
+    assert!(bare.contains("no number"));
+
+    let config = preset("tiny").unwrap();
+    fs::write(Path::new(&one).join("config.toml"), config.to_toml()).unwrap();
+    let facts = r#"{"documents":59,"tokens":300000,"unigram_entropy":5.875}"#;
+    fs::write(Path::new(&one).join("text.json"), facts).unwrap();
+    let known = svg(folder.path(), &[&one], &["--x", "tokens"]);
+    let uniform = format!("{:.2} blind guessing", (config.model.vocabulary as f64).ln());
+    assert!(known.contains(&uniform) && known.contains("5.88 word frequency"), "{known}");
+    assert!(known.contains("\nmillion tokens\n"));
+    assert!(svg(folder.path(), &[&one], &["--x", "hours", "--log"]).contains("\nseconds of training\n"));
+
+    let two = run(folder.path(), "two", 60);
+    let both = svg(folder.path(), &[&one, &two], &["--smooth", "0.9"]);
+    assert_eq!(both, svg(folder.path(), &[&one, &two], &["--smooth", "0.9"]), "the same picture again");
+    assert!(both.contains("#0072b2") && both.contains("#d55e00"));
+    assert_ne!(both, svg(folder.path(), &[&one, &two], &["--smooth", "0"]));
+}
+
+#[test]
+fn long_runs_are_thinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = run(folder.path(), "long", 300_000);
+    let picture = svg(folder.path(), &[&long], &[]);
+    assert!(picture.len() < 400_000, "{} bytes for 30,000 intervals", picture.len());
+}
+
+#[test]
+fn a_png_has_the_size_asked_for_and_ink_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = run(folder.path(), "one", 100);
+    let out = folder.path().join("out.PNG");
+    let said = plot(&[&one, "--out", out.to_str().unwrap(), "--size", "600x400"]).success();
+    let said = String::from_utf8(said.get_output().stdout.clone()).unwrap();
+    assert!(said.starts_with("wrote ") && said.contains("one, to step 100") && said.lines().count() == 1, "{said}");
+    let bytes = fs::read(&out).unwrap();
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    assert_eq!((&bytes[16..20], &bytes[20..24]), (&600u32.to_be_bytes()[..], &400u32.to_be_bytes()[..]));
+    // Without letters, it would be a third of that.
+    assert!(bytes.len() > 12_000, "{} bytes", bytes.len());
+}
+
+#[test]
+fn refuses_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = run(folder.path(), "one", 100);
+    let out = |name: &str| -> String { folder.path().join(name).to_str().unwrap().into() };
+    let refusal = |args: &[&str], words: &[&str]| {
+        let refused = plot(args).code(2);
+        let error = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+        assert!(words.iter().all(|w| error.contains(w)), "{error}");
+        error
+    };
+    let one_line = |args: &[&str], words: &[&str]| assert_eq!(refusal(args, words).lines().count(), 1);
+    let svg = out("a.svg");
+    one_line(&[&one, "--out", &out("a.jpg")], &["a.jpg", ".png or .svg"]);
+    one_line(&["no-such-run", "--out", &svg], &["no-such-run", "does not exist"]);
+    one_line(&[folder.path().to_str().unwrap(), "--out", &svg], &["no metrics.jsonl"]);
+    one_line(&[&one, "--out", &svg, "--size", "90x20"], &["90x20", "480x320"]);
+    let eight = [one.as_str(); 8];
+    one_line(&[&eight[..], &["--out", &svg]].concat(), &["8 runs", "1 to 7"]);
+    refusal(&[&one, "--out", &svg, "--size", "large"], &["1200x800"]);
+    refusal(&[&one, "--out", &svg, "--smooth", "1"], &["less than 1"]);
+    refusal(&[&one], &["--out"]);
+    let zero = folder.path().join("zero");
+    fs::create_dir(&zero).unwrap();
+    fs::write(zero.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":0,\"discriminator_loss\":0}\nno line\n")
+        .unwrap();
+    let zero = zero.to_str().unwrap();
+    let error = refusal(&[zero, "--out", &svg, "--log"], &["leave --log out", "1 of the lines"]);
+    assert_eq!(error.lines().count(), 2);
+    let said = plot(&[zero, "--out", &svg]).success();
+    assert!(String::from_utf8_lossy(&said.get_output().stderr).contains("left out"));
+    let nowhere: PathBuf = folder.path().join("none/a.svg");
+    plot(&[&one, "--out", nowhere.to_str().unwrap()]).code(1);
+}
+
+#[test]
+fn training_notes_what_its_text_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let settings = ["model.layers=1", "generator.layers=1", "training.evaluation_examples=8", "model.vocabulary=300"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
+    command.args(["train", "--steps", "2", "--batch", "2", "--device", "cpu", "--run"]).arg(&run);
+    command.args(settings.iter().flat_map(|s| ["--set", s])).assert().success();
+    let picture = svg(folder.path(), &[run.to_str().unwrap()], &[]);
+    assert!(picture.contains("word frequency") && picture.contains("blind guessing"));
+}
