@@ -178,6 +178,27 @@ fn little_memory_changes_the_parts_and_not_the_numbers() {
 }
 
 #[test]
+fn a_trained_model_is_started_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, both, half) = (folder.path().join("first"), folder.path().join("both"), folder.path().join("half"));
+    train(&first, &["--steps", "4", "--batch", "4", "--set", "model.vocabulary=300"]);
+    let held_out = |run: &Path, at: fn(&[Value]) -> &Value| at(&metrics(run))["held_out"].clone();
+    // Sizes and vocabulary come with the weights, whatever the preset says.
+    let more = |run: &Path, from: &Path| {
+        let flags = ["--steps", "2", "--batch", "4", "--set", "training.evaluation_examples=8", "--init-from"];
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--run"]).arg(run).args(flags).arg(from);
+        String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+    };
+    let shown = more(&both, &first);
+    assert!(shown.contains("generator of ") && shown.contains("300 words"), "{shown}");
+    assert_eq!(held_out(&both, |l| &l[0]), held_out(&first, |l| l.last().unwrap()));
+    more(&half, &first.join("checkpoints/step-000004/discriminator"));
+    assert_ne!(held_out(&half, |l| &l[0]), held_out(&both, |l| &l[0]));
+    refuses(&["--init-from", folder.path().to_str().unwrap()], &["holds no model"]);
+}
+
+#[test]
 fn learns_a_small_text_by_heart() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.txt");

@@ -177,6 +177,9 @@ pub struct TrainingConfig {
     /// be after half of `steps`, however many were done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<f64>,
+    /// A folder with a generator, a discriminator or both to start from instead of random weights. `--init-from` sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<PathBuf>,
     /// Held-out examples that an evaluation takes.
     pub evaluation_examples: usize,
     /// Steps between two evaluations of the held-out text; there is one at the start and one at the end in any case.

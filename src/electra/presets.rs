@@ -77,6 +77,7 @@ fn small() -> Config {
             steps: 1_000_000,
             batch: 128,
             hours: None,
+            init_from: None,
             log_every: 100,
             evaluation_examples: 512,
             evaluate_every: 1_000,

@@ -84,7 +84,7 @@ pub fn settings_fingerprint(config: &Config) -> String {
     (t.steps, t.hours) = (0, None);
     (t.log_every, t.evaluate_every, t.checkpoint_every, t.checkpoint_minutes, t.keep_checkpoints) = (0, 0, 0, 0.0, 0);
     config.data.text.clear();
-    config.data.dataset = None;
+    (config.data.dataset, config.training.init_from) = (None, None);
     sha256(config.to_toml().as_bytes())
 }
 

@@ -5,10 +5,12 @@
 //! happens to long runs: a device that goes away is opened again, and losses that are no numbers may send the run back one
 //! checkpoint with another seed.
 
+mod adapt;
 mod error;
 mod report;
 mod watch;
 
+pub use adapt::{AdaptError, Adaptation};
 pub use error::SessionError;
 pub use report::{Ending, Report};
 pub use watch::Warning;

@@ -13,7 +13,7 @@ use super::style::Style;
 use super::{Device, Failure, open};
 use crate::electra::{Config, Model};
 use crate::run::{History, Run, RunError};
-use crate::session::{Ending, Report, Session, SessionError, Setup};
+use crate::session::{Adaptation, Ending, Report, Session, SessionError, Setup};
 use crate::train::{Measures, Text};
 use clap::{Args, ValueEnum};
 use prepare::Prepared;
@@ -44,6 +44,10 @@ pub(crate) struct TrainArguments {
     /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
     #[arg(long, value_name = "HOURS", conflicts_with = "steps")]
     hours: Option<f64>,
+    /// Start from a generator, a discriminator or both in a folder that transformers or leyden saved, with their tokenizer
+    /// and sizes, instead of from random weights
+    #[arg(long, value_name = "DIR")]
+    init_from: Option<PathBuf>,
     /// End this sitting after so many steps, saved; the schedule stays
     #[arg(long, value_name = "STEPS")]
     stop_after: Option<u64>,
@@ -101,8 +105,17 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
 fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     Run::check_free(folder).map_err(Failure::input)?;
     prepare::choose(&mut config, &arguments.text, arguments.data.as_deref())?;
-    let prepared = prepare::prepare(&mut config, arguments.settings.length)?;
-    let setup = setup(arguments, config, &prepared)?;
+    if let Some(from) = &arguments.init_from {
+        config.training.init_from = Some(prepare::absolute(from, "--init-from")?);
+    }
+    let adaptation = adaptation(&config)?;
+    if let Some(found) = &adaptation {
+        found.resize(&mut config);
+        config.check().map_err(Failure::input)?;
+    }
+    let tokenizer = adaptation.as_ref().and_then(Adaptation::tokenizer);
+    let prepared = prepare::prepare(&mut config, arguments.settings.length, tokenizer)?;
+    let setup = setup(arguments, config, &prepared, adaptation.as_ref())?;
     let session = Session::create(folder, setup).map_err(failure)?;
     sitting(session, &prepared, stop)
 }
@@ -111,6 +124,7 @@ fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
 fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     let place = folder.display();
     let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
+    let fixed = fixed.or(arguments.init_from.is_some().then_some("--init-from"));
     let fixed = fixed.or(arguments.data.is_some().then_some("--data"));
     if let Some(flag) = fixed {
         return Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")));
@@ -131,7 +145,9 @@ fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &S
         return Ok(());
     }
     let prepared = prepare::prepare_again(&config, folder)?;
-    let setup = setup(arguments, config, &prepared)?;
+    // Only a run that was never saved still needs what it started from.
+    let adaptation = if done == 0 { adaptation(&config)? } else { None };
+    let setup = setup(arguments, config, &prepared, adaptation.as_ref())?;
     let session = Session::resume(run, setup).map_err(failure)?;
     say!("going on from step {}", grouped(session.step()));
     sitting(session, &prepared, stop)
@@ -187,14 +203,28 @@ fn failure(error: SessionError) -> Failure {
     }
 }
 
+/// What the run starts from, if not from random weights.
+fn adaptation(config: &Config) -> Result<Option<Adaptation>, Failure> {
+    config.training.init_from.as_deref().map(Adaptation::load).transpose().map_err(Failure::input)
+}
+
 /// What a session is made of. Opens the device once, to say what it is.
-fn setup(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Result<Setup, Failure> {
+fn setup(
+    arguments: &TrainArguments,
+    config: Config,
+    prepared: &Prepared,
+    adaptation: Option<&Adaptation>,
+) -> Result<Setup, Failure> {
     let model = Model::new(&config);
     let (device, bank) = (arguments.device.clone(), model.table.len());
     let first = open(&device, bank).map_err(Failure::input)?;
     say!("{}", heading(Style::stdout(), &config, &model, prepared, &first.0.describe()));
+    if let Some(found) = adaptation {
+        say!("{}    {}", Style::stdout().bold("from"), found.describe());
+    }
     let mut first = Some(first);
     Ok(Setup {
+        initial: adaptation.map(|found| found.weights(&config, &model)),
         config,
         text: Text {
             training: prepared.training.clone(),
@@ -204,7 +234,6 @@ fn setup(arguments: &TrainArguments, config: Config, prepared: &Prepared) -> Res
         tokenizer: prepared.tokenizer.clone(),
         fingerprint: prepared.fingerprint.clone(),
         facts: prepared.facts(),
-        initial: None,
         memory: arguments.memory.bytes()?,
         open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),
         rollback: arguments.on_nan == OnNan::Rollback,

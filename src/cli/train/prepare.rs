@@ -54,7 +54,7 @@ pub(super) fn choose(config: &mut Config, text: &[PathBuf], data: Option<&Path>)
     Ok(())
 }
 
-fn absolute(path: &Path, flag: &str) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: &Path, flag: &str) -> Result<PathBuf, Failure> {
     let bad = |reason: &str| Failure::Input(format!("{flag} {}: {reason}", path.display()));
     let absolute = std::path::absolute(path).map_err(|e| bad(&e.to_string()))?;
     // It goes into config.toml, which is UTF-8.
@@ -63,7 +63,12 @@ fn absolute(path: &Path, flag: &str) -> Result<PathBuf, Failure> {
 
 /// Reads the text, trains the vocabulary and builds examples; `config` gets the vocabulary's real size. Or opens the dataset;
 /// `config` gets its length and vocabulary then, and `length` is what was asked for.
-pub(super) fn prepare(config: &mut Config, length: Option<usize>) -> Result<Prepared, Failure> {
+/// A `tokenizer` that is given already stands in for a trained one, and must be the dataset's.
+pub(super) fn prepare(
+    config: &mut Config,
+    length: Option<usize>,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Prepared, Failure> {
     if let Some(folder) = config.data.dataset.clone() {
         note("checking the dataset…");
         let dataset = Dataset::open(&folder).map_err(failure)?;
@@ -77,10 +82,24 @@ pub(super) fn prepare(config: &mut Config, length: Option<usize>) -> Result<Prep
         config.data.length = found;
         config.data.held_out = dataset.manifest.settings.held_out;
         config.model.positions = config.model.positions.max(found);
-        config.model.vocabulary = dataset.tokenizer.size();
+        match tokenizer {
+            Some(tokenizer) if !same_words(tokenizer, &dataset.tokenizer) => {
+                return Err(Failure::Input(format!(
+                    "{}: another vocabulary than the model's; prepare the text with --tokenizer and the model's folder",
+                    folder.display()
+                )));
+            }
+            Some(_) => {}
+            None => config.model.vocabulary = dataset.tokenizer.size(),
+        }
         let prepared = from_dataset(&folder, dataset)?;
         config.check().map_err(Failure::input)?;
         return Ok(prepared);
+    }
+    if let Some(tokenizer) = tokenizer {
+        note("reading the text…");
+        let (name, text) = read(&config.data.text)?;
+        return examples(config, name, &text, tokenizer.clone());
     }
     note("reading the text and making a vocabulary…");
     let (name, text) = read(&config.data.text)?;
@@ -94,7 +113,8 @@ pub(super) fn prepare(config: &mut Config, length: Option<usize>) -> Result<Prep
 pub(super) fn prepare_again(config: &Config, folder: &Path) -> Result<Prepared, Failure> {
     let tokenizer = Tokenizer::load(folder).map_err(Failure::input)?;
     let place = folder.display();
-    if tokenizer.size() != config.model.vocabulary {
+    // A published model may have more embeddings than its tokenizer has words.
+    if tokenizer.size() > config.model.vocabulary {
         let (found, expected) = (tokenizer.size(), config.model.vocabulary);
         return Err(Failure::Input(format!("{place}: the tokenizer has {found} words, config.toml says {expected}")));
     }
@@ -105,15 +125,18 @@ pub(super) fn prepare_again(config: &Config, folder: &Path) -> Result<Prepared, 
     };
     note("checking the dataset…");
     let dataset = Dataset::open(data).map_err(failure)?;
-    let same_words = (0..tokenizer.size() as u32).all(|id| tokenizer.token(id) == dataset.tokenizer.token(id));
     let found = dataset.manifest.settings.length;
-    if tokenizer.size() != dataset.tokenizer.size() || !same_words || found != config.data.length {
+    if !same_words(&tokenizer, &dataset.tokenizer) || found != config.data.length {
         let data = data.display();
         return Err(Failure::Input(format!(
             "{data}: another vocabulary or length than the run in {place} began with; put that dataset back"
         )));
     }
     from_dataset(data, dataset)
+}
+
+fn same_words(a: &Tokenizer, b: &Tokenizer) -> bool {
+    a.size() == b.size() && (0..a.size() as u32).all(|id| a.token(id) == b.token(id))
 }
 
 fn from_dataset(folder: &Path, dataset: Dataset) -> Result<Prepared, Failure> {
