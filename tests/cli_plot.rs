@@ -87,6 +87,20 @@ fn a_png_has_the_size_asked_for_and_ink_in_it() {
 }
 
 #[test]
+fn tensorboard_gets_an_event_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (run(folder.path(), "one", 100), run(folder.path(), "two", 60));
+    let events = folder.path().join("events");
+    plot(&[&one, &two, "--tensorboard", events.to_str().unwrap()]).success().stderr("");
+    // The version's event and one a line, each with its tags.
+    for (part, lines) in [("one/training", 10), ("one/held_out", 1), ("two/training", 6)] {
+        let bytes = fs::read(events.join(part).join("events.out.tfevents.leyden")).unwrap();
+        let tag = b"loss/generator";
+        assert_eq!(bytes.windows(tag.len()).filter(|w| w == tag).count(), lines, "{part}");
+    }
+}
+
+#[test]
 fn refuses_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let one = run(folder.path(), "one", 100);
@@ -107,7 +121,7 @@ fn refuses_in_a_line() {
     one_line(&[&eight[..], &["--out", &svg]].concat(), &["8 runs", "1 to 7"]);
     refusal(&[&one, "--out", &svg, "--size", "large"], &["1200x800"]);
     refusal(&[&one, "--out", &svg, "--smooth", "1"], &["less than 1"]);
-    refusal(&[&one], &["--out"]);
+    refusal(&[&one], &["--out", "required"]);
     let zero = folder.path().join("zero");
     fs::create_dir(&zero).unwrap();
     fs::write(zero.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":0,\"discriminator_loss\":0}\nno line\n")

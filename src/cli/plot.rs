@@ -12,7 +12,7 @@ mod png;
 use super::Failure;
 use super::output::{grouped, print};
 use super::style::Style;
-use crate::history::{Recorded, Scale, X};
+use crate::history::{EVENT_FILE, Recorded, Scale, X, events};
 use clap::{Args, ValueEnum};
 use figure::Figure;
 use std::path::{Path, PathBuf};
@@ -46,14 +46,18 @@ enum PlotError {
 #[command(after_help = "\
 Examples:
   leyden plot runs/tiny --out losses.png
-  leyden plot runs/tiny runs/tiny-2 --x hours --log --out both.svg")]
+  leyden plot runs/tiny runs/tiny-2 --x hours --log --out both.svg
+  leyden plot runs/* --tensorboard events && tensorboard --logdir events")]
 pub(crate) struct PlotArguments {
     /// Folders of runs, finished or not; at most 7
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The picture to write, named .png or .svg
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "tensorboard")]
+    out: Option<PathBuf>,
+    /// Write all measures as TensorBoard event files: RUN/training and RUN/held_out in this folder
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     /// What is along the x axis
     #[arg(long, value_enum, default_value_t = Axis::Steps)]
     x: Axis,
@@ -100,31 +104,87 @@ fn weight(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub(crate) fn run(arguments: PlotArguments) -> Result<(), Failure> {
-    let PlotArguments { runs, out, x, log, smooth, size } = arguments;
-    let png = match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("png") => true,
-        Some("svg") => false,
-        _ => return Err(Failure::Input(format!("--out {}: expected a name that ends in .png or .svg", out.display()))),
-    };
-    if runs.len() > MOST_RUNS {
-        return Err(Failure::input(PlotError::Runs { found: runs.len() }));
+    let format = arguments.out.as_deref().map(Format::of).transpose()?;
+    if format.is_some() && arguments.runs.len() > MOST_RUNS {
+        return Err(Failure::input(PlotError::Runs { found: arguments.runs.len() }));
     }
-    let recorded = runs.iter().map(|run| read(run)).collect::<Result<Vec<_>, _>>()?;
-    let named: Vec<(String, Recorded)> = names(&runs).into_iter().zip(recorded).collect();
-    let x = match x {
+    let recorded = arguments.runs.iter().map(|run| read(run)).collect::<Result<Vec<_>, _>>()?;
+    let named: Vec<(String, Recorded)> = names(&arguments.runs).into_iter().zip(recorded).collect();
+    if let (Some(out), Some(format)) = (&arguments.out, format) {
+        draw(&arguments, &named, out, format)?;
+    }
+    if let Some(folder) = &arguments.tensorboard {
+        export(&named, folder)?;
+    }
+    Ok(())
+}
+
+/// What a picture is written as.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Png,
+    Svg,
+}
+
+impl Format {
+    fn of(out: &Path) -> Result<Self, Failure> {
+        match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("png") => Ok(Self::Png),
+            Some("svg") => Ok(Self::Svg),
+            _ => Err(Failure::Input(format!("--out {}: expected a name that ends in .png or .svg", out.display()))),
+        }
+    }
+}
+
+fn draw(arguments: &PlotArguments, runs: &[(String, Recorded)], out: &Path, format: Format) -> Result<(), Failure> {
+    let x = match arguments.x {
         Axis::Steps => X::Steps,
         Axis::Tokens => X::Tokens,
         Axis::Hours => X::Hours,
     };
-    let scale = if log { Scale::Log } else { Scale::Linear };
-    let figure = Figure { runs: &named, x, scale, smoothing: smooth, size: (size.0, size.1) };
-    let svg = figure.to_svg().map_err(Failure::input)?;
-    let bytes = if png { png::to_png(&svg).map_err(Failure::work)? } else { svg.into_bytes() };
-    crate::files::write(&out, &bytes).map_err(|e| Failure::Work(format!("cannot write {}: {e}", out.display())))?;
-    let steps = named.iter().flat_map(|(_, r)| r.intervals.iter().chain(&r.held_out)).map(|m| m.step).max();
-    let what = if named.len() == 1 { named[0].0.clone() } else { format!("{} runs", named.len()) };
-    let steps = grouped(steps.unwrap_or_default());
-    print(&format!("wrote {}: {what}, to step {steps}\n", out.display())).map(drop)
+    let scale = if arguments.log { Scale::Log } else { Scale::Linear };
+    let size = (arguments.size.0, arguments.size.1);
+    let svg = Figure { runs, x, scale, smoothing: arguments.smooth, size }.to_svg().map_err(Failure::input)?;
+    let bytes = match format {
+        Format::Png => png::to_png(&svg).map_err(Failure::work)?,
+        Format::Svg => svg.into_bytes(),
+    };
+    write(out, &bytes)?;
+    let steps = runs.iter().flat_map(|(_, r)| r.intervals.iter().chain(&r.held_out)).map(|m| m.step).max();
+    let what = if runs.len() == 1 { runs[0].0.clone() } else { format!("{} runs", runs.len()) };
+    print(&format!("wrote {}: {what}, to step {}\n", out.display(), grouped(steps.unwrap_or_default()))).map(drop)
+}
+
+/// Writes each run's measures for TensorBoard, the training and the held-out text as two of its runs, so that it draws
+/// them over each other.
+fn export(runs: &[(String, Recorded)], folder: &Path) -> Result<(), Failure> {
+    for (name, recorded) in runs {
+        // A name that is a path, as of two runs of the same name, becomes one that is none.
+        let name: String = name.chars().map(|c| if std::path::is_separator(c) { '-' } else { c }).collect();
+        let began = recorded.began();
+        for (part, moments) in [("training", &recorded.intervals), ("held_out", &recorded.held_out)] {
+            if moments.is_empty() {
+                continue;
+            }
+            let folder = folder.join(name.trim_matches(['-', '.'])).join(part);
+            std::fs::create_dir_all(&folder).map_err(|e| unwritable(&folder, &e))?;
+            let file = folder.join(EVENT_FILE);
+            write(&file, &events(moments, began))?;
+            let lines = grouped(moments.len() as u64);
+            if !print(&format!("wrote {}: {lines} events\n", file.display()))? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    crate::files::write(path, bytes).map_err(|e| unwritable(path, &e))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Work(format!("cannot write {}: {error}", path.display()))
 }
 
 fn read(run: &Path) -> Result<Recorded, Failure> {

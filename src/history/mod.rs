@@ -4,6 +4,7 @@
 //! metrics.jsonl, config.toml, text.json ─ read ─> Recorded: intervals, held-out points, floors
 //!                                       ─ curve ─> smoothed, thinned to the columns of a picture
 //!                                       ─ ticks ─> round numbers along an axis
+//!                                       ─ tensorboard ─> an event file
 //! ```
 //!
 //! A value that is no number is never averaged away: it breaks its curve and is kept as a mark.
@@ -11,11 +12,13 @@
 mod curve;
 mod floors;
 mod read;
+mod tensorboard;
 mod text;
 mod ticks;
 
 pub use curve::{Point, Split, smooth, smoothing_for, thin};
 pub use floors::Floors;
 pub use read::{HistoryError, Moment, Recorded, X};
+pub use tensorboard::{EVENT_FILE, events};
 pub use text::TextFacts;
 pub use ticks::{Scale, ticks};

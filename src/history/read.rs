@@ -75,6 +75,10 @@ pub struct Moment {
     pub discriminator_loss: f64,
     /// Fraction of the tokens that were replaced.
     pub replaced_rate: f64,
+    /// Fraction of the drawn tokens whose most likely guess is the original.
+    pub generator_accuracy: f64,
+    /// Fraction of the tokens that the discriminator judges rightly.
+    pub discriminator_accuracy: f64,
     /// Area under the discriminator's receiver operating characteristic.
     pub auc: f64,
     /// Rate of the last step.
@@ -94,6 +98,8 @@ impl Default for Moment {
             generator_loss: f64::NAN,
             discriminator_loss: f64::NAN,
             replaced_rate: f64::NAN,
+            generator_accuracy: f64::NAN,
+            discriminator_accuracy: f64::NAN,
             auc: f64::NAN,
             learning_rate: f64::NAN,
             gradient_norm: f64::NAN,
@@ -126,6 +132,8 @@ pub struct Recorded {
     pub floors: Floors,
     /// Lines before the last one that were no metrics.
     pub skipped: usize,
+    /// When the metrics were last written, in seconds since 1970.
+    pub written: f64,
 }
 
 /// The measures of a line; JSON has no NaN and writes null.
@@ -134,6 +142,8 @@ struct Numbers {
     generator_loss: Option<f64>,
     discriminator_loss: Option<f64>,
     replaced_rate: Option<f64>,
+    generator_accuracy: Option<f64>,
+    discriminator_accuracy: Option<f64>,
     auc: Option<f64>,
 }
 
@@ -150,6 +160,8 @@ struct Line {
     generator_loss: Option<f64>,
     discriminator_loss: Option<f64>,
     replaced_rate: Option<f64>,
+    generator_accuracy: Option<f64>,
+    discriminator_accuracy: Option<f64>,
     auc: Option<f64>,
 }
 
@@ -171,10 +183,14 @@ impl Recorded {
             }
             Err(source) => return Err(HistoryError::Read { path, source }),
         };
+        let modified = file.metadata().and_then(|m| m.modified()).ok();
+        let written =
+            modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64());
         let config = Run::config(folder)?;
         let text = text(folder)?;
         let floors = Floors::of(config.as_ref(), text.as_ref());
-        let mut found = Self { folder: folder.into(), intervals: Vec::new(), held_out: Vec::new(), floors, skipped: 0 };
+        let mut found =
+            Self { folder: folder.into(), intervals: Vec::new(), held_out: Vec::new(), floors, skipped: 0, written };
         found
             .lines(BufReader::with_capacity(1 << 20, file))
             .map_err(|source| HistoryError::Read { path: path.clone(), source })?;
@@ -182,6 +198,13 @@ impl Recorded {
             return Err(HistoryError::Empty { path });
         }
         Ok(found)
+    }
+
+    /// When the run would have begun if it had been trained in one sitting, in seconds since 1970: the metrics hold
+    /// seconds from the start only.
+    pub fn began(&self) -> f64 {
+        let last = self.intervals.iter().chain(&self.held_out).map(|m| m.seconds).fold(0.0, f64::max);
+        (self.written - last).max(0.0)
     }
 
     fn lines(&mut self, mut reader: impl BufRead) -> std::io::Result<()> {
@@ -203,6 +226,8 @@ impl Recorded {
                 generator_loss: read.generator_loss,
                 discriminator_loss: read.discriminator_loss,
                 replaced_rate: read.replaced_rate,
+                generator_accuracy: read.generator_accuracy,
+                discriminator_accuracy: read.discriminator_accuracy,
                 auc: read.auc,
             });
             let or_nan = |x: Option<f64>| x.unwrap_or(f64::NAN);
@@ -213,6 +238,8 @@ impl Recorded {
                 generator_loss: or_nan(numbers.generator_loss),
                 discriminator_loss: or_nan(numbers.discriminator_loss),
                 replaced_rate: or_nan(numbers.replaced_rate),
+                generator_accuracy: or_nan(numbers.generator_accuracy),
+                discriminator_accuracy: or_nan(numbers.discriminator_accuracy),
                 auc: or_nan(numbers.auc),
                 learning_rate: or_nan(read.learning_rate),
                 gradient_norm: or_nan(read.gradient_norm),
