@@ -86,14 +86,9 @@ mod tests {
 
     #[test]
     fn broken_blocks_are_refused() {
-        for broken in [
-            &[][..],
-            &[0x80],
-            &[5, 0, b'a'],
-            &[4, 0, b'a', 0 << 2 | 1, 2],
-            &[1, 1 << 2, b'a', b'b'],
-            &[255, 255, 255, 255, 15],
-        ] {
+        for broken in
+            [&[][..], &[0x80], &[5, 0, b'a'], &[4, 0, b'a', 1, 2], &[1, 1 << 2, b'a', b'b'], &[255, 255, 255, 255, 15]]
+        {
             assert!(decode(broken).is_err(), "{broken:?}");
         }
     }
