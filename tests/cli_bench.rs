@@ -60,3 +60,17 @@ fn wrong_input_is_said_in_one_line() {
         assert!(text.contains(expected) && text.trim().lines().count() == 1, "{text}");
     }
 }
+
+#[test]
+fn tokenizing_is_held_against_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.txt");
+    std::fs::write(&text, &leyden::corpus::SAMPLE[..leyden::corpus::SAMPLE.floor_char_boundary(60_000)]).unwrap();
+    let mut command = Command::cargo_bin("leyden").unwrap();
+    let assert = command.args(["bench", "--json", "--tokenize"]).arg(&text).assert();
+    let report: serde_json::Value = serde_json::from_str(&stdout(assert)).unwrap();
+    assert!(report["ids"].as_u64() > Some(10_000) && report["encode_batch"].as_f64() > Some(0.0), "{report}");
+    assert_eq!(report["rounds"].as_array().unwrap().len(), 1);
+    let mut command = Command::cargo_bin("leyden").unwrap();
+    command.args(["bench", "--tokenize", "no/such/file.txt"]).assert().code(2);
+}

@@ -17,7 +17,7 @@ use tokenizers::{AddedToken, Model as _, ModelWrapper, NormalizerWrapper, PreTok
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /// Different words that are counted at most to learn a vocabulary from.
-pub(crate) const MOST_WORDS: usize = 1 << 20;
+pub(crate) const MOST_WORDS: usize = 1 << 19;
 
 const TOKENIZER_JSON: &str = "tokenizer.json";
 const VOCAB_TXT: &str = "vocab.txt";
@@ -170,7 +170,8 @@ impl Tokenizer {
         let plain = match inner.get_normalizer() {
             Some(NormalizerWrapper::BertNormalizer(normalizer)) if separable => {
                 let added = inner.get_added_tokens_decoder();
-                PlainWords::new(normalizer.lowercase, added.values().map(|token| token.content.as_str()))
+                let added = added.values().map(|token| token.content.as_str());
+                PlainWords::new(normalizer.lowercase, normalizer.handle_chinese_chars, added)
             }
             _ => None,
         };

@@ -44,9 +44,14 @@ impl<'a> Encoder<'a> {
         let plain = self.tokenizer.plain_words();
         let mut lower = std::mem::take(&mut self.lower);
         for word in words_of(text) {
-            match plain.filter(|plain| plain.contains(word)) {
-                Some(plain) => plain.parts(word, &mut lower).try_for_each(|part| self.encode_word(part, ids))?,
-                None => self.encode_word(word, ids)?,
+            match plain {
+                Some(plain) if plain.contains(word) => {
+                    plain.parts(word, &mut lower).try_for_each(|part| self.encode_word(part, ids))?;
+                }
+                Some(plain) if plain.ideographs => {
+                    around_ideographs(word).try_for_each(|part| self.encode_word(part, ids))?;
+                }
+                _ => self.encode_word(word, ids)?,
             }
         }
         self.lower = lower;
@@ -76,18 +81,49 @@ fn words_of(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
+/// A word cut before and behind every Chinese character, as BERT does unless it is told not to.
+fn around_ideographs(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        // Their first bytes are among the highest.
+        let first = match rest.bytes().any(|byte| byte >= 0xe3) {
+            true => rest.find(is_ideograph),
+            false => None,
+        };
+        let length = match first {
+            Some(0) => rest.chars().next().map_or(0, char::len_utf8),
+            Some(length) => length,
+            None => rest.len(),
+        };
+        let (part, after) = rest.split_at(length);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// Most of the Chinese characters that BERT separates.
+fn is_ideograph(c: char) -> bool {
+    matches!(c as u32, 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x2_0000..=0x2_a6df)
+}
+
 /// What BERT makes of most words of most texts: of printable ASCII it changes nothing but the case, and every punctuation mark is
 /// a word of its own.
 #[derive(Clone, Debug)]
 pub(super) struct PlainWords {
     lowercase: bool,
+    /// Chinese characters are words of their own.
+    ideographs: bool,
     /// By byte: whether a word with it may be handled so.
     allowed: [bool; 256],
 }
 
 impl PlainWords {
     /// For a tokenizer that recognises these tokens before anything else. `None` if they are beyond ASCII.
-    pub(super) fn new<'t>(lowercase: bool, recognised: impl IntoIterator<Item = &'t str>) -> Option<Self> {
+    pub(super) fn new<'t>(
+        lowercase: bool,
+        ideographs: bool,
+        recognised: impl IntoIterator<Item = &'t str>,
+    ) -> Option<Self> {
         let mut allowed = std::array::from_fn(|byte| (0x21..0x7f).contains(&byte));
         for token in recognised {
             let first = token.bytes().next().filter(|_| token.is_ascii())?;
@@ -95,7 +131,7 @@ impl PlainWords {
             allowed[usize::from(first.to_ascii_lowercase())] = false;
             allowed[usize::from(first.to_ascii_uppercase())] = false;
         }
-        Some(Self { lowercase, allowed })
+        Some(Self { lowercase, ideographs, allowed })
     }
 
     /// Whether a word is one of these.
@@ -149,7 +185,7 @@ impl WordCounts {
     pub(crate) fn new(cased: bool, most: usize) -> Self {
         Self {
             normalizer: BertNormalizer::new(true, true, None, !cased),
-            plain: PlainWords::new(!cased, []),
+            plain: PlainWords::new(!cased, true, []),
             words: Words::default(),
             most,
         }
@@ -212,7 +248,7 @@ impl WordCounts {
 }
 
 fn count_raw<'a, T: AsRef<str>>(mut counts: Words<&'a str, u64>, text: &'a T) -> Words<&'a str, u64> {
-    for word in words_of(text.as_ref()) {
+    for word in words_of(text.as_ref()).flat_map(around_ideographs) {
         if word.len() <= LONG_WORD {
             *counts.entry(word).or_default() += 1;
         } else {
@@ -258,7 +294,7 @@ mod tests {
                 prop_oneof![
                     4 => "[a-zA-Z0-9,.'-]{0,8}",
                     2 => "\\PC{0,4}",
-                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "[mask]", "Don't-STOP!", "U.S.A.", "~`|^", "\u{7f}", "\u{1}x", "##s", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "\u{feff}"]).prop_map(str::to_owned),
+                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "[mask]", "Don't-STOP!", "U.S.A.", "~`|^", "\u{7f}", "\u{1}x", "##s", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "文\u{301}字", "x中É国[MASK]人", "\u{f900}\u{3099}", "か\u{3099}漢字", "\u{feff}"]).prop_map(str::to_owned),
                     3 => prop::sample::select(vec![" ", "\n", "\t", "\u{a0}", "\u{2003}", "\u{2028}", "\u{3000}", "\r\n"]).prop_map(str::to_owned),
                 ],
                 0..20,

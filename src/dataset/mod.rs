@@ -37,7 +37,6 @@ mod lines;
 mod manifest;
 mod parquet;
 mod prepare;
-mod snappy;
 mod stream;
 mod unpack;
 mod writer;

@@ -1,12 +1,11 @@
 //! A column of text of a parquet file, page by page.
 //!
-//! The library decodes pages but for two compressions, for which it wants libraries under other licences: these pages are
-//! taken as they lie in the file and decoded here.
+//! The library decodes pages, but for zstd it wants a library in C, and so a C compiler. Such pages are taken as they lie in the
+//! file and decoded here, as `.zst` files are.
 
 use super::DatasetError;
 use super::blocks::Sink;
 use super::input::{Invalid, Reading};
-use super::snappy;
 use super::unpack::Zstd;
 use parquet::basic::{Compression, Type};
 use parquet::column::page::{Page, PageMetadata, PageReader};
@@ -102,17 +101,11 @@ fn one_line(error: &ParquetError) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The pages of a column, decoded here where the library cannot.
+/// The pages of a column.
 struct Pages {
     inner: SerializedPageReader<File>,
-    compression: Option<Own>,
-}
-
-/// Compressions that are decoded here.
-#[derive(Clone, Copy)]
-enum Own {
-    Snappy,
-    Zstd,
+    /// Whether they are still compressed when `inner` gives them.
+    zstd: bool,
 }
 
 impl Pages {
@@ -122,55 +115,36 @@ impl Pages {
         if offsets.into_iter().flatten().any(|offset| offset < 0) {
             return Err(ParquetError::General("a column before the start of the file".into()));
         }
-        let compression = match column.compression() {
-            Compression::SNAPPY => Some(Own::Snappy),
-            Compression::ZSTD(_) => Some(Own::Zstd),
-            _ => None,
-        };
+        let zstd = matches!(column.compression(), Compression::ZSTD(_));
         let mut column = column.clone();
-        if compression.is_some() {
+        if zstd {
             column = column.into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
         }
         let rows = usize::try_from(rows).unwrap_or(0);
-        Ok(Self { inner: SerializedPageReader::new(file, &column, rows, None)?, compression })
+        Ok(Self { inner: SerializedPageReader::new(file, &column, rows, None)?, zstd })
     }
 }
 
-impl Own {
-    fn decode(self, compressed: &[u8]) -> Result<Vec<u8>> {
-        match self {
-            Self::Snappy => snappy::decode(compressed).map_err(|e| ParquetError::General(e.into())),
-            Self::Zstd => {
-                let mut decoded = Vec::new();
-                let zstd = Zstd::new(std::io::Cursor::new(compressed));
-                let read = zstd.take(MAXIMUM_PAGE + 1).read_to_end(&mut decoded);
-                let read = read.map_err(|e| ParquetError::General(e.to_string()))?;
-                if read as u64 > MAXIMUM_PAGE {
-                    return Err(ParquetError::General("a page of more than a GiB".into()));
-                }
-                Ok(decoded)
-            }
+/// A page compressed by zstd as if it had never been. The levels of a page of version 2 never are.
+fn decoded(page: Page) -> Result<Page> {
+    let levels = match &page {
+        Page::DataPageV2 { is_compressed: false, .. } => return Ok(page),
+        Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
+            (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize)
         }
+        _ => 0,
+    };
+    let Some((levels, values)) = page.buffer().split_at_checked(levels) else {
+        return Err(ParquetError::General("a page shorter than its levels".into()));
+    };
+    let mut whole = levels.to_vec();
+    // A page of nothing but missing values has nothing to decode.
+    let zstd = Zstd::new(std::io::Cursor::new(values));
+    let read = zstd.take(MAXIMUM_PAGE + 1).read_to_end(&mut whole);
+    if read.map_err(|e| ParquetError::General(e.to_string()))? as u64 > MAXIMUM_PAGE {
+        return Err(ParquetError::General("a page of more than a GiB".into()));
     }
-
-    /// The page as if it had never been compressed. The levels of a page of version 2 never are.
-    fn page(self, page: Page) -> Result<Page> {
-        let levels = match &page {
-            Page::DataPageV2 { is_compressed: false, .. } => return Ok(page),
-            Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
-                (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize)
-            }
-            _ => 0,
-        };
-        let buffer = page.buffer();
-        let Some((levels, values)) = buffer.split_at_checked(levels) else {
-            return Err(ParquetError::General("a page shorter than its levels".into()));
-        };
-        // A page of nothing but missing values has nothing to decode.
-        let values = if values.is_empty() { Vec::new() } else { self.decode(values)? };
-        let decoded = [levels, &values].concat();
-        Ok(with_buffer(page, decoded))
-    }
+    Ok(with_buffer(page, whole))
 }
 
 fn with_buffer(page: Page, decoded: Vec<u8>) -> Page {
@@ -193,10 +167,8 @@ impl Iterator for Pages {
 
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        match (self.inner.get_next_page()?, self.compression) {
-            (Some(page), Some(compression)) => compression.page(page).map(Some),
-            (page, _) => Ok(page),
-        }
+        let page = self.inner.get_next_page()?;
+        if self.zstd { page.map(decoded).transpose() } else { Ok(page) }
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {

@@ -100,25 +100,18 @@ pub fn prepare(
     };
     settings.examples().check()?;
     let mut sources = sources(&preparation.inputs)?;
-    let loaded = match &preparation.vocabulary {
-        Vocabulary::Load(path) => Some(Tokenizer::load(path)?),
-        Vocabulary::Train(options) => {
-            options.check()?;
-            (settings.vocabulary_size, settings.cased) = (Some(options.size), Some(options.cased));
-            None
-        }
-    };
     let folder = Folder::create(&preparation.out)?;
     let reading =
         Reading { field: settings.field.clone(), strict: settings.strict, counter: Arc::new(AtomicU64::new(0)) };
     let mut job = Job { folder: &folder, reading, total: None, watch };
-    let tokenizer = match (loaded, &preparation.vocabulary) {
-        (Some(tokenizer), _) => tokenizer,
-        (None, Vocabulary::Train(options)) => {
+    let tokenizer = match &preparation.vocabulary {
+        Vocabulary::Load(path) => Tokenizer::load(path)?,
+        Vocabulary::Train(options) => {
+            options.check()?;
+            (settings.vocabulary_size, settings.cased) = (Some(options.size), Some(options.cased));
             job.keep_standard_input(&mut sources)?;
             job.train(&sources, options)?
         }
-        (None, Vocabulary::Load(path)) => Tokenizer::load(path)?,
     };
     let (parts, counts, found) = job.write(&sources, &tokenizer, &settings)?;
     let [training, held_out] = parts;
@@ -157,6 +150,8 @@ fn tokenizer_entry(folder: &Folder, tokenizer: &Tokenizer, length: usize) -> Res
     })
 }
 
+/// Chunks whose words are counted together.
+const COUNTED_CHUNKS: usize = 16;
 /// Where standard input is kept while it is needed twice.
 const STANDARD_INPUT: &str = "standard-input.txt";
 
@@ -218,8 +213,12 @@ impl Job<'_> {
         let mut bytes = 0;
         self.each(Phase::Counting, sources, |portion| {
             bytes += portion.bytes;
-            let documents: Vec<&str> = portion.chunks.iter().flat_map(Chunk::documents).collect();
-            Ok(counts.add(&documents)?)
+            // A text of nothing but rare words must not fill the memory: they are forgotten now and then.
+            for chunks in portion.chunks.chunks(COUNTED_CHUNKS) {
+                let documents: Vec<&str> = chunks.iter().flat_map(Chunk::documents).collect();
+                counts.add(&documents)?;
+            }
+            Ok(())
         })?;
         if bytes == 0 {
             return Err(DatasetError::Empty);
