@@ -3,7 +3,15 @@
 use assert_cmd::Command;
 use std::fs;
 
-const COMMANDS: [&str; 8] = ["train", "probe", "devices", "plan", "plot", "bench", "completions", "man"];
+/// The commands that `leyden --help` lists.
+fn commands() -> Vec<String> {
+    let help = output(&["--help"]);
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
+    let names = lines.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<String> = names.filter(|name| *name != "help").map(String::from).collect();
+    assert!(commands.len() >= 8 && commands.iter().any(|name| name == "train"), "{help}");
+    commands
+}
 
 fn output(args: &[&str]) -> String {
     let run = Command::new(env!("CARGO_BIN_EXE_leyden")).args(args).assert().success().stderr("");
@@ -14,7 +22,7 @@ fn output(args: &[&str]) -> String {
 fn every_shell_gets_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = output(&["completions", shell]);
-        for word in COMMANDS.iter().chain(&["stop-after", "learning-rate"]) {
+        for word in commands().iter().map(String::as_str).chain(["stop-after", "learning-rate"]) {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
@@ -39,11 +47,12 @@ fn a_page_a_command() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("man1");
     output(&["man", "--out", folder.to_str().unwrap()]);
-    for command in COMMANDS {
+    let commands = commands();
+    for command in &commands {
         let page = fs::read_to_string(folder.join(format!("leyden-{command}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("leyden\\-{command}")), "{page}");
     }
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), COMMANDS.len() + 1);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), commands.len() + 1);
     let file = folder.join("leyden.1");
     Command::new(env!("CARGO_BIN_EXE_leyden")).arg("man").arg("--out").arg(file.join("x")).assert().code(1);
 }

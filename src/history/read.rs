@@ -1,7 +1,7 @@
 //! Reads the metrics of a run's folder.
 
 use super::{Floors, TextFacts};
-use crate::run::{self, Run, RunError};
+use crate::run;
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -44,9 +44,14 @@ pub enum HistoryError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A config.toml that cannot be used.
-    #[error(transparent)]
-    Run(#[from] RunError),
+    /// A config.toml that is no TOML.
+    #[error("{}: {reason}; put the run's own back, or remove it to draw without", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        reason: String,
+    },
 }
 
 /// What a run's progress is counted in.
@@ -186,9 +191,7 @@ impl Recorded {
         let modified = file.metadata().and_then(|m| m.modified()).ok();
         let written =
             modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64());
-        let config = Run::config(folder)?;
-        let text = text(folder)?;
-        let floors = Floors::of(config.as_ref(), text.as_ref());
+        let floors = Floors::of(vocabulary(folder)?, text(folder)?.as_ref());
         let mut found =
             Self { folder: folder.into(), intervals: Vec::new(), held_out: Vec::new(), floors, skipped: 0, written };
         found
@@ -269,14 +272,31 @@ impl Clock {
     }
 }
 
+/// The vocabulary's size by config.toml. Nothing else is asked of that file, so that a run of another version of leyden,
+/// or of another program, can be drawn too.
+fn vocabulary(folder: &Path) -> Result<Option<u64>, HistoryError> {
+    let path = folder.join("config.toml");
+    let Some(bytes) = read(&path)? else { return Ok(None) };
+    let config: toml::Table = String::from_utf8_lossy(&bytes).parse().map_err(|e: toml::de::Error| {
+        let reason = e.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        HistoryError::Config { path, reason }
+    })?;
+    let words = config.get("model").and_then(|model| model.get("vocabulary")).and_then(toml::Value::as_integer);
+    Ok(words.and_then(|words| u64::try_from(words).ok()).filter(|&words| words > 0))
+}
+
 fn text(folder: &Path) -> Result<Option<TextFacts>, HistoryError> {
     let path = folder.join(TextFacts::FILE);
-    match fs::read(&path) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).map(Some).map_err(|e| HistoryError::Text { path, reason: e.to_string() })
-        }
+    let Some(bytes) = read(&path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| HistoryError::Text { path, reason: e.to_string() })
+}
+
+/// A file's content, `None` if it is not there.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, HistoryError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(HistoryError::Read { path, source }),
+        Err(source) => Err(HistoryError::Read { path: path.into(), source }),
     }
 }
 
@@ -284,7 +304,7 @@ fn text(folder: &Path) -> Result<Option<TextFacts>, HistoryError> {
 mod tests {
     use super::*;
 
-    fn read(lines: &str) -> Result<Recorded, HistoryError> {
+    fn history(lines: &str) -> Result<Recorded, HistoryError> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("metrics.jsonl"), lines).unwrap();
         Recorded::read(folder.path())
@@ -292,7 +312,7 @@ mod tests {
 
     #[test]
     fn reads_both_kinds_of_lines_and_leaves_a_torn_one() {
-        let found = read(concat!(
+        let found = history(concat!(
             r#"{"step":0,"seconds":0,"held_out":{"generator_loss":9.0,"discriminator_loss":0.7,"replaced_rate":0.1}}"#,
             "\n",
             r#"{"seconds":2,"tokens_per_second":5,"step":10,"tokens":10,"generator_loss":8.5,"discriminator_loss":0.5}"#,
@@ -311,9 +331,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_another_version_has_its_floor() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3}\n").unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(&config, "from_the_future = true\n[model]\nvocabulary = 100\n").unwrap();
+        assert_eq!(Recorded::read(folder.path()).unwrap().floors.uniform, Some(100f64.ln()));
+        fs::write(&config, "[model]\nvocabulary = 0\n").unwrap();
+        assert_eq!(Recorded::read(folder.path()).unwrap().floors.uniform, None);
+    }
+
+    #[test]
     fn sittings_are_one_stretch_of_time() {
         let line = |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds}}}\n");
-        let found = read(&[line(1, 10), line(2, 30), line(3, 5), line(4, 7), line(5, 1)].concat()).unwrap();
+        let found = history(&[line(1, 10), line(2, 30), line(3, 5), line(4, 7), line(5, 1)].concat()).unwrap();
         let seconds: Vec<f64> = found.intervals.iter().map(|m| m.seconds).collect();
         assert_eq!(seconds, [10.0, 30.0, 35.0, 37.0, 38.0]);
     }
@@ -327,11 +358,13 @@ mod tests {
         says(Recorded::read(Path::new("no such run")), "does not exist");
         let folder = tempfile::tempdir().unwrap();
         says(Recorded::read(folder.path()), "holds no metrics.jsonl");
-        says(read(""), "no line of metrics");
-        says(read("{\"step\":3"), "no line of metrics");
-        assert_eq!(read("{}\n{\"step\":3}\n\n").unwrap().skipped, 1);
+        says(history(""), "no line of metrics");
+        says(history("{\"step\":3"), "no line of metrics");
+        assert_eq!(history("{}\n{\"step\":3}\n\n").unwrap().skipped, 1);
         fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3}\n").unwrap();
         fs::write(folder.path().join("text.json"), "{}").unwrap();
         says(Recorded::read(folder.path()), "text.json");
+        fs::write(folder.path().join("config.toml"), "[model").unwrap();
+        says(Recorded::read(folder.path()), "config.toml");
     }
 }
