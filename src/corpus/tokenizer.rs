@@ -115,9 +115,16 @@ impl Tokenizer {
         let content = files::read_utf8(path)?;
         let invalid = |message: String| Error::Tokenizer { path: path.into(), message };
         if path.extension().is_some_and(|ending| ending == "json") {
-            let inner: tokenizers::Tokenizer =
-                content.parse().map_err(|error: tokenizers::Error| invalid(error.to_string()))?;
-            return Self::new(inner);
+            // The library panics at a decoder that is not JSON, and at a normalizer that is JSON but not what it expects.
+            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&content) {
+                return Err(invalid(error.to_string()));
+            }
+            let parsed = std::panic::catch_unwind(|| content.parse::<tokenizers::Tokenizer>());
+            return match parsed {
+                Ok(Ok(inner)) => Self::new(inner),
+                Ok(Err(error)) => Err(invalid(error.to_string())),
+                Err(_) => Err(invalid("a part of it is not what its type says".into())),
+            };
         }
         let beside = path.with_file_name(TOKENIZER_CONFIG);
         let config = if beside.is_file() {
