@@ -170,7 +170,11 @@ impl Figure<'_> {
             series.floor = smooth(&base, weight).into_iter().filter(|p| p.1.is_finite()).collect();
             if let Some(&(_, y)) = series.floor.last() {
                 let text = format!("{y:.3} base rate");
-                panel.labels.push(Label { y, text, colour: series.colour, line: false });
+                match panel.labels.iter_mut().find(|label| label.text == text) {
+                    // Of several runs: no run's colour.
+                    Some(label) => label.colour = INK,
+                    None => panel.labels.push(Label { y, text, colour: series.colour, line: false }),
+                }
             }
         }
         panel
