@@ -104,19 +104,23 @@ fn killed_at_random_moments_a_run_ends_as_if_nothing_had_happened() {
     let clock = std::time::Instant::now();
     succeeds(&mut place.start(&calm, STEPS));
     let whole = clock.elapsed();
+    let clock = std::time::Instant::now();
+    succeeds(&mut go_on(&calm));
+    // So short that the kills are spread over the run, and long enough for it to get on.
+    let longest = 2.0 * clock.elapsed().as_secs_f64() + whole.as_secs_f64() / f64::from(kills);
     let mut random = Seeded::new(u64::from(std::process::id()));
     let mut landed = 0;
     for _ in 0..kills {
-        // The first moments of a run, too, and sometimes so late that it gets on.
+        // In the first moments of a sitting, too.
         let mut child = place.start_or_go_on(&rough, STEPS).spawn().unwrap();
-        std::thread::sleep(Duration::from_secs_f64(random.real().abs() * 0.15 * whole.as_secs_f64()));
+        std::thread::sleep(Duration::from_secs_f64(random.real().abs() * longest));
         landed += u32::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!error.contains("error") && !error.contains("panic"), "{error}");
     }
-    assert!(landed > kills / 3, "{landed} of {kills} kills found the run alive");
+    assert!(landed > kills / 2, "{landed} of {kills} kills found the run alive");
     succeeds(&mut place.start_or_go_on(&rough, STEPS));
     assert_eq!(metrics(&calm), metrics(&rough));
     assert!(weights(&calm, STEPS) == weights(&rough, STEPS));
