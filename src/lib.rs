@@ -15,7 +15,7 @@
 //!      ─> run it, step after step                    gpu (WGSL) or cpu (the kernels' twins)
 //!      ─> losses, accuracies, events                 train
 //!      ─> files, checkpoints, recovery               session, run
-//!      ─> terminal                                   cli
+//!      ─> terminal, window                           cli, window
 //! ```
 //!
 //! Everything behind [`electra`] is a description until a [`plan::Plan`] is loaded into a [`plan::Engine`]. A step is then
@@ -27,7 +27,7 @@
 //! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
 //! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
-//!   is one way to drive it.
+//!   and [`window`] are two ways to drive it.
 //!
 //! # What holds everywhere
 //!
@@ -49,9 +49,12 @@ mod files;
 pub mod gpu;
 pub mod graph;
 pub mod history;
+mod numbers;
 pub mod ops;
+pub mod picture;
 pub mod plan;
 pub mod probe;
 pub mod run;
 pub mod session;
 pub mod train;
+pub mod window;

@@ -4,13 +4,14 @@ mod print;
 mod tokenize;
 mod torch;
 
+use super::Failure;
 use super::memory::{self, Memory};
 use super::settings::Settings;
-use super::{Device, Failure};
 use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
 use crate::cpu::CpuEngine;
 use crate::electra::Model;
 use crate::gpu::{Choice, GpuEngine};
+use crate::session::Device;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;

@@ -2,7 +2,6 @@
 
 mod bench;
 mod completions;
-mod device;
 mod devices;
 mod inspect;
 mod man;
@@ -16,8 +15,7 @@ mod settings;
 mod style;
 mod table;
 mod train;
-
-pub use device::{Device, open};
+mod window;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
@@ -27,7 +25,7 @@ use std::process::ExitCode;
 #[command(name = "leyden", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +42,8 @@ enum Command {
     Devices(devices::DevicesArguments),
     /// Print parameters, dispatches, FLOPs and memory of a training step
     Plan(plan::PlanArguments),
+    /// Open the desktop window, on runs that exist or from scratch
+    Window(window::WindowArguments),
     /// Draw the losses of runs as a PNG or SVG
     Plot(plot::PlotArguments),
     /// Measure the kernels and a whole training step
@@ -83,18 +83,32 @@ fn command() -> clap::Command {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match arguments.command {
+    let Some(command) = arguments.command else { return without_command() };
+    finish(match command {
         Command::Train(a) => train::run(a),
         Command::Prepare(a) => prepare::run(a),
         Command::Inspect(a) => inspect::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
+        Command::Window(a) => window::run(a),
         Command::Plot(a) => plot::run(a),
         Command::Bench(a) => bench::run(a),
         Command::Completions(a) => completions::run(a),
         Command::Man(a) => man::run(a),
-    };
+    })
+}
+
+/// `leyden` alone opens the window where there is a display, and says what else there is where there is none.
+fn without_command() -> ExitCode {
+    if crate::window::has_display() {
+        return finish(window::run(window::WindowArguments::default()));
+    }
+    let _ = command().print_help();
+    ExitCode::from(2)
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
     let (message, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Input(message)) => (message, 2),

@@ -3,17 +3,18 @@
 mod parameters;
 mod step;
 
+use super::Failure;
 use super::memory::{self, Memory};
 use super::output::{bytes, flop, grouped, print, print_json};
 use super::settings::Settings;
 use super::style::Style;
 use super::table::Table;
-use super::{Device, Failure};
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::{Choice, Footprint, choose};
 use crate::ops::DeviceTraits;
 use crate::plan::{Engine as _, Limits, Target};
+use crate::session::Device;
 use crate::train::{MicroBatch, Plans, micro_batch};
 use clap::Args;
 use parameters::Parameters;

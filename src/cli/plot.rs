@@ -1,45 +1,15 @@
 //! `leyden plot`: the losses of one or several runs as a picture.
 //!
-//! What is drawn comes from [`crate::history`]; here it gets places, colours and letters. No window and no display is
-//! needed, and the picture is the same on every machine: the font is inside the program.
-
-mod canvas;
-mod figure;
-mod labels;
-mod panel;
-mod png;
+//! What is drawn comes from [`crate::history`], and [`crate::picture`] draws it.
 
 use super::Failure;
 use super::output::{grouped, print};
 use super::style::Style;
 use crate::history::{EVENT_FILE, Recorded, Scale, X, events};
+use crate::picture::{Figure, MOST_RUNS, PictureError, to_png};
 use clap::{Args, ValueEnum};
-use figure::Figure;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// As many runs as have a colour of their own.
-const MOST_RUNS: usize = COLOURS.len();
-
-/// Runs' colours, which stay apart for the colour-blind and on white (Okabe and Ito 2008, without their yellow).
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
-
-/// Why a figure cannot be drawn.
-#[derive(Debug, thiserror::Error)]
-enum PlotError {
-    /// None, or more than there are colours for.
-    #[error("{found} runs to draw, expected 1 to {MOST_RUNS}: more cannot be told apart")]
-    Runs { found: usize },
-    /// A picture that is too small for its letters or too large for memory.
-    #[error("--size {}x{}: expected {}x{} to {}x{}", found.0, found.1, least.0, least.1, most.0, most.1)]
-    Size { found: (u32, u32), least: (u32, u32), most: (u32, u32) },
-    /// Losses that are all zero, negative or no number, along a logarithmic axis.
-    #[error("{panel}: no value above 0, which a logarithmic axis needs; leave --log out")]
-    NotPositive { panel: &'static str },
-    /// The picture as text is not what the rasterizer takes: a bug.
-    #[error("cannot draw the PNG: {0}; an .svg needs no drawing")]
-    Raster(String),
-}
 
 /// Arguments of `leyden plot`.
 #[derive(Debug, Clone, Args)]
@@ -80,6 +50,8 @@ enum Axis {
     Tokens,
     /// Hours of training (minutes or seconds of a short one)
     Hours,
+    /// Floating-point operations
+    Flops,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +78,7 @@ fn weight(text: &str) -> Result<f64, String> {
 pub(crate) fn run(arguments: PlotArguments) -> Result<(), Failure> {
     let format = arguments.out.as_deref().map(Format::of).transpose()?;
     if format.is_some() && arguments.runs.len() > MOST_RUNS {
-        return Err(Failure::input(PlotError::Runs { found: arguments.runs.len() }));
+        return Err(Failure::input(PictureError::Runs { found: arguments.runs.len() }));
     }
     let recorded = arguments.runs.iter().map(|run| read(run)).collect::<Result<Vec<_>, _>>()?;
     let named: Vec<(String, Recorded)> = names(&arguments.runs).into_iter().zip(recorded).collect();
@@ -141,12 +113,13 @@ fn draw(arguments: &PlotArguments, runs: &[(String, Recorded)], out: &Path, form
         Axis::Steps => X::Steps,
         Axis::Tokens => X::Tokens,
         Axis::Hours => X::Hours,
+        Axis::Flops => X::Flops,
     };
     let scale = if arguments.log { Scale::Log } else { Scale::Linear };
     let size = (arguments.size.0, arguments.size.1);
     let svg = Figure { runs, x, scale, smoothing: arguments.smooth, size }.to_svg().map_err(Failure::input)?;
     let bytes = match format {
-        Format::Png => png::to_png(&svg).map_err(Failure::work)?,
+        Format::Png => to_png(&svg).map_err(Failure::work)?,
         Format::Svg => svg.into_bytes(),
     };
     write(out, &bytes)?;

@@ -3,12 +3,13 @@
 mod lines;
 mod show;
 
+use super::Failure;
 use super::output::{grouped, print};
 use super::style::Style;
-use super::{Device, Failure, open};
 use crate::electra::Half;
 use crate::plan::EngineError;
 use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, Pretrained, ProbeError};
+use crate::session::{Device, open};
 use clap::Args;
 use lines::Lines;
 use serde_json::json;

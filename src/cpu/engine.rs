@@ -3,7 +3,7 @@
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::ops::{Op, Real, StepState, Twin};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::ops::{View, ViewMut};
@@ -42,12 +42,20 @@ pub struct CpuEngine<R: Precision = f32> {
     bank_len: usize,
     programs: Vec<Loaded<R>>,
     done: VecDeque<Fetched>,
+    /// Seconds by op since the engine was made.
+    seconds: BTreeMap<&'static str, f64>,
 }
 
 impl<R: Precision> CpuEngine<R> {
     /// An engine whose banks have `len` elements.
     pub fn new(len: usize) -> Self {
-        Self { banks: Default::default(), bank_len: len, programs: Vec::new(), done: VecDeque::new() }
+        Self {
+            banks: Default::default(),
+            bank_len: len,
+            programs: Vec::new(),
+            done: VecDeque::new(),
+            seconds: BTreeMap::new(),
+        }
     }
 
     /// A bank's contents.
@@ -219,7 +227,9 @@ impl<R: Precision> Engine for CpuEngine<R> {
     }
 
     fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
-        self.run(program, state, |_| {});
+        for (op, seconds) in self.profile(program, state) {
+            *self.seconds.entry(op).or_default() += seconds;
+        }
         if fetch {
             let outputs = self.programs[program.0].plan.outputs().to_vec();
             let outputs = outputs.into_iter().map(|t| self.words(program, t)).collect();
@@ -255,5 +265,9 @@ impl<R: Precision> Engine for CpuEngine<R> {
         let banks: usize = self.banks.iter().map(Vec::len).sum();
         let programs: usize = self.programs.iter().flat_map(|p| &p.memory).map(Vec::len).sum();
         (banks + programs) * size_of::<R>()
+    }
+
+    fn seconds_by_op(&self) -> Vec<(&'static str, f64)> {
+        self.seconds.iter().map(|(&op, &seconds)| (op, seconds)).collect()
     }
 }

@@ -33,7 +33,7 @@ impl Masking {
     }
 
     /// Draws the positions of an example, ascending, and masks them in `masked`, a copy of `ids`.
-    pub(super) fn draw(
+    pub(crate) fn draw(
         &self,
         masked: &mut [u32],
         maximum: usize,

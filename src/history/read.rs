@@ -1,7 +1,9 @@
 //! Reads the metrics of a run's folder.
 
 use super::{Floors, TextFacts};
+use crate::electra::Config;
 use crate::run;
+use crate::train::flops_a_step;
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -63,6 +65,8 @@ pub enum X {
     Tokens,
     /// Hours of training, the time between two sittings left out.
     Hours,
+    /// Floating-point operations of the matrix products and attention.
+    Flops,
 }
 
 /// A line of metrics. What a run did not measure, or measured as no number, is NaN.
@@ -74,6 +78,8 @@ pub struct Moment {
     pub tokens: u64,
     /// Seconds trained since the run began, over all sittings.
     pub seconds: f64,
+    /// Floating-point operations since the run began; NaN where config.toml does not say how large the model is.
+    pub flops: f64,
     /// Nats a drawn token.
     pub generator_loss: f64,
     /// Nats a token.
@@ -100,6 +106,7 @@ impl Default for Moment {
             step: 0,
             tokens: 0,
             seconds: 0.0,
+            flops: f64::NAN,
             generator_loss: f64::NAN,
             discriminator_loss: f64::NAN,
             replaced_rate: f64::NAN,
@@ -120,6 +127,7 @@ impl Moment {
             X::Steps => self.step as f64,
             X::Tokens => self.tokens as f64,
             X::Hours => self.seconds / 3600.0,
+            X::Flops => self.flops,
         }
     }
 }
@@ -133,6 +141,10 @@ pub struct Recorded {
     pub intervals: Vec<Moment>,
     /// The held-out text.
     pub held_out: Vec<Moment>,
+    /// The settings, where config.toml has all of them; that of another version may not.
+    pub config: Option<Config>,
+    /// Floating-point operations a step; NaN without settings.
+    pub flops_a_step: f64,
     /// What to hold the generator's loss against.
     pub floors: Floors,
     /// Lines before the last one that were no metrics.
@@ -192,8 +204,18 @@ impl Recorded {
         let written =
             modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64());
         let floors = Floors::of(vocabulary(folder)?, text(folder)?.as_ref());
-        let mut found =
-            Self { folder: folder.into(), intervals: Vec::new(), held_out: Vec::new(), floors, skipped: 0, written };
+        let config = run::Run::config(folder).ok().flatten();
+        let flops_a_step = config.as_ref().and_then(|c| flops_a_step(c).ok()).map_or(f64::NAN, |flops| flops as f64);
+        let mut found = Self {
+            folder: folder.into(),
+            intervals: Vec::new(),
+            held_out: Vec::new(),
+            config,
+            flops_a_step,
+            floors,
+            skipped: 0,
+            written,
+        };
         found
             .lines(BufReader::with_capacity(1 << 20, file))
             .map_err(|source| HistoryError::Read { path: path.clone(), source })?;
@@ -238,6 +260,7 @@ impl Recorded {
                 step: read.step,
                 tokens,
                 seconds: clock.at(read.seconds),
+                flops: read.step as f64 * self.flops_a_step,
                 generator_loss: or_nan(numbers.generator_loss),
                 discriminator_loss: or_nan(numbers.discriminator_loss),
                 replaced_rate: or_nan(numbers.replaced_rate),

@@ -145,4 +145,9 @@ pub trait Engine {
 
     /// Bytes of device memory that the engine holds.
     fn allocated(&self) -> usize;
+
+    /// Seconds spent so far by each kind of operation; none where measuring would slow a step down.
+    fn seconds_by_op(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
 }

@@ -26,6 +26,8 @@ pub struct Pretrained {
     pub weights: Vec<f32>,
     /// The tokenizer it was trained with.
     pub tokenizer: Tokenizer,
+    /// The folder of that tokenizer.
+    pub home: PathBuf,
 }
 
 impl Pretrained {
@@ -55,12 +57,13 @@ impl Pretrained {
             .map_err(|source| ProbeError::Checkpoint { path: folder.join(WEIGHTS), source })?;
         let has_tokenizer = |f: &&Path| f.join("tokenizer.json").is_file() || f.join("vocab.txt").is_file();
         let home = [&folder, path].into_iter().find(has_tokenizer).unwrap_or(&folder);
-        let tokenizer = Tokenizer::load(home)?;
+        let home = home.to_path_buf();
+        let tokenizer = Tokenizer::load(&home)?;
         if tokenizer.size() > config.model.vocabulary {
             let (tokenizer, model) = (tokenizer.size(), config.model.vocabulary);
-            return Err(ProbeError::Vocabulary { path: home.to_path_buf(), tokenizer, model });
+            return Err(ProbeError::Vocabulary { path: home, tokenizer, model });
         }
-        Ok(Self { half, folder, config, model, weights, tokenizer })
+        Ok(Self { half, folder, config, model, weights, tokenizer, home })
     }
 }
 

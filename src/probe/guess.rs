@@ -1,12 +1,10 @@
 //! The generator: which words it would put where a sentence has `[MASK]`.
 
-use super::network::{Network, Shape, padded};
+use super::network::Network;
 use super::{Pretrained, ProbeError};
+use crate::corpus::Tokenizer;
 use crate::electra::Half;
 use crate::plan::{Engine, Target};
-
-/// Most masks of a plan: what it gives back, a logit a mask and word, stays a few MiB.
-const MOST_MASKS: usize = 16;
 
 /// A word that may stand for a mask.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,20 +71,20 @@ impl Guesser {
         if places.is_empty() {
             return Err(ProbeError::NoMask { text: sentence.into(), cut });
         }
-        let length = padded(ids.len(), network.positions);
-        let mut masks = Vec::with_capacity(places.len());
-        for places in places.chunks(MOST_MASKS) {
-            let drawn = places.len().next_power_of_two().min(length);
-            let logits = network.logits(Shape { rows: 1, length, drawn }, &[&ids], places)?;
-            for (&place, logits) in places.iter().zip(logits.chunks(logits.len() / drawn)) {
-                let guesses = likeliest(logits, top).into_iter();
-                let guesses =
-                    guesses.map(|(id, p)| Guess { id, token: network.tokenizer.token(id).unwrap_or_default(), p });
-                masks.push(Mask { position: place as usize, guesses: guesses.collect() });
-            }
-        }
+        let logits = network.word_logits(&ids, &places)?;
+        let masks = places.iter().zip(&logits).map(|(&place, logits)| Mask {
+            position: place as usize,
+            guesses: guesses(logits, top, &network.tokenizer),
+        });
+        let masks = masks.collect();
         Ok(Guessed { ids, tokens, masks, cut })
     }
+}
+
+/// The `top` likeliest words of the softmax of `logits`, the best first.
+pub(super) fn guesses(logits: &[f32], top: usize, tokenizer: &Tokenizer) -> Vec<Guess> {
+    let word = |(id, p)| Guess { id, token: tokenizer.token(id).unwrap_or_default(), p };
+    likeliest(logits, top).into_iter().map(word).collect()
 }
 
 /// The `top` largest of the softmax of `logits`, with their ids, the largest first.

@@ -2,14 +2,16 @@
 //! for the words it would put where a sentence has `[MASK]`.
 //!
 //! [`Pretrained::load`] reads a folder, [`Judge`] and [`Guesser`] run an encoder and its head on any
-//! [`Engine`](crate::plan::Engine). Sentences are padded to one of few lengths, so that a GPU has few plans to load.
+//! [`Engine`](crate::plan::Engine). [`Duet`] plays both against each other while they are trained. Sentences are padded to one of few lengths, so that a GPU has few plans to load.
 
+mod duet;
 mod error;
 mod folder;
 mod guess;
 mod judge;
 mod network;
 
+pub use duet::{Duet, Part, Played, Scene};
 pub use error::ProbeError;
 pub use folder::Pretrained;
 pub use guess::{Guess, Guessed, Guesser, Mask};

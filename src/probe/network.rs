@@ -9,6 +9,9 @@ use crate::plan::{Engine, Plan, Program, Target};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Most tokens that a generator's plan is asked for: what it gives back, a logit a token and word, stays a few MiB.
+const MOST_DRAWN: usize = 16;
+
 /// A plan's sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shape {
@@ -34,7 +37,6 @@ struct Loaded {
 pub(super) struct Network {
     engine: Box<dyn Engine>,
     target: Target,
-    half: Half,
     model: Model,
     pub tokenizer: Tokenizer,
     /// The longest sentence in tokens.
@@ -53,10 +55,25 @@ impl Network {
         if pretrained.half != expected {
             return Err(ProbeError::Half { path: pretrained.folder, expected, other: None });
         }
-        let Pretrained { half, config, model, weights, tokenizer, .. } = pretrained;
+        let Pretrained { config, model, weights, tokenizer, .. } = pretrained;
         engine.write_bank(Bank::Parameters, &weights)?;
-        let positions = config.model.positions;
-        Ok(Self { engine, target, half, model, tokenizer, positions, loaded: BTreeMap::new() })
+        Ok(Self::of(model, config.model.positions, tokenizer, engine, target))
+    }
+
+    /// Both halves of `model` over one bank, whose weights are still to be written.
+    pub(super) fn of(
+        model: Model,
+        positions: usize,
+        tokenizer: Tokenizer,
+        engine: Box<dyn Engine>,
+        target: Target,
+    ) -> Self {
+        Self { engine, target, model, tokenizer, positions, loaded: BTreeMap::new() }
+    }
+
+    /// Replaces the weights.
+    pub(super) fn set_weights(&mut self, weights: &[f32]) -> Result<(), ProbeError> {
+        Ok(self.engine.write_bank(Bank::Parameters, weights)?)
     }
 
     /// The device, in words.
@@ -74,6 +91,11 @@ impl Network {
         }
         let tokens = ids.iter().map(|&id| self.tokenizer.token(id).unwrap_or_default()).collect();
         Ok((ids, tokens, cut))
+    }
+
+    /// A word's tokens; `##ing` and the like as the vocabulary spells them.
+    pub(super) fn pieces(&self, word: &str) -> Result<Vec<u32>, corpus::Error> {
+        self.tokenizer.id(word.trim()).map_or_else(|| self.tokenizer.encode(word), |id| Ok(vec![id]))
     }
 
     /// Runs at most `shape.rows` sentences of at most `shape.length` ids: a discriminator's logits [rows length, 1], or a
@@ -105,11 +127,23 @@ impl Network {
         Ok(self.engine.collect(true)?.map(|fetched| fetched.real(0)).unwrap_or_default())
     }
 
+    /// The generator's logits [V] for each of `places` in one sentence.
+    pub(super) fn word_logits(&mut self, ids: &[u32], places: &[u32]) -> Result<Vec<Vec<f32>>, ProbeError> {
+        let length = padded(ids.len(), self.positions);
+        let mut words = Vec::with_capacity(places.len());
+        for places in places.chunks(MOST_DRAWN) {
+            let drawn = places.len().next_power_of_two().min(length);
+            let logits = self.logits(Shape { rows: 1, length, drawn }, &[ids], places)?;
+            words.extend(logits.chunks(logits.len() / drawn).take(places.len()).map(<[f32]>::to_vec));
+        }
+        Ok(words)
+    }
+
     fn load(&mut self, shape: Shape) -> Result<Loaded, ProbeError> {
         if let Some(&loaded) = self.loaded.get(&shape) {
             return Ok(loaded);
         }
-        let Graphed { g, logits, ids, types, lengths, positions } = graph(&self.model, self.half, shape)?;
+        let Graphed { g, logits, ids, types, lengths, positions } = graph(&self.model, shape)?;
         let program = self.engine.load(Plan::new(Arc::new(g), &[logits], self.target))?;
         let loaded = Loaded { program, ids, types, lengths, positions };
         self.loaded.insert(shape, loaded);
@@ -127,14 +161,15 @@ struct Graphed {
     positions: Option<Tensor>,
 }
 
-/// One network alone, without dropout.
-fn graph(model: &Model, half: Half, shape: Shape) -> Result<Graphed, GraphError> {
+/// One network alone, without dropout: the generator if it is asked for tokens, else the discriminator.
+fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let tokens = [shape.rows, shape.length];
     let ids = g.input("ids", DType::U32, &tokens);
     let types = g.input("types", DType::U32, &tokens);
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
     let input = Encoded { types, lengths, dropout: 0.0, attention_dropout: 0.0 };
+    let half = if shape.drawn > 0 { Half::Generator } else { Half::Discriminator };
     let (logits, positions) = match half {
         Half::Discriminator => {
             let hidden = encode(&mut g, &model.embeddings, &model.discriminator, ids, input)?;

@@ -30,9 +30,9 @@ pub use state::{State, settings_fingerprint};
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::history::TextFacts;
-use crate::train::{Measures, Snapshot};
+use crate::train::Snapshot;
 use lock::Lock;
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -46,17 +46,6 @@ pub struct Run {
     samples: File,
     events: File,
     _lock: Lock,
-}
-
-/// Where a run began and ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct History {
-    /// The held-out text before the first step.
-    pub before: Option<Measures>,
-    /// The first interval.
-    pub first: Option<Measures>,
-    /// The last interval.
-    pub last: Option<Measures>,
 }
 
 /// The name of the folder of checkpoints.
@@ -232,20 +221,13 @@ impl Run {
         settings::write(&self.folder, config)
     }
 
-    /// What metrics.jsonl says of the run's start and end.
+    /// Whether metrics.jsonl has no line yet.
     ///
     /// # Errors
-    /// [`RunError::File`] if it cannot be read.
-    pub fn history(&self) -> Result<History, RunError> {
-        let path = self.folder.join(METRICS);
-        let text = fs::read_to_string(&path).map_err(|e| RunError::file(&path, e))?;
-        let lines: Vec<serde_json::Value> = text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
-        let measures = |value: &serde_json::Value| Measures::deserialize(value).ok();
-        let before = lines.iter().find_map(|l| l.get("held_out")).and_then(measures);
-        let mut intervals = lines.iter().filter(|l| l.get("held_out").is_none());
-        let first = intervals.next();
-        let last = intervals.next_back().or(first);
-        Ok(History { before, first: first.and_then(measures), last: last.and_then(measures) })
+    /// [`RunError::File`] if it cannot be looked at.
+    pub fn is_unmeasured(&self) -> Result<bool, RunError> {
+        let metadata = self.metrics.metadata().map_err(|e| RunError::file(&self.folder.join(METRICS), e))?;
+        Ok(metadata.len() == 0)
     }
 
     /// Writes a checkpoint, removes the oldest beyond the settings' number (but not the one that did best on the held-out

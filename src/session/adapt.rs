@@ -95,6 +95,11 @@ impl Adaptation {
         self.halves.last().map(|found| &found.tokenizer)
     }
 
+    /// The folder of that tokenizer.
+    pub fn tokenizer_folder(&self) -> PathBuf {
+        self.halves.last().map(|found| found.home.clone()).unwrap_or_default()
+    }
+
     /// The first weights of a run of `config`, which [`Adaptation::resize`] has seen: those found, and random ones where
     /// there are none.
     pub fn weights(&self, config: &Config, model: &Model) -> Vec<f32> {

@@ -1,5 +1,7 @@
 //! Why a session could not go on.
 
+use super::{AdaptError, PrepareError};
+use crate::electra::ConfigError;
 use crate::plan::EngineError;
 use crate::run::RunError;
 use crate::train::TrainError;
@@ -8,6 +10,15 @@ use std::path::PathBuf;
 /// Why a session could not begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
+    /// The text.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The model to start from.
+    #[error(transparent)]
+    Adapt(#[from] AdaptError),
+    /// Settings that do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -25,6 +36,19 @@ pub enum SessionError {
         /// The last good checkpoint.
         folder: Option<PathBuf>,
     },
+}
+
+impl SessionError {
+    /// Whether what was asked for is to blame, not the machine or the run.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Prepare(error) => error.is_input(),
+            Self::Adapt(_) | Self::Config(_) | Self::Engine(_) => true,
+            Self::Run(error) => !matches!(error, RunError::File { .. }),
+            Self::Train(TrainError::Memory { .. } | TrainError::Device { .. }) => true,
+            Self::Train(_) | Self::Failed { .. } => false,
+        }
+    }
 }
 
 fn saved(folder: Option<&PathBuf>) -> String {

@@ -6,21 +6,27 @@
 //! checkpoint with another seed.
 
 mod adapt;
+mod begin;
+mod device;
 mod error;
+mod prepared;
 mod report;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
+pub use begin::{Done, ExtendError, How, Longer, Opened, Stage, extend, go_on, start};
+pub use device::{Device, open};
 pub use error::SessionError;
+pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};
 pub use watch::Warning;
 
 use crate::corpus::{Examples, Tokenizer};
 use crate::data::Random;
-use crate::electra::Config;
+use crate::electra::{Config, Model};
 use crate::history::TextFacts;
 use crate::plan::{Engine, EngineError, Target};
-use crate::run::{Identity, Run, Standing};
+use crate::run::{Identity, Run, Standing, State};
 use crate::train::{Event, Measures, Snapshot, Text, TrainError, Trainer, Verdict};
 use report::{HeldOutLine, IntervalLine};
 use std::path::{Path, PathBuf};
@@ -95,7 +101,7 @@ impl Session {
         Run::check_free(folder)?;
         let trainer = trainer(&mut setup)?;
         let run = Run::create(folder, &setup.config, &setup.tokenizer, &setup.facts)?;
-        Self::begin(run, setup, trainer)
+        Self::begin(run, setup, trainer, None)
     }
 
     /// Continues `run`: where there is a checkpoint, from the newest, else from step 0.
@@ -103,13 +109,26 @@ impl Session {
     /// # Errors
     /// [`SessionError`]: a device that cannot be opened or is too small, a damaged or foreign checkpoint, a text that is not
     /// the run's.
-    pub fn resume(run: Run, mut setup: Setup) -> Result<Self, SessionError> {
-        let trainer = trainer(&mut setup)?;
-        Self::begin(run, setup, trainer)
+    pub fn resume(run: Run, setup: Setup) -> Result<Self, SessionError> {
+        let newest = run.newest(&setup.config, &Model::new(&setup.config))?;
+        Self::resume_from(run, setup, newest)
     }
 
-    fn begin(mut run: Run, setup: Setup, mut trainer: Trainer) -> Result<Self, SessionError> {
-        let newest = run.newest(&setup.config, trainer.model())?;
+    /// As [`Session::resume`] with what [`Run::newest`] found, `None` for a run that was never saved.
+    ///
+    /// # Errors
+    /// As [`Session::resume`].
+    pub fn resume_from(run: Run, mut setup: Setup, newest: Option<(Snapshot, State)>) -> Result<Self, SessionError> {
+        let trainer = trainer(&mut setup)?;
+        Self::begin(run, setup, trainer, newest)
+    }
+
+    fn begin(
+        mut run: Run,
+        setup: Setup,
+        mut trainer: Trainer,
+        newest: Option<(Snapshot, State)>,
+    ) -> Result<Self, SessionError> {
         if newest.as_ref().is_some_and(|(_, state)| state.text != setup.fingerprint) {
             return Err(crate::run::RunError::TextChanged { folder: run.folder().into() }.into());
         }
@@ -147,7 +166,7 @@ impl Session {
             ended: false,
         };
         // The held-out text before anything is learnt, which every figure is compared with.
-        if step == 0 && session.run.history()?.before.is_none() {
+        if step == 0 && session.run.is_unmeasured()? {
             session.evaluate()?;
         }
         let device = session.trainer.device();
@@ -384,6 +403,52 @@ impl Session {
         let zeros = vec![0.0; model.table.len()];
         let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.config.seed));
         Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros }
+    }
+
+    /// Waits for every step that was started and reports on them.
+    ///
+    /// # Errors
+    /// [`SessionError`], as [`Session::advance`].
+    pub fn flush(&mut self) -> Result<Vec<Report>, SessionError> {
+        let mut reports = Vec::new();
+        match self.trainer.finish() {
+            Ok(events) => self.take_in(events, &mut reports)?,
+            Err(error) => self.recover(error, &mut reports)?,
+        }
+        Ok(reports)
+    }
+
+    /// Writes a checkpoint now, unless the newest is of this step. A line of metrics ends here.
+    ///
+    /// # Errors
+    /// [`SessionError`], as [`Session::advance`].
+    pub fn checkpoint(&mut self) -> Result<Vec<Report>, SessionError> {
+        let mut reports = self.flush()?;
+        if self.step() == self.saved && self.run.newest_folder().is_some() {
+            return Ok(reports);
+        }
+        let began = Instant::now();
+        let rest = self.trainer.close_interval().map(Event::Interval);
+        self.take_in(rest.into_iter().collect(), &mut reports)?;
+        let folder = self.save(None)?;
+        self.aside += began.elapsed();
+        reports.push(Report::Saved { step: self.step(), folder });
+        Ok(reports)
+    }
+
+    /// Leaves out `time` that has passed while the session was made to wait: it was no training.
+    pub fn rested(&mut self, time: Duration) {
+        for instant in [&mut self.start, &mut self.logged, &mut self.saved_at] {
+            *instant += time;
+        }
+    }
+
+    /// The weights as they are: a bank, laid out as the model's table says. Waits for the device.
+    ///
+    /// # Errors
+    /// [`SessionError::Train`] if the device fails.
+    pub fn weights(&mut self) -> Result<Vec<f32>, SessionError> {
+        Ok(self.trainer.weights()?)
     }
 
     /// Masks `examples`, lets the generator fill them and asks the discriminator; see [`Trainer::show`].

@@ -144,3 +144,12 @@ pub fn micro_batch(
     }
     Ok(found)
 }
+
+/// Floating-point operations of a training step, forward and backward: matrix products and attention.
+///
+/// # Errors
+/// [`GraphError`] where the model does not fit together.
+pub fn flops_a_step(config: &Config) -> Result<u64, GraphError> {
+    let model = Model::new(config);
+    Ok(training_step(&model, config, StepShape::of(config), Target::Cpu, false)?.plan.flops())
+}

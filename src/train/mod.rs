@@ -9,6 +9,6 @@ pub mod step;
 mod trainer;
 
 pub use metrics::{Measures, Tally};
-pub use micro_batch::{MicroBatch, Plans, micro_batch};
+pub use micro_batch::{MicroBatch, Plans, flops_a_step, micro_batch};
 pub use parts::TrainingStep;
 pub use trainer::{Event, Interval, Snapshot, Text, TrainError, Trainer, Verdict};

@@ -254,6 +254,25 @@ impl Trainer {
         self.training.micro_batch()
     }
 
+    /// Bytes of the device's memory that training takes.
+    pub fn allocated(&self) -> usize {
+        self.engine.allocated()
+    }
+
+    /// Seconds that the device has spent on each kind of operation so far; none where the engine does not measure them as
+    /// it goes.
+    pub fn seconds_by_op(&self) -> Vec<(&'static str, f64)> {
+        self.engine.seconds_by_op()
+    }
+
+    /// The weights as they are: a bank, laid out as [`Model::table`] says. Waits for the device.
+    ///
+    /// # Errors
+    /// [`TrainError::Engine`].
+    pub fn weights(&mut self) -> Result<Vec<f32>, TrainError> {
+        Ok(self.engine.read_bank(Bank::Parameters)?)
+    }
+
     /// Whether the device had less memory than was planned with, so that there are more parts.
     pub fn short_of_memory(&self) -> bool {
         self.short_of_memory

@@ -1,22 +1,24 @@
 //! `leyden train`: text in, two networks out, and everything in between shown.
 
-mod prepare;
 mod progress;
 mod sentences;
 mod stop;
 mod summary;
 
-use super::memory::{self, Memory};
+use super::Failure;
+use super::memory::Memory;
 use super::output::grouped;
 use super::settings::Settings;
 use super::style::Style;
-use super::{Device, Failure, open};
 use crate::electra::{Config, Model};
-use crate::run::{History, Run, RunError};
-use crate::session::{Adaptation, Ending, Report, Session, SessionError, Setup};
-use crate::train::{Measures, Text};
+use crate::history::Recorded;
+use crate::run::Run;
+use crate::session::{
+    self, Device, Done, Ending, ExtendError, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
+};
+use crate::train::Measures;
+use crate::window::{self, Job, Opening};
 use clap::{Args, ValueEnum};
-use prepare::Prepared;
 use progress::Progress;
 use std::path::{Path, PathBuf};
 use stop::Stop;
@@ -54,6 +56,9 @@ pub(crate) struct TrainArguments {
     /// What to do when a loss is not a number: end, or go back one checkpoint and on with another seed
     #[arg(long, default_value = "stop", value_name = "stop|rollback")]
     on_nan: OnNan,
+    /// Show it in a window: both losses, a sentence with its fakes, and what controls the run
+    #[arg(long)]
+    window: bool,
 }
 
 /// `--on-nan`.
@@ -72,7 +77,7 @@ macro_rules! say {
 
 /// What a run came to.
 struct Outcome {
-    history: History,
+    history: Recorded,
     after: Measures,
     tokens: u64,
     seconds: f64,
@@ -80,6 +85,9 @@ struct Outcome {
 
 /// Runs the command.
 pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
+    if arguments.window {
+        return show_window(arguments);
+    }
     let stop = Stop::on_interrupt();
     match arguments.run.take() {
         None => {
@@ -94,151 +102,125 @@ pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
     }
 }
 
+/// As without the window, but driven from it.
+fn show_window(arguments: TrainArguments) -> Result<(), Failure> {
+    let how = how(&arguments)?;
+    let given = arguments.run.clone();
+    let found = given.as_deref().map(Run::config).transpose().map_err(Failure::input)?.flatten();
+    let job = match (given, found) {
+        (Some(folder), Some(_)) => {
+            refuse_fixed(&arguments, &folder)?;
+            Job::GoOn { folder, longer: longer(&arguments), how }
+        }
+        (folder, _) => {
+            if let Some(folder) = &folder {
+                Run::check_free(folder).map_err(Failure::input)?;
+            }
+            let config = Box::new(settings(&arguments)?);
+            Job::Start { folder, config, length: arguments.settings.length, files: Vec::new(), how }
+        }
+    };
+    window::open(Opening { job: Some(job), runs: Vec::new() }).map_err(Failure::work)
+}
+
 fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
     let mut config = arguments.settings.resolve()?;
     config.training.hours = arguments.hours.or(config.training.hours);
     config.check().map_err(Failure::input)?;
+    session::choose(&mut config, &arguments.text, arguments.data.as_deref()).map_err(Failure::input)?;
+    if let Some(from) = &arguments.init_from {
+        config.training.init_from = Some(session::absolute(from, "--init-from").map_err(Failure::input)?);
+    }
     Ok(config)
 }
 
+fn how(arguments: &TrainArguments) -> Result<How, Failure> {
+    Ok(How {
+        device: arguments.device.clone(),
+        memory: arguments.memory.bytes()?,
+        rollback: arguments.on_nan == OnNan::Rollback,
+        stop_after: arguments.stop_after,
+    })
+}
+
 /// A new run.
-fn start(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
-    Run::check_free(folder).map_err(Failure::input)?;
-    prepare::choose(&mut config, &arguments.text, arguments.data.as_deref())?;
-    if let Some(from) = &arguments.init_from {
-        config.training.init_from = Some(prepare::absolute(from, "--init-from")?);
-    }
-    let adaptation = adaptation(&config)?;
-    if let Some(found) = &adaptation {
-        found.resize(&mut config);
-        config.check().map_err(Failure::input)?;
-    }
-    let tokenizer = adaptation.as_ref().and_then(Adaptation::tokenizer);
-    let prepared = prepare::prepare(&mut config, arguments.settings.length, tokenizer)?;
-    let setup = setup(arguments, config, &prepared, adaptation.as_ref())?;
-    let session = Session::create(folder, setup).map_err(failure)?;
+fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
+    let mut said = Ok(());
+    let opened = session::start(folder, config, arguments.settings.length, how(arguments)?, &mut |stage| {
+        said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
+    });
+    said?;
+    let Opened { session, prepared } = opened.map_err(failure)?;
     sitting(session, &prepared, stop)
 }
 
 /// A run that was stopped goes on from its newest checkpoint.
 fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     let place = folder.display();
-    let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
-    let fixed = fixed.or(arguments.init_from.is_some().then_some("--init-from"));
-    let fixed = fixed.or(arguments.data.is_some().then_some("--data"));
-    if let Some(flag) = fixed {
-        return Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")));
-    }
+    refuse_fixed(arguments, folder)?;
     let run = Run::open(folder).map_err(Failure::input)?;
     let newest = run.newest(&config, &Model::new(&config)).map_err(Failure::input)?;
-    let (done, seconds) = newest.map_or((0, 0.0), |(snapshot, state)| (snapshot.step, state.seconds));
-    if extend(arguments, &mut config, &place.to_string(), done, seconds)? {
+    let done = Done::of(newest.as_ref());
+    if lengthen(arguments, &mut config, done).map_err(|e| Failure::Input(format!("{place}: {e}")))? {
+        config.check().map_err(Failure::input)?;
         run.rewrite_config(&config).map_err(Failure::work)?;
+        match config.training.hours {
+            Some(hours) => say!("{hours} hours: the learning rate falls to 0 there"),
+            None => say!("{} steps: the learning rate falls to 0 there", grouped(config.training.steps)),
+        };
     }
-    let complete = match config.training.hours {
-        Some(hours) => seconds >= 3_600.0 * hours,
-        None => done >= config.training.steps,
-    };
-    if complete {
+    if done.completes(&config) {
         let flag = if config.training.hours.is_some() { "--hours" } else { "--steps" };
-        say!("{place} is done, {done} steps; {flag} with a larger number lets it go on");
+        say!("{place} is done, {} steps; {flag} with a larger number lets it go on", done.steps);
         return Ok(());
     }
-    let prepared = prepare::prepare_again(&config, folder)?;
-    // Only a run that was never saved still needs what it started from.
-    let adaptation = if done == 0 { adaptation(&config)? } else { None };
-    let setup = setup(arguments, config, &prepared, adaptation.as_ref())?;
-    let session = Session::resume(run, setup).map_err(failure)?;
+    let mut said = Ok(());
+    let opened = session::go_on(run, config, newest, how(arguments)?, &mut |stage| {
+        said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
+    });
+    said?;
+    let Opened { session, prepared } = opened.map_err(failure)?;
     say!("going on from step {}", grouped(session.step()));
     sitting(session, &prepared, stop)
 }
 
+/// A run that goes on has settings of its own.
+fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure> {
+    let place = folder.display();
+    let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
+    let fixed = fixed.or(arguments.init_from.is_some().then_some("--init-from"));
+    let fixed = fixed.or(arguments.data.is_some().then_some("--data"));
+    fixed.map_or(Ok(()), |flag| {
+        Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")))
+    })
+}
+
+/// Another end of the schedule, where one was asked for.
+fn longer(arguments: &TrainArguments) -> Option<Longer> {
+    arguments.settings.steps.map(Longer::Steps).or(arguments.hours.map(Longer::Hours))
+}
+
 /// Takes a longer schedule into `config`; whether there was one.
-fn extend(
-    arguments: &TrainArguments,
-    config: &mut Config,
-    place: &str,
-    done: u64,
-    seconds: f64,
-) -> Result<bool, Failure> {
-    let t = &mut config.training;
-    match (arguments.settings.steps, arguments.hours, t.hours) {
-        (Some(_), _, Some(_)) => {
-            Err(Failure::Input(format!("{place} follows the clock: use --hours instead of --steps to let it go on")))
-        }
-        (_, Some(_), None) => {
-            Err(Failure::Input(format!("{place} counts steps: use --steps instead of --hours to let it go on")))
-        }
-        (Some(steps), _, None) if steps != t.steps => {
-            if steps <= done {
-                return Err(Failure::Input(format!("--steps {steps}: {place} has done {done} already, expected more")));
-            }
-            say!("{} steps instead of {}: the learning rate falls to 0 there", steps, t.steps);
-            t.steps = steps;
-            config.check().map_err(Failure::input)?;
-            Ok(true)
-        }
-        (_, Some(hours), Some(before)) if hours != before => {
-            let spent = seconds / 3_600.0;
-            if hours <= spent {
-                let text = format!("--hours {hours}: {place} has taken {spent:.2} already, expected more");
-                return Err(Failure::Input(text));
-            }
-            say!("{hours} hours instead of {before}: the learning rate falls to 0 there");
-            t.hours = Some(hours);
-            config.check().map_err(Failure::input)?;
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
+fn lengthen(arguments: &TrainArguments, config: &mut Config, done: Done) -> Result<bool, ExtendError> {
+    longer(arguments).map_or(Ok(false), |longer| session::extend(config, longer, done))
 }
 
 /// Who is to blame where a session cannot begin.
 fn failure(error: SessionError) -> Failure {
-    match error {
-        SessionError::Train(error) => memory::failure(error),
-        SessionError::Run(RunError::File { .. }) => Failure::work(error),
-        SessionError::Run(_) => Failure::input(error),
-        other => Failure::work(other),
-    }
+    if error.is_input() { Failure::input(error) } else { Failure::work(error) }
 }
 
-/// What the run starts from, if not from random weights.
-fn adaptation(config: &Config) -> Result<Option<Adaptation>, Failure> {
-    config.training.init_from.as_deref().map(Adaptation::load).transpose().map_err(Failure::input)
-}
-
-/// What a session is made of. Opens the device once, to say what it is.
-fn setup(
-    arguments: &TrainArguments,
-    config: Config,
-    prepared: &Prepared,
-    adaptation: Option<&Adaptation>,
-) -> Result<Setup, Failure> {
-    let model = Model::new(&config);
-    let (device, bank) = (arguments.device.clone(), model.table.len());
-    let first = open(&device, bank).map_err(Failure::input)?;
-    say!("{}", heading(Style::stdout(), &config, &model, prepared, &first.0.describe()));
-    if let Some(found) = adaptation {
-        say!("{}    {}", Style::stdout().bold("from"), found.describe());
+fn show(stage: Stage<'_>) -> Result<(), Failure> {
+    match stage {
+        Stage::Note(text) => progress::note(text),
+        Stage::Ready { config, model, prepared, device, from } => {
+            say!("{}", heading(Style::stdout(), config, model, prepared, device));
+            if let Some(found) = from {
+                say!("{}    {}", Style::stdout().bold("from"), found.describe());
+            }
+        }
     }
-    let mut first = Some(first);
-    Ok(Setup {
-        initial: adaptation.map(|found| found.weights(&config, &model)),
-        config,
-        text: Text {
-            training: prepared.training.clone(),
-            held_out: prepared.held_out.clone(),
-            special: prepared.tokenizer.special(),
-        },
-        tokenizer: prepared.tokenizer.clone(),
-        fingerprint: prepared.fingerprint.clone(),
-        facts: prepared.facts(),
-        memory: arguments.memory.bytes()?,
-        open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),
-        rollback: arguments.on_nan == OnNan::Rollback,
-        stop_after: arguments.stop_after,
-    })
+    Ok(())
 }
 
 /// From here to the end of the run, or to where it is stopped.
@@ -271,7 +253,7 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
         say!("stopped {of}, and saved; go on with\n  leyden train --run {place}");
         return Ok(());
     }
-    let history = session.run().history().map_err(Failure::work)?;
+    let history = Recorded::read(session.run().folder()).map_err(Failure::work)?;
     let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
     say!("\n{}", summary::losses(style, session.config(), prepared, &outcome));
     let verdicts = session.show(sentences::pick(prepared)).map_err(Failure::work)?;
@@ -287,12 +269,15 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
 fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {
     let s = &prepared.statistics;
     format!(
-        "{}  ELECTRA {}: {} parameters, {} steps of {} x {} tokens on {}\n{}    {}: {} documents, {} tokens, \
+        "{}  ELECTRA {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}: {} documents, {} tokens, \
          {} words in the vocabulary{}",
         style.bold("leyden"),
         config.preset,
         grouped(model.table.count() as u64),
-        grouped(config.training.steps),
+        config.training.hours.map_or_else(
+            || format!("{} steps", grouped(config.training.steps)),
+            |hours| format!("{hours} hours of steps"),
+        ),
         config.training.batch,
         config.data.length,
         device,

@@ -51,7 +51,7 @@ impl Progress {
         let before = session.progress();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr_with_hz(10));
-            let template = "{bar:30} {msg}  {eta} left";
+            let template = "{bar:20} {msg}  {eta} left";
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_position((before * LENGTH as f64) as u64);
             bar.reset_eta();

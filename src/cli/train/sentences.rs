@@ -1,8 +1,8 @@
 //! A few held-out sentences with the generator's fakes and the discriminator's verdict on every token.
 
-use super::prepare::Prepared;
 use crate::cli::style::Style;
 use crate::corpus::{Examples, Tokenizer};
+use crate::session::Prepared;
 use crate::train::Verdict;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -16,28 +16,9 @@ const WIDTH: usize = 96;
 
 /// Short sentences from all over the held-out text, each an example of its own.
 pub(super) fn pick(prepared: &Prepared) -> Arc<Examples> {
-    let (held_out, special) = (&prepared.held_out, prepared.tokenizer.special());
-    let mut picked = Examples::new(held_out.length());
-    let ends: Vec<u32> = [".", "!", "?"].iter().filter_map(|s| prepared.tokenizer.id(s)).collect();
-    let mut row = vec![0; held_out.length()];
-    let stride = (held_out.len() / (4 * COUNT)).max(1);
-    for index in (0..held_out.len()).step_by(stride) {
-        let (length, boundary) = held_out.copy(index, &mut row);
-        // Segment A starts behind [CLS] at the start of a sentence.
-        let segment = &row[1..boundary.clamp(1, length)];
-        let Some(end) = segment.iter().position(|id| ends.contains(id)) else { continue };
-        if TOKENS.contains(&(end + 1)) && end + 3 <= held_out.length() {
-            let ids: Vec<u32> =
-                [special.cls].into_iter().chain(segment[..=end].iter().copied()).chain([special.sep]).collect();
-            picked.push(&ids, ids.len());
-        }
-        if picked.len() == COUNT {
-            break;
-        }
-    }
-    if picked.is_empty() && !held_out.is_empty() {
-        let (length, boundary) = held_out.copy(0, &mut row);
-        picked.push(&row[..length], boundary);
+    let mut picked = Examples::new(prepared.held_out.length());
+    for ids in prepared.sentences(COUNT, TOKENS) {
+        picked.push(&ids, ids.len());
     }
     Arc::new(picked)
 }

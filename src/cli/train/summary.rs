@@ -1,12 +1,12 @@
 //! What a run came to, in words and numbers.
 
 use super::Outcome;
-use super::prepare::Prepared;
 use crate::cli::output::grouped;
 use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
 use crate::electra::Config;
 use crate::run::Run;
+use crate::session::Prepared;
 use crate::train::Verdict;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,8 +20,8 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let done = format!("{} tokens in {time}, {} tokens/s", grouped(o.tokens), grouped(rate as u64));
     let _ = writeln!(out, "{}  {done}", style.bold("done"));
     let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
-    let value = |x: Option<f64>| x.map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
-    let (first, last) = (o.history.first, o.history.last);
+    let value = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
+    let (first, last) = (o.history.intervals.first(), o.history.intervals.last());
     let uniform = (config.model.vocabulary as f64).ln();
     let _ = writeln!(
         out,
@@ -43,8 +43,8 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let _ = writeln!(
         out,
         "discriminator AUC    {}  {}     {}   0.500 knowing nothing",
-        value(first.and_then(|m| m.auc)),
-        value(last.and_then(|m| m.auc)),
+        value(first.map(|m| m.auc)),
+        value(last.map(|m| m.auc)),
         style.bold(&value(o.after.auc)),
     );
     let percent = |x: f64| format!("{:.1} %", 100.0 * x);
@@ -54,7 +54,7 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
          {} of its fakes, and is right in {} of the cases where it cries fake",
         style.bold("held out"),
         percent(o.after.generator_accuracy),
-        percent(o.history.before.map_or(0.0, |m| m.generator_accuracy)),
+        percent(o.history.held_out.first().map_or(0.0, |m| m.generator_accuracy)),
         o.after.recall.map_or("none".into(), percent),
         o.after.precision.map_or("none".into(), percent),
     );

@@ -94,6 +94,21 @@ impl Canvas {
         self.add(stroke.set(line));
     }
 
+    /// A rectangle with round corners, with a rim of this colour and width if there is one.
+    pub(super) fn block(&mut self, (x, y): Point, (width, height): Point, fill: &str, rim: Option<(&str, f64)>) {
+        let block = el::Rectangle::new()
+            .set("x", round(x))
+            .set("y", round(y))
+            .set("width", round(width))
+            .set("height", round(height))
+            .set("rx", 8)
+            .set("fill", fill);
+        match rim {
+            Some((colour, width)) => self.add(Stroke::new(colour, width).set(block)),
+            None => self.add(block),
+        }
+    }
+
     /// A dot with a white rim, so that it is seen on its curve.
     pub(super) fn dot(&mut self, (x, y): Point, radius: f64, colour: &str) {
         let circle = el::Circle::new().set("cx", round(x)).set("cy", round(y)).set("r", round(radius));

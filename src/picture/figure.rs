@@ -2,9 +2,9 @@
 
 use super::canvas::{Anchor, Canvas, Stroke, fitted, width_of};
 use super::panel::{self, FLOOR, Frame, INK, Label, Panel, Series};
-use super::{COLOURS, MOST_RUNS, PlotError};
-use crate::cli::output::grouped;
+use super::{COLOURS, MOST_RUNS, PictureError};
 use crate::history::{Floors, Moment, Point, Recorded, Scale, X, smooth, smoothing_for, ticks};
+use crate::numbers::grouped;
 
 const LEAST: (u32, u32) = (480, 320);
 const MOST: (u32, u32) = (8_000, 8_000);
@@ -13,7 +13,7 @@ const LEGEND_COLUMNS: usize = 3;
 
 /// What to draw and how.
 #[derive(Debug)]
-pub(super) struct Figure<'a> {
+pub struct Figure<'a> {
     /// The runs, each with its name.
     pub runs: &'a [(String, Recorded)],
     /// What is along the x axis.
@@ -39,6 +39,10 @@ impl Unit {
             X::Tokens if end >= 2e9 => ("billion tokens", 1e9),
             X::Tokens if end >= 2e6 => ("million tokens", 1e6),
             X::Tokens => ("thousand tokens", 1e3),
+            X::Flops if end >= 2e18 => ("EFLOP", 1e18),
+            X::Flops if end >= 2e15 => ("PFLOP", 1e15),
+            X::Flops if end >= 2e12 => ("TFLOP", 1e12),
+            X::Flops => ("GFLOP", 1e9),
             X::Hours if end >= 2.0 => ("hours of training", 1.0),
             X::Hours if end >= 2.0 / 60.0 => ("minutes of training", 1.0 / 60.0),
             X::Hours => ("seconds of training", 1.0 / 3600.0),
@@ -64,19 +68,19 @@ impl Figure<'_> {
     /// The picture as an SVG file.
     ///
     /// # Errors
-    /// [`PlotError`] for runs, a size or an axis that cannot be drawn.
-    pub(super) fn to_svg(&self) -> Result<String, PlotError> {
+    /// [`PictureError`] for runs, a size or an axis that cannot be drawn.
+    pub fn to_svg(&self) -> Result<String, PictureError> {
         let (width, height) = self.size;
         if self.runs.is_empty() || self.runs.len() > MOST_RUNS {
-            return Err(PlotError::Runs { found: self.runs.len() });
+            return Err(PictureError::Runs { found: self.runs.len() });
         }
         if width < LEAST.0 || height < LEAST.1 || width > MOST.0 || height > MOST.1 {
-            return Err(PlotError::Size { found: self.size, least: LEAST, most: MOST });
+            return Err(PictureError::Size { found: self.size, least: LEAST, most: MOST });
         }
         let unit = (f64::from(width) / 1200.0).min(f64::from(height) / 800.0);
         let (width, height) = (f64::from(width), f64::from(height));
         let moments = self.runs.iter().flat_map(|(_, run)| run.intervals.iter().chain(&run.held_out));
-        let end = moments.map(|m| m.x(self.x)).fold(0.0, f64::max);
+        let end = moments.map(|m| m.x(self.x)).filter(|x| x.is_finite()).fold(0.0, f64::max);
         let axis = Unit::of(self.x, end);
         let panels = [self.generator(&axis, end), self.discriminator(&axis, end)];
 
@@ -94,7 +98,7 @@ impl Figure<'_> {
                 (Some(range), _) => range,
                 // Losses that are no numbers at all are drawn as such.
                 (None, Scale::Linear) => (0.0, 1.0),
-                (None, Scale::Log) => return Err(PlotError::NotPositive { panel: panel.title }),
+                (None, Scale::Log) => return Err(PictureError::NotPositive { panel: panel.title }),
             };
             panel.draw(&mut canvas, Frame { left, top, right, bottom: top + each, unit }, range, &xs);
         }

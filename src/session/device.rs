@@ -1,8 +1,9 @@
-//! `--device auto|cpu|NAME`.
+//! The device that a person names: `auto`, `cpu` or part of an adapter's name.
 
 use crate::cpu::CpuEngine;
 use crate::gpu::{Choice, GpuEngine};
 use crate::plan::{Engine, EngineError, Target};
+use std::fmt;
 use std::str::FromStr;
 
 /// What to compute on.
@@ -28,7 +29,20 @@ impl FromStr for Device {
     }
 }
 
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Named(name) => name,
+        })
+    }
+}
+
 /// Opens an engine whose banks have `bank_len` elements, and says what to plan for.
+///
+/// # Errors
+/// [`EngineError`] where there is no such device, or it has no room.
 pub fn open(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
     let gpu = match device {
         Device::Cpu => None,

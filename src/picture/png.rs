@@ -1,19 +1,19 @@
 //! An SVG as pixels.
 
-use super::PlotError;
+use super::PictureError;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 use std::sync::Arc;
 
 /// Where it is from and what was left out of it: assets/README.md.
-const FONT: &[u8] = include_bytes!("../../../assets/font/DejaVuSans-subset.ttf");
+const FONT: &[u8] = include_bytes!("../../assets/font/DejaVuSans-subset.ttf");
 
 /// The PNG file of a picture that `Figure::to_svg` made.
 ///
 /// # Errors
-/// [`PlotError::Raster`] if `svg` is no such picture.
-pub(super) fn to_png(svg: &str) -> Result<Vec<u8>, PlotError> {
-    let error = |e: &dyn std::fmt::Display| PlotError::Raster(e.to_string());
+/// [`PictureError::Raster`] if `svg` is no such picture.
+pub fn to_png(svg: &str) -> Result<Vec<u8>, PictureError> {
+    let error = |e: &dyn std::fmt::Display| PictureError::Raster(e.to_string());
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(FONT.to_vec());
     let options = Options { fontdb: Arc::new(fonts), ..Options::default() };

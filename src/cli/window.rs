@@ -1,0 +1,28 @@
+//! `leyden window`: the desktop window.
+
+use super::Failure;
+use crate::window::{Opening, open};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `leyden window`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Examples:
+  leyden window
+  leyden window runs/tiny runs/tiny-2
+  leyden train --preset mini --text notes/ --window")]
+pub(crate) struct WindowArguments {
+    /// Folders of runs: the first is shown, the others are compared with it
+    #[arg(value_name = "RUN")]
+    runs: Vec<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: WindowArguments) -> Result<(), Failure> {
+    for run in &arguments.runs {
+        // A wrong name is told here and not in a window that has nothing to show.
+        crate::history::Recorded::read(run).map_err(Failure::input)?;
+    }
+    open(Opening { job: None, runs: arguments.runs }).map_err(Failure::work)
+}

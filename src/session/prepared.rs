@@ -1,0 +1,306 @@
+//! From text files or a dataset to a vocabulary and examples.
+
+use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
+use crate::dataset::{Dataset, DatasetError};
+use crate::electra::{Config, ConfigError};
+use crate::files::{hex, sha256};
+use crate::history::TextFacts;
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a text cannot be trained on.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The dataset.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The text, or the tokenizer.
+    #[error(transparent)]
+    Text(#[from] corpus::Error),
+    /// Settings that do not go with the text.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Two places to read from.
+    #[error("data.text and data.dataset are both set: expected one of them")]
+    Both,
+    /// A path that cannot be kept in config.toml.
+    #[error("{} {}: {reason}", flag, path.display())]
+    Path {
+        /// Where it was given.
+        flag: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A dataset of another length than was asked for.
+    #[error(
+        "--length {asked}: {} has examples of up to {found} tokens; leave it out, or prepare the text again",
+        folder.display()
+    )]
+    Length {
+        /// The dataset.
+        folder: PathBuf,
+        /// The length asked for.
+        asked: usize,
+        /// The dataset's.
+        found: usize,
+    },
+    /// A dataset of other words than the model to start from.
+    #[error(
+        "{}: another vocabulary than the model's; prepare the text with --tokenizer and the model's folder",
+        folder.display()
+    )]
+    Vocabulary {
+        /// The dataset.
+        folder: PathBuf,
+    },
+    /// A run's tokenizer with more words than its model.
+    #[error("{}: the tokenizer has {found} words, config.toml says {expected}", folder.display())]
+    Words {
+        /// The run.
+        folder: PathBuf,
+        /// Words of the tokenizer.
+        found: usize,
+        /// Words of the model.
+        expected: usize,
+    },
+    /// Another dataset lies where the run's was.
+    #[error(
+        "{}: another vocabulary or length than the run in {} began with; put that dataset back",
+        data.display(), folder.display()
+    )]
+    Changed {
+        /// The dataset.
+        data: PathBuf,
+        /// The run.
+        folder: PathBuf,
+    },
+    /// Nothing to evaluate on.
+    #[error("{}: nothing is held out to evaluate on; prepare it with --held-out", folder.display())]
+    NothingHeldOut {
+        /// The dataset.
+        folder: PathBuf,
+    },
+}
+
+impl PrepareError {
+    /// Whether what was asked for is to blame, not the machine.
+    pub fn is_input(&self) -> bool {
+        !matches!(self, Self::Dataset(error) if !error.is_input())
+    }
+}
+
+/// Text that is ready to train on.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Where the text is from, for people.
+    pub name: String,
+    /// Its vocabulary.
+    pub tokenizer: Tokenizer,
+    /// To train on.
+    pub training: Arc<Examples>,
+    /// Held out.
+    pub held_out: Arc<Examples>,
+    /// Of the training text.
+    pub statistics: Statistics,
+    /// Documents of both parts.
+    pub documents: usize,
+    /// Tells examples from others.
+    pub fingerprint: String,
+}
+
+impl Prepared {
+    /// What the run's folder keeps of the text.
+    pub fn facts(&self) -> TextFacts {
+        let Statistics { tokens, unigram_entropy, .. } = self.statistics;
+        TextFacts { documents: self.documents as u64, tokens, unigram_entropy }
+    }
+}
+
+impl Prepared {
+    /// Sentences from all over the held-out text, of so many tokens (without `[CLS]` and `[SEP]`), as ids of an example each:
+    /// at most `count`, and if there is none the start of an example.
+    pub fn sentences(&self, count: usize, tokens: RangeInclusive<usize>) -> Vec<Vec<u32>> {
+        let special = self.tokenizer.special();
+        let ends: Vec<u32> = [".", "!", "?"].iter().filter_map(|s| self.tokenizer.id(s)).collect();
+        let mut row = vec![0; self.held_out.length()];
+        let mut found = Vec::new();
+        let stride = (self.held_out.len() / (4 * count.max(1))).max(1);
+        for index in (0..self.held_out.len()).step_by(stride) {
+            let (length, boundary) = self.held_out.copy(index, &mut row);
+            // Segment A starts behind [CLS] at the start of a sentence.
+            let segment = &row[1..boundary.clamp(1, length)];
+            let Some(end) = segment.iter().position(|id| ends.contains(id)) else { continue };
+            if tokens.contains(&(end + 1)) && end + 3 <= row.len() {
+                let sentence = segment[..=end].iter().copied();
+                found.push([special.cls].into_iter().chain(sentence).chain([special.sep]).collect());
+            }
+            if found.len() == count {
+                break;
+            }
+        }
+        if found.is_empty() && !self.held_out.is_empty() {
+            let (_, boundary) = self.held_out.copy(0, &mut row);
+            found.push(row[..boundary].to_vec());
+        }
+        found
+    }
+}
+
+/// Sets where the text is from: the flags, else what `config` says already. Paths become absolute, since a run that goes on may
+/// be started elsewhere.
+///
+/// # Errors
+/// [`PrepareError::Both`] and [`PrepareError::Path`].
+pub fn choose(config: &mut Config, text: &[PathBuf], data: Option<&Path>) -> Result<(), PrepareError> {
+    if !text.is_empty() {
+        (config.data.text, config.data.dataset) = (text.to_vec(), None);
+    }
+    if let Some(data) = data {
+        (config.data.text, config.data.dataset) = (Vec::new(), Some(data.into()));
+    }
+    if !config.data.text.is_empty() && config.data.dataset.is_some() {
+        return Err(PrepareError::Both);
+    }
+    for path in config.data.text.iter_mut() {
+        *path = absolute(path, "--text")?;
+    }
+    if let Some(path) = &mut config.data.dataset {
+        *path = absolute(path, "--data")?;
+    }
+    Ok(())
+}
+
+/// `path` from the root, as config.toml keeps it; `flag` names where it was given.
+///
+/// # Errors
+/// [`PrepareError::Path`].
+pub fn absolute(path: &Path, flag: &'static str) -> Result<PathBuf, PrepareError> {
+    let bad = |reason: &str| PrepareError::Path { flag, path: path.into(), reason: reason.into() };
+    let absolute = std::path::absolute(path).map_err(|e| bad(&e.to_string()))?;
+    // It goes into config.toml, which is UTF-8.
+    if absolute.to_str().is_none() { Err(bad("the name is not UTF-8; rename it")) } else { Ok(absolute) }
+}
+
+/// Reads the text, trains the vocabulary and builds examples; `config` gets the vocabulary's real size. Or opens the dataset;
+/// `config` gets its length and vocabulary then, and `length` is what was asked for.
+/// A `tokenizer` that is given already stands in for a trained one, and must be the dataset's.
+pub(super) fn prepare(
+    config: &mut Config,
+    length: Option<usize>,
+    tokenizer: Option<&Tokenizer>,
+    note: &mut dyn FnMut(&'static str),
+) -> Result<Prepared, PrepareError> {
+    if let Some(folder) = config.data.dataset.clone() {
+        note("checking the dataset…");
+        let dataset = Dataset::open(&folder)?;
+        let found = dataset.manifest.settings.length;
+        if let Some(asked) = length.filter(|&asked| asked != found) {
+            return Err(PrepareError::Length { folder, asked, found });
+        }
+        config.data.length = found;
+        config.data.held_out = dataset.manifest.settings.held_out;
+        config.model.positions = config.model.positions.max(found);
+        match tokenizer {
+            Some(tokenizer) if !same_words(tokenizer, &dataset.tokenizer) => {
+                return Err(PrepareError::Vocabulary { folder });
+            }
+            Some(_) => {}
+            None => config.model.vocabulary = dataset.tokenizer.size(),
+        }
+        let prepared = from_dataset(&folder, dataset)?;
+        config.check()?;
+        return Ok(prepared);
+    }
+    if let Some(tokenizer) = tokenizer {
+        note("reading the text…");
+        let (name, text) = read(&config.data.text)?;
+        return examples(config, name, &text, tokenizer.clone());
+    }
+    note("reading the text and making a vocabulary…");
+    let (name, text) = read(&config.data.text)?;
+    let options = VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..Default::default() };
+    let tokenizer = Tokenizer::train(corpus::documents(&text), &options)?;
+    config.model.vocabulary = tokenizer.size();
+    examples(config, name, &text, tokenizer)
+}
+
+/// As [`prepare`] with the vocabulary that the run in `folder` has already.
+pub(super) fn prepare_again(
+    config: &Config,
+    folder: &Path,
+    note: &mut dyn FnMut(&'static str),
+) -> Result<Prepared, PrepareError> {
+    let tokenizer = Tokenizer::load(folder)?;
+    // A published model may have more embeddings than its tokenizer has words.
+    if tokenizer.size() > config.model.vocabulary {
+        let (found, expected) = (tokenizer.size(), config.model.vocabulary);
+        return Err(PrepareError::Words { folder: folder.into(), found, expected });
+    }
+    let Some(data) = &config.data.dataset else {
+        note("reading the text…");
+        let (name, text) = read(&config.data.text)?;
+        return examples(config, name, &text, tokenizer);
+    };
+    note("checking the dataset…");
+    let dataset = Dataset::open(data)?;
+    let found = dataset.manifest.settings.length;
+    if !same_words(&tokenizer, &dataset.tokenizer) || found != config.data.length {
+        return Err(PrepareError::Changed { data: data.clone(), folder: folder.into() });
+    }
+    from_dataset(data, dataset)
+}
+
+fn same_words(a: &Tokenizer, b: &Tokenizer) -> bool {
+    a.size() == b.size() && (0..a.size() as u32).all(|id| a.token(id) == b.token(id))
+}
+
+fn from_dataset(folder: &Path, dataset: Dataset) -> Result<Prepared, PrepareError> {
+    if dataset.held_out.is_empty() {
+        return Err(PrepareError::NothingHeldOut { folder: folder.into() });
+    }
+    Ok(Prepared {
+        fingerprint: dataset.fingerprint().to_string(),
+        name: folder.display().to_string(),
+        tokenizer: dataset.tokenizer,
+        training: Arc::new(dataset.training),
+        held_out: Arc::new(dataset.held_out),
+        statistics: Statistics::from(&dataset.manifest.statistics),
+        documents: dataset.manifest.counts().documents as usize,
+    })
+}
+
+fn examples(config: &Config, name: String, text: &str, tokenizer: Tokenizer) -> Result<Prepared, PrepareError> {
+    let d = &config.data;
+    let options = ExampleOptions { length: d.length, held_out: d.held_out, seed: config.seed };
+    let corpus = corpus::build(text, &tokenizer, &options)?;
+    let parts = [&corpus.training, &corpus.held_out].map(|part| hex(&part.fingerprint()));
+    Ok(Prepared {
+        fingerprint: sha256(parts.concat().as_bytes()),
+        name,
+        tokenizer,
+        training: Arc::new(corpus.training),
+        held_out: Arc::new(corpus.held_out),
+        statistics: corpus.statistics,
+        documents: corpus.documents,
+    })
+}
+
+fn read(files: &[PathBuf]) -> Result<(String, Cow<'static, str>), PrepareError> {
+    let Some(first) = files.first() else {
+        return Ok(("sample (State of the Union addresses)".into(), Cow::Borrowed(corpus::SAMPLE)));
+    };
+    let name = match files.len() {
+        1 => first.display().to_string(),
+        n => format!("{} and {} more", first.display(), n - 1),
+    };
+    let mut all = String::new();
+    for file in files {
+        all.push_str(&corpus::read_text(file)?);
+        all.push_str("\n\n");
+    }
+    Ok((name, Cow::Owned(all)))
+}

@@ -1,0 +1,345 @@
+//! The window's frame: takes in news, sends commands, and asks before it closes.
+
+use super::export::ExportForm;
+use super::look::Look;
+use super::panes;
+use super::state::{Board, Drawn, Measure, Page, Phase, Quiz, View};
+use super::worker::{Command, Gone, Job, Worker};
+use super::{Wake, keys};
+use crate::session::Longer;
+use egui::{Context, Ui, ViewportCommand};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// A dialog that lies over the page.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) enum Dialog {
+    /// None.
+    #[default]
+    None,
+    /// Whether to save before the window closes.
+    Closing,
+    /// What to take away, and where to.
+    Export(ExportForm),
+    /// What the keys do.
+    Keys,
+    /// Which run to open.
+    Open(String),
+}
+
+/// What a file dialog was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Picking {
+    /// Text to train on.
+    Text,
+    /// A run to look at.
+    Run,
+    /// A place to write to.
+    Export,
+}
+
+/// What makes a drawn curve another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct DrawnKey {
+    pub version: u64,
+    pub view: View,
+    pub unit: f64,
+    pub range: (f64, f64),
+    pub columns: usize,
+}
+
+/// Time between two looks at what other processes write.
+const FOLLOW: Duration = Duration::from_secs(2);
+
+/// The window.
+pub struct App {
+    /// All that is shown.
+    pub board: Board,
+    pub(super) look: Look,
+    pub(super) dialog: Dialog,
+    /// Why the start page's fields or a file could not be used.
+    pub(super) complaint: Option<String>,
+    pub(super) drawn: HashMap<(usize, Measure), (DrawnKey, Rc<Drawn>)>,
+    pub(super) quiz_seed: u64,
+    pub(super) quiz_asked: bool,
+    worker: Option<Worker>,
+    wake: Wake,
+    picked: (Sender<(Picking, Vec<PathBuf>)>, Receiver<(Picking, Vec<PathBuf>)>),
+    followed: Instant,
+    looked: Option<Look>,
+    /// The window goes when the trainer has ended.
+    closes: bool,
+    /// The window may go.
+    closed: bool,
+}
+
+impl App {
+    /// A window with nothing open; `wake` asks for it to be drawn again.
+    pub fn new(wake: Wake) -> Self {
+        Self {
+            board: Board::default(),
+            look: Look::default(),
+            dialog: Dialog::None,
+            complaint: None,
+            drawn: HashMap::new(),
+            quiz_seed: 0,
+            quiz_asked: false,
+            worker: None,
+            wake,
+            picked: channel(),
+            followed: Instant::now(),
+            looked: None,
+            closes: false,
+            closed: false,
+        }
+    }
+
+    /// Starts a trainer's thread. One that is there already is asked to save and end first.
+    pub fn begin(&mut self, job: Job) {
+        if let Some(worker) = self.worker.take() {
+            worker.finish();
+        }
+        self.board.phase = Phase::Preparing { note: "opening".into(), progress: None };
+        if matches!(job, Job::Start { .. } | Job::GoOn { .. }) {
+            self.board.page = Page::Run;
+        }
+        self.quiz_asked = false;
+        self.worker = Some(Worker::spawn(job, self.wake.clone()));
+    }
+
+    /// Sends a command to the trainer.
+    pub(super) fn send(&mut self, command: Command) {
+        if let Some(worker) = &self.worker {
+            if command == Command::Stop {
+                self.board.phase = Phase::Stopping;
+            }
+            worker.send(command);
+        }
+    }
+
+    /// Starts training as the start page says.
+    pub(super) fn start(&mut self) {
+        match self.board.form.job() {
+            Ok(job) => {
+                self.complaint = None;
+                self.begin(job);
+            }
+            Err(error) => self.complaint = Some(error.to_string()),
+        }
+    }
+
+    /// Goes on with the run that is shown, if that was stopped or only looked at; `longer` gives it another end.
+    pub(super) fn go_on(&mut self, longer: Option<Longer>) {
+        let (Some(folder), Ok(how)) = (self.board.folder(), self.board.form.how()) else { return };
+        self.begin(Job::GoOn { folder, longer, how });
+    }
+
+    /// Opens a run: the first is shown, and its networks can be asked; others are compared with it.
+    pub fn open(&mut self, folder: PathBuf) {
+        if self.board.begun.is_none() && self.worker.is_none() {
+            match super::state::Track::read(&folder) {
+                Ok(track) => {
+                    self.board.run = Some(track);
+                    self.board.page = Page::Run;
+                    self.begin(Job::Look { folder });
+                }
+                Err(error) => self.board.tell(true, &error.to_string()),
+            }
+            return;
+        }
+        self.board.open(&folder);
+        if !self.board.others.is_empty() {
+            self.board.page = Page::Compare;
+        }
+    }
+
+    /// Has the sentence played as it is now.
+    pub(super) fn play(&mut self) {
+        let part = self.board.strip.part.clone();
+        self.send(Command::Play(part));
+    }
+
+    /// Asks for a new quiz.
+    pub(super) fn ask_quiz(&mut self) {
+        let sentences = self.board.strip.sentences.clone();
+        self.quiz_seed = self.quiz_seed.wrapping_add(1_000);
+        self.quiz_asked = true;
+        self.send(Command::Quiz(Quiz::parts(&sentences, self.quiz_seed)));
+    }
+
+    /// Pauses or goes on.
+    pub(super) fn toggle_pause(&mut self) {
+        match self.board.phase {
+            Phase::Training => self.send(Command::Pause),
+            Phase::Paused => self.send(Command::Resume),
+            _ => {}
+        }
+    }
+
+    /// Opens a file dialog of the system; what was chosen comes later. It does not hold the window up.
+    pub(super) fn pick(&mut self, what: Picking, folders: bool) {
+        let dialog = rfd::AsyncFileDialog::new();
+        let (to, wake) = (self.picked.0.clone(), self.wake.clone());
+        // On macOS the dialog has to be opened here; waiting for it is for another thread.
+        type Chosen = std::pin::Pin<Box<dyn Future<Output = Vec<PathBuf>> + Send>>;
+        let paths = |files: Option<Vec<rfd::FileHandle>>| -> Vec<PathBuf> {
+            files.unwrap_or_default().iter().map(|file| file.path().to_path_buf()).collect()
+        };
+        let chosen: Chosen = match (what, folders) {
+            (Picking::Export, _) => {
+                let future = dialog.save_file();
+                Box::pin(async move { paths(future.await.map(|file| vec![file])) })
+            }
+            (_, true) => {
+                let future = dialog.pick_folders();
+                Box::pin(async move { paths(future.await) })
+            }
+            (_, false) => {
+                let filter = ["txt", "jsonl", "parquet", "gz", "zst", "xz"];
+                let future = dialog.add_filter("Text", &filter).pick_files();
+                Box::pin(async move { paths(future.await) })
+            }
+        };
+        std::thread::spawn(move || {
+            let _ = to.send((what, pollster::block_on(chosen)));
+            wake();
+        });
+    }
+
+    /// Takes in news of the trainer and of file dialogs.
+    pub fn drain(&mut self) {
+        loop {
+            let Some(worker) = &mut self.worker else { break };
+            match worker.next() {
+                Ok(Some(news)) => {
+                    if self.board.take_in(news) {
+                        self.drawn.clear();
+                        self.play();
+                    }
+                }
+                Ok(None) => break,
+                Err(Gone { panicked }) => {
+                    self.worker = None;
+                    if panicked {
+                        let text = "the trainer ended by a fault of its own; the run goes on from its last checkpoint";
+                        self.board.phase = Phase::Failed(text.into());
+                        self.board.tell(true, text);
+                    } else if matches!(self.board.phase, Phase::Preparing { .. } | Phase::Stopping) {
+                        self.board.phase = Phase::Idle;
+                        self.board.page = Page::Start;
+                    }
+                }
+            }
+        }
+        while let Ok((what, paths)) = self.picked.1.try_recv() {
+            self.take_picked(what, paths);
+        }
+        if self.followed.elapsed() > FOLLOW {
+            self.followed = Instant::now();
+            self.board.follow();
+        }
+        self.closed |= self.closes && (self.worker.is_none() || !self.board.phase.is_busy());
+    }
+
+    fn take_picked(&mut self, what: Picking, paths: Vec<PathBuf>) {
+        let Some(first) = paths.first().cloned() else { return };
+        match (what, &mut self.dialog) {
+            (Picking::Text, _) => self.board.form.source = super::state::Source::of(paths),
+            (Picking::Run, Dialog::Open(text)) => *text = first.display().to_string(),
+            (Picking::Run, _) => self.open(first),
+            (Picking::Export, Dialog::Export(form)) => form.path = first.display().to_string(),
+            (Picking::Export, _) => {}
+        }
+    }
+
+    /// Whether the window may close now; else it asks.
+    pub fn may_close(&mut self) -> bool {
+        if self.closed || !self.board.phase.is_busy() || self.worker.is_none() {
+            return true;
+        }
+        self.dialog = Dialog::Closing;
+        false
+    }
+
+    /// Saves, ends, and closes the window then.
+    pub(super) fn save_and_close(&mut self) {
+        self.dialog = Dialog::None;
+        self.closes = true;
+        self.send(Command::Stop);
+    }
+
+    /// Whether the window should close now.
+    pub fn wants_to_close(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether curves change by themselves, so that they should be drawn again now and then.
+    pub(super) fn follows(&self) -> bool {
+        !self.board.others.is_empty() || self.board.phase == Phase::Looking
+    }
+
+    /// Draws everything.
+    pub fn draw(&mut self, ui: &mut Ui) {
+        if self.looked != Some(self.look) {
+            self.look.apply(ui.ctx());
+            self.looked = Some(self.look);
+        }
+        self.take_dropped(ui.ctx());
+        keys::handle(ui.ctx(), self);
+        panes::top(ui, self);
+        panes::notices(ui, self);
+        match self.board.page {
+            Page::Start => panes::start(ui, self),
+            Page::Run => panes::run(ui, self),
+            Page::Compare => panes::compare(ui, self),
+            Page::Quiz => panes::quiz(ui, self),
+        }
+        panes::dialogs(ui, self);
+    }
+
+    /// Files and folders that were dropped on the window: runs are opened, anything else is text to train on.
+    fn take_dropped(&mut self, ctx: &Context) {
+        let dropped: Vec<PathBuf> =
+            ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        let (runs, text): (Vec<_>, Vec<_>) =
+            dropped.into_iter().partition(|path| path.join(crate::run::METRICS).is_file());
+        for run in runs {
+            self.open(run);
+        }
+        if !text.is_empty() {
+            self.board.form.source = super::state::Source::of(text);
+            if !self.board.phase.is_busy() {
+                self.board.page = Page::Start;
+            }
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.drain();
+        if ctx.input(|input| input.viewport().close_requested()) && !self.may_close() {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+        }
+        if self.wants_to_close() {
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+        }
+        if self.follows() {
+            ctx.request_repaint_after(FOLLOW);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        self.draw(ui);
+    }
+
+    /// A trainer that still runs saves and ends, as when the system ends the window.
+    fn on_exit(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.finish();
+        }
+    }
+}

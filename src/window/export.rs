@@ -1,0 +1,153 @@
+//! What one may take away: pictures of the losses and of the sentence, and the numbers.
+
+use super::state::{Board, Track};
+use crate::files;
+use crate::history::Recorded;
+use crate::picture::{Figure, MOST_RUNS, sentence, to_png};
+use std::path::{Path, PathBuf};
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// The losses of every run that is open.
+    Losses,
+    /// The sentence with its fakes and verdicts.
+    Sentence,
+    /// Every measure at every interval.
+    Metrics,
+}
+
+impl What {
+    pub(super) const ALL: [Self; 3] = [Self::Losses, Self::Sentence, Self::Metrics];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Losses => "Losses as a picture (.png or .svg)",
+            Self::Sentence => "Sentence as a picture (.png or .svg)",
+            Self::Metrics => "Metrics as a table (.csv)",
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Losses => "losses.png",
+            Self::Sentence => "sentence.png",
+            Self::Metrics => "metrics.csv",
+        }
+    }
+}
+
+/// The export dialog's fields.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ExportForm {
+    pub what: What,
+    pub path: String,
+    /// Why it could not be written.
+    pub complaint: Option<String>,
+}
+
+impl ExportForm {
+    /// Into the folder of the run that is shown.
+    pub(super) fn new(board: &Board) -> Self {
+        let what = What::Losses;
+        Self { what, path: place(board, what), complaint: None }
+    }
+
+    /// Chooses what is written; the path follows.
+    pub(super) fn choose(&mut self, what: What, board: &Board) {
+        let folder = Path::new(&self.path).parent().map(Path::to_path_buf);
+        self.path = folder.map_or_else(|| place(board, what), |f| f.join(what.file()).display().to_string());
+        self.what = what;
+        self.complaint = None;
+    }
+
+    /// Writes it; where it is then.
+    ///
+    /// # Errors
+    /// One line for the person.
+    pub(super) fn write(&self, board: &Board) -> Result<PathBuf, String> {
+        let path = PathBuf::from(self.path.trim());
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let bytes = match (self.what, ending.as_str()) {
+            (What::Losses, "png" | "svg") => picture(losses(board)?, &ending)?,
+            (What::Sentence, "png" | "svg") => picture(scene(board)?, &ending)?,
+            (What::Metrics, "csv") => {
+                let run = board.tracks().next().ok_or("no run is open")?;
+                run.to_csv().into_bytes()
+            }
+            (What::Metrics, _) => return Err(format!("{}: expected a name that ends in .csv", path.display())),
+            _ => return Err(format!("{}: expected a name that ends in .png or .svg", path.display())),
+        };
+        files::write(&path, &bytes).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        Ok(path)
+    }
+}
+
+fn place(board: &Board, what: What) -> String {
+    let folder = board.tracks().next().map(|track| track.folder.clone()).unwrap_or_default();
+    folder.join(what.file()).display().to_string()
+}
+
+fn picture(svg: String, ending: &str) -> Result<Vec<u8>, String> {
+    if ending == "svg" { Ok(svg.into_bytes()) } else { to_png(&svg).map_err(|e| e.to_string()) }
+}
+
+fn losses(board: &Board) -> Result<String, String> {
+    let runs: Vec<(String, Recorded)> =
+        board.names().into_iter().zip(board.tracks().map(Track::recorded)).take(MOST_RUNS).collect();
+    if runs.is_empty() {
+        return Err("no run is open".into());
+    }
+    let view = board.view;
+    let figure = Figure { runs: &runs, x: view.x, scale: view.scale, smoothing: view.smoothing, size: (1600, 1000) };
+    figure.to_svg().map_err(|e| e.to_string())
+}
+
+fn scene(board: &Board) -> Result<String, String> {
+    let scene = board.strip.scene.as_ref().ok_or("no sentence was played yet")?;
+    let step = board.run.as_ref().map(Track::step);
+    Ok(sentence(scene, step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::{Played, Scene};
+
+    #[test]
+    fn everything_is_written_where_it_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":5,\"discriminator_loss\":0.3}\n")
+            .unwrap();
+        let mut board = Board::default();
+        let mut form = ExportForm::new(&board);
+        assert!(form.write(&board).unwrap_err().contains("no run"));
+        board.open(&run);
+        form = ExportForm::new(&board);
+        assert_eq!(form.path, run.join("losses.png").display().to_string());
+        let path = form.write(&board).unwrap();
+        assert!(std::fs::read(path).unwrap().starts_with(b"\x89PNG"));
+        form.choose(What::Metrics, &board);
+        assert!(std::fs::read_to_string(form.write(&board).unwrap()).unwrap().starts_with("text,step"));
+        form.choose(What::Sentence, &board);
+        assert!(form.write(&board).unwrap_err().contains("no sentence"));
+        let token = Played {
+            place: 1,
+            original: "peace".into(),
+            shown: "w<r".into(),
+            drawn: true,
+            masked: true,
+            edited: false,
+            guesses: Vec::new(),
+            p_replaced: 0.9,
+        };
+        board.strip.scene = Some(Scene { tokens: vec![token], cut: false });
+        assert!(std::fs::read(form.write(&board).unwrap()).unwrap().starts_with(b"\x89PNG"));
+        form.path = run.join("x.gif").display().to_string();
+        assert!(form.write(&board).unwrap_err().contains(".svg"));
+        form.path = run.join("none").join("x.svg").display().to_string();
+        assert!(form.write(&board).unwrap_err().contains("cannot write"));
+    }
+}

@@ -1,0 +1,29 @@
+//! The desktop window: both losses live, one sentence with its fakes and verdicts, and full control of a run.
+//!
+//! ```text
+//! worker   the thread that trains: a session and its device; commands in, news out
+//! state    what the window knows, as plain data
+//! app      the window's frame: takes in news, sends commands, asks before it closes
+//! panes    what is drawn, a pane a file;  look: colours and sizes
+//! ```
+//!
+//! The trainer never waits for the window and the window never for the trainer: they share two channels and nothing else,
+//! and the window draws with a device of its own. So training on and off screen gives the same numbers.
+
+mod app;
+mod export;
+mod keys;
+mod look;
+mod open;
+mod panes;
+pub mod state;
+pub mod worker;
+
+pub use app::App;
+pub use open::{Opening, WindowError, has_display, open};
+pub use worker::Job;
+
+use std::sync::Arc;
+
+/// Asks for the window to be drawn again, from any thread.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;

@@ -1,0 +1,112 @@
+//! Several runs over each other, and what is different between their settings.
+
+use super::losses;
+use crate::window::app::{App, Dialog};
+use crate::window::look::Palette;
+use crate::window::state::{differences, paper_days};
+use egui::{CentralPanel, Grid, Panel, RichText, ScrollArea, Ui};
+
+/// Draws the page.
+pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
+    if app.board.tracks().next().is_none() {
+        CentralPanel::default().show(ui, |ui| {
+            ui.add_space(ui.available_height() * 0.3);
+            ui.vertical_centered(|ui| {
+                ui.heading("Open runs to compare them");
+                ui.add_space(8.0);
+                if ui.button("Open run…").clicked() {
+                    app.dialog = Dialog::Open(String::new());
+                }
+            });
+        });
+        return;
+    }
+    Panel::right("runs").resizable(true).default_size(400.0).size_range(280.0..=640.0).show(ui, |ui| {
+        ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| table(ui, app));
+    });
+    CentralPanel::default().show(ui, |ui| {
+        losses::toolbar(ui, app);
+        let all = app.board.tracks().count();
+        losses::plots(ui, app, all.max(2));
+    });
+}
+
+fn table(ui: &mut Ui, app: &mut App) {
+    let palette = Palette::of(ui);
+    let names = app.board.names();
+    ui.add_space(6.0);
+    ui.label(RichText::new("Runs").strong());
+    let mut closed = None;
+    let first_is_own = app.board.run.is_some();
+    Grid::new("runs").num_columns(4).spacing([12.0, 6.0]).show(ui, |ui| {
+        for name in ["", "steps", "held out", ""] {
+            ui.label(RichText::new(name).weak());
+        }
+        ui.end_row();
+        for (i, (track, name)) in app.board.tracks().zip(&names).enumerate() {
+            ui.horizontal(|ui| {
+                let (rect, _) = ui.allocate_exact_size(egui::vec2(18.0, 4.0), egui::Sense::hover());
+                ui.painter().rect_filled(rect, 1.0, palette.run(i));
+                ui.label(RichText::new(name).strong());
+            });
+            ui.label(crate::numbers::grouped(track.step()));
+            let held = track.held_out.last();
+            let number = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { "–".into() };
+            let words = held.map_or("–".to_string(), |m| {
+                format!("{} / {} / {}", number(m.generator_loss, 3), number(m.discriminator_loss, 4), number(m.auc, 3))
+            });
+            ui.label(words).on_hover_text("generator loss / discriminator loss / AUC");
+            let own = first_is_own && i == 0;
+            if !own && ui.button("Close").on_hover_text(format!("Take {name} off the plots")).clicked() {
+                closed = Some(i - usize::from(first_is_own));
+            }
+            ui.end_row();
+        }
+    });
+    if let Some(i) = closed {
+        app.board.others.remove(i);
+        app.drawn.clear();
+    }
+    let flops: Vec<f64> = app.board.tracks().filter_map(|t| t.intervals.last()).map(|m| m.flops).collect();
+    if let Some(most) = flops.iter().copied().filter(|x| x.is_finite()).reduce(f64::max) {
+        ui.label(RichText::new(format!("Most work: {:.4} of the paper's 4 V100-days", paper_days(most))).weak());
+    }
+    if ui.button("Open run…").clicked() {
+        app.dialog = Dialog::Open(String::new());
+    }
+    ui.add_space(10.0);
+    ui.separator();
+    ui.label(RichText::new("Settings that differ").strong());
+    let configs: Vec<_> = app.board.tracks().map(|track| track.config.as_ref()).collect();
+    let found = differences(&configs);
+    if found.is_empty() {
+        let words = if configs.len() < 2 { "Open another run to see what is different" } else { "None" };
+        ui.label(RichText::new(words).weak());
+        return;
+    }
+    Grid::new("differences").num_columns(1 + configs.len()).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
+        ui.label("");
+        for (i, name) in names.iter().enumerate() {
+            ui.label(RichText::new(name).color(palette.run(i)).strong());
+        }
+        ui.end_row();
+        for difference in &found {
+            ui.label(RichText::new(&difference.key).monospace());
+            for value in &difference.values {
+                ui.label(shortened(value)).on_hover_text(value);
+            }
+            ui.end_row();
+        }
+    });
+}
+
+/// A value that is a path shows its end.
+fn shortened(value: &str) -> String {
+    const MOST: usize = 22;
+    let count = value.chars().count();
+    if count <= MOST {
+        return value.to_string();
+    }
+    let tail: String = value.chars().skip(count - (MOST - 1)).collect();
+    format!("…{tail}")
+}

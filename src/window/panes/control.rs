@@ -1,0 +1,201 @@
+//! What controls a run, and what is known of it.
+
+use crate::numbers::{bytes, duration, flop, grouped};
+use crate::session::Longer;
+use crate::window::app::App;
+use crate::window::look::Palette;
+use crate::window::state::{Board, Phase, paper_days};
+use crate::window::worker::Command;
+use egui::{Button, Grid, ProgressBar, RichText, Ui};
+
+/// Operations of one family: what a person calls it, and the ops.
+const FAMILIES: [(&str, &[&str]); 6] = [
+    ("Matrix products", &["linear", "linear_input_gradient", "linear_weight_gradient"]),
+    ("Attention", &["attention", "attention_backward"]),
+    ("Vocabulary head", &["vocabulary_cross_entropy", "vocabulary_cross_entropy_backward"]),
+    ("Norms and activations", &["layer_norm", "layer_norm_backward", "gelu", "gelu_backward", "dropout", "add"]),
+    ("Optimizer", &["adamw", "global_norm", "accumulate"]),
+    ("Embeddings", &["embedding", "word_gradient", "position_gradient", "gather_rows", "gather_rows_backward"]),
+];
+
+/// Draws the pane.
+pub(super) fn show(ui: &mut Ui, app: &mut App) {
+    ui.add_space(6.0);
+    buttons(ui, app);
+    ui.add_space(6.0);
+    progress(ui, &app.board);
+    ui.separator();
+    facts(ui, &app.board);
+    ui.separator();
+    shares(ui, &app.board);
+}
+
+fn buttons(ui: &mut Ui, app: &mut App) {
+    let phase = app.board.phase.clone();
+    let (training, paused) = (phase == Phase::Training, phase == Phase::Paused);
+    let width = (ui.available_width() - ui.spacing().item_spacing.x) / 2.0;
+    let size = egui::vec2(width, 32.0);
+    let command = |ui: &mut Ui, app: &mut App, enabled, name: &str, tip: &str, command| {
+        let response = ui.add_enabled(enabled, Button::new(name).min_size(size));
+        if response.on_hover_text(tip).clicked() {
+            app.send(command);
+        }
+    };
+    ui.horizontal(|ui| {
+        match paused {
+            true => command(ui, app, true, "Resume", "Go on (Space)", Command::Resume),
+            false => command(ui, app, training, "Pause", "Wait between two steps (Space)", Command::Pause),
+        }
+        command(ui, app, training || paused, "One step", "Take one step and wait (.)", Command::Step);
+    });
+    ui.horizontal(|ui| {
+        command(ui, app, training || paused, "Save now", "Write a checkpoint (Ctrl S)", Command::Save);
+        let stoppable = training || paused || matches!(phase, Phase::Preparing { .. });
+        command(ui, app, stoppable, "Stop", "Save and end; the run goes on from there another time", Command::Stop);
+    });
+    match phase {
+        Phase::Done(ending) if !ending.complete => going_on(ui, app, size, None),
+        Phase::Looking | Phase::Done(_) => {
+            let longer = app.board.begun.as_ref().and_then(|begun| longer(begun, app.board.run.as_ref()));
+            going_on(ui, app, size, longer);
+        }
+        _ => {}
+    }
+}
+
+/// Another end where the run is at its end: half as long again.
+fn longer(begun: &crate::window::worker::Begun, run: Option<&crate::window::state::Track>) -> Option<Longer> {
+    let t = &begun.config.training;
+    let run = run?;
+    let seconds = run.intervals.last().map_or(0.0, |m| m.seconds);
+    match t.hours {
+        Some(hours) => (seconds >= 3_600.0 * hours * 0.999).then_some(Longer::Hours(hours * 1.5)),
+        None => (run.step() >= t.steps).then_some(Longer::Steps(t.steps + t.steps / 2)),
+    }
+}
+
+fn going_on(ui: &mut Ui, app: &mut App, size: egui::Vec2, longer: Option<Longer>) {
+    let (name, tip) = match longer {
+        None => ("Go on training".to_string(), "From the newest checkpoint"),
+        Some(Longer::Steps(steps)) => {
+            (format!("Go on to {} steps", grouped(steps)), "The learning rate rises again and falls to 0 there")
+        }
+        Some(Longer::Hours(hours)) => {
+            (format!("Go on to {:.1} min", 60.0 * hours), "The learning rate rises again and falls to 0 there")
+        }
+    };
+    let wide = egui::vec2(ui.available_width(), size.y);
+    if ui.add(Button::new(name).min_size(wide)).on_hover_text(tip).clicked() {
+        app.go_on(longer);
+    }
+}
+
+fn progress(ui: &mut Ui, board: &Board) {
+    let Some(begun) = &board.begun else { return };
+    if begun.device.is_none() {
+        let step = board.run.as_ref().map_or(0, |run| run.step());
+        ui.label(format!("{} steps done", grouped(step)));
+        return;
+    }
+    let t = &begun.config.training;
+    ui.add(ProgressBar::new(board.at.progress as f32).show_percentage().desired_width(ui.available_width()));
+    let of = match t.hours {
+        Some(hours) => {
+            format!("step {}, {} of {}", grouped(board.at.step), duration(board.at.seconds), duration(3_600.0 * hours))
+        }
+        None => format!("step {} of {}", grouped(board.at.step), grouped(t.steps)),
+    };
+    ui.label(of);
+    if let (Some(left), true) = (board.pace.left(), board.phase.is_busy()) {
+        ui.label(RichText::new(format!("{} left", duration(left))).weak());
+    }
+}
+
+fn facts(ui: &mut Ui, board: &Board) {
+    let Some(begun) = &board.begun else { return };
+    let (c, run) = (&begun.config, board.run.as_ref());
+    let last = run.and_then(|run| run.intervals.last());
+    let held_out = run.and_then(|run| run.held_out.last());
+    let number = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { "–".into() };
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    if let Some(device) = &begun.device {
+        rows.push(("Device", device.clone()));
+        rows.push(("Memory", bytes(begun.memory)));
+    }
+    rows.push(("Model", format!("{}, {} parameters", c.preset, grouped(begun.parameters))));
+    let parts = begun.micro_batch.filter(|split| split.parts > 1);
+    let parts = parts.map_or(String::new(), |split| format!(", in {} parts", split.parts));
+    rows.push(("Batch", format!("{} × {} tokens{parts}", c.training.batch, c.data.length)));
+    if !begun.text.is_empty() {
+        rows.push(("Text", begun.text.clone()));
+    }
+    rows.push(("Seed", c.seed.to_string()));
+    if let Some(last) = last {
+        rows.push(("Learning rate", format!("{:.3e}", last.learning_rate)));
+        rows.push(("Speed", format!("{} tokens/s", grouped(last.tokens_per_second.max(0.0) as u64))));
+        if last.flops.is_finite() {
+            let share = paper_days(last.flops);
+            rows.push(("Work done", format!("{}: {}", flop(last.flops as u64), of_paper(share))));
+        }
+    }
+    if let Some(m) = held_out {
+        rows.push(("Held out", format!("generator {}", number(m.generator_loss, 3))));
+        rows.push(("", format!("discriminator {}", number(m.discriminator_loss, 4))));
+        rows.push(("", format!("AUC {}", number(m.auc, 3))));
+    }
+    if let Some(saved) = board.saved {
+        rows.push(("Saved", format!("at step {}", grouped(saved))));
+    }
+    let label = 92.0;
+    let wide = (ui.available_width() - label - 12.0).max(80.0);
+    Grid::new("facts").num_columns(2).spacing([8.0, 4.0]).min_col_width(label).show(ui, |ui| {
+        for (name, value) in rows {
+            ui.label(RichText::new(name).weak());
+            ui.scope(|ui| {
+                ui.set_max_width(wide);
+                ui.add(egui::Label::new(value).wrap());
+            });
+            ui.end_row();
+        }
+    });
+}
+
+/// A share of the paper's four V100-days, in words.
+fn of_paper(days: f64) -> String {
+    let share = days / 4.0;
+    match share {
+        s if s >= 0.001 => format!("{:.1} % of the paper's 4 V100-days", 100.0 * s),
+        s if s > 0.0 => {
+            let parts = 1.0 / s;
+            let round = 10f64.powf(parts.log10().floor() - 1.0).max(1.0);
+            format!("one part in {} of the paper's 4 V100-days", grouped(((parts / round).round() * round) as u64))
+        }
+        _ => "nothing yet of the paper's 4 V100-days".into(),
+    }
+}
+
+/// Where a step's time goes, by family of operations.
+fn shares(ui: &mut Ui, board: &Board) {
+    let total: f64 = board.times.iter().map(|(_, seconds)| seconds).sum();
+    if total <= 0.0 {
+        return;
+    }
+    ui.label(RichText::new("Where the time goes").weak());
+    let of = |ops: &[&str]| -> f64 { board.times.iter().filter(|(op, _)| ops.contains(op)).map(|(_, s)| s).sum() };
+    let mut shares: Vec<(&str, f64)> = FAMILIES.iter().map(|(name, ops)| (*name, of(ops) / total)).collect();
+    let known: f64 = shares.iter().map(|(_, share)| share).sum();
+    shares.push(("Other", (1.0 - known).max(0.0)));
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let color = Palette::of(ui).discriminator();
+    for (name, share) in shares.into_iter().filter(|(_, share)| *share >= 0.005) {
+        let text = format!("{name}  {:.0} %", 100.0 * share);
+        let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 20.0), egui::Sense::hover());
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &text));
+        let mut bar = rect.shrink2(egui::vec2(0.0, 1.0));
+        bar.set_width(rect.width() * share as f32);
+        ui.painter().rect_filled(bar, 3.0, color.gamma_multiply(0.35));
+        let font = egui::TextStyle::Small.resolve(ui.style());
+        let at = rect.left_center() + egui::vec2(6.0, 0.0);
+        ui.painter().text(at, egui::Align2::LEFT_CENTER, text, font, ui.visuals().text_color());
+    }
+}

@@ -1,0 +1,135 @@
+//! Dialogs over the page: closing, taking away, opening, keys.
+
+use crate::window::app::{App, Dialog, Picking};
+use crate::window::export::{ExportForm, What};
+use crate::window::keys::KEYS;
+use crate::window::look::Palette;
+use egui::{Button, Grid, Id, Key, Modal, RichText, TextEdit, Ui};
+use std::path::PathBuf;
+
+/// Draws the dialog there is.
+pub(in crate::window) fn dialogs(ui: &mut Ui, app: &mut App) {
+    let dialog = app.dialog.clone();
+    if dialog == Dialog::None {
+        return;
+    }
+    let modal = Modal::new(Id::unique("dialog")).show(ui.ctx(), |ui| {
+        ui.set_width(460.0);
+        match dialog {
+            Dialog::None => {}
+            Dialog::Closing => closing(ui, app),
+            Dialog::Export(form) => export(ui, app, form),
+            Dialog::Keys => keys(ui, app),
+            Dialog::Open(path) => open(ui, app, path),
+        }
+    });
+    if modal.should_close() {
+        app.dialog = Dialog::None;
+    }
+}
+
+fn closing(ui: &mut Ui, app: &mut App) {
+    ui.heading("Training is under way");
+    ui.add_space(6.0);
+    ui.label("Save a checkpoint and close? The run goes on from there another time.");
+    ui.add_space(12.0);
+    ui.horizontal(|ui| {
+        if ui.button(RichText::new("Save and close").strong()).clicked() {
+            app.save_and_close();
+        }
+        if ui.button("Keep training").clicked() {
+            app.dialog = Dialog::None;
+        }
+    });
+}
+
+fn export(ui: &mut Ui, app: &mut App, mut form: ExportForm) {
+    ui.heading("Take away");
+    ui.add_space(6.0);
+    for what in What::ALL {
+        if ui.radio(form.what == what, what.name()).clicked() {
+            form.choose(what, &app.board);
+        }
+    }
+    ui.add_space(6.0);
+    let mut browse = false;
+    ui.horizontal(|ui| {
+        let label = ui.label("To");
+        ui.add(TextEdit::singleline(&mut form.path).desired_width(320.0)).labelled_by(label.id);
+        browse = ui.button("Browse…").clicked();
+    });
+    if let Some(complaint) = &form.complaint {
+        ui.label(RichText::new(complaint).color(Palette::of(ui).bad()));
+    }
+    ui.add_space(8.0);
+    let mut next = Dialog::Export(form.clone());
+    ui.horizontal(|ui| {
+        if ui.button(RichText::new("Save").strong()).clicked() {
+            match form.write(&app.board) {
+                Ok(path) => {
+                    app.board.tell(false, &format!("wrote {}", path.display()));
+                    next = Dialog::None;
+                }
+                Err(complaint) => {
+                    form.complaint = Some(complaint);
+                    next = Dialog::Export(form.clone());
+                }
+            }
+        }
+        if ui.button("Cancel").clicked() {
+            next = Dialog::None;
+        }
+    });
+    app.dialog = next;
+    if browse {
+        app.pick(Picking::Export, false);
+    }
+}
+
+fn open(ui: &mut Ui, app: &mut App, mut path: String) {
+    ui.heading("Open a run");
+    ui.add_space(6.0);
+    ui.label("Its folder, finished or not. The first is shown and can be gone on with; others are compared with it.");
+    ui.add_space(6.0);
+    let (mut browse, mut go) = (false, false);
+    ui.horizontal(|ui| {
+        let label = ui.label("Folder");
+        let field = TextEdit::singleline(&mut path).desired_width(290.0).hint_text("runs/tiny");
+        let field = ui.add(field).labelled_by(label.id);
+        go = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        browse = ui.button("Browse…").clicked();
+    });
+    ui.add_space(8.0);
+    let mut next = Dialog::Open(path.clone());
+    ui.horizontal(|ui| {
+        let some = !path.trim().is_empty();
+        go |= ui.add_enabled(some, Button::new(RichText::new("Open").strong())).clicked();
+        if go && some {
+            app.open(PathBuf::from(path.trim()));
+            next = Dialog::None;
+        }
+        if ui.button("Cancel").clicked() {
+            next = Dialog::None;
+        }
+    });
+    app.dialog = next;
+    if browse {
+        app.pick(Picking::Run, true);
+    }
+}
+
+fn keys(ui: &mut Ui, app: &mut App) {
+    ui.heading("Keys");
+    ui.add_space(6.0);
+    Grid::new("keys").num_columns(2).spacing([20.0, 4.0]).show(ui, |ui| {
+        for (key, what) in KEYS {
+            ui.label(RichText::new(key).monospace().strong());
+            ui.label(what);
+            ui.end_row();
+        }
+    });
+    ui.add_space(8.0);
+    if ui.button("Close").clicked() {
+        app.dialog = Dialog::None;
+    }
+}

@@ -1,0 +1,103 @@
+//! Both losses over one x axis, and the other measures under them.
+
+use super::plot::{self, Plotted};
+use crate::history::{Scale, X};
+use crate::window::app::App;
+use crate::window::state::{Measure, axis_unit};
+use egui::{Button, ComboBox, Slider, Ui};
+
+/// The axes' names.
+const AXES: [(X, &str); 4] = [(X::Steps, "Steps"), (X::Tokens, "Tokens"), (X::Hours, "Time"), (X::Flops, "FLOPs")];
+
+/// The axis after this one.
+pub(in crate::window) fn next_axis(x: X) -> X {
+    let at = AXES.iter().position(|(axis, _)| *axis == x).unwrap_or(0);
+    AXES[(at + 1) % AXES.len()].0
+}
+
+/// Makes the bold curves smoother, or rougher.
+pub(in crate::window) fn smooth_more(app: &mut App, by: f64) {
+    let count = app.board.run.as_ref().map_or(0, |run| run.intervals.len());
+    let now = app.board.view.smoothing.unwrap_or_else(|| crate::history::smoothing_for(count));
+    app.board.view.smoothing = Some((now + by).clamp(0.0, 0.99));
+}
+
+/// Draws the pane.
+pub(super) fn show(ui: &mut Ui, app: &mut App) {
+    toolbar(ui, app);
+    let one = app.board.run.iter().count();
+    plots(ui, app, one);
+}
+
+/// What curves are looked at with.
+pub(super) fn toolbar(ui: &mut Ui, app: &mut App) {
+    ui.horizontal_wrapped(|ui| {
+        let view = &mut app.board.view;
+        let name = AXES.iter().find(|(x, _)| *x == view.x).map_or("", |(_, name)| *name);
+        let label = ui.label("Along");
+        let combo = ComboBox::from_id_salt("axis").selected_text(name).width(84.0).show_ui(ui, |ui| {
+            for (x, name) in AXES {
+                ui.selectable_value(&mut view.x, x, name);
+            }
+        });
+        combo.response.labelled_by(label.id);
+        let mut log = view.scale == Scale::Log;
+        if ui.checkbox(&mut log, "Logarithmic").changed() {
+            view.scale = if log { Scale::Log } else { Scale::Linear };
+        }
+        let count = app.board.run.as_ref().map_or(0, |run| run.intervals.len());
+        let mut weight = view.smoothing.unwrap_or_else(|| crate::history::smoothing_for(count));
+        let label = ui.label("Smoothing");
+        ui.spacing_mut().slider_width = 110.0;
+        let slider = Slider::new(&mut weight, 0.0..=0.99).max_decimals(2);
+        let slider = ui.add(slider).labelled_by(label.id);
+        if slider.on_hover_text("How much of the bold curve is what was before").changed() {
+            view.smoothing = Some(weight);
+        }
+        ui.menu_button("More plots", |ui| {
+            for measure in Measure::OTHERS {
+                let mut shown = app.board.shown.contains(&measure);
+                if ui.checkbox(&mut shown, measure.name()).changed() {
+                    match shown {
+                        true => app.board.shown.insert(measure),
+                        false => app.board.shown.remove(&measure),
+                    };
+                }
+            }
+        });
+        if ui.add(Button::new("Show all")).on_hover_text("Back to the whole run, after zooming or dragging").clicked() {
+            plot::reset(ui.ctx());
+        }
+    });
+}
+
+/// Draws the losses and the measures that are shown of the first `runs` runs; of all if that is more.
+pub(super) fn plots(ui: &mut Ui, app: &mut App, runs: usize) {
+    let end = app.board.view.end(app.board.tracks().take(runs));
+    let (unit_name, unit) = axis_unit(app.board.view.x, end);
+    let others: Vec<Measure> = app.board.shown.iter().copied().collect();
+    let spacing = ui.spacing().item_spacing.y;
+    let rows = 2 + others.len().div_ceil(2);
+    let available = ui.available_height();
+    let height = ((available - rows as f32 * spacing) / rows as f32 - 3.0).max(150.0);
+    let plotted = |measure, height, last| Plotted {
+        measure,
+        height,
+        runs,
+        unit,
+        unit_name: if last { unit_name } else { "" },
+        end: end / unit,
+    };
+    egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        plot::show(ui, app, plotted(Measure::GeneratorLoss, height, false));
+        plot::show(ui, app, plotted(Measure::DiscriminatorLoss, height, others.is_empty()));
+        for (i, pair) in others.chunks(2).enumerate() {
+            let last = (i + 1) * 2 >= others.len();
+            ui.columns(2, |columns| {
+                for (ui, &measure) in columns.iter_mut().zip(pair) {
+                    plot::show(ui, app, plotted(measure, height, last));
+                }
+            });
+        }
+    });
+}

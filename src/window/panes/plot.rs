@@ -1,0 +1,309 @@
+//! One measure over the x axis: raw faint, smoothed bold, the held-out text as points, the floors named.
+
+use crate::history::{Floors, Point, Scale, Split, ticks};
+use crate::numbers::grouped;
+use crate::window::app::{App, DrawnKey};
+use crate::window::look::Palette;
+use crate::window::state::{Drawn, Measure, Track};
+use egui::{Align2, Color32, Context, Id, RichText, Ui};
+use egui_plot::{
+    GridInput, GridMark, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points, Text, VLine,
+};
+use std::rc::Rc;
+
+/// Which plot, and where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plotted {
+    pub measure: Measure,
+    pub height: f32,
+    /// How many of the runs.
+    pub runs: usize,
+    /// How many of the axis' own make one of what is shown.
+    pub unit: f64,
+    /// Empty where the axis is named under another plot.
+    pub unit_name: &'static str,
+    /// Where the longest run ends.
+    pub end: f64,
+}
+
+/// Every plot of a page has this x axis and cursor.
+fn group() -> Id {
+    Id::unique("x axis")
+}
+
+/// Asks for the whole run to be shown again.
+pub(super) fn reset(ctx: &Context) {
+    ctx.data_mut(|data| data.insert_temp(Id::unique("show all"), ctx.cumulative_pass_nr() + 2));
+}
+
+fn resets(ctx: &Context) -> bool {
+    ctx.data(|data| data.get_temp::<u64>(Id::unique("show all"))).is_some_and(|until| ctx.cumulative_pass_nr() <= until)
+}
+
+/// Draws the plot.
+pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
+    let palette = Palette::of(ui);
+    let view = app.board.view;
+    let scale = view.scale_of(p.measure);
+    let names = app.board.names();
+    title(ui, app, p, palette);
+    let mut plot = Plot::new(p.measure.name())
+        .height((p.height - 24.0).max(100.0))
+        .link_axis(group(), [true, false])
+        .link_cursor(group(), [true, false])
+        .include_x(0.0)
+        .include_x(p.end.max(1e-9))
+        .y_axis_min_width(54.0)
+        .set_margin_fraction(egui::vec2(0.01, 0.06))
+        .x_axis_formatter(|mark, _| number(mark.value, mark.step_size))
+        .y_axis_formatter(move |mark, _| match scale {
+            Scale::Linear => number(mark.value, mark.step_size),
+            Scale::Log => short(10f64.powf(mark.value)),
+        })
+        .label_formatter(move |position| hover(position, scale))
+        .allow_scroll(false)
+        .grid_color(palette.grid())
+        .show_background(true);
+    if scale == Scale::Log {
+        plot = plot.y_grid_spacer(log_marks);
+    }
+    if !p.unit_name.is_empty() {
+        plot = plot.x_axis_label(p.unit_name);
+    }
+    if resets(ui.ctx()) {
+        plot = plot.reset();
+    }
+    let several = p.runs > 1;
+    let response = plot.show(ui, |plot| {
+        let bounds = plot.plot_bounds();
+        let whole = plot.auto_bounds().x || bounds.width() <= 0.0 || !bounds.width().is_finite();
+        let range = if whole { (0.0, p.end) } else { (bounds.min()[0], bounds.max()[0]) };
+        let columns = plot.response().rect.width().max(100.0) as usize;
+        for i in 0..app.board.tracks().take(p.runs).count() {
+            let color = if several { palette.run(i) } else { color_of(p.measure, palette) };
+            let drawn = cached(app, i, p, range, columns);
+            curves(plot, &drawn, &names[i], color, p.measure, palette, several);
+        }
+        let tracks: Vec<&Track> = app.board.tracks().take(p.runs).collect();
+        floors(plot, &tracks, p.measure, scale, range, palette);
+    });
+    let words = describe(app, p);
+    response.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &words));
+}
+
+/// A measure's own colour: its network's.
+fn color_of(measure: Measure, palette: Palette) -> Color32 {
+    match measure {
+        Measure::GeneratorLoss | Measure::GeneratorAccuracy | Measure::ReplacedRate => palette.generator(),
+        Measure::DiscriminatorLoss | Measure::DiscriminatorAccuracy | Measure::Auc => palette.discriminator(),
+        Measure::JointLoss | Measure::LearningRate | Measure::GradientNorm | Measure::Speed => palette.run(2),
+    }
+}
+
+fn title(ui: &mut Ui, app: &App, p: Plotted, palette: Palette) {
+    ui.horizontal(|ui| {
+        ui.set_height(18.0);
+        let color = if p.runs > 1 { ui.visuals().text_color() } else { color_of(p.measure, palette) };
+        ui.label(RichText::new(p.measure.name()).color(color).strong());
+        ui.label(RichText::new(p.measure.unit()).weak());
+        if p.runs == 1
+            && let Some(run) = &app.board.run
+        {
+            let weights = run.weights();
+            let last = run.intervals.last().map(|m| p.measure.of(m, weights)).filter(|x| x.is_finite());
+            let held = run.held_out.last().map(|m| p.measure.of(m, weights)).filter(|x| x.is_finite());
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if let Some(x) = held {
+                    ui.label(RichText::new(format!("held out {}", short(x))).weak());
+                }
+                if let Some(x) = last {
+                    ui.label(RichText::new(short(x)).strong());
+                }
+            });
+        }
+    });
+}
+
+/// The curves as they were drawn last, if nothing has changed.
+fn cached(app: &mut App, i: usize, p: Plotted, range: (f64, f64), columns: usize) -> Rc<Drawn> {
+    let view = app.board.view;
+    let Some(track) = app.board.tracks().nth(i) else { return Rc::default() };
+    let key = DrawnKey { version: track.version, view, unit: p.unit, range, columns };
+    match app.drawn.get(&(i, p.measure)) {
+        Some((before, drawn)) if *before == key => drawn.clone(),
+        _ => {
+            let drawn = Rc::new(view.draw(track, p.measure, p.unit, range, columns));
+            app.drawn.insert((i, p.measure), (key, drawn.clone()));
+            drawn
+        }
+    }
+}
+
+fn points(points: &[Point]) -> PlotPoints<'static> {
+    points.iter().map(|&(x, y)| [x, y]).collect()
+}
+
+fn curves(
+    plot: &mut egui_plot::PlotUi<'_>,
+    drawn: &Drawn,
+    name: &str,
+    color: Color32,
+    measure: Measure,
+    palette: Palette,
+    several: bool,
+) {
+    let lines =
+        |plot: &mut egui_plot::PlotUi<'_>, split: &Split, what: &str, color: Color32, width: f32, style: LineStyle| {
+            for piece in &split.pieces {
+                let called = if several { format!("{name}, {what}") } else { what.to_string() };
+                plot.line(Line::new(called, points(piece)).color(color).width(width).style(style));
+            }
+        };
+    let faint = color.gamma_multiply(if several { 0.25 } else { 0.4 });
+    lines(plot, &drawn.raw, "raw", faint, 1.0, LineStyle::Solid);
+    if measure == Measure::DiscriminatorLoss {
+        let floor = if several { color.gamma_multiply(0.7) } else { palette.floor() };
+        lines(plot, &drawn.base_rate, "base rate", floor, 1.2, LineStyle::dashed_loose());
+        if let Some(&(x, y)) = drawn.base_rate.pieces.last().and_then(|piece| piece.last()).filter(|_| !several) {
+            let text = label("always saying the replaced rate", palette);
+            plot.text(Text::new("floor", PlotPoint::new(x, y), text).anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
+        }
+    }
+    lines(plot, &drawn.smoothed, "smoothed", color, 2.4, LineStyle::Solid);
+    for gap in &drawn.raw.gaps {
+        let line = VLine::new("no number", *gap).color(palette.bad()).width(1.5).allow_hover(false);
+        plot.vline(line);
+    }
+    if !drawn.held_out.is_empty() {
+        let called = if several { format!("{name}, held out") } else { "held out".to_string() };
+        plot.points(Points::new(called, points(&drawn.held_out)).color(color).radius(4.0));
+    }
+}
+
+/// What the generator is held against, across the plot, and named at its right end.
+fn floors(
+    plot: &mut egui_plot::PlotUi<'_>,
+    tracks: &[&Track],
+    measure: Measure,
+    scale: Scale,
+    (_, end): (f64, f64),
+    palette: Palette,
+) {
+    let mut levels: Vec<(f64, String)> = Vec::new();
+    match measure {
+        Measure::GeneratorLoss => {
+            for Floors { uniform, unigram } in tracks.iter().map(|track| track.floors) {
+                for (level, name) in [(uniform, "blind guessing"), (unigram, "knowing how frequent words are")] {
+                    levels.extend(level.map(|y| (y, format!("{name}, {y:.2}"))));
+                }
+            }
+        }
+        Measure::Auc => levels.push((0.5, "knowing nothing".into())),
+        _ => {}
+    }
+    levels.dedup_by(|a, b| a.1 == b.1);
+    levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+    levels.dedup_by(|a, b| a.1 == b.1);
+    for (y, name) in levels {
+        let y = if scale == Scale::Log { y.log10() } else { y };
+        plot.hline(
+            HLine::new("floor", y)
+                .color(palette.floor())
+                .width(1.2)
+                .style(LineStyle::dashed_loose())
+                .allow_hover(false),
+        );
+        let text = label(&name, palette);
+        plot.text(Text::new("floor", PlotPoint::new(end, y), text).anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
+    }
+}
+
+/// A floor's name, to be read over curves.
+fn label(name: &str, palette: Palette) -> RichText {
+    RichText::new(name).size(12.0).color(palette.floor()).background_color(palette.back().gamma_multiply(0.75))
+}
+
+fn hover(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
+    let value = |at: PlotPoint| (short(at.x), short(if scale == Scale::Log { 10f64.powf(at.y) } else { at.y }));
+    match position {
+        HoverPosition::NearDataPoint { plot_name, position, .. } => {
+            let (x, y) = value(*position);
+            Some(format!("{plot_name}\n{y} at {x}"))
+        }
+        HoverPosition::Elsewhere { .. } => None,
+    }
+}
+
+/// Marks of a logarithmic axis, in logarithms.
+fn log_marks(input: GridInput) -> Vec<GridMark> {
+    let (low, high) = (10f64.powf(input.bounds.0), 10f64.powf(input.bounds.1));
+    if !(low > 0.0 && high.is_finite() && high > low) {
+        return Vec::new();
+    }
+    let (values, _) = ticks(low, high, 6, Scale::Log);
+    let step_size = (input.bounds.1 - input.bounds.0) / values.len().max(1) as f64;
+    values.iter().filter(|x| **x > 0.0).map(|x| GridMark { value: x.log10(), step_size }).collect()
+}
+
+/// A number along an axis whose marks are `step` apart.
+fn number(value: f64, step: f64) -> String {
+    if value.abs() >= 1_000.0 && step >= 1.0 {
+        let sign = if value < 0.0 { "-" } else { "" };
+        return format!("{sign}{}", grouped(value.abs().round() as u64));
+    }
+    if value != 0.0 && value.abs() < 1e-3 {
+        return format!("{value:.0e}");
+    }
+    let digits = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
+    format!("{value:.digits$}")
+}
+
+/// A number with about four digits.
+fn short(x: f64) -> String {
+    match x.abs() {
+        a if a >= 1_000.0 => number(x, 1.0),
+        a if a >= 100.0 => format!("{x:.1}"),
+        a if a >= 1.0 => format!("{x:.3}"),
+        a if a >= 1e-3 || a == 0.0 => format!("{x:.4}"),
+        _ => format!("{x:.2e}"),
+    }
+}
+
+/// The plot for those who do not see it.
+fn describe(app: &App, p: Plotted) -> String {
+    let mut words = format!("{} plot", p.measure.name());
+    for (track, name) in app.board.tracks().take(p.runs).zip(app.board.names()) {
+        let weights = track.weights();
+        let of = |moment: Option<&crate::history::Moment>| {
+            moment.map(|m| p.measure.of(m, weights)).filter(|x| x.is_finite())
+        };
+        if let (Some(first), Some(last)) = (of(track.intervals.first()), of(track.intervals.last())) {
+            words += &format!("; {name} from {} to {}", short(first), short(last));
+        }
+        if let Some(held) = of(track.held_out.last()) {
+            words += &format!(", held out {}", short(held));
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_digits_that_matter() {
+        assert_eq!(
+            [short(12_345.6), short(7.62451), short(0.30312), short(2e-5)],
+            ["12,346", "7.625", "0.3031", "2.00e-5"]
+        );
+        assert_eq!([number(4_000.0, 1_000.0), number(0.25, 0.05), number(0.0, 0.1)], ["4,000", "0.25", "0.0"]);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_marks_inside_it() {
+        let marks = log_marks(GridInput { bounds: (0.0, 2.0), base_step_size: 0.1 });
+        assert!(marks.len() > 2 && marks.iter().all(|m| (0.0..=2.0).contains(&m.value)), "{}", marks.len());
+        assert!(log_marks(GridInput { bounds: (0.0, f64::INFINITY), base_step_size: 0.1 }).is_empty());
+    }
+}

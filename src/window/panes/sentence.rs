@@ -1,0 +1,131 @@
+//! One sentence, token by token: the generator's fakes, the discriminator's verdicts, and a person's own fakes.
+
+use super::token::{self, Face};
+use crate::probe::{Played, Scene};
+use crate::window::app::App;
+use egui::{Key, Popup, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
+
+/// Letters of a token.
+const SIZE: f32 = 18.0;
+
+/// Draws the pane.
+pub(super) fn show(ui: &mut Ui, app: &mut App) {
+    ui.add_space(4.0);
+    toolbar(ui, app);
+    let Some(scene) = app.board.strip.scene.clone() else {
+        ui.add_space(20.0);
+        ui.vertical_centered(|ui| ui.label(RichText::new("The sentence comes with the first step…").weak()));
+        return;
+    };
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        tokens(ui, app, &scene);
+        ui.add_space(4.0);
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new(app.board.strip.summary()).strong());
+            ui.add_space(12.0);
+            token::legend(ui);
+        });
+    });
+}
+
+fn toolbar(ui: &mut Ui, app: &mut App) {
+    ui.horizontal(|ui| {
+        let label = ui.label(RichText::new("Sentence").strong());
+        let strip = &mut app.board.strip;
+        let some = !strip.sentences.is_empty();
+        let mut changed = false;
+        let buttons = 4.0 * 104.0;
+        let field = TextEdit::singleline(&mut strip.typed).desired_width((ui.available_width() - buttons).max(160.0));
+        let field = ui.add(field.hint_text("type a sentence, then Enter")).labelled_by(label.id);
+        if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+            changed |= strip.play_typed();
+        }
+        let next = ui.add_enabled(some, egui::Button::new("Next"));
+        if next.on_hover_text("Another sentence of the held-out text (N)").clicked() {
+            strip.next_sentence();
+            changed = true;
+        }
+        if ui.button("Draw again").on_hover_text("Other words of it, other samples (R)").clicked() {
+            strip.draw_again();
+            changed = true;
+        }
+        let masks =
+            ui.checkbox(&mut strip.part.masks, "Generator").on_hover_text("Whether the generator puts fakes in");
+        changed |= masks.changed();
+        let edited = !strip.part.edits.is_empty();
+        if ui.add_enabled(edited, egui::Button::new("Restore")).on_hover_text("Take your own words back").clicked() {
+            strip.restore();
+            changed = true;
+        }
+        if changed {
+            app.play();
+        }
+    });
+}
+
+fn tokens(ui: &mut Ui, app: &mut App, scene: &Scene) {
+    let mut edit = None;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
+        for played in &scene.tokens {
+            let response = token::show(ui, played, Face::Judged, SIZE);
+            let popup =
+                Popup::from_toggle_button_response(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+            let word = popup.show(|ui| replace(ui, app, played)).and_then(|shown| shown.inner);
+            if word.is_some() {
+                Popup::close_id(ui.ctx(), Popup::default_response_id(&response));
+                edit = word.map(|word| (played.place, word));
+            }
+            if !played.guesses.is_empty() {
+                response.on_hover_ui(|ui| token::guesses(ui, played));
+            }
+        }
+    });
+    if let Some((place, word)) = edit {
+        app.board.strip.edit(place, &word);
+        app.play();
+    }
+}
+
+/// What a click on a token opens: another word for it. The word that was chosen, once one is.
+fn replace(ui: &mut Ui, app: &mut App, played: &Played) -> Option<String> {
+    ui.set_min_width(210.0);
+    let mut chosen = None;
+    let own = token::word(&played.original);
+    ui.label(RichText::new(format!("Another word for “{own}”")).strong());
+    let strip = &mut app.board.strip;
+    if strip.editing.as_ref().is_none_or(|(place, _)| *place != played.place) {
+        strip.editing = Some((played.place, String::new()));
+    }
+    if let Some((_, text)) = &mut strip.editing {
+        ui.horizontal(|ui| {
+            let field = TextEdit::singleline(text).desired_width(120.0).hint_text("your fake");
+            let field = ui.add(field);
+            field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Your fake"));
+            if !field.has_focus() && !field.lost_focus() && text.is_empty() {
+                field.request_focus();
+            }
+            let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+            if (ui.button("Put in").clicked() || enter) && !text.trim().is_empty() {
+                chosen = Some(text.clone());
+            }
+        });
+    }
+    if !played.guesses.is_empty() {
+        ui.separator();
+        ui.label(RichText::new("The generator would put").weak());
+        for guess in &played.guesses {
+            let name = format!("{}  {:.1} %", token::word(&guess.token), 100.0 * guess.p);
+            if ui.button(name).clicked() {
+                chosen = Some(guess.token.clone());
+            }
+        }
+    }
+    if played.edited {
+        ui.separator();
+        if ui.button(format!("Back to “{own}”")).clicked() {
+            chosen = Some(String::new());
+        }
+    }
+    chosen
+}

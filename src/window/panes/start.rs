@@ -1,0 +1,169 @@
+//! The start page: what to train on, how large, on what, and until when.
+
+use crate::dataset::Phase as Preparing;
+use crate::electra::PRESETS;
+use crate::window::app::{App, Picking};
+use crate::window::look::Palette;
+use crate::window::state::{End, Source};
+use egui::{CentralPanel, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui};
+
+/// What a preset is for.
+fn about(preset: &str) -> &'static str {
+    match preset {
+        "tiny" => "minutes on a laptop's CPU: to see it happen",
+        "mini" => "an evening, or a small text",
+        "small" => "the paper's ELECTRA-Small: days on a laptop GPU",
+        "small++" => "the released Small: longer input, four times the steps",
+        "base" => "the paper's ELECTRA-Base: for a large GPU",
+        _ => "",
+    }
+}
+
+/// What is being done to a dataset.
+pub(super) fn phase_name(phase: Preparing) -> &'static str {
+    match phase {
+        Preparing::Counting => "reading the words",
+        Preparing::Learning => "learning a vocabulary",
+        Preparing::Writing => "writing examples",
+    }
+}
+
+/// Draws the page.
+pub(in crate::window) fn start(ui: &mut Ui, app: &mut App) {
+    CentralPanel::default().show(ui, |ui| {
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            let width = ui.available_width().min(760.0);
+            let margin = (ui.available_width() - width) / 2.0;
+            ui.horizontal(|ui| {
+                ui.add_space(margin);
+                ui.vertical(|ui| {
+                    ui.set_width(width);
+                    page(ui, app);
+                });
+            });
+        });
+    });
+}
+
+fn page(ui: &mut Ui, app: &mut App) {
+    ui.add_space(18.0);
+    ui.heading("Train a generator and a discriminator on your text");
+    ui.add_space(2.0);
+    ui.label(
+        RichText::new(
+            "A small network replaces some words; a larger one finds out which. What the larger one learns on the way is \
+             what you keep.",
+        )
+        .weak(),
+    );
+    ui.add_space(14.0);
+    Grid::new("form").num_columns(2).spacing([18.0, 12.0]).show(ui, |ui| {
+        text(ui, app);
+        ui.end_row();
+        let form = &mut app.board.form;
+        let label = ui.label("Model");
+        ui.vertical(|ui| {
+            let combo = ComboBox::from_id_salt("preset").selected_text(form.preset.clone()).width(160.0);
+            let combo = combo.show_ui(ui, |ui| {
+                for preset in PRESETS {
+                    ui.selectable_value(&mut form.preset, preset.to_string(), preset).on_hover_text(about(preset));
+                }
+            });
+            combo.response.labelled_by(label.id);
+            ui.label(RichText::new(about(&form.preset)).weak());
+        });
+        ui.end_row();
+        let label = ui.label("Device");
+        ui.vertical(|ui| {
+            let field = TextEdit::singleline(&mut form.device).desired_width(160.0);
+            ui.add(field).labelled_by(label.id);
+            ui.label(RichText::new("auto (the best GPU, else the CPU), cpu, or part of an adapter's name").weak());
+        });
+        ui.end_row();
+        ui.label("Until");
+        end(ui, form);
+        ui.end_row();
+        ui.label("More");
+        ui.collapsing("Seed, learning rate, memory, folder", |ui| {
+            Grid::new("more").num_columns(3).spacing([14.0, 8.0]).show(ui, |ui| {
+                for (name, field, hint) in [
+                    ("Seed", &mut form.seed, "decides weights, batches, masks and samples"),
+                    ("Learning rate", &mut form.learning_rate, "the preset's if empty"),
+                    ("Memory", &mut form.memory, "as in 2GB; what the device has if empty"),
+                    ("Folder", &mut form.folder, "for the run's files; runs/ and the model's name if empty"),
+                ] {
+                    let label = ui.label(name);
+                    ui.add(TextEdit::singleline(field).desired_width(110.0)).labelled_by(label.id);
+                    ui.label(RichText::new(hint).weak());
+                    ui.end_row();
+                }
+            });
+        });
+        ui.end_row();
+    });
+    ui.add_space(16.0);
+    let busy = app.board.phase.is_busy();
+    ui.horizontal(|ui| {
+        let words = RichText::new("Start training").size(17.0).strong();
+        let button = egui::Button::new(words.color(ui.visuals().selection.stroke.color))
+            .fill(ui.visuals().selection.bg_fill)
+            .min_size(egui::vec2(170.0, 40.0));
+        let response = ui.add_enabled(!busy, button);
+        if response.on_disabled_hover_text("A run is under way; stop it first").clicked() {
+            app.start();
+        }
+        if ui.button("Open a run…").clicked() {
+            app.dialog = crate::window::app::Dialog::Open(String::new());
+        }
+    });
+    if let Some(complaint) = &app.complaint {
+        ui.add_space(8.0);
+        ui.label(RichText::new(complaint).color(Palette::of(ui).bad()));
+    }
+}
+
+fn text(ui: &mut Ui, app: &mut App) {
+    ui.label("Text");
+    ui.vertical(|ui| {
+        ui.label(RichText::new(app.board.form.source.describe()).strong());
+        ui.horizontal(|ui| {
+            if ui.button("Files…").clicked() {
+                app.pick(Picking::Text, false);
+            }
+            if ui.button("Folder…").clicked() {
+                app.pick(Picking::Text, true);
+            }
+            let other = app.board.form.source != Source::Sample;
+            if ui.add_enabled(other, egui::Button::new("The sample")).clicked() {
+                app.board.form.source = Source::Sample;
+            }
+        });
+        ui.label(
+            RichText::new(
+                "or drop files, folders or a dataset on this window: .txt, .jsonl, .parquet; a paragraph a line, an empty \
+                 line between documents",
+            )
+            .weak(),
+        );
+    });
+}
+
+fn end(ui: &mut Ui, form: &mut crate::window::state::Form) {
+    ui.vertical(|ui| {
+        ui.radio_value(&mut form.end, End::Preset, "the model's usual number of steps");
+        ui.horizontal(|ui| {
+            let radio = ui.radio_value(&mut form.end, End::Steps, "a number of steps");
+            let field = TextEdit::singleline(&mut form.steps).desired_width(90.0).hint_text("4,500");
+            if ui.add(field).labelled_by(radio.id).changed() {
+                form.end = End::Steps;
+            }
+        });
+        ui.horizontal(|ui| {
+            let radio = ui.radio_value(&mut form.end, End::Minutes, "class ends in so many minutes");
+            let field = TextEdit::singleline(&mut form.minutes).desired_width(60.0);
+            if ui.add(field).labelled_by(radio.id).changed() {
+                form.end = End::Minutes;
+            }
+        });
+    });
+}

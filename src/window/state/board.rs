@@ -1,0 +1,340 @@
+//! Everything that the window shows, and how it changes with what the trainer tells.
+
+use super::{Form, Measure, Pace, Quiz, Strip, Track, View};
+use crate::session::{Ending, Report};
+use crate::window::worker::{At, Begun, News, PrepareProgress};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+/// What the trainer is doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Phase {
+    /// Nothing was asked of it.
+    #[default]
+    Idle,
+    /// It reads text, makes a dataset or opens the device.
+    Preparing {
+        /// What it does, in words.
+        note: String,
+        /// How far a dataset is.
+        progress: Option<PrepareProgress>,
+    },
+    /// It trains.
+    Training,
+    /// It waits between two steps.
+    Paused,
+    /// It saves and ends.
+    Stopping,
+    /// The sitting is over, and saved.
+    Done(Ending),
+    /// A run's networks are there to be asked; nothing trains.
+    Looking,
+    /// It could not begin or go on.
+    Failed(String),
+}
+
+impl Phase {
+    /// Whether there is work that would be lost or has to be saved.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Preparing { .. } | Self::Training | Self::Paused | Self::Stopping)
+    }
+
+    /// In a word or two.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "ready",
+            Self::Preparing { .. } => "preparing",
+            Self::Training => "training",
+            Self::Paused => "paused",
+            Self::Stopping => "saving",
+            Self::Done(ending) if ending.complete => "done",
+            Self::Done(_) => "stopped",
+            Self::Looking => "loaded",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// A page of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Page {
+    /// What to train.
+    #[default]
+    Start,
+    /// Losses, sentence and control of a run.
+    Run,
+    /// Several runs over each other.
+    Compare,
+    /// The class against the discriminator.
+    Quiz,
+}
+
+/// Something to tell the person, newest last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// Whether it is bad news.
+    pub warning: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// Notices that are kept.
+const MOST_NOTICES: usize = 50;
+
+/// The window's state.
+#[derive(Default)]
+pub struct Board {
+    /// The page that is shown.
+    pub page: Page,
+    /// The start page's fields.
+    pub form: Form,
+    /// What the trainer is doing.
+    pub phase: Phase,
+    /// What is known of the run since it began.
+    pub begun: Option<Begun>,
+    /// The run's curves.
+    pub run: Option<Track>,
+    /// Other runs, to compare with.
+    pub others: Vec<Track>,
+    /// Where the session is.
+    pub at: At,
+    /// How fast it goes.
+    pub pace: Pace,
+    /// The step of the newest checkpoint.
+    pub saved: Option<u64>,
+    /// Seconds by operation so far, the most first.
+    pub times: Vec<(&'static str, f64)>,
+    /// The sentence.
+    pub strip: Strip,
+    /// The quiz, once there is one.
+    pub quiz: Option<Quiz>,
+    /// How curves are looked at.
+    pub view: View,
+    /// Which plots are shown beside the losses.
+    pub shown: BTreeSet<Measure>,
+    /// What happened.
+    pub notices: VecDeque<Notice>,
+}
+
+impl Board {
+    /// Takes in what the trainer tells; whether the sentence should be asked for, since there are networks now.
+    pub fn take_in(&mut self, news: News) -> bool {
+        match news {
+            News::Note(text) => {
+                self.phase = Phase::Preparing { note: text.trim_end_matches('…').into(), progress: None }
+            }
+            News::Preparing(progress) => {
+                self.phase = Phase::Preparing { note: "making a dataset".into(), progress: Some(progress) };
+            }
+            News::Begun(begun) => {
+                self.begin(*begun);
+                return true;
+            }
+            News::Reports { reports, at } => {
+                for report in &reports {
+                    self.report(report, at.seconds);
+                }
+                self.at = at;
+                self.pace.note(at.seconds, at.progress);
+            }
+            News::Paused(paused) => self.phase = if paused { Phase::Paused } else { Phase::Training },
+            News::Scene(scene) => self.strip.scene = Some(scene),
+            News::Quiz(scenes) => {
+                let quiz = Quiz::new(scenes);
+                if quiz.is_empty() {
+                    self.tell(true, "no sentence has a fake yet: train a little longer, then try again");
+                }
+                self.quiz = Some(quiz).filter(|quiz| !quiz.is_empty());
+            }
+            News::Times(mut times) => {
+                times.sort_by(|a, b| b.1.total_cmp(&a.1));
+                self.times = times;
+            }
+            News::Ended(ending) => {
+                let how = if ending.complete { "done" } else { "stopped and saved" };
+                self.tell(false, &format!("{how} after {} steps", crate::numbers::grouped(ending.step)));
+                self.phase = Phase::Done(ending);
+            }
+            News::Failed(reason) => {
+                self.tell(true, &reason);
+                self.phase = Phase::Failed(reason);
+            }
+        }
+        false
+    }
+
+    fn begin(&mut self, begun: Begun) {
+        let looking = begun.device.is_none();
+        self.strip = Strip::new(begun.sentences.clone());
+        self.quiz = None;
+        self.times.clear();
+        self.pace = Pace::default();
+        self.at = At { step: begun.step, ..At::default() };
+        self.run = match looking {
+            true => Track::read(&begun.folder).ok(),
+            false => Some(Track::live(&begun.folder, &begun.config, begun.facts.as_ref(), begun.step)),
+        };
+        self.others.retain(|other| other.folder != begun.folder);
+        self.phase = if looking { Phase::Looking } else { Phase::Training };
+        self.page = Page::Run;
+        self.begun = Some(begun);
+    }
+
+    fn report(&mut self, report: &Report, seconds: f64) {
+        if let Some(run) = &mut self.run {
+            run.take_in(report, seconds);
+        }
+        match report {
+            Report::Saved { step, .. } => self.saved = Some(*step),
+            Report::Warning(warning) => self.tell(true, &warning.to_string()),
+            Report::RolledBack { reason, step, .. } => self.tell(true, &format!("{reason}; going on from step {step}")),
+            Report::Reopened { reason, step } => {
+                self.tell(true, &format!("{reason}; opened again, going on from step {step}"));
+            }
+            Report::Step { .. } | Report::Interval { .. } | Report::HeldOut { .. } | Report::Ended(_) => {}
+        }
+    }
+
+    /// Puts a notice where it is seen.
+    pub fn tell(&mut self, warning: bool, text: &str) {
+        self.notices.push_back(Notice { warning, text: text.to_string() });
+        while self.notices.len() > MOST_NOTICES {
+            self.notices.pop_front();
+        }
+    }
+
+    /// Opens a run to compare with; a folder that is none is told of.
+    pub fn open(&mut self, folder: &Path) {
+        let known = self.tracks().any(|track| same(&track.folder, folder));
+        match Track::read(folder) {
+            Ok(track) if !known => self.others.push(track),
+            Ok(_) => self.tell(false, &format!("{} is open already", folder.display())),
+            Err(error) => self.tell(true, &error.to_string()),
+        }
+    }
+
+    /// Every run there is, the one that is trained or asked first.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.run.iter().chain(&self.others)
+    }
+
+    /// The runs' names, which are told apart by their folders where two have the same.
+    pub fn names(&self) -> Vec<String> {
+        let short: Vec<String> = self.tracks().map(Track::name).collect();
+        let unique = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
+        let name = |(track, name): (&Track, &String)| match unique(name) {
+            true => name.clone(),
+            false => track.folder.display().to_string(),
+        };
+        self.tracks().zip(&short).map(name).collect()
+    }
+
+    /// Looks whether other processes have written to runs that are open here.
+    pub fn follow(&mut self) -> bool {
+        let idle = !self.phase.is_busy();
+        let run = self.run.iter_mut().filter(|_| idle);
+        run.chain(&mut self.others).fold(false, |any, track| track.follow() || any)
+    }
+
+    /// The newest interval's tokens a second.
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        self.run.as_ref()?.intervals.last().map(|m| m.tokens_per_second).filter(|x| x.is_finite())
+    }
+
+    /// The folder of the run that is shown.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.begun.as_ref().map(|begun| begun.folder.clone())
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::strip::tests::scene;
+    use super::*;
+    use crate::electra::preset;
+    use crate::train::Measures;
+
+    fn begun(device: Option<&str>) -> Box<Begun> {
+        Box::new(Begun {
+            folder: "no such run".into(),
+            config: preset("tiny").unwrap(),
+            device: device.map(str::to_string),
+            text: "sample".into(),
+            facts: None,
+            parameters: 1,
+            micro_batch: None,
+            memory: 0,
+            step: 3,
+            sentences: vec!["a b c".into()],
+        })
+    }
+
+    #[test]
+    fn a_run_goes_from_preparing_to_done() {
+        let mut board = Board::default();
+        assert!(!board.phase.is_busy());
+        assert!(!board.take_in(News::Note("reading the text…")));
+        assert_eq!(board.phase, Phase::Preparing { note: "reading the text".into(), progress: None });
+        assert!(board.take_in(News::Begun(begun(Some("CPU")))));
+        assert_eq!((board.page, board.phase.name(), board.at.step), (Page::Run, "training", 3));
+        assert_eq!(board.strip.part.text, "a b c");
+        let step = Report::Step { step: 3, generator_loss: 7.0, discriminator_loss: 0.5 };
+        let saved = Report::Saved { step: 4, folder: "x".into() };
+        let at = At { step: 4, seconds: 1.0, progress: 0.5 };
+        board.take_in(News::Reports { reports: vec![step, saved], at });
+        assert_eq!((board.run.as_ref().unwrap().steps.len(), board.saved, board.at), (1, Some(4), at));
+        board.take_in(News::Paused(true));
+        assert_eq!((board.phase.name(), board.phase.is_busy()), ("paused", true));
+        board.take_in(News::Scene(scene()));
+        assert!(board.strip.scene.is_some());
+        board.take_in(News::Times(vec![("a", 1.0), ("b", 2.0)]));
+        assert_eq!(board.times[0].0, "b");
+        let ending = Ending { step: 4, complete: true, seconds: 2.0, folder: "x".into() };
+        board.take_in(News::Ended(ending));
+        assert_eq!((board.phase.name(), board.phase.is_busy()), ("done", false));
+        assert!(board.notices.back().unwrap().text.contains("4 steps"));
+    }
+
+    #[test]
+    fn what_fails_is_told() {
+        let mut board = Board::default();
+        board.take_in(News::Failed("no such device".into()));
+        assert_eq!(board.phase, Phase::Failed("no such device".into()));
+        assert!(board.notices[0].warning);
+        board.open(Path::new("no such run"));
+        assert!(board.notices[1].text.contains("does not exist"));
+        board.take_in(News::Quiz(Vec::new()));
+        assert!(board.quiz.is_none() && board.notices[2].warning);
+        for _ in 0..200 {
+            board.tell(false, "x");
+        }
+        assert_eq!(board.notices.len(), MOST_NOTICES);
+    }
+
+    #[test]
+    fn runs_are_opened_once_and_named_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let run = folder.path().join(name).join("tiny");
+            std::fs::create_dir_all(&run).unwrap();
+            std::fs::write(run.join("metrics.jsonl"), "{\"step\":1}\n{\"st").unwrap();
+            run
+        };
+        let (a, b) = (make("a"), make("b"));
+        let mut board = Board::default();
+        board.open(&a);
+        board.open(&a.join("..").join("tiny"));
+        assert_eq!((board.names(), board.notices.len()), (vec!["tiny".to_string()], 1));
+        board.open(&b);
+        assert_eq!(board.names(), [a.display().to_string(), b.display().to_string()]);
+        assert!(!board.follow());
+        board.take_in(News::Reports {
+            reports: vec![Report::HeldOut { step: 1, measures: Measures::default(), best: true }],
+            at: At::default(),
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! The thread that trains. It owns the session and its device; the window sends [`Command`]s and gets [`News`], and neither
+//! ever waits for the other.
+
+mod job;
+mod studio;
+
+pub use job::{Begun, Job, PrepareProgress};
+
+use super::Wake;
+use crate::probe::{Part, Scene};
+use crate::session::{Ending, Report};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+/// What the window asks of the trainer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Take no more steps until told.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Take one step, and report on it.
+    Step,
+    /// Write a checkpoint now.
+    Save,
+    /// Save and end. While text is prepared: leave it.
+    Stop,
+    /// Play this sentence, now and whenever the weights have changed.
+    Play(Part),
+    /// Play these once, for the quiz.
+    Quiz(Vec<Part>),
+}
+
+/// What the trainer tells the window.
+#[derive(Debug)]
+pub enum News {
+    /// Work before the first step.
+    Note(&'static str),
+    /// A dataset is being made.
+    Preparing(PrepareProgress),
+    /// Training can begin, or a run's networks are there to be asked.
+    Begun(Box<Begun>),
+    /// What happened, and where the session is.
+    Reports {
+        /// In order.
+        reports: Vec<Report>,
+        /// Where it is.
+        at: At,
+    },
+    /// Whether it is paused.
+    Paused(bool),
+    /// The sentence as it is played now.
+    Scene(Scene),
+    /// The quiz's sentences.
+    Quiz(Vec<Scene>),
+    /// Seconds by operation so far.
+    Times(Vec<(&'static str, f64)>),
+    /// The sitting is over, and saved.
+    Ended(Ending),
+    /// It could not begin or go on, in words.
+    Failed(String),
+}
+
+/// Where a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct At {
+    /// Steps started.
+    pub step: u64,
+    /// Seconds of training, over all sittings.
+    pub seconds: f64,
+    /// How much of the schedule is behind, 0 to 1.
+    pub progress: f64,
+}
+
+/// A running thread, as the window holds it.
+pub struct Worker {
+    commands: Sender<Command>,
+    news: Receiver<News>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the job. `wake` is called when there is news.
+    pub fn spawn(job: Job, wake: Wake) -> Self {
+        let (commands, inbox) = channel();
+        let (outbox, news) = channel();
+        let thread = std::thread::Builder::new()
+            .name("trainer".into())
+            .spawn(move || job::run(job, &inbox, &Outbox { news: outbox, wake }));
+        Self { commands, news, thread: thread.ok() }
+    }
+
+    /// Sends a command; a thread that has ended does not hear it.
+    pub fn send(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// The next news, if there is any; an error once the thread has ended and all was read.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn next(&mut self) -> Result<Option<News>, Gone> {
+        match self.news.try_recv() {
+            Ok(news) => Ok(Some(news)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => {
+                let panicked = self.thread.take().is_none_or(|thread| thread.join().is_err());
+                Err(Gone { panicked })
+            }
+        }
+    }
+
+    /// Asks the thread to save and end, and waits until it has.
+    pub fn finish(mut self) {
+        self.send(Command::Stop);
+        drop(self.commands);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// Whether by a fault of its own.
+    pub panicked: bool,
+}
+
+/// The thread's way to the window.
+struct Outbox {
+    news: Sender<News>,
+    wake: Wake,
+}
+
+impl Outbox {
+    /// Whether there is still a window.
+    fn tell(&self, news: News) -> bool {
+        let heard = self.news.send(news).is_ok();
+        (self.wake)();
+        heard
+    }
+}

@@ -1,0 +1,257 @@
+//! What a trainer's thread is started with, and how it gets from there to a session.
+
+use super::studio::{Studio, train};
+use super::{Command, News, Outbox};
+use crate::corpus::{Tokenizer, VocabularyOptions};
+use crate::dataset::{self, Phase, Preparation, Vocabulary};
+use crate::electra::{Config, Model};
+use crate::history::TextFacts;
+use crate::run::Run;
+use crate::session::{self, Adaptation, Done, How, Longer, Opened, Prepared, Session, Stage};
+use crate::train::MicroBatch;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Instant;
+
+/// What the thread is to do.
+#[derive(Debug, Clone)]
+pub enum Job {
+    /// Begin a new run.
+    Start {
+        /// Its folder; the first free one of the preset's name if `None`.
+        folder: Option<PathBuf>,
+        /// Its settings.
+        config: Box<Config>,
+        /// The examples' length, where it was asked for.
+        length: Option<usize>,
+        /// Files and folders to make a dataset of first; the settings say what is read otherwise.
+        files: Vec<PathBuf>,
+        /// The device and more.
+        how: How,
+    },
+    /// Go on with a run.
+    GoOn {
+        /// Its folder.
+        folder: PathBuf,
+        /// Another end of its schedule.
+        longer: Option<Longer>,
+        /// The device and more.
+        how: How,
+    },
+    /// Load a run's newest networks, to be asked about sentences.
+    Look {
+        /// Its folder.
+        folder: PathBuf,
+    },
+}
+
+/// How far a dataset is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PrepareProgress {
+    /// What is being done.
+    pub phase: Phase,
+    /// How much of this phase is behind, where it is known.
+    pub fraction: Option<f64>,
+    /// Bytes of text a second in this phase.
+    pub rate: f64,
+}
+
+/// What is known once training can begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Its settings.
+    pub config: Config,
+    /// The device, in words; `None` where the networks are only asked.
+    pub device: Option<String>,
+    /// Where the text is from, for people.
+    pub text: String,
+    /// What the run's folder keeps of it.
+    pub facts: Option<TextFacts>,
+    /// Parameters of both networks.
+    pub parameters: u64,
+    /// The parts that a step's batch is worked through in.
+    pub micro_batch: Option<MicroBatch>,
+    /// Bytes of the device's memory that training takes.
+    pub memory: u64,
+    /// Steps done.
+    pub step: u64,
+    /// Held-out sentences to play with.
+    pub sentences: Vec<String>,
+}
+
+/// Held-out sentences that the window gets.
+const SENTENCES: usize = 24;
+/// Tokens of one.
+const TOKENS: std::ops::RangeInclusive<usize> = 7..=24;
+
+/// The thread.
+pub(super) fn run(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) {
+    if let Err(reason) = work(job, inbox, outbox) {
+        outbox.tell(News::Failed(reason));
+    }
+}
+
+fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
+    let mut watch = |stage: Stage<'_>| {
+        if let Stage::Note(text) = stage {
+            outbox.tell(News::Note(text));
+        }
+    };
+    let words = |e: &dyn std::fmt::Display| e.to_string();
+    let opened = match job {
+        Job::Start { folder, mut config, length, files, how } => {
+            let folder = folder.unwrap_or_else(|| Run::free_folder(&config.preset));
+            if !files.is_empty() {
+                let Some(dataset) = prepare(&config, files, inbox, outbox)? else { return Ok(()) };
+                (config.data.dataset, config.data.text) = (Some(dataset), Vec::new());
+            }
+            session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
+        }
+        Job::GoOn { folder, longer, how } => {
+            let found = Run::config(&folder).map_err(|e| words(&e))?;
+            let mut config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
+            let run = Run::open(&folder).map_err(|e| words(&e))?;
+            let newest = run.newest(&config, &Model::new(&config)).map_err(|e| words(&e))?;
+            let done = Done::of(newest.as_ref());
+            if let Some(longer) = longer
+                && session::extend(&mut config, longer, done).map_err(|e| words(&e))?
+            {
+                config.check().map_err(|e| words(&e))?;
+                run.rewrite_config(&config).map_err(|e| words(&e))?;
+            }
+            session::go_on(run, config, newest, how, &mut watch).map_err(|e| words(&e))?
+        }
+        Job::Look { folder } => return look(&folder, inbox, outbox),
+    };
+    let Opened { session, prepared } = opened;
+    let begun = begun(&session, &prepared);
+    let studio = Studio::new(session.config(), &prepared.tokenizer);
+    outbox.tell(News::Begun(Box::new(begun)));
+    train(session, studio, inbox, outbox).map_err(|e| e.to_string())
+}
+
+fn begun(session: &Session, prepared: &Prepared) -> Begun {
+    let trainer = session.trainer();
+    let decode = |ids: Vec<u32>| prepared.tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).ok();
+    Begun {
+        folder: session.run().folder().into(),
+        config: session.config().clone(),
+        device: Some(trainer.device()),
+        text: prepared.name.clone(),
+        facts: Some(prepared.facts()),
+        parameters: trainer.model().table.count() as u64,
+        micro_batch: Some(trainer.micro_batch()),
+        memory: trainer.allocated() as u64,
+        step: session.step(),
+        sentences: prepared.sentences(SENTENCES, TOKENS).into_iter().filter_map(decode).collect(),
+    }
+}
+
+/// Makes a dataset of `files` in a free folder beside the runs; `None` if that was stopped.
+fn prepare(
+    config: &Config,
+    files: Vec<PathBuf>,
+    inbox: &Receiver<Command>,
+    outbox: &Outbox,
+) -> Result<Option<PathBuf>, String> {
+    let stem = files.first().and_then(|file| file.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
+    let out = free(Path::new("datasets"), &stem.unwrap_or_else(|| "text".into()));
+    let options =
+        VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..VocabularyOptions::default() };
+    let from = config.training.init_from.as_deref();
+    let vocabulary = match from.map(Adaptation::load).transpose().map_err(|e| e.to_string())? {
+        Some(found) if found.tokenizer().is_some() => Vocabulary::Load(found.tokenizer_folder()),
+        _ => Vocabulary::Train(options),
+    };
+    let preparation = Preparation {
+        inputs: files,
+        out: out.clone(),
+        vocabulary,
+        length: config.data.length,
+        held_out: config.data.held_out,
+        seed: config.seed,
+        field: "text".into(),
+        strict: false,
+    };
+    let (mut phase, mut began) = (None, Instant::now());
+    let mut stopped = false;
+    let made = dataset::prepare(&preparation, &mut |progress| {
+        if phase != Some(progress.phase) {
+            (phase, began) = (Some(progress.phase), Instant::now());
+        }
+        let fraction = progress.total.filter(|&total| total > 0).map(|total| progress.read as f64 / total as f64);
+        let rate = progress.text as f64 / began.elapsed().as_secs_f64().max(1e-3);
+        let heard = outbox.tell(News::Preparing(PrepareProgress { phase: progress.phase, fraction, rate }));
+        stopped |= !heard || matches!(inbox.try_recv(), Ok(Command::Stop) | Err(TryRecvError::Disconnected));
+        !stopped
+    });
+    match made {
+        Ok(_) => Ok(Some(std::path::absolute(&out).map_err(|e| e.to_string())?)),
+        Err(_) if stopped => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The first free folder among `parent/stem`, `parent/stem-2`, ...
+fn free(parent: &Path, stem: &str) -> PathBuf {
+    let names = std::iter::once(stem.to_string()).chain((2..).map(|n| format!("{stem}-{n}")));
+    names.map(|name| parent.join(name)).find(|path| !path.exists()).unwrap_or_else(|| parent.join(stem))
+}
+
+/// Loads a run's newest networks and answers questions about sentences until the window is done with it.
+fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
+    let found = Run::config(folder).map_err(|e| e.to_string())?;
+    let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
+    let halves = Adaptation::load(folder).map_err(|e| e.to_string())?;
+    let model = Model::new(&config);
+    let tokenizer = Tokenizer::load(folder).map_err(|e| e.to_string())?;
+    let mut fitting = config.clone();
+    halves.resize(&mut fitting);
+    if fitting.model != config.model || fitting.generator != config.generator {
+        return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
+    }
+    let mut studio = Studio::new(&config, &tokenizer);
+    studio.set_weights(&halves.weights(&config, &model)).map_err(|e| e.to_string())?;
+    let begun = Begun {
+        folder: folder.into(),
+        device: None,
+        text: String::new(),
+        facts: None,
+        parameters: model.table.count() as u64,
+        micro_batch: None,
+        memory: 0,
+        step: 0,
+        sentences: sentences(folder, &tokenizer),
+        config,
+    };
+    outbox.tell(News::Begun(Box::new(begun)));
+    while let Ok(command) = inbox.recv() {
+        match command {
+            Command::Stop => break,
+            Command::Play(part) => studio.play(&part, outbox),
+            Command::Quiz(parts) => studio.quiz(&parts, outbox),
+            Command::Pause | Command::Resume | Command::Step | Command::Save => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sentences that the run has kept in samples.jsonl.
+fn sentences(folder: &Path, tokenizer: &Tokenizer) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("samples.jsonl")).unwrap_or_default();
+    let sentence = |line: &str| -> Option<String> {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let tokens = line.get("original")?.as_array()?;
+        let inner = tokens.get(1..tokens.len().checked_sub(1)?)?;
+        let ids: Vec<u32> = inner.iter().filter_map(|token| tokenizer.id(token.as_str()?)).collect();
+        tokenizer.decode(&ids).ok().filter(|text| !text.is_empty())
+    };
+    let mut found: Vec<String> = text.lines().rev().filter_map(sentence).take(SENTENCES).collect();
+    found.dedup();
+    if found.is_empty() {
+        found.push("the people of the united states want peace .".into());
+    }
+    found
+}
