@@ -110,6 +110,11 @@ impl App {
         self.worker = Some(Worker::spawn(job, self.wake.clone()));
     }
 
+    /// Light or dark, whatever the desktop has.
+    pub fn set_theme(&mut self, theme: egui::Theme) {
+        self.look.theme = theme.into();
+    }
+
     /// Sends a command to the trainer.
     pub(super) fn send(&mut self, command: Command) {
         if let Some(worker) = &self.worker {
@@ -139,7 +144,7 @@ impl App {
 
     /// Opens a run: the first is shown, and its networks can be asked; others are compared with it.
     pub fn open(&mut self, folder: PathBuf) {
-        if self.board.begun.is_none() && self.worker.is_none() {
+        if self.board.run.is_none() && self.worker.is_none() {
             match super::state::Track::read(&folder) {
                 Ok(track) => {
                     self.board.run = Some(track);

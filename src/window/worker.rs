@@ -59,6 +59,8 @@ pub enum News {
     Ended(Ending),
     /// It could not begin or go on, in words.
     Failed(String),
+    /// A run can be looked at, but has no networks to be asked, in words.
+    NoNetworks(String),
 }
 
 /// Where a session is.

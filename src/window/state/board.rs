@@ -155,6 +155,10 @@ impl Board {
                 self.tell(false, &format!("{how} after {} steps", crate::numbers::grouped(ending.step)));
                 self.phase = Phase::Done(ending);
             }
+            News::NoNetworks(reason) => {
+                self.tell(true, &format!("its curves are here, but its networks cannot be asked: {reason}"));
+                self.phase = Phase::Idle;
+            }
             News::Failed(reason) => {
                 self.tell(true, &reason);
                 self.phase = Phase::Failed(reason);
@@ -243,7 +247,8 @@ impl Board {
 
     /// The folder of the run that is shown.
     pub fn folder(&self) -> Option<PathBuf> {
-        self.begun.as_ref().map(|begun| begun.folder.clone())
+        let begun = self.begun.as_ref().map(|begun| begun.folder.clone());
+        begun.or_else(|| self.run.as_ref().map(|run| run.folder.clone()))
     }
 }
 

@@ -70,7 +70,11 @@ impl Track {
             return false;
         }
         match Self::read(&self.folder) {
-            Ok(new) => *self = Self { version: self.version + 1, ..new },
+            // The steps that were seen here are in no file.
+            Ok(new) => {
+                let (version, steps) = (self.version + 1, std::mem::take(&mut self.steps));
+                *self = Self { version, steps, ..new };
+            }
             // The file is being replaced; the next time will do.
             Err(_) => return false,
         }

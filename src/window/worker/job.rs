@@ -88,8 +88,9 @@ const TOKENS: std::ops::RangeInclusive<usize> = 7..=24;
 
 /// The thread.
 pub(super) fn run(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) {
+    let looks = matches!(job, Job::Look { .. });
     if let Err(reason) = work(job, inbox, outbox) {
-        outbox.tell(News::Failed(reason));
+        outbox.tell(if looks { News::NoNetworks(reason) } else { News::Failed(reason) });
     }
 }
 

@@ -1,0 +1,379 @@
+//! The window as a person uses it, by the names that a screen reader tells: start, pause, step, save, stop, type a
+//! sentence, replace a word, lay runs over each other, take things away, close.
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use leyden::corpus::SAMPLE;
+use leyden::electra::{Config, preset};
+use leyden::session::{self, Device, How};
+use leyden::window::state::{Page, Phase};
+use leyden::window::{App, Job};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A run of so few numbers that a step takes a millisecond.
+fn config(text: &Path, steps: u64) -> Config {
+    let mut config = preset("tiny").unwrap();
+    for setting in [
+        "model.layers=1",
+        "model.hidden=16",
+        "model.embedding=16",
+        "model.heads=2",
+        "model.feed_forward=16",
+        "generator.hidden=8",
+        "generator.feed_forward=8",
+        "model.vocabulary=200",
+        "training.batch=2",
+        "training.log_every=2",
+        "training.evaluate_every=50",
+        "training.evaluation_examples=4",
+    ] {
+        config = config.set(setting).unwrap();
+    }
+    config.training.steps = steps;
+    config.data.text = vec![text.to_path_buf()];
+    config
+}
+
+fn how() -> How {
+    How { device: Device::Cpu, memory: None, rollback: false, stop_after: None }
+}
+
+fn job(folder: &Path, steps: u64) -> Job {
+    let text = folder.join("text.txt");
+    std::fs::write(&text, &SAMPLE[..40_000]).unwrap();
+    Job::Start {
+        folder: Some(folder.join("run")),
+        config: Box::new(config(&text, steps)),
+        length: None,
+        files: Vec::new(),
+        how: how(),
+    }
+}
+
+type Window = Harness<'static, App>;
+
+fn window() -> Window {
+    let app = App::new(Arc::new(|| {}));
+    Harness::builder().with_size([1280.0, 800.0]).with_max_steps(8).build_ui_state(
+        |ui, app: &mut App| {
+            app.drain();
+            app.draw(ui);
+        },
+        app,
+    )
+}
+
+/// Draws until it is so; a window whose trainer works never comes to rest.
+fn wait(window: &mut Window, what: &str, is: impl Fn(&App) -> bool) {
+    let start = Instant::now();
+    while !is(window.state()) {
+        let notices = &window.state().board.notices;
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "waited for {what}; phase {:?}, {notices:?}",
+            window.state().board.phase
+        );
+        std::thread::sleep(Duration::from_millis(5));
+        window.step();
+    }
+    window.run_steps(2);
+}
+
+fn press(window: &mut Window, name: &str) {
+    window.get_by_label(name).click();
+    window.run_steps(2);
+}
+
+/// metrics.jsonl without what the clock decides.
+fn metrics(folder: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let clockless = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().retain(|key, _| key != "seconds" && key != "tokens_per_second");
+        line
+    };
+    text.lines().map(clockless).collect()
+}
+
+#[test]
+fn the_start_page_starts_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    window.run_steps(2);
+    window.state_mut().board.form.seed = "one".into();
+    press(&mut window, "Start training");
+    window.get_by_label_contains("Seed is \"one\"");
+    let form = &mut window.state_mut().board.form;
+    (form.seed, form.device) = ("1".into(), "no such adapter".into());
+    form.folder = folder.path().join("run").display().to_string();
+    press(&mut window, "Start training");
+    wait(&mut window, "the failure", |app| matches!(app.board.phase, Phase::Failed(_)));
+    window.get_by_label("This did not work");
+    window.get_all_by_label_contains("no GPU adapter").next().unwrap();
+    press(&mut window, "Back to the start");
+    window.get_by_label("Start training");
+    assert!(!folder.path().join("run").exists());
+}
+
+#[test]
+fn a_text_is_prepared_and_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let Job::Start { folder: run, config, how, .. } = job(folder.path(), 4) else { unreachable!() };
+    let mut config = config;
+    config.data.text.clear();
+    let mut window = window();
+    let files = vec![folder.path().join("text.txt")];
+    // Datasets are made in the working folder; this one is stopped half-way or done, and either leaves nothing half.
+    window.state_mut().begin(Job::Start { folder: run, config, length: None, files, how });
+    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
+    let dataset = window.state().board.begun.as_ref().unwrap().config.data.dataset.clone().unwrap();
+    assert!(dataset.join("manifest.json").is_file());
+    std::fs::remove_dir_all(&dataset).unwrap();
+    let _ = std::fs::remove_dir("datasets");
+}
+
+#[test]
+fn a_run_is_paused_stepped_resumed_saved_and_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    window.state_mut().begin(job(folder.path(), 1_000_000));
+    wait(&mut window, "steps", |app| app.board.at.step > 4);
+    press(&mut window, "Pause");
+    wait(&mut window, "the pause", |app| app.board.phase == Phase::Paused);
+    let step = window.state().board.at.step;
+    std::thread::sleep(Duration::from_millis(50));
+    window.run_steps(3);
+    assert_eq!(window.state().board.at.step, step);
+    press(&mut window, "One step");
+    wait(&mut window, "the step", |app| app.board.at.step == step + 1);
+    assert_eq!(window.state().board.phase, Phase::Paused);
+    press(&mut window, "Save now");
+    wait(&mut window, "the checkpoint", |app| app.board.saved == Some(step + 1));
+    assert!(folder.path().join(format!("run/checkpoints/step-{:06}/state.json", step + 1)).is_file());
+    press(&mut window, "Resume");
+    wait(&mut window, "more steps", |app| app.board.at.step > step + 3);
+    window.key_press(egui::Key::Space);
+    wait(&mut window, "the pause by key", |app| app.board.phase == Phase::Paused);
+    press(&mut window, "Stop");
+    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
+    let stopped = window.state().board.at.step;
+    press(&mut window, "Go on training");
+    wait(&mut window, "going on", |app| app.board.phase == Phase::Training && app.board.at.step > stopped);
+    assert!(window.state().board.run.as_ref().unwrap().intervals.len() > 1);
+    press(&mut window, "Stop");
+    wait(&mut window, "the second end", |app| matches!(app.board.phase, Phase::Done(_)));
+}
+
+#[test]
+fn training_on_and_off_screen_gives_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (on, off) = (folder.path().join("on"), folder.path().join("off"));
+    std::fs::create_dir_all(&on).unwrap();
+    let mut window = window();
+    window.state_mut().begin(job(&on, 60));
+    wait(&mut window, "steps", |app| app.board.at.step > 2);
+    press(&mut window, "Pause");
+    wait(&mut window, "the pause", |app| app.board.phase == Phase::Paused);
+    press(&mut window, "Draw again");
+    press(&mut window, "One step");
+    press(&mut window, "Next");
+    press(&mut window, "Resume");
+    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
+    assert!(window.state().board.strip.scene.is_some());
+
+    let mut opened = session::start(&off, config(&on.join("text.txt"), 60), None, how(), &mut |_| {}).unwrap();
+    while !opened.session.has_ended() {
+        opened.session.advance(false).unwrap();
+    }
+    assert_eq!(metrics(&on.join("run")), metrics(&off));
+    for half in ["generator", "discriminator"] {
+        let weights =
+            |run: &Path| std::fs::read(run.join(format!("checkpoints/step-000060/{half}/model.safetensors"))).unwrap();
+        assert!(weights(&on.join("run")) == weights(&off), "the {half}s differ");
+    }
+}
+
+#[test]
+fn a_sentence_is_typed_and_a_word_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    window.state_mut().begin(job(folder.path(), 3));
+    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)) && app.board.strip.scene.is_some());
+    window.state_mut().board.strip.typed.clear();
+    // The label names the field behind it; both answer to it.
+    window.get_all_by_label("Sentence").last().unwrap().focus();
+    window.run_steps(1);
+    window.get_all_by_label("Sentence").last().unwrap().type_text("we want peace and war");
+    window.run_steps(2);
+    window.key_press(egui::Key::Enter);
+    let is_ours = |app: &App| {
+        let words: Vec<&str> =
+            app.board.strip.scene.iter().flat_map(|s| &s.tokens).map(|t| t.original.as_str()).collect();
+        words.concat().replace("##", "") == "wewantpeaceandwar"
+    };
+    wait(&mut window, "the scene", is_ours);
+    press(&mut window, "Generator");
+    let still = |app: &App| app.board.strip.scene.as_ref().is_some_and(|s| s.tokens.iter().all(|t| !t.drawn));
+    wait(&mut window, "the scene without fakes", still);
+    let first = window.state().board.strip.scene.as_ref().unwrap().tokens[0].shown.clone();
+    let name = format!("{}: ", first.replacen("##", "·", 1));
+    window.get_all_by_label_contains(&name).next().unwrap().click();
+    window.run_steps(3);
+    window.get_by_label("Your fake").focus();
+    window.run_steps(1);
+    window.get_by_label("Your fake").type_text("they");
+    window.run_steps(1);
+    press(&mut window, "Put in");
+    let edited =
+        |app: &App| app.board.strip.scene.as_ref().is_some_and(|s| s.tokens.iter().any(|t| t.edited && t.is_fake()));
+    wait(&mut window, "the edit", edited);
+    window.get_all_by_label_contains("put in by you").next().unwrap();
+    press(&mut window, "Restore");
+    wait(&mut window, "the sentence as it was", |app| !edited(app));
+}
+
+fn recorded(folder: &Path, name: &str, layers: u32) -> std::path::PathBuf {
+    let run = folder.join(name);
+    let config = config(Path::new("text.txt"), 40).set(&format!("model.layers={layers}")).unwrap();
+    std::fs::create_dir_all(&run).unwrap();
+    let lines: String = (1..=20)
+        .map(|i| {
+            let (g, d) = (7.6 - 0.1 * f64::from(i), 0.6 - 0.01 * f64::from(i));
+            format!(
+                "{{\"step\":{},\"seconds\":{i},\"tokens\":64,\"generator_loss\":{g},\"discriminator_loss\":{d},\
+                 \"replaced_rate\":0.12,\"auc\":0.6,\"learning_rate\":0.001,\"gradient_norm\":3.0,\
+                 \"tokens_per_second\":100}}\n",
+                2 * i
+            )
+        })
+        .collect();
+    std::fs::write(run.join("metrics.jsonl"), lines + "{\"step\":42,\"gener").unwrap();
+    std::fs::write(run.join("config.toml"), config.to_toml()).unwrap();
+    run
+}
+
+#[test]
+fn two_runs_are_laid_over_each_other_and_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (recorded(folder.path(), "first", 1), recorded(folder.path(), "second", 2));
+    let mut window = window();
+    window.state_mut().open(a.clone());
+    wait(&mut window, "the word on its networks", |app| !app.board.notices.is_empty() && !app.board.phase.is_busy());
+    press(&mut window, "Dismiss");
+    press(&mut window, "Open run…");
+    window.get_all_by_label("Folder").last().unwrap().focus();
+    window.run_steps(1);
+    window.get_all_by_label("Folder").last().unwrap().type_text(&b.display().to_string());
+    window.run_steps(2);
+    press(&mut window, "Open");
+    assert_eq!(window.state().board.tracks().count(), 2);
+    press(&mut window, "Compare");
+    assert_eq!(window.state().board.page, Page::Compare);
+    window.get_all_by_label("second").next().unwrap();
+    window.get_by_label_contains("Generator loss plot; first from 7.5");
+    press(&mut window, "Logarithmic");
+    press(&mut window, "Export…");
+    press(&mut window, "Save");
+    assert!(std::fs::read(a.join("losses.png")).unwrap().starts_with(b"\x89PNG"));
+    press(&mut window, "Export…");
+    press(&mut window, "Metrics as a table (.csv)");
+    press(&mut window, "Save");
+    assert_eq!(std::fs::read_to_string(a.join("metrics.csv")).unwrap().lines().count(), 21);
+    window.get_all_by_label("Close").next().unwrap().click();
+    window.run_steps(2);
+    assert_eq!(window.state().board.tracks().count(), 1);
+}
+
+#[test]
+fn damaged_runs_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = recorded(folder.path(), "torn", 1);
+    let mut window = window();
+    // Metrics are there, with a torn last line; networks are not.
+    window.state_mut().open(run.clone());
+    wait(&mut window, "the word on its networks", |app| !app.board.notices.is_empty());
+    assert_eq!(window.state().board.run.as_ref().unwrap().intervals.len(), 20);
+    std::fs::write(run.join("config.toml"), "[model").unwrap();
+    for (what, words) in [(folder.path().join("none"), "does not exist"), (run, "config.toml")] {
+        window.state_mut().board.open(&what);
+        window.run_steps(1);
+        window.get_all_by_label_contains(words).next().unwrap();
+    }
+}
+
+#[test]
+fn closing_asks_saves_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    assert!(window.state_mut().may_close());
+    window.state_mut().begin(job(folder.path(), 1_000_000));
+    wait(&mut window, "steps", |app| app.board.at.step > 3);
+    assert!(!window.state_mut().may_close());
+    window.run_steps(2);
+    press(&mut window, "Keep training");
+    assert!(!window.state().wants_to_close());
+    assert!(!window.state_mut().may_close());
+    window.run_steps(2);
+    press(&mut window, "Save and close");
+    wait(&mut window, "the end", App::wants_to_close);
+    let checkpoints = std::fs::read_dir(folder.path().join("run/checkpoints")).unwrap().count();
+    assert!(checkpoints > 0);
+}
+
+#[test]
+fn the_class_plays_the_discriminator() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    window.state_mut().begin(job(folder.path(), 3));
+    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
+    press(&mut window, "Quiz");
+    press(&mut window, "Start the quiz");
+    wait(&mut window, "the quiz", |app| app.board.quiz.is_some());
+    let count = window.state().board.quiz.as_ref().unwrap().len();
+    window.get_by_label(&format!("Sentence 1 of {count}"));
+    let first = window.state().board.quiz.as_ref().unwrap().scene().unwrap().tokens[0].shown.clone();
+    window.get_all_by_label(&first).next().unwrap().click();
+    window.run_steps(2);
+    assert!(window.state().board.quiz.as_ref().unwrap().is_picked(0));
+    for _ in 0..count {
+        press(&mut window, "Show the answer");
+        if !window.state().board.quiz.as_ref().unwrap().is_over() {
+            press(&mut window, "Next sentence");
+        }
+    }
+    let quiz = window.state().board.quiz.clone().unwrap();
+    let (class, network) = quiz.scores();
+    assert_eq!(class.fakes, network.fakes);
+    assert!(quiz.is_over() && class.fakes >= count);
+}
+
+#[test]
+fn everything_is_reached_by_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    window.state_mut().begin(job(folder.path(), 1_000_000));
+    wait(&mut window, "steps", |app| app.board.at.step > 3);
+    let pages = [(egui::Key::Num3, Page::Compare), (egui::Key::Num4, Page::Quiz), (egui::Key::Num2, Page::Run)];
+    for (key, page) in pages {
+        window.key_press(key);
+        window.run_steps(2);
+        assert_eq!(window.state().board.page, page);
+    }
+    let before = window.state().board.view;
+    for key in [egui::Key::L, egui::Key::X, egui::Key::Plus] {
+        window.key_press(key);
+        window.run_steps(2);
+    }
+    let after = window.state().board.view;
+    assert!(before.scale != after.scale && before.x != after.x && before.smoothing != after.smoothing);
+    window.key_press(egui::Key::F1);
+    window.run_steps(2);
+    window.get_by_label("Keys");
+    window.key_press(egui::Key::Escape);
+    window.run_steps(2);
+    assert!(window.query_by_label("Keys").is_none());
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::S);
+    wait(&mut window, "the checkpoint", |app| app.board.saved.is_some_and(|step| step > 0));
+}

@@ -1,0 +1,135 @@
+//! What the window looks like, against pictures that somebody has looked at: `tests/snapshots`. `UPDATE_SNAPSHOTS=1` makes
+//! them anew. Clocks stand still: nothing trains here.
+
+use egui_kittest::{Harness, SnapshotOptions};
+use leyden::electra::preset;
+use leyden::history::TextFacts;
+use leyden::probe::{Guess, Played, Scene};
+use leyden::session::Report;
+use leyden::train::{Interval, Measures, MicroBatch};
+use leyden::window::App;
+use leyden::window::state::{Measure, Page, Quiz};
+use leyden::window::worker::{At, Begun, News};
+use std::sync::Arc;
+
+fn token(place: usize, original: &str, shown: &str, p_replaced: f32) -> Played {
+    let drawn = original != shown || original == "nation";
+    let guesses = [shown, "people", "world", "government", "##s"].map(|t| Guess { id: 1, token: t.into(), p: 0.2 });
+    Played {
+        place,
+        original: original.into(),
+        shown: shown.into(),
+        drawn,
+        masked: drawn,
+        edited: false,
+        guesses: if drawn { guesses.to_vec() } else { Vec::new() },
+        p_replaced,
+    }
+}
+
+fn scene() -> Scene {
+    let words = [
+        ("we", "we", 0.03),
+        ("must", "must", 0.07),
+        ("build", "the", 0.93),
+        ("a", "a", 0.11),
+        ("nation", "nation", 0.21),
+        ("that", "that", 0.04),
+        ("is", "is", 0.62),
+        ("strong", "congress", 0.35),
+        ("at", "at", 0.02),
+        ("home", "home", 0.09),
+        (".", ".", 0.01),
+    ];
+    let tokens = words.iter().enumerate().map(|(i, (original, shown, p))| token(i + 1, original, shown, *p));
+    Scene { tokens: tokens.collect(), cut: false }
+}
+
+/// A window on a run of 3,000 steps that is made up here.
+fn app() -> App {
+    let mut app = App::new(Arc::new(|| {}));
+    app.set_theme(egui::Theme::Light);
+    let config = preset("tiny").unwrap();
+    let begun = Begun {
+        folder: "runs/tiny".into(),
+        config,
+        device: Some("CPU (2 threads)".into()),
+        text: "sample (State of the Union addresses)".into(),
+        facts: Some(TextFacts { documents: 59, tokens: 308_596, unigram_entropy: 6.276 }),
+        parameters: 567_553,
+        micro_batch: Some(MicroBatch { parts: 1, rows: 32 }),
+        memory: 37_000_000,
+        step: 0,
+        sentences: vec!["we must build a nation that is strong at home .".into()],
+    };
+    app.board.take_in(News::Begun(Box::new(begun)));
+    let mut at = At::default();
+    for i in 1..=60u64 {
+        let x = i as f64 / 60.0;
+        let wave = ((i * 37 % 17) as f64 / 17.0 - 0.5) * 0.1;
+        let measures = Measures {
+            generator_loss: 5.3 + 2.4 * (-5.0 * x).exp() + wave,
+            discriminator_loss: 0.3 + 0.1 * (-4.0 * x).exp() + wave / 10.0,
+            generator_accuracy: 0.2 * x,
+            replaced_rate: 0.12 - 0.01 * x,
+            discriminator_accuracy: 0.9,
+            auc: Some(0.5 + 0.25 * x),
+            ..Measures::default()
+        };
+        let interval = Interval { step: 50 * i, tokens: 50_000, learning_rate: 1e-3, gradient_norm: 3.0, measures };
+        at = At { step: 50 * i, seconds: 3.0 * i as f64, progress: i as f64 / 90.0 };
+        let mut reports = vec![Report::Interval { interval, tokens_per_second: 16_000.0 }];
+        if i % 10 == 0 {
+            reports.push(Report::HeldOut { step: 50 * i, measures, best: true });
+        }
+        app.board.take_in(News::Reports { reports, at });
+    }
+    app.board.take_in(News::Reports { reports: vec![Report::Saved { step: 3_000, folder: "x".into() }], at });
+    let times =
+        [("linear", 30.0), ("linear_weight_gradient", 40.0), ("attention", 12.0), ("adamw", 4.0), ("gelu", 9.0)];
+    app.board.take_in(News::Times(times.to_vec()));
+    app.board.take_in(News::Scene(scene()));
+    app
+}
+
+fn compare(name: &str, app: App) {
+    let mut window =
+        Harness::builder().with_size([1280.0, 800.0]).wgpu().build_ui_state(|ui, app: &mut App| app.draw(ui), app);
+    window.run_steps(4);
+    // Another rasterizer may place an edge a little otherwise.
+    let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(400).output_path("tests/snapshots");
+    window.snapshot_options(name, &options);
+}
+
+#[test]
+fn the_start_page() {
+    let mut app = App::new(Arc::new(|| {}));
+    app.set_theme(egui::Theme::Light);
+    compare("start", app);
+}
+
+#[test]
+fn a_run() {
+    compare("run", app());
+}
+
+#[test]
+fn a_run_in_the_dark_with_more_plots() {
+    let mut app = app();
+    app.set_theme(egui::Theme::Dark);
+    app.board.shown = [Measure::Auc, Measure::LearningRate].into();
+    compare("run_dark", app);
+}
+
+#[test]
+fn the_answer_in_the_quiz() {
+    let mut app = app();
+    let mut quiz = Quiz::new(vec![scene(), scene()]);
+    for i in [2, 4] {
+        quiz.toggle(i);
+    }
+    quiz.reveal();
+    app.board.quiz = Some(quiz);
+    app.board.page = Page::Quiz;
+    compare("quiz", app);
+}
