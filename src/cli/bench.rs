@@ -3,6 +3,7 @@
 mod print;
 mod tokenize;
 mod torch;
+mod window;
 
 use super::Failure;
 use super::memory::{self, Memory};
@@ -45,6 +46,9 @@ pub(crate) struct BenchArguments {
     /// The vocabulary for --tokenize: tokenizer.json, vocab.txt, or their folder; learnt from the text if not given
     #[arg(long, value_name = "FILE", requires = "tokenize")]
     tokenizer: Option<PathBuf>,
+    /// Measure nothing but what the window costs: train with it drawn and still, in turns
+    #[arg(long, conflicts_with_all = ["kernels", "matmul", "against", "tokenize"])]
+    window: bool,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -103,6 +107,9 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         return Err(Failure::Input("--steps 0: expected at least 1".into()));
     }
     let config = settings.resolve()?;
+    if arguments.window {
+        return window::run(config, arguments.device, arguments.memory.bytes()?, arguments.json);
+    }
     let machine = open(&arguments.device, Model::new(&config).table.len())?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;

@@ -24,5 +24,5 @@ pub(crate) fn run(arguments: WindowArguments) -> Result<(), Failure> {
         // A wrong name is told here and not in a window that has nothing to show.
         crate::history::Recorded::read(run).map_err(Failure::input)?;
     }
-    open(Opening { job: None, runs: arguments.runs }).map_err(Failure::work)
+    open(Opening { job: None, runs: arguments.runs, turns: None }).map_err(Failure::work)
 }

@@ -5,12 +5,13 @@ use super::look::Look;
 use super::panes;
 use super::state::{Board, Drawn, Measure, Page, Phase, Quiz, View};
 use super::worker::{Command, Gone, Job, Worker};
-use super::{Wake, keys};
+use super::{Turns, Wake, keys};
 use crate::session::Longer;
 use egui::{Context, Ui, ViewportCommand};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub struct App {
     pub(super) drawn: HashMap<(usize, Measure), (DrawnKey, Rc<Drawn>)>,
     pub(super) quiz_seed: u64,
     pub(super) quiz_asked: bool,
+    /// Closes the window when the measurement is over.
+    pub(super) turns: Option<Arc<Turns>>,
     worker: Option<Worker>,
     wake: Wake,
     picked: (Sender<(Picking, Vec<PathBuf>)>, Receiver<(Picking, Vec<PathBuf>)>),
@@ -87,6 +90,7 @@ impl App {
             drawn: HashMap::new(),
             quiz_seed: 0,
             quiz_asked: false,
+            turns: None,
             worker: None,
             wake,
             picked: channel(),
@@ -246,6 +250,7 @@ impl App {
             self.followed = Instant::now();
             self.board.follow();
         }
+        self.closed |= self.turns.as_ref().is_some_and(|turns| turns.is_over());
         self.closed |= self.closes && (self.worker.is_none() || !self.board.phase.is_busy());
     }
 

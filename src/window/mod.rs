@@ -17,10 +17,12 @@ mod look;
 mod open;
 mod panes;
 pub mod state;
+mod turns;
 pub mod worker;
 
 pub use app::App;
 pub use open::{Opening, WindowError, has_display, open};
+pub use turns::Turns;
 pub use worker::Job;
 
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Opens the window on a display, with a graphics device of its own.
 
-use super::{App, Job, Wake};
+use super::turns::Turn;
+use super::{App, Job, Turns, Wake};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,8 @@ pub struct Opening {
     pub job: Option<Job>,
     /// Runs to open.
     pub runs: Vec<PathBuf>,
+    /// To measure what the window costs; it closes when that is done.
+    pub turns: Option<Arc<Turns>>,
 }
 
 /// Whether there may be a display to open a window on.
@@ -59,12 +61,15 @@ pub fn open(opening: Opening) -> Result<(), WindowError> {
         "leyden",
         options,
         Box::new(|context| {
-            let pace = Arc::new(AtomicU64::new(pace(context).as_millis() as u64));
-            let ctx = context.egui_ctx.clone();
+            let (pace, ctx, turns) = (pace(context), context.egui_ctx.clone(), opening.turns.clone());
             // Many news between two frames ask for one.
-            let wake: Wake =
-                Arc::new(move || ctx.request_repaint_after(Duration::from_millis(pace.load(Ordering::Relaxed))));
+            let wake: Wake = Arc::new(move || match turns.as_ref().map(|turns| turns.step(Instant::now())) {
+                None | Some(Turn::Draw) => ctx.request_repaint_after(pace),
+                Some(Turn::Still) => {}
+                Some(Turn::Over) => ctx.request_repaint(),
+            });
             let mut app = App::new(wake);
+            app.turns = opening.turns;
             for run in opening.runs {
                 app.open(run);
             }

@@ -120,7 +120,7 @@ fn show_window(arguments: TrainArguments) -> Result<(), Failure> {
             Job::Start { folder, config, length: arguments.settings.length, files: Vec::new(), how }
         }
     };
-    window::open(Opening { job: Some(job), runs: Vec::new() }).map_err(Failure::work)
+    window::open(Opening { job: Some(job), runs: Vec::new(), turns: None }).map_err(Failure::work)
 }
 
 fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {

@@ -31,7 +31,7 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
         CentralPanel::default().show(ui, |ui| waiting(ui, app));
         return;
     }
-    Panel::bottom("sentence").resizable(true).default_size(238.0).size_range(150.0..=420.0).show(ui, |ui| {
+    Panel::bottom("sentence").resizable(true).default_size(186.0).size_range(150.0..=420.0).show(ui, |ui| {
         sentence::show(ui, app);
     });
     CentralPanel::default().show(ui, |ui| losses::show(ui, app));

@@ -47,6 +47,9 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
     let scale = view.scale_of(p.measure);
     let names = app.board.names();
     title(ui, app, p, palette);
+    // As many marks as there is room for their numbers.
+    let wide = (ui.available_width() / 110.0).max(2.0) as usize;
+    let high = (p.height / 46.0).max(2.0) as usize;
     let mut plot = Plot::new(p.measure.name())
         .height((p.height - 24.0).max(100.0))
         .link_axis(group(), [true, false])
@@ -54,19 +57,21 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
         .include_x(0.0)
         .include_x(p.end.max(1e-9))
         .y_axis_min_width(54.0)
-        .set_margin_fraction(egui::vec2(0.01, 0.06))
-        .x_axis_formatter(|mark, _| number(mark.value, mark.step_size))
-        .y_axis_formatter(move |mark, _| match scale {
-            Scale::Linear => number(mark.value, mark.step_size),
+        .set_margin_fraction(egui::vec2(0.02, 0.1))
+        .x_grid_spacer(move |input| marks(input, wide))
+        .x_axis_formatter(move |mark, range| tick(mark.value, *range.start(), *range.end(), wide))
+        .y_axis_formatter(move |mark, range| match scale {
+            Scale::Linear => tick(mark.value, *range.start(), *range.end(), high),
             Scale::Log => short(10f64.powf(mark.value)),
         })
         .label_formatter(move |position| hover(position, scale))
         .allow_scroll(false)
         .grid_color(palette.grid())
         .show_background(true);
-    if scale == Scale::Log {
-        plot = plot.y_grid_spacer(log_marks);
-    }
+    plot = match scale {
+        Scale::Linear => plot.y_grid_spacer(move |input| marks(input, high)),
+        Scale::Log => plot.y_grid_spacer(move |input| log_marks(input, high)),
+    };
     if !p.unit_name.is_empty() {
         plot = plot.x_axis_label(p.unit_name);
     }
@@ -204,8 +209,10 @@ fn floors(
     levels.dedup_by(|a, b| a.1 == b.1);
     levels.sort_by(|a, b| a.0.total_cmp(&b.0));
     levels.dedup_by(|a, b| a.1 == b.1);
+    let place = |y: f64| if scale == Scale::Log { y.log10() } else { y };
+    let highest = levels.last().map(|level| place(level.0)).filter(|_| levels.len() > 1);
     for (y, name) in levels {
-        let y = if scale == Scale::Log { y.log10() } else { y };
+        let y = place(y);
         plot.hline(
             HLine::new("floor", y)
                 .color(palette.floor())
@@ -214,7 +221,9 @@ fn floors(
                 .allow_hover(false),
         );
         let text = label(&name, palette);
-        plot.text(Text::new("floor", PlotPoint::new(end, y), text).anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
+        // The uppermost may lie at the plot's edge.
+        let anchor = if Some(y) == highest { Align2::RIGHT_TOP } else { Align2::RIGHT_BOTTOM };
+        plot.text(Text::new("floor", PlotPoint::new(end, y), text).anchor(anchor).allow_hover(false));
     }
 }
 
@@ -234,34 +243,47 @@ fn hover(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
     }
 }
 
+/// Round marks of an axis.
+fn marks(input: GridInput, most: usize) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    if !(low.is_finite() && high.is_finite() && high > low) {
+        return Vec::new();
+    }
+    let (values, _) = ticks(low, high, most, Scale::Linear);
+    let step_size = (high - low) / most as f64;
+    values.into_iter().map(|value| GridMark { value, step_size }).collect()
+}
+
+/// A mark's number, with as many digits as tell it from its neighbours.
+fn tick(value: f64, low: f64, high: f64, most: usize) -> String {
+    let (_, digits) = ticks(low, high, most, Scale::Linear);
+    match value.abs() {
+        a if digits == 0 && a >= 1_000.0 => grouped_signed(value),
+        a if a > 0.0 && a < 1e-3 => format!("{value:.1e}"),
+        _ => format!("{value:.digits$}"),
+    }
+}
+
+fn grouped_signed(value: f64) -> String {
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}", grouped(value.abs().round() as u64))
+}
+
 /// Marks of a logarithmic axis, in logarithms.
-fn log_marks(input: GridInput) -> Vec<GridMark> {
+fn log_marks(input: GridInput, most: usize) -> Vec<GridMark> {
     let (low, high) = (10f64.powf(input.bounds.0), 10f64.powf(input.bounds.1));
     if !(low > 0.0 && high.is_finite() && high > low) {
         return Vec::new();
     }
-    let (values, _) = ticks(low, high, 6, Scale::Log);
+    let (values, _) = ticks(low, high, most, Scale::Log);
     let step_size = (input.bounds.1 - input.bounds.0) / values.len().max(1) as f64;
     values.iter().filter(|x| **x > 0.0).map(|x| GridMark { value: x.log10(), step_size }).collect()
-}
-
-/// A number along an axis whose marks are `step` apart.
-fn number(value: f64, step: f64) -> String {
-    if value.abs() >= 1_000.0 && step >= 1.0 {
-        let sign = if value < 0.0 { "-" } else { "" };
-        return format!("{sign}{}", grouped(value.abs().round() as u64));
-    }
-    if value != 0.0 && value.abs() < 1e-3 {
-        return format!("{value:.0e}");
-    }
-    let digits = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
-    format!("{value:.digits$}")
 }
 
 /// A number with about four digits.
 fn short(x: f64) -> String {
     match x.abs() {
-        a if a >= 1_000.0 => number(x, 1.0),
+        a if a >= 1_000.0 => grouped_signed(x),
         a if a >= 100.0 => format!("{x:.1}"),
         a if a >= 1.0 => format!("{x:.3}"),
         a if a >= 1e-3 || a == 0.0 => format!("{x:.4}"),
@@ -297,13 +319,16 @@ mod tests {
             [short(12_345.6), short(7.62451), short(0.30312), short(2e-5)],
             ["12,346", "7.625", "0.3031", "2.00e-5"]
         );
-        assert_eq!([number(4_000.0, 1_000.0), number(0.25, 0.05), number(0.0, 0.1)], ["4,000", "0.25", "0.0"]);
+        assert_eq!(
+            [tick(4_000.0, 0.0, 5_000.0, 5), tick(0.25, 0.2, 0.3, 2), tick(5.0, 4.9, 9.0, 4)],
+            ["4,000", "0.25", "5"]
+        );
     }
 
     #[test]
     fn a_logarithmic_axis_has_marks_inside_it() {
-        let marks = log_marks(GridInput { bounds: (0.0, 2.0), base_step_size: 0.1 });
+        let marks = log_marks(GridInput { bounds: (0.0, 2.0), base_step_size: 0.1 }, 6);
         assert!(marks.len() > 2 && marks.iter().all(|m| (0.0..=2.0).contains(&m.value)), "{}", marks.len());
-        assert!(log_marks(GridInput { bounds: (0.0, f64::INFINITY), base_step_size: 0.1 }).is_empty());
+        assert!(log_marks(GridInput { bounds: (0.0, f64::INFINITY), base_step_size: 0.1 }, 6).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use crate::window::state::{Quiz, Score};
 use egui::{Button, CentralPanel, RichText, ScrollArea, Ui};
 
 /// Letters of a token: to be read from the last row.
-const SIZE: f32 = 27.0;
+const SIZE: f32 = 34.0;
 
 /// Draws the page.
 pub(in crate::window) fn quiz(ui: &mut Ui, app: &mut App) {

@@ -151,7 +151,7 @@ pub(super) fn legend(ui: &mut Ui) {
         (Mark::Hit, "fake, found"),
         (Mark::Miss, "fake, missed"),
         (Mark::FalseAlarm, "original, called fake"),
-        (Mark::Restored, "= guessed right, counts as original"),
+        (Mark::Restored, "= guessed right: original"),
     ] {
         let (rect, _) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
         ui.painter().rect_stroke(rect, 3.0, Stroke::new(2.0, palette.mark(mark, ui)), StrokeKind::Inside);

@@ -59,7 +59,12 @@ impl View {
         // Dots would lie on top of each other; their thinning is of no consequence.
         let held_out = within(&points(&track.held_out, &value), from, to).to_vec();
         let thinned = |points: &[Point]| thin(within(points, from, to), from, to, columns);
-        Drawn { raw: thinned(&raw), smoothed: thinned(&smooth(&middles, weight)), held_out, base_rate: thinned(&base) }
+        Drawn {
+            raw: thinned(&raw),
+            smoothed: thinned(&steady(smooth(&middles, weight), &middles)),
+            held_out,
+            base_rate: thinned(&base),
+        }
     }
 
     /// The single steps of this sitting where there are any, the intervals before them.
@@ -118,6 +123,16 @@ impl View {
         };
         tracks.into_iter().map(of).fold(0.0, f64::max)
     }
+}
+
+/// Where a curve does not move, its average is the very same number and not one beside it.
+fn steady(mut smoothed: Vec<Point>, points: &[Point]) -> Vec<Point> {
+    for (s, p) in smoothed.iter_mut().zip(points) {
+        if (s.1 - p.1).abs() <= 1e-12 * p.1.abs() {
+            s.1 = p.1;
+        }
+    }
+    smoothed
 }
 
 /// A mean over an interval stands in its middle, not at its end.
