@@ -323,6 +323,24 @@ fn closing_asks_saves_and_ends() {
 }
 
 #[test]
+fn another_job_ends_the_first_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    std::fs::create_dir_all(&one).unwrap();
+    std::fs::create_dir_all(&two).unwrap();
+    let mut window = window();
+    window.state_mut().begin(job(&one, 1_000_000));
+    wait(&mut window, "steps", |app| app.board.at.step > 3);
+    window.state_mut().begin(job(&two, 1_000_000));
+    assert!(one.join("run/checkpoints").read_dir().unwrap().next().is_some());
+    let second = two.join("run");
+    wait(&mut window, "steps of the second", |app| app.board.folder() == Some(second.clone()) && app.board.at.step > 3);
+    // As when the system takes the window away.
+    drop(window);
+    assert!(second.join("checkpoints").read_dir().unwrap().next().is_some());
+}
+
+#[test]
 fn the_class_plays_the_discriminator() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();

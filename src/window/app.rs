@@ -328,6 +328,15 @@ impl App {
     }
 }
 
+impl Drop for App {
+    /// A trainer that still runs saves and ends.
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.finish();
+        }
+    }
+}
+
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.drain();
@@ -344,12 +353,5 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.draw(ui);
-    }
-
-    /// A trainer that still runs saves and ends, as when the system ends the window.
-    fn on_exit(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.finish();
-        }
     }
 }

@@ -41,7 +41,7 @@ pub fn has_display() -> bool {
 /// The window while it trains is drawn again so often: a GPU hardly notices, a software driver shares the processor with
 /// training.
 const SMOOTH: Duration = Duration::from_millis(33);
-const FRUGAL: Duration = Duration::from_millis(1_000);
+const FRUGAL: Duration = Duration::from_millis(2_500);
 
 /// Opens the window and returns when it is closed.
 ///

@@ -72,6 +72,9 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
         Scale::Linear => plot.y_grid_spacer(move |input| marks(input, high)),
         Scale::Log => plot.y_grid_spacer(move |input| log_marks(input, high)),
     };
+    if matches!(p.measure, Measure::LearningRate | Measure::Speed) {
+        plot = plot.include_y(0.0);
+    }
     if !p.unit_name.is_empty() {
         plot = plot.x_axis_label(p.unit_name);
     }

@@ -77,7 +77,10 @@ pub(super) fn train(
     let mut told = Instant::now();
     loop {
         let rests = (paused && !single || session.has_ended()) && !stop;
-        let command = if rests {
+        let command = if stop {
+            // Whoever asked for it may be gone already.
+            Err(RecvTimeoutError::Timeout)
+        } else if rests {
             let began = Instant::now();
             let command = inbox.recv_timeout(Duration::from_millis(200));
             session.rested(began.elapsed());
