@@ -208,13 +208,12 @@ proptest! {
         let (_, found) = with_damage("metrics.jsonl", &changes, |folder| {
             let mut run = Run::open(folder).unwrap();
             let rewound = run.rewind(step);
-            rewound.and_then(|()| {
+            rewound.map(|()| {
                 run.log(&serde_json::json!({"step": 9})).unwrap();
                 let _ = leyden::history::Recorded::read(folder);
                 let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
                 let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64();
                 assert!(text.lines().all(|line| value(line).is_some_and(|s| s <= step || s == 9)), "{text}");
-                Ok(())
             })
         });
         if let Err(error) = found {

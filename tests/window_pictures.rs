@@ -59,6 +59,7 @@ fn app() -> App {
         parameters: 567_553,
         micro_batch: Some(MicroBatch { parts: 1, rows: 32 }),
         memory: 37_000_000,
+        flops_by_op: Vec::new(),
         step: 0,
         sentences: vec!["we must build a nation that is strong at home .".into()],
     };

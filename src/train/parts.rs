@@ -4,7 +4,8 @@ use super::micro_batch::{MicroBatch, Plans};
 use super::step::{Counts, Output, PlannedStep};
 use crate::data::Batch;
 use crate::ops::StepState;
-use crate::plan::{Engine, EngineError, Fetched, Plan, Program};
+use crate::plan::{Engine, EngineError, Fetched, Plan, Program, Step};
+use std::collections::BTreeMap;
 
 /// A training step that is loaded into an engine, whole or in parts.
 #[derive(Debug)]
@@ -45,6 +46,20 @@ impl TrainingStep {
     pub fn plans(&self) -> impl Iterator<Item = (&Plan, usize)> {
         let update = self.update.iter().map(|(plan, _)| (plan, 1));
         [(&self.step.plan, self.micro_batch.parts)].into_iter().chain(update)
+    }
+
+    /// Floating-point operations of a whole step by kind of operation.
+    pub fn flops_by_op(&self) -> Vec<(&'static str, u64)> {
+        let mut by_op: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (plan, times) in self.plans() {
+            for step in plan.steps() {
+                if let Step::Run { node, .. } = step {
+                    let op = &plan.graph().nodes()[*node].op;
+                    *by_op.entry(op.name()).or_default() += times as u64 * op.flops(&plan.shapes(*node));
+                }
+            }
+        }
+        by_op.into_iter().collect()
     }
 
     /// Starts a step on a whole batch. Does not wait for it.

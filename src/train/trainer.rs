@@ -265,6 +265,11 @@ impl Trainer {
         self.engine.seconds_by_op()
     }
 
+    /// Floating-point operations of a step by kind of operation.
+    pub fn flops_by_op(&self) -> Vec<(&'static str, u64)> {
+        self.training.flops_by_op()
+    }
+
     /// The weights as they are: a bank, laid out as [`Model::table`] says. Waits for the device.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use egui::{Context, Ui, ViewportCommand};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// A dialog that lies over the page.
@@ -42,6 +42,9 @@ pub(super) enum Picking {
     Export,
 }
 
+/// What was chosen in a file dialog.
+type Picked = (Picking, Vec<PathBuf>);
+
 /// What makes a drawn curve another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct DrawnKey {
@@ -66,11 +69,14 @@ pub struct App {
     pub(super) drawn: HashMap<(usize, Measure), (DrawnKey, Rc<Drawn>)>,
     pub(super) quiz_seed: u64,
     pub(super) quiz_asked: bool,
+    /// The adapters' names, once they were looked for.
+    pub(super) adapters: Arc<OnceLock<Vec<String>>>,
+    adapters_asked: bool,
     /// Closes the window when the measurement is over.
     pub(super) turns: Option<Arc<Turns>>,
     worker: Option<Worker>,
     wake: Wake,
-    picked: (Sender<(Picking, Vec<PathBuf>)>, Receiver<(Picking, Vec<PathBuf>)>),
+    picked: (Sender<Picked>, Receiver<Picked>),
     followed: Instant,
     looked: Option<Look>,
     /// The window goes when the trainer has ended.
@@ -90,6 +96,8 @@ impl App {
             drawn: HashMap::new(),
             quiz_seed: 0,
             quiz_asked: false,
+            adapters: Arc::default(),
+            adapters_asked: false,
             turns: None,
             worker: None,
             wake,
@@ -179,6 +187,19 @@ impl App {
         self.send(Command::Quiz(Quiz::parts(&sentences, self.quiz_seed)));
     }
 
+    /// Looks for adapters, once and on another thread: drivers may take their time.
+    pub(super) fn look_for_adapters(&mut self) {
+        if std::mem::replace(&mut self.adapters_asked, true) {
+            return;
+        }
+        let (found, wake) = (self.adapters.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            let names = crate::gpu::adapters().iter().map(|adapter| adapter.info().name.clone()).collect();
+            let _ = found.set(names);
+            wake();
+        });
+    }
+
     /// Pauses or goes on.
     pub(super) fn toggle_pause(&mut self) {
         match self.board.phase {
@@ -220,9 +241,8 @@ impl App {
 
     /// Takes in news of the trainer and of file dialogs.
     pub fn drain(&mut self) {
-        loop {
-            let Some(worker) = &mut self.worker else { break };
-            match worker.next() {
+        while let Some(worker) = &mut self.worker {
+            match worker.news() {
                 Ok(Some(news)) => {
                     if self.board.take_in(news) {
                         self.drawn.clear();

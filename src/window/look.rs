@@ -65,6 +65,9 @@ fn family(text: &TextStyle) -> egui::FontFamily {
     if *text == TextStyle::Monospace { egui::FontFamily::Monospace } else { egui::FontFamily::Proportional }
 }
 
+/// Red, green, blue.
+type Rgb = (u8, u8, u8);
+
 /// Colours of the theme that is shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Palette {
@@ -77,7 +80,7 @@ impl Palette {
         Self { dark: ui.visuals().dark_mode }
     }
 
-    fn pick(self, light: (u8, u8, u8), dark: (u8, u8, u8)) -> Color32 {
+    fn pick(self, light: Rgb, dark: Rgb) -> Color32 {
         let (r, g, b) = if self.dark { dark } else { light };
         Color32::from_rgb(r, g, b)
     }
@@ -94,7 +97,7 @@ impl Palette {
 
     /// Of run `i` among several.
     pub(super) fn run(self, i: usize) -> Color32 {
-        const RUNS: [((u8, u8, u8), (u8, u8, u8)); 7] = [
+        const RUNS: [(Rgb, Rgb); 7] = [
             ((0, 98, 155), (100, 180, 235)),
             ((190, 75, 0), (240, 150, 70)),
             ((0, 125, 90), (60, 205, 160)),

@@ -101,7 +101,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn next(&mut self) -> Result<Option<News>, Gone> {
+    pub fn news(&mut self) -> Result<Option<News>, Gone> {
         match self.news.try_recv() {
             Ok(news) => Ok(Some(news)),
             Err(TryRecvError::Empty) => Ok(None),

@@ -176,12 +176,18 @@ fn of_paper(days: f64) -> String {
 
 /// Where a step's time goes, by family of operations.
 fn shares(ui: &mut Ui, board: &Board) {
-    let total: f64 = board.times.iter().map(|(_, seconds)| seconds).sum();
+    // An engine that does not take the time of every operation has at least the plan's count of its work.
+    let flops = board.begun.iter().flat_map(|begun| &begun.flops_by_op).map(|&(op, flops)| (op, flops as f64));
+    let (parts, title) = match board.times.is_empty() {
+        true => (flops.collect(), "Where the operations go (computed)"),
+        false => (board.times.clone(), "Where the time goes"),
+    };
+    let total: f64 = parts.iter().map(|(_, part)| part).sum();
     if total <= 0.0 {
         return;
     }
-    ui.label(RichText::new("Where the time goes").weak());
-    let of = |ops: &[&str]| -> f64 { board.times.iter().filter(|(op, _)| ops.contains(op)).map(|(_, s)| s).sum() };
+    ui.label(RichText::new(title).weak());
+    let of = |ops: &[&str]| -> f64 { parts.iter().filter(|(op, _)| ops.contains(op)).map(|(_, s)| s).sum() };
     let mut shares: Vec<(&str, f64)> = FAMILIES.iter().map(|(name, ops)| (*name, of(ops) / total)).collect();
     let known: f64 = shares.iter().map(|(_, share)| share).sum();
     shares.push(("Other", (1.0 - known).max(0.0)));

@@ -20,7 +20,8 @@ pub(super) use top::{notices, toggle_theme, top};
 
 use super::app::App;
 use super::state::Phase;
-use egui::{CentralPanel, Panel, Ui};
+use crate::numbers::duration;
+use egui::{CentralPanel, Panel, RichText, Ui};
 
 /// A run: losses and sentence, and what controls it.
 pub(super) fn run(ui: &mut Ui, app: &mut App) {
@@ -56,6 +57,9 @@ fn waiting(ui: &mut Ui, app: &mut App) {
                 None => {
                     ui.spinner();
                 }
+            }
+            if let Some(left) = progress.and_then(|p| p.left) {
+                ui.label(RichText::new(format!("{} left", duration(left))).weak());
             }
         }
         Phase::Failed(reason) => {

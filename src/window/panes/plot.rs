@@ -87,10 +87,10 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
         let whole = plot.auto_bounds().x || bounds.width() <= 0.0 || !bounds.width().is_finite();
         let range = if whole { (0.0, p.end) } else { (bounds.min()[0], bounds.max()[0]) };
         let columns = plot.response().rect.width().max(100.0) as usize;
-        for i in 0..app.board.tracks().take(p.runs).count() {
+        for (i, name) in names.iter().take(p.runs).enumerate() {
             let color = if several { palette.run(i) } else { color_of(p.measure, palette) };
             let drawn = cached(app, i, p, range, columns);
-            curves(plot, &drawn, &names[i], color, p.measure, palette, several);
+            curves(plot, &drawn, name, color, p.measure, palette, several);
         }
         let tracks: Vec<&Track> = app.board.tracks().take(p.runs).collect();
         floors(plot, &tracks, p.measure, scale, range, palette);

@@ -46,6 +46,9 @@ pub(in crate::window) fn start(ui: &mut Ui, app: &mut App) {
 }
 
 fn page(ui: &mut Ui, app: &mut App) {
+    app.look_for_adapters();
+    let adapters = app.adapters.clone();
+    let adapters = adapters.get();
     ui.add_space(18.0);
     ui.heading("Train a generator and a discriminator on your text");
     ui.add_space(2.0);
@@ -75,9 +78,16 @@ fn page(ui: &mut Ui, app: &mut App) {
         ui.end_row();
         let label = ui.label("Device");
         ui.vertical(|ui| {
-            let field = TextEdit::singleline(&mut form.device).desired_width(160.0);
-            ui.add(field).labelled_by(label.id);
-            ui.label(RichText::new("auto (the best GPU, else the CPU), cpu, or part of an adapter's name").weak());
+            let mut names = vec![("auto".to_string(), "auto: the best GPU, else the CPU".to_string())];
+            names.push(("cpu".into(), "cpu".into()));
+            names.extend(adapters.into_iter().flatten().map(|name| (name.clone(), name.clone())));
+            let shown = names.iter().find(|(name, _)| *name == form.device).map_or(&form.device, |(_, words)| words);
+            let combo = ComboBox::from_id_salt("device").selected_text(shown).width(300.0).show_ui(ui, |ui| {
+                for (name, words) in &names {
+                    ui.selectable_value(&mut form.device, name.clone(), words);
+                }
+            });
+            combo.response.labelled_by(label.id);
         });
         ui.end_row();
         ui.label("Until");

@@ -237,7 +237,7 @@ impl Board {
     pub fn follow(&mut self) -> bool {
         let idle = !self.phase.is_busy();
         let run = self.run.iter_mut().filter(|_| idle);
-        run.chain(&mut self.others).fold(false, |any, track| track.follow() || any)
+        run.chain(&mut self.others).filter_map(|track| track.follow().then_some(())).count() > 0
     }
 
     /// The newest interval's tokens a second.
@@ -273,6 +273,7 @@ mod tests {
             parameters: 1,
             micro_batch: None,
             memory: 0,
+            flops_by_op: Vec::new(),
             step: 3,
             sentences: vec!["a b c".into()],
         })

@@ -54,6 +54,8 @@ pub struct PrepareProgress {
     pub fraction: Option<f64>,
     /// Bytes of text a second in this phase.
     pub rate: f64,
+    /// Seconds left in this phase, where that is known.
+    pub left: Option<f64>,
 }
 
 /// What is known once training can begin.
@@ -75,6 +77,8 @@ pub struct Begun {
     pub micro_batch: Option<MicroBatch>,
     /// Bytes of the device's memory that training takes.
     pub memory: u64,
+    /// Floating-point operations of a step by kind of operation.
+    pub flops_by_op: Vec<(&'static str, u64)>,
     /// Steps done.
     pub step: u64,
     /// Held-out sentences to play with.
@@ -145,6 +149,7 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         parameters: trainer.model().table.count() as u64,
         micro_batch: Some(trainer.micro_batch()),
         memory: trainer.allocated() as u64,
+        flops_by_op: trainer.flops_by_op(),
         step: session.step(),
         sentences: prepared.sentences(SENTENCES, TOKENS).into_iter().filter_map(decode).collect(),
     }
@@ -183,8 +188,10 @@ fn prepare(
             (phase, began) = (Some(progress.phase), Instant::now());
         }
         let fraction = progress.total.filter(|&total| total > 0).map(|total| progress.read as f64 / total as f64);
-        let rate = progress.text as f64 / began.elapsed().as_secs_f64().max(1e-3);
-        let heard = outbox.tell(News::Preparing(PrepareProgress { phase: progress.phase, fraction, rate }));
+        let spent = began.elapsed().as_secs_f64();
+        let rate = progress.text as f64 / spent.max(1e-3);
+        let left = fraction.filter(|&f| f > 0.0).map(|f| spent * (1.0 - f) / f);
+        let heard = outbox.tell(News::Preparing(PrepareProgress { phase: progress.phase, fraction, rate, left }));
         stopped |= !heard || matches!(inbox.try_recv(), Ok(Command::Stop) | Err(TryRecvError::Disconnected));
         !stopped
     });
@@ -223,6 +230,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         parameters: model.table.count() as u64,
         micro_batch: None,
         memory: 0,
+        flops_by_op: Vec::new(),
         step: 0,
         sentences: sentences(folder, &tokenizer),
         config,
