@@ -199,6 +199,31 @@ fn a_trained_model_is_started_from() {
 }
 
 #[test]
+fn a_model_that_transformers_saved_is_started_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for (published, half) in [("probe", "discriminator"), ("probe_generator", "generator")] {
+        let run = folder.path().join(half);
+        let mut command = leyden();
+        // A learning rate of 0 leaves the weights as they were found.
+        command.args(["train", "--device", "cpu", "--steps", "1", "--batch", "2", "--learning-rate", "0"]);
+        command.args(["--set", "training.evaluation_examples=4", "--init-from"]).arg(golden.join(published));
+        command.arg("--run").arg(&run).assert().success();
+        let file = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
+        let (before, after) = (file(&golden.join(published)), file(&run.join("checkpoints/step-000001").join(half)));
+        let read = |bytes| safetensors::SafeTensors::deserialize(bytes).unwrap();
+        let (before, after) = (read(&before), read(&after));
+        let names: Vec<&str> = before.names().into_iter().filter(|name| !name.ends_with("position_ids")).collect();
+        assert!(names.len() > 30);
+        for name in names {
+            let (expected, found) = (before.tensor(name).unwrap(), after.tensor(name).unwrap());
+            assert_eq!(expected.shape(), found.shape(), "{name}");
+            assert!(expected.data() == found.data(), "{half}: {name} is another");
+        }
+    }
+}
+
+#[test]
 fn learns_a_small_text_by_heart() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.txt");

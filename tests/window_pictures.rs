@@ -47,7 +47,7 @@ fn scene() -> Scene {
 
 /// A window on a run of 3,000 steps that is made up here.
 fn app() -> App {
-    let mut app = App::new(Arc::new(|| {}));
+    let mut app = App::new(Arc::new(|_| {}));
     app.set_theme(egui::Theme::Light);
     let config = preset("tiny").unwrap();
     let begun = Begun {
@@ -89,7 +89,7 @@ fn app() -> App {
     let times =
         [("linear", 30.0), ("linear_weight_gradient", 40.0), ("attention", 12.0), ("adamw", 4.0), ("gelu", 9.0)];
     app.board.take_in(News::Times(times.to_vec()));
-    app.board.take_in(News::Scene(scene()));
+    app.board.take_in(News::Scene { scene: scene(), step: 3_000 });
     app
 }
 
@@ -104,7 +104,7 @@ fn compare(name: &str, app: App) {
 
 #[test]
 fn the_start_page() {
-    let mut app = App::new(Arc::new(|| {}));
+    let mut app = App::new(Arc::new(|_| {}));
     app.set_theme(egui::Theme::Light);
     compare("start", app);
 }

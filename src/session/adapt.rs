@@ -95,6 +95,12 @@ impl Adaptation {
         self.halves.last().map(|found| &found.tokenizer)
     }
 
+    /// The step of the checkpoint that was found, where its folder's name says so.
+    pub fn step(&self) -> Option<u64> {
+        let folder = self.halves.last()?.folder.parent()?;
+        folder.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
+    }
+
     /// The folder of that tokenizer.
     pub fn tokenizer_folder(&self) -> PathBuf {
         self.halves.last().map(|found| found.home.clone()).unwrap_or_default()
@@ -152,14 +158,14 @@ mod tests {
         let found = Adaptation::load(&both).unwrap();
         let mut config = preset("mini").unwrap();
         found.resize(&mut config);
-        assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (3, 128, 16));
+        assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (3, 128, 8));
         assert_eq!(found.weights(&config, &Model::new(&config)), bank);
 
         let found = Adaptation::load(&one).unwrap();
         let mut config = preset("mini").unwrap();
         found.resize(&mut config);
         config.check().unwrap();
-        assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (4, 192, 16));
+        assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (4, 192, 8));
         let ours = Model::new(&config);
         let weights = found.weights(&config, &ours);
         let word = |model: &Model, bank: &[f32]| bank[model.table.parameters()[model.embeddings.word].range()].to_vec();

@@ -430,10 +430,32 @@ impl Session {
         let began = Instant::now();
         let rest = self.trainer.close_interval().map(Event::Interval);
         self.take_in(rest.into_iter().collect(), &mut reports)?;
-        let folder = self.save(None)?;
+        match self.save(None) {
+            Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
+            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
+            Err(error) => return Err(error),
+        }
         self.aside += began.elapsed();
-        reports.push(Report::Saved { step: self.step(), folder });
         Ok(reports)
+    }
+
+    /// Shows a few held-out sentences of `prepared`, writes them to samples.jsonl, and returns every token's verdict.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the device or the disk fails.
+    pub fn sample(&mut self, prepared: &Prepared) -> Result<Vec<Vec<Verdict>>, SessionError> {
+        const COUNT: usize = 4;
+        const TOKENS: std::ops::RangeInclusive<usize> = 9..=26;
+        let mut picked = Examples::new(prepared.held_out.length());
+        for ids in prepared.sentences(COUNT, TOKENS) {
+            picked.push(&ids, ids.len());
+        }
+        let verdicts = self.show(Arc::new(picked))?;
+        let step = self.step();
+        for sentence in &verdicts {
+            self.run.log_sample(&report::sample_line(step, sentence, &prepared.tokenizer))?;
+        }
+        Ok(verdicts)
     }
 
     /// Leaves out `time` that has passed while the session was made to wait: it was no training.

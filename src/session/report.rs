@@ -1,8 +1,10 @@
 //! What a session reports, and the lines of metrics.jsonl.
 
 use super::Warning;
-use crate::train::{Interval, Measures};
+use crate::corpus::Tokenizer;
+use crate::train::{Interval, Measures, Verdict};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Something that happened in a run.
@@ -90,4 +92,16 @@ pub(super) struct HeldOutLine<'a> {
     pub(super) step: u64,
     pub(super) seconds: f64,
     pub(super) held_out: &'a Measures,
+}
+
+/// A line of samples.jsonl.
+pub(super) fn sample_line(step: u64, sentence: &[Verdict], tokenizer: &Tokenizer) -> Value {
+    let token = |id: u32| tokenizer.token(id).unwrap_or_default();
+    json!({
+        "step": step,
+        "original": sentence.iter().map(|v| token(v.original)).collect::<Vec<_>>(),
+        "shown": sentence.iter().map(|v| token(v.shown)).collect::<Vec<_>>(),
+        "drawn": sentence.iter().map(|v| v.drawn).collect::<Vec<_>>(),
+        "p_replaced": sentence.iter().map(|v| v.replaced).collect::<Vec<_>>(),
+    })
 }

@@ -3,10 +3,10 @@
 use super::export::ExportForm;
 use super::look::Look;
 use super::panes;
-use super::state::{Board, Drawn, Measure, Page, Phase, Quiz, View};
+use super::state::{Board, Drawn, Measure, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
-use super::{Turns, Wake, keys};
-use crate::session::Longer;
+use super::{Stir, Turns, Wake, keys};
+use crate::session::{How, Longer};
 use egui::{Context, Ui, ViewportCommand};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ pub struct App {
     pub board: Board,
     pub(super) look: Look,
     pub(super) dialog: Dialog,
+    /// The path that is being typed on the start page.
+    pub(super) typed_text: String,
     /// Why the start page's fields or a file could not be used.
     pub(super) complaint: Option<String>,
     pub(super) drawn: HashMap<(usize, Measure), (DrawnKey, Rc<Drawn>)>,
@@ -75,9 +77,13 @@ pub struct App {
     /// Closes the window when the measurement is over.
     pub(super) turns: Option<Arc<Turns>>,
     worker: Option<Worker>,
+    /// What the last sitting used.
+    how: Option<How>,
     wake: Wake,
     picked: (Sender<Picked>, Receiver<Picked>),
     followed: Instant,
+    /// Runs that are being read again on a thread.
+    reading: Option<Receiver<Vec<Track>>>,
     looked: Option<Look>,
     /// The window goes when the trainer has ended.
     closes: bool,
@@ -92,6 +98,7 @@ impl App {
             board: Board::default(),
             look: Look::default(),
             dialog: Dialog::None,
+            typed_text: String::new(),
             complaint: None,
             drawn: HashMap::new(),
             quiz_seed: 0,
@@ -100,9 +107,11 @@ impl App {
             adapters_asked: false,
             turns: None,
             worker: None,
+            how: None,
             wake,
             picked: channel(),
             followed: Instant::now(),
+            reading: None,
             looked: None,
             closes: false,
             closed: false,
@@ -111,15 +120,15 @@ impl App {
 
     /// Starts a trainer's thread. One that is there already is asked to save and end first.
     pub fn begin(&mut self, job: Job) {
-        if let Some(worker) = self.worker.take() {
-            worker.finish();
-        }
         self.board.phase = Phase::Preparing { note: "opening".into(), progress: None };
+        if let Job::Start { how, .. } | Job::GoOn { how, .. } = &job {
+            self.how = Some(how.clone());
+        }
         if matches!(job, Job::Start { .. } | Job::GoOn { .. }) {
             self.board.page = Page::Run;
         }
         self.quiz_asked = false;
-        self.worker = Some(Worker::spawn(job, self.wake.clone()));
+        self.worker = Some(Worker::spawn(job, self.wake.clone(), self.worker.take()));
     }
 
     /// Light or dark, whatever the desktop has.
@@ -150,14 +159,18 @@ impl App {
 
     /// Goes on with the run that is shown, if that was stopped or only looked at; `longer` gives it another end.
     pub(super) fn go_on(&mut self, longer: Option<Longer>) {
-        let (Some(folder), Ok(how)) = (self.board.folder(), self.board.form.how()) else { return };
-        self.begin(Job::GoOn { folder, longer, how });
+        let Some(folder) = self.board.folder() else { return };
+        // The device of the sitting before, if that was here.
+        match self.how.clone().map_or_else(|| self.board.form.how(), Ok) {
+            Ok(how) => self.begin(Job::GoOn { folder, longer, how }),
+            Err(error) => self.board.tell(true, &error.to_string()),
+        }
     }
 
     /// Opens a run: the first is shown, and its networks can be asked; others are compared with it.
     pub fn open(&mut self, folder: PathBuf) {
         if self.board.run.is_none() && self.worker.is_none() {
-            match super::state::Track::read(&folder) {
+            match Track::read(&folder) {
                 Ok(track) => {
                     self.board.run = Some(track);
                     self.board.page = Page::Run;
@@ -196,7 +209,7 @@ impl App {
         std::thread::spawn(move || {
             let names = crate::gpu::adapters().iter().map(|adapter| adapter.info().name.clone()).collect();
             let _ = found.set(names);
-            wake();
+            wake(Stir::Now);
         });
     }
 
@@ -235,7 +248,7 @@ impl App {
         };
         std::thread::spawn(move || {
             let _ = to.send((what, pollster::block_on(chosen)));
-            wake();
+            wake(Stir::Now);
         });
     }
 
@@ -266,12 +279,62 @@ impl App {
         while let Ok((what, paths)) = self.picked.1.try_recv() {
             self.take_picked(what, paths);
         }
-        if self.followed.elapsed() > FOLLOW {
-            self.followed = Instant::now();
-            self.board.follow();
-        }
+        self.follow();
+        // What could not be saved is to be read before the window goes.
+        self.closes &= !matches!(self.board.phase, Phase::Failed(_));
         self.closed |= self.turns.as_ref().is_some_and(|turns| turns.is_over());
         self.closed |= self.closes && (self.worker.is_none() || !self.board.phase.is_busy());
+    }
+
+    /// Reads runs again that other processes write to. On a thread: their files may be long.
+    fn follow(&mut self) {
+        if let Some(Ok(tracks)) = self.reading.as_ref().map(Receiver::try_recv) {
+            self.reading = None;
+            tracks.into_iter().for_each(|track| self.board.refresh(track));
+        }
+        if self.reading.is_some() || self.followed.elapsed() < FOLLOW {
+            return;
+        }
+        self.followed = Instant::now();
+        let stale = self.board.stale();
+        if !stale.is_empty() {
+            let (to, from) = channel();
+            let wake = self.wake.clone();
+            std::thread::spawn(move || {
+                let _ = to.send(stale.iter().filter_map(|folder| Track::read(folder).ok()).collect());
+                wake(Stir::Now);
+            });
+            self.reading = Some(from);
+        }
+    }
+
+    /// Shows another of the open runs, in the place of the one that is shown.
+    pub(super) fn show_other(&mut self, i: usize) {
+        if self.board.phase.is_busy() || i >= self.board.others.len() {
+            return;
+        }
+        let track = self.board.others.remove(i);
+        let folder = track.folder.clone();
+        if let Some(before) = self.board.run.replace(track) {
+            self.board.others.push(before);
+        }
+        self.board.begun = None;
+        self.board.strip.scene = None;
+        self.drawn.clear();
+        self.begin(Job::Look { folder });
+    }
+
+    /// Whether there are networks that can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.worker.is_some() && self.board.begun.is_some()
+    }
+
+    /// Closes the window and lets what is not saved go.
+    pub(super) fn close_without_saving(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.abandon();
+        }
+        self.closed = true;
     }
 
     fn take_picked(&mut self, what: Picking, paths: Vec<PathBuf>) {
@@ -308,7 +371,7 @@ impl App {
 
     /// Whether curves change by themselves, so that they should be drawn again now and then.
     pub(super) fn follows(&self) -> bool {
-        !self.board.others.is_empty() || self.board.phase == Phase::Looking
+        !self.board.others.is_empty() || self.board.run.is_some() && !self.board.phase.is_busy()
     }
 
     /// Draws everything.

@@ -105,8 +105,7 @@ fn losses(board: &Board) -> Result<String, String> {
 
 fn scene(board: &Board) -> Result<String, String> {
     let scene = board.strip.scene.as_ref().ok_or("no sentence was played yet")?;
-    let step = board.run.as_ref().map(Track::step);
-    Ok(sentence(scene, step))
+    Ok(sentence(scene, Some(board.strip.step)))
 }
 
 #[cfg(test)]

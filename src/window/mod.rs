@@ -28,4 +28,13 @@ pub use worker::Job;
 use std::sync::Arc;
 
 /// Asks for the window to be drawn again, from any thread.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+pub type Wake = Arc<dyn Fn(Stir) + Send + Sync>;
+
+/// How much the window is in a hurry to be drawn again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stir {
+    /// Somebody waits for this.
+    Now,
+    /// So many steps were taken; others follow.
+    Steps(u64),
+}

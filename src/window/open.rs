@@ -1,7 +1,7 @@
 //! Opens the window on a display, with a graphics device of its own.
 
 use super::turns::Turn;
-use super::{App, Job, Turns, Wake};
+use super::{App, Job, Stir, Turns, Wake};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub fn has_display() -> bool {
 /// The window while it trains is drawn again so often: a GPU hardly notices, a software driver shares the processor with
 /// training.
 const SMOOTH: Duration = Duration::from_millis(33);
+/// An answer to what somebody did comes so soon.
+const SOON: Duration = Duration::from_millis(150);
 const FRUGAL: Duration = Duration::from_millis(2_500);
 
 /// Opens the window and returns when it is closed.
@@ -63,10 +65,16 @@ pub fn open(opening: Opening) -> Result<(), WindowError> {
         Box::new(|context| {
             let (pace, ctx, turns) = (pace(context), context.egui_ctx.clone(), opening.turns.clone());
             // Many news between two frames ask for one.
-            let wake: Wake = Arc::new(move || match turns.as_ref().map(|turns| turns.step(Instant::now())) {
-                None | Some(Turn::Draw) => ctx.request_repaint_after(pace),
-                Some(Turn::Still) => {}
-                Some(Turn::Over) => ctx.request_repaint(),
+            let wake: Wake = Arc::new(move |stir| {
+                let steps = if let Stir::Steps(steps) = stir { steps } else { 0 };
+                match (turns.as_ref().map(|turns| turns.step(Instant::now(), steps)), stir) {
+                    (Some(Turn::Still), _) => {}
+                    (Some(Turn::Over), _) => ctx.request_repaint(),
+                    // A sentence comes by itself while a run trains; what somebody has asked for comes with the pointer's
+                    // or the keys' own frame.
+                    (Some(Turn::Draw), _) | (None, Stir::Steps(_)) => ctx.request_repaint_after(pace),
+                    (None, Stir::Now) => ctx.request_repaint_after(pace.min(SOON)),
+                }
             });
             let mut app = App::new(wake);
             app.turns = opening.turns;

@@ -32,16 +32,16 @@ impl Turns {
         Self { length, pairs, state: Mutex::default() }
     }
 
-    /// A step was reported at `now`.
-    pub(super) fn step(&self, now: Instant) -> Turn {
+    /// So many steps were reported at `now`.
+    pub(super) fn step(&self, now: Instant, steps: u64) -> Turn {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (began, count) = state.turn.unwrap_or((now, 0));
         let elapsed = now.saturating_duration_since(began);
         if elapsed >= self.length {
             state.rates.push(count as f64 / elapsed.as_secs_f64());
-            state.turn = Some((now, 1));
+            state.turn = Some((now, steps));
         } else {
-            state.turn = Some((began, count + 1));
+            state.turn = Some((began, count + steps));
         }
         self.turn(state.rates.len())
     }
@@ -84,7 +84,7 @@ mod tests {
         let mut now = start;
         let mut seen = Vec::new();
         loop {
-            let turn = turns.step(now);
+            let turn = turns.step(now, 1);
             if seen.last() != Some(&turn) {
                 seen.push(turn);
             }

@@ -6,9 +6,10 @@ mod studio;
 
 pub use job::{Begun, Job, PrepareProgress};
 
-use super::Wake;
+use super::{Stir, Wake};
 use crate::probe::{Part, Scene};
 use crate::session::{Ending, Report};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
@@ -49,14 +50,23 @@ pub enum News {
     },
     /// Whether it is paused.
     Paused(bool),
-    /// The sentence as it is played now.
-    Scene(Scene),
+    /// The sentence as the networks play it after `step` steps.
+    Scene {
+        /// The sentence.
+        scene: Scene,
+        /// Steps done.
+        step: u64,
+    },
     /// The quiz's sentences.
     Quiz(Vec<Scene>),
     /// Seconds by operation so far.
     Times(Vec<(&'static str, f64)>),
     /// The sitting is over, and saved.
     Ended(Ending),
+    /// A dataset was made, which the same text need not be made into again.
+    Dataset(PathBuf),
+    /// Something did not work that the run goes on without, in words.
+    Complaint(String),
     /// It could not begin or go on, in words.
     Failed(String),
     /// A run can be looked at, but has no networks to be asked, in words.
@@ -82,13 +92,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the job. `wake` is called when there is news.
-    pub fn spawn(job: Job, wake: Wake) -> Self {
+    /// Starts the job once `before` has saved and ended. `wake` is called when there is news.
+    pub fn spawn(job: Job, wake: Wake, before: Option<Self>) -> Self {
         let (commands, inbox) = channel();
         let (outbox, news) = channel();
-        let thread = std::thread::Builder::new()
-            .name("trainer".into())
-            .spawn(move || job::run(job, &inbox, &Outbox { news: outbox, wake }));
+        let thread = std::thread::Builder::new().name("trainer".into()).spawn(move || {
+            // Not in the window's thread: the old one may have a great model to save.
+            if let Some(before) = before {
+                before.finish();
+            }
+            job::run(job, &inbox, &Outbox { news: outbox, wake });
+        });
         Self { commands, news, thread: thread.ok() }
     }
 
@@ -110,6 +124,11 @@ impl Worker {
                 Err(Gone { panicked })
             }
         }
+    }
+
+    /// Lets the thread be: it ends with the program, and what it has not saved is lost.
+    pub fn abandon(self) {
+        std::mem::forget(self.commands);
     }
 
     /// Asks the thread to save and end, and waits until it has.
@@ -138,8 +157,16 @@ struct Outbox {
 impl Outbox {
     /// Whether there is still a window.
     fn tell(&self, news: News) -> bool {
+        let steps = match &news {
+            News::Reports { reports, .. } => {
+                let steps = reports.iter().filter(|report| matches!(report, Report::Step { .. }));
+                Stir::Steps(steps.count() as u64)
+            }
+            News::Times(_) => Stir::Steps(0),
+            _ => Stir::Now,
+        };
         let heard = self.news.send(news).is_ok();
-        (self.wake)();
+        (self.wake)(steps);
         heard
     }
 }

@@ -256,11 +256,7 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
     let history = Recorded::read(session.run().folder()).map_err(Failure::work)?;
     let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
     say!("\n{}", summary::losses(style, session.config(), prepared, &outcome));
-    let verdicts = session.show(sentences::pick(prepared)).map_err(Failure::work)?;
-    for sentence in &verdicts {
-        let line = sentences::line(step, sentence, &prepared.tokenizer);
-        session.run_mut().log_sample(&line).map_err(Failure::work)?;
-    }
+    let verdicts = session.sample(prepared).map_err(Failure::work)?;
     say!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
     say!("{}", summary::files(style, session.run(), &folder, &verdicts, &prepared.tokenizer));
     Ok(())

@@ -1,39 +1,12 @@
 //! A few held-out sentences with the generator's fakes and the discriminator's verdict on every token.
 
 use crate::cli::style::Style;
-use crate::corpus::{Examples, Tokenizer};
-use crate::session::Prepared;
+use crate::corpus::Tokenizer;
 use crate::train::Verdict;
-use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-/// How many sentences, and how many tokens one may have.
-const COUNT: usize = 4;
-const TOKENS: std::ops::RangeInclusive<usize> = 9..=26;
 /// Columns of a terminal that a sentence may take.
 const WIDTH: usize = 96;
-
-/// Short sentences from all over the held-out text, each an example of its own.
-pub(super) fn pick(prepared: &Prepared) -> Arc<Examples> {
-    let mut picked = Examples::new(prepared.held_out.length());
-    for ids in prepared.sentences(COUNT, TOKENS) {
-        picked.push(&ids, ids.len());
-    }
-    Arc::new(picked)
-}
-
-/// A line of samples.jsonl.
-pub(super) fn line(step: u64, sentence: &[Verdict], tokenizer: &Tokenizer) -> Value {
-    let token = |id: u32| tokenizer.token(id).unwrap_or_default();
-    json!({
-        "step": step,
-        "original": sentence.iter().map(|v| token(v.original)).collect::<Vec<_>>(),
-        "shown": sentence.iter().map(|v| token(v.shown)).collect::<Vec<_>>(),
-        "drawn": sentence.iter().map(|v| v.drawn).collect::<Vec<_>>(),
-        "p_replaced": sentence.iter().map(|v| v.replaced).collect::<Vec<_>>(),
-    })
-}
 
 /// One column of the table.
 struct Column {

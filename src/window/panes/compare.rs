@@ -36,7 +36,7 @@ fn table(ui: &mut Ui, app: &mut App) {
     let names = app.board.names();
     ui.add_space(6.0);
     ui.label(RichText::new("Runs").strong());
-    let mut closed = None;
+    let (mut closed, mut shown) = (None, None);
     let first_is_own = app.board.run.is_some();
     Grid::new("runs").num_columns(4).spacing([12.0, 6.0]).show(ui, |ui| {
         for name in ["", "steps", "held out", ""] {
@@ -57,12 +57,24 @@ fn table(ui: &mut Ui, app: &mut App) {
             });
             ui.label(words).on_hover_text("generator loss / discriminator loss / AUC");
             let own = first_is_own && i == 0;
-            if !own && ui.button("Close").on_hover_text(format!("Take {name} off the plots")).clicked() {
-                closed = Some(i - usize::from(first_is_own));
+            if !own {
+                ui.horizontal(|ui| {
+                    let show = ui.add_enabled(!app.board.phase.is_busy(), egui::Button::new("Show"));
+                    if show.on_hover_text("Ask its networks, go on with it").clicked() {
+                        shown = Some(i - usize::from(first_is_own));
+                    }
+                    if ui.button("Close").on_hover_text(format!("Take {name} off the plots")).clicked() {
+                        closed = Some(i - usize::from(first_is_own));
+                    }
+                });
             }
             ui.end_row();
         }
     });
+    if let Some(i) = shown {
+        app.show_other(i);
+        return;
+    }
     if let Some(i) = closed {
         app.board.others.remove(i);
         app.drawn.clear();

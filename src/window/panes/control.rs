@@ -55,6 +55,7 @@ fn buttons(ui: &mut Ui, app: &mut App) {
     });
     match phase {
         Phase::Done(ending) if !ending.complete => going_on(ui, app, size, None),
+        Phase::Failed(_) if app.board.folder().is_some() => going_on(ui, app, size, None),
         Phase::Looking | Phase::Done(_) => {
             let longer = app.board.begun.as_ref().and_then(|begun| longer(begun, app.board.run.as_ref()));
             going_on(ui, app, size, longer);

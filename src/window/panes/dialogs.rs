@@ -40,6 +40,10 @@ fn closing(ui: &mut Ui, app: &mut App) {
         if ui.button("Keep training").clicked() {
             app.dialog = Dialog::None;
         }
+        let tip = "What was learnt since the newest checkpoint is lost";
+        if ui.button("Close without saving").on_hover_text(tip).clicked() {
+            app.close_without_saving();
+        }
     });
 }
 

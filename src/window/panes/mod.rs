@@ -28,7 +28,7 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
     Panel::right("control").resizable(true).default_size(290.0).size_range(250.0..=420.0).show(ui, |ui| {
         egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| control::show(ui, app));
     });
-    if app.board.run.is_none() {
+    if app.board.run.is_none() || matches!(app.board.phase, Phase::Preparing { .. }) {
         CentralPanel::default().show(ui, |ui| waiting(ui, app));
         return;
     }

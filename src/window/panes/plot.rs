@@ -45,6 +45,14 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
     let palette = Palette::of(ui);
     let view = app.board.view;
     let scale = view.scale_of(p.measure);
+    // On another axis what was zoomed into lies elsewhere.
+    let axes = (view.x as u8, scale == Scale::Log, p.unit.to_bits());
+    let key = Id::unique(("axes", p.measure.name()));
+    let before = ui.ctx().data(|data| data.get_temp::<(u8, bool, u64)>(key));
+    if before.is_some_and(|before| before != axes) {
+        reset(ui.ctx());
+    }
+    ui.ctx().data_mut(|data| data.insert_temp(key, axes));
     let names = app.board.names();
     title(ui, app, p, palette);
     // As many marks as there is room for their numbers.

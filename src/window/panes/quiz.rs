@@ -20,7 +20,7 @@ pub(in crate::window) fn quiz(ui: &mut Ui, app: &mut App) {
 }
 
 fn invitation(ui: &mut Ui, app: &mut App) {
-    let ready = app.board.begun.is_some();
+    let ready = app.can_ask();
     ui.add_space(ui.available_height() * 0.25);
     ui.vertical_centered(|ui| {
         ui.heading("Can the class beat the discriminator?");

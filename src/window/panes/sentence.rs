@@ -11,10 +11,13 @@ const SIZE: f32 = 18.0;
 /// Draws the pane.
 pub(super) fn show(ui: &mut Ui, app: &mut App) {
     ui.add_space(4.0);
-    toolbar(ui, app);
+    let asks = app.can_ask();
+    ui.add_enabled_ui(asks, |ui| toolbar(ui, app));
     let Some(scene) = app.board.strip.scene.clone() else {
         ui.add_space(20.0);
-        ui.vertical_centered(|ui| ui.label(RichText::new("The sentence comes with the first step…").weak()));
+        ui.vertical_centered(|ui| {
+            ui.label(RichText::new("The sentence comes as soon as there are networks to ask…").weak())
+        });
         return;
     };
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
@@ -64,7 +67,7 @@ fn toolbar(ui: &mut Ui, app: &mut App) {
 }
 
 fn tokens(ui: &mut Ui, app: &mut App, scene: &Scene) {
-    let mut edit = None;
+    let (mut edit, mut open) = (None, false);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
         for played in &scene.tokens {
@@ -72,6 +75,7 @@ fn tokens(ui: &mut Ui, app: &mut App, scene: &Scene) {
             let popup =
                 Popup::from_toggle_button_response(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
             let word = popup.show(|ui| replace(ui, app, played)).and_then(|shown| shown.inner);
+            open |= Popup::is_id_open(ui.ctx(), Popup::default_response_id(&response));
             if word.is_some() {
                 Popup::close_id(ui.ctx(), Popup::default_response_id(&response));
                 edit = word.map(|word| (played.place, word));
@@ -81,6 +85,9 @@ fn tokens(ui: &mut Ui, app: &mut App, scene: &Scene) {
             }
         }
     });
+    if !open {
+        app.board.strip.editing = None;
+    }
     if let Some((place, word)) = edit {
         app.board.strip.edit(place, &word);
         app.play();
@@ -94,7 +101,8 @@ fn replace(ui: &mut Ui, app: &mut App, played: &Played) -> Option<String> {
     let own = token::word(&played.original);
     ui.label(RichText::new(format!("Another word for “{own}”")).strong());
     let strip = &mut app.board.strip;
-    if strip.editing.as_ref().is_none_or(|(place, _)| *place != played.place) {
+    let opened = strip.editing.as_ref().is_none_or(|(place, _)| *place != played.place);
+    if opened {
         strip.editing = Some((played.place, String::new()));
     }
     if let Some((_, text)) = &mut strip.editing {
@@ -102,7 +110,7 @@ fn replace(ui: &mut Ui, app: &mut App, played: &Played) -> Option<String> {
             let field = TextEdit::singleline(text).desired_width(120.0).hint_text("your fake");
             let field = ui.add(field);
             field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Your fake"));
-            if !field.has_focus() && !field.lost_focus() && text.is_empty() {
+            if opened {
                 field.request_focus();
             }
             let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));

@@ -136,6 +136,13 @@ fn text(ui: &mut Ui, app: &mut App) {
     ui.label("Text");
     ui.vertical(|ui| {
         ui.label(RichText::new(app.board.form.source.describe()).strong());
+        let field = TextEdit::singleline(&mut app.typed_text).desired_width(420.0);
+        let field = ui.add(field.hint_text("a file or folder, then Enter; or choose it below"));
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of the text"));
+        if field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+            let typed = app.typed_text.trim();
+            app.board.form.source = Source::of((!typed.is_empty()).then(|| typed.into()).into_iter().collect());
+        }
         ui.horizontal(|ui| {
             if ui.button("Files…").clicked() {
                 app.pick(Picking::Text, false);

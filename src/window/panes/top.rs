@@ -57,7 +57,11 @@ fn status(ui: &mut Ui, app: &App) {
     };
     ui.label(RichText::new(app.board.phase.name()).color(color).strong());
     if let Some(name) = app.board.folder() {
-        ui.label(RichText::new(name.display().to_string()).weak());
+        let room = (ui.available_width() - 430.0).max(60.0);
+        ui.scope(|ui| {
+            ui.set_max_width(room);
+            ui.add(egui::Label::new(RichText::new(name.display().to_string()).weak()).truncate());
+        });
     }
 }
 
@@ -88,6 +92,6 @@ pub(in crate::window) fn notices(ui: &mut Ui, app: &mut App) {
         });
     });
     if dismissed {
-        app.board.notices.clear();
+        app.board.notices.pop_back();
     }
 }

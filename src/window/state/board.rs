@@ -1,6 +1,6 @@
 //! Everything that the window shows, and how it changes with what the trainer tells.
 
-use super::{Form, Measure, Pace, Quiz, Strip, Track, View};
+use super::{Form, Measure, Pace, Quiz, Source, Strip, Track, View};
 use crate::session::{Ending, Report};
 use crate::window::worker::{At, Begun, News, PrepareProgress};
 use std::collections::{BTreeSet, VecDeque};
@@ -138,7 +138,9 @@ impl Board {
                 self.pace.note(at.seconds, at.progress);
             }
             News::Paused(paused) => self.phase = if paused { Phase::Paused } else { Phase::Training },
-            News::Scene(scene) => self.strip.scene = Some(scene),
+            News::Scene { scene, step } => (self.strip.scene, self.strip.step) = (Some(scene), step),
+            News::Dataset(folder) => self.form.source = Source::Dataset(folder),
+            News::Complaint(reason) => self.tell(true, &reason),
             News::Quiz(scenes) => {
                 let quiz = Quiz::new(scenes);
                 if quiz.is_empty() {
@@ -172,6 +174,7 @@ impl Board {
         self.strip = Strip::new(begun.sentences.clone());
         self.quiz = None;
         self.times.clear();
+        self.saved = (begun.step > 0).then_some(begun.step);
         self.pace = Pace::default();
         self.at = At { step: begun.step, ..At::default() };
         self.run = match looking {
@@ -180,7 +183,10 @@ impl Board {
         };
         self.others.retain(|other| other.folder != begun.folder);
         self.phase = if looking { Phase::Looking } else { Phase::Training };
-        self.page = Page::Run;
+        // Who compares runs goes on comparing.
+        if !looking || self.page != Page::Compare {
+            self.page = Page::Run;
+        }
         self.begun = Some(begun);
     }
 
@@ -201,7 +207,7 @@ impl Board {
 
     /// Puts a notice where it is seen.
     pub fn tell(&mut self, warning: bool, text: &str) {
-        self.notices.push_back(Notice { warning, text: text.to_string() });
+        self.notices.push_back(Notice { warning, text: in_window(text) });
         while self.notices.len() > MOST_NOTICES {
             self.notices.pop_front();
         }
@@ -233,11 +239,20 @@ impl Board {
         self.tracks().zip(&short).map(name).collect()
     }
 
-    /// Looks whether other processes have written to runs that are open here.
-    pub fn follow(&mut self) -> bool {
+    /// The runs that other processes have written to since they were read.
+    pub fn stale(&self) -> Vec<PathBuf> {
+        let idle = !self.phase.is_busy();
+        let run = self.run.iter().filter(|_| idle);
+        run.chain(&self.others).filter(|track| track.is_stale()).map(|track| track.folder.clone()).collect()
+    }
+
+    /// Takes in a run that was read again.
+    pub fn refresh(&mut self, read: Track) {
         let idle = !self.phase.is_busy();
         let run = self.run.iter_mut().filter(|_| idle);
-        run.chain(&mut self.others).filter_map(|track| track.follow().then_some(())).count() > 0
+        if let Some(track) = run.chain(&mut self.others).find(|track| track.folder == read.folder) {
+            track.renew(read);
+        }
     }
 
     /// The newest interval's tokens a second.
@@ -250,6 +265,26 @@ impl Board {
         let begun = self.begun.as_ref().map(|begun| begun.folder.clone());
         begun.or_else(|| self.run.as_ref().map(|run| run.folder.clone()))
     }
+}
+
+/// Errors and warnings name the terminal's flags; here they are fields of the start page.
+fn in_window(text: &str) -> String {
+    const WORDS: [(&str, &str); 12] = [
+        ("--device cpu", "the device cpu"),
+        ("--learning-rate", "learning rate"),
+        ("--on-nan rollback", "another seed"),
+        ("--memory", "memory"),
+        ("a smaller --batch, --length or preset", "a smaller model"),
+        ("a smaller --batch or preset", "a smaller model"),
+        ("a smaller --length or preset", "a smaller model"),
+        ("--tokenizer", "`leyden prepare --tokenizer`"),
+        ("--held-out", "`leyden prepare --held-out`"),
+        ("--init-from", "init_from"),
+        ("leave --log out", "switch logarithmic off"),
+        ("; see `leyden devices`, or use the device cpu", "; or choose cpu"),
+    ];
+    let words = WORDS.iter().fold(text.to_string(), |text, (flag, word)| text.replace(flag, word));
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -295,8 +330,13 @@ mod tests {
         assert_eq!((board.run.as_ref().unwrap().steps.len(), board.saved, board.at), (1, Some(4), at));
         board.take_in(News::Paused(true));
         assert_eq!((board.phase.name(), board.phase.is_busy()), ("paused", true));
-        board.take_in(News::Scene(scene()));
-        assert!(board.strip.scene.is_some());
+        board.take_in(News::Scene { scene: scene(), step: 4 });
+        assert!(board.strip.scene.is_some() && board.strip.step == 4);
+        board.take_in(News::Complaint("no room; try a lower --learning-rate or --on-nan rollback".into()));
+        assert_eq!(board.notices.back().unwrap().text, "no room; try a lower learning rate or another seed");
+        assert_eq!(board.phase.name(), "paused");
+        board.take_in(News::Dataset("d".into()));
+        assert_eq!(board.form.source, Source::Dataset("d".into()));
         board.take_in(News::Times(vec![("a", 1.0), ("b", 2.0)]));
         assert_eq!(board.times[0].0, "b");
         let ending = Ending { step: 4, complete: true, seconds: 2.0, folder: "x".into() };
@@ -337,7 +377,7 @@ mod tests {
         assert_eq!((board.names(), board.notices.len()), (vec!["tiny".to_string()], 1));
         board.open(&b);
         assert_eq!(board.names(), [a.display().to_string(), b.display().to_string()]);
-        assert!(!board.follow());
+        assert_eq!(board.stale(), Vec::<PathBuf>::new());
         board.take_in(News::Reports {
             reports: vec![Report::HeldOut { step: 1, measures: Measures::default(), best: true }],
             at: At::default(),

@@ -66,14 +66,19 @@ impl Quiz {
         if sentences.is_empty() { Vec::new() } else { (0..3 * ROUNDS).map(part).collect() }
     }
 
-    /// A quiz of the scenes that have a fake and an original.
+    /// Sentences of a whole quiz.
+    pub const ROUNDS: usize = ROUNDS;
+
+    /// Whether a sentence is good for a quiz: it has a fake and an original.
+    pub fn takes(scene: &Scene) -> bool {
+        let fakes = scene.tokens.iter().filter(|t| t.is_fake()).count();
+        fakes > 0 && fakes < scene.tokens.len()
+    }
+
+    /// A quiz of the scenes that are good for one.
     pub fn new(scenes: Vec<Scene>) -> Self {
-        let mixed = |scene: &Scene| {
-            let fakes = scene.tokens.iter().filter(|t| t.is_fake()).count();
-            fakes > 0 && fakes < scene.tokens.len()
-        };
         let round = |scene| Round { scene, picked: BTreeSet::new(), revealed: false };
-        Self { rounds: scenes.into_iter().filter(mixed).take(ROUNDS).map(round).collect(), current: 0 }
+        Self { rounds: scenes.into_iter().filter(Self::takes).take(ROUNDS).map(round).collect(), current: 0 }
     }
 
     /// How many sentences there are.

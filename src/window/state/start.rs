@@ -131,13 +131,18 @@ impl Form {
         let mut config = preset(&self.preset)?;
         config.seed = field("Seed", &self.seed, "a whole number")?;
         if !self.learning_rate.trim().is_empty() {
-            config.optimizer.learning_rate = field("Learning rate", &self.learning_rate, "a number such as 5e-4")?;
+            config.optimizer.learning_rate =
+                field("Learning rate", &decimal(&self.learning_rate), "a number such as 5e-4")?;
         }
         match self.end {
             End::Preset => {}
-            End::Steps => config.training.steps = field("Steps", &self.steps, "a whole number above 0")?,
+            // Thousands may be written as people write them.
+            End::Steps => {
+                let plain = self.steps.replace([',', '_', ' ', '.', '\''], "");
+                config.training.steps = field("Steps", &plain, "a whole number above 0")?;
+            }
             End::Minutes => {
-                let minutes: f64 = field("Minutes", &self.minutes, "a number above 0")?;
+                let minutes: f64 = field("Minutes", &decimal(&self.minutes), "a number above 0")?;
                 config.training.hours = Some(minutes / 60.0);
             }
         }
@@ -183,10 +188,13 @@ fn bad(field: &'static str, found: &str, expected: &'static str) -> StartError {
     StartError::Field { field, found: found.into(), expected }
 }
 
+/// Many write a comma where others have a point.
+fn decimal(text: &str) -> String {
+    text.replace(',', ".")
+}
+
 fn field<T: std::str::FromStr>(name: &'static str, text: &str, expected: &'static str) -> Result<T, StartError> {
-    // A thousand may be written as people write it.
-    let plain = text.trim().replace([',', '_', ' '], "");
-    plain.parse().map_err(|_| bad(name, text, expected))
+    text.trim().parse().map_err(|_| bad(name, text, expected))
 }
 
 #[cfg(test)]
@@ -216,6 +224,9 @@ mod tests {
         assert_eq!(form.how().unwrap().memory, Some(2_000_000_000));
         let steps = Form { end: End::Steps, steps: "12,000".into(), ..Form::default() };
         assert_eq!(steps.config().unwrap().training.steps, 12_000);
+        let comma = Form { learning_rate: "0,001".into(), end: End::Minutes, minutes: "1,5".into(), ..Form::default() };
+        let config = comma.config().unwrap();
+        assert_eq!((config.optimizer.learning_rate, config.training.hours), (0.001, Some(0.025)));
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub struct Strip {
     pub typed: String,
     /// What was played last.
     pub scene: Option<Scene>,
+    /// After how many steps.
+    pub step: u64,
     /// The token whose word is being replaced, and the word typed for it.
     pub editing: Option<(usize, String)>,
     next: usize,

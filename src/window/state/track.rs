@@ -64,21 +64,15 @@ impl Track {
         Ok(Self { folder, config, intervals, held_out, steps, floors, flops_a_step, version: 0, read })
     }
 
-    /// Reads the folder again if another process has written to it since; whether there was anything new.
-    pub fn follow(&mut self) -> bool {
-        if modified(&self.folder) == self.read {
-            return false;
-        }
-        match Self::read(&self.folder) {
-            // The steps that were seen here are in no file.
-            Ok(new) => {
-                let (version, steps) = (self.version + 1, std::mem::take(&mut self.steps));
-                *self = Self { version, steps, ..new };
-            }
-            // The file is being replaced; the next time will do.
-            Err(_) => return false,
-        }
-        true
+    /// Whether its metrics were written to since they were read.
+    pub fn is_stale(&self) -> bool {
+        modified(&self.folder) != self.read
+    }
+
+    /// Takes the place of its metrics with what was read again. The steps that were seen here are in no file, and stay.
+    pub fn renew(&mut self, read: Self) {
+        let (version, steps) = (self.version + 1, std::mem::take(&mut self.steps));
+        *self = Self { version, steps, ..read };
     }
 
     /// What people call it: the folder's own name.
@@ -253,11 +247,12 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         std::fs::write(&path, "{\"step\":1,\"generator_loss\":5}\n").unwrap();
         let mut track = Track::read(folder.path()).unwrap();
-        assert!(!track.follow());
+        assert!(!track.is_stale());
         std::fs::write(&path, "{\"step\":1,\"generator_loss\":5}\n{\"step\":2,\"generator_loss\":4}\n{\"st").unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(5);
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-        assert!(track.follow());
+        assert!(track.is_stale());
+        track.renew(Track::read(folder.path()).unwrap());
         assert_eq!((track.intervals.len(), track.version), (2, 1));
     }
 }

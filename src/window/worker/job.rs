@@ -109,7 +109,11 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
         Job::Start { folder, mut config, length, files, how } => {
             let folder = folder.unwrap_or_else(|| Run::free_folder(&config.preset));
             if !files.is_empty() {
+                // What takes a moment to find wrong comes before what may take hours.
+                Run::check_free(&folder).map_err(|e| words(&e))?;
+                session::open(&how.device, Model::new(&config).table.len()).map_err(|e| words(&e))?;
                 let Some(dataset) = prepare(&config, files, inbox, outbox)? else { return Ok(()) };
+                outbox.tell(News::Dataset(dataset.clone()));
                 (config.data.dataset, config.data.text) = (Some(dataset), Vec::new());
             }
             session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
@@ -126,15 +130,18 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
                 config.check().map_err(|e| words(&e))?;
                 run.rewrite_config(&config).map_err(|e| words(&e))?;
             }
+            if done.completes(&config) {
+                drop(run);
+                return look(&folder, inbox, outbox);
+            }
             session::go_on(run, config, newest, how, &mut watch).map_err(|e| words(&e))?
         }
         Job::Look { folder } => return look(&folder, inbox, outbox),
     };
-    let Opened { session, prepared } = opened;
-    let begun = begun(&session, &prepared);
+    let Opened { session, prepared } = &opened;
     let studio = Studio::new(session.config(), &prepared.tokenizer);
-    outbox.tell(News::Begun(Box::new(begun)));
-    train(session, studio, inbox, outbox).map_err(|e| e.to_string())
+    outbox.tell(News::Begun(Box::new(begun(session, prepared))));
+    train(opened, studio, inbox, outbox).map_err(|e| e.to_string())
 }
 
 fn begun(session: &Session, prepared: &Prepared) -> Begun {
@@ -222,6 +229,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
     }
     let mut studio = Studio::new(&config, &tokenizer);
     studio.set_weights(&halves.weights(&config, &model)).map_err(|e| e.to_string())?;
+    let step = halves.step().unwrap_or_default();
     let begun = Begun {
         folder: folder.into(),
         device: None,
@@ -231,7 +239,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         micro_batch: None,
         memory: 0,
         flops_by_op: Vec::new(),
-        step: 0,
+        step,
         sentences: sentences(folder, &tokenizer),
         config,
     };
@@ -239,7 +247,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
     while let Ok(command) = inbox.recv() {
         match command {
             Command::Stop => break,
-            Command::Play(part) => studio.play(&part, outbox),
+            Command::Play(part) => studio.play(&part, step, outbox),
             Command::Quiz(parts) => studio.quiz(&parts, outbox),
             Command::Pause | Command::Resume | Command::Step | Command::Save => {}
         }
@@ -257,8 +265,12 @@ fn sentences(folder: &Path, tokenizer: &Tokenizer) -> Vec<String> {
         let ids: Vec<u32> = inner.iter().filter_map(|token| tokenizer.id(token.as_str()?)).collect();
         tokenizer.decode(&ids).ok().filter(|text| !text.is_empty())
     };
-    let mut found: Vec<String> = text.lines().rev().filter_map(sentence).take(SENTENCES).collect();
-    found.dedup();
+    let mut found: Vec<String> = Vec::new();
+    for text in text.lines().rev().filter_map(sentence) {
+        if found.len() < SENTENCES && !found.contains(&text) {
+            found.push(text);
+        }
+    }
     if found.is_empty() {
         found.push("the people of the united states want peace .".into());
     }
