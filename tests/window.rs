@@ -274,6 +274,7 @@ fn two_runs_are_laid_over_each_other_and_taken_away() {
     window.get_all_by_label("second").next().unwrap();
     window.get_by_label_contains("Generator loss plot; first from 7.5");
     press(&mut window, "Logarithmic");
+    press(&mut window, "Show all");
     press(&mut window, "Export…");
     press(&mut window, "Save");
     assert!(std::fs::read(a.join("losses.png")).unwrap().starts_with(b"\x89PNG"));

@@ -33,7 +33,9 @@ fn group() -> Id {
 
 /// Asks for the whole run to be shown again.
 pub(super) fn reset(ctx: &Context) {
-    ctx.data_mut(|data| data.insert_temp(Id::unique("show all"), ctx.cumulative_pass_nr() + 2));
+    // Asked for outside: the context's lock is not to be taken twice.
+    let until = ctx.cumulative_pass_nr() + 2;
+    ctx.data_mut(|data| data.insert_temp(Id::unique("show all"), until));
 }
 
 fn resets(ctx: &Context) -> bool {
