@@ -1,9 +1,12 @@
 //! A session survives what happens to long runs: a device that goes away, losses that are no numbers, a text that was
 //! changed, a clock that decides the schedule.
 
+mod common;
+
+use common::small_config;
 use leyden::corpus::{self, ExampleOptions, SAMPLE, Tokenizer, VocabularyOptions};
 use leyden::cpu::CpuEngine;
-use leyden::electra::{Config, Model, preset};
+use leyden::electra::{Config, Model};
 use leyden::graph::{Bank, Tensor};
 use leyden::history::TextFacts;
 use leyden::ops::StepState;
@@ -86,26 +89,7 @@ impl Engine for Flaky {
 }
 
 fn config() -> Config {
-    let mut config = preset("tiny").unwrap();
-    for setting in [
-        "model.layers=1",
-        "model.hidden=16",
-        "model.embedding=16",
-        "model.heads=2",
-        "model.feed_forward=16",
-        "generator.hidden=8",
-        "generator.feed_forward=8",
-        "model.vocabulary=200",
-        "training.batch=2",
-        "training.steps=12",
-        "training.log_every=2",
-        "training.evaluate_every=6",
-        "training.evaluation_examples=4",
-        "training.checkpoint_every=3",
-    ] {
-        config = config.set(setting).unwrap();
-    }
-    config
+    small_config(&["training.steps=12", "training.evaluate_every=6", "training.checkpoint_every=3"])
 }
 
 fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {

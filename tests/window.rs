@@ -1,10 +1,13 @@
 //! The window as a person uses it, by the names that a screen reader tells: start, pause, step, save, stop, type a
 //! sentence, replace a word, lay runs over each other, take things away, close.
 
+mod common;
+
+use common::small_config;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use leyden::corpus::SAMPLE;
-use leyden::electra::{Config, preset};
+use leyden::electra::Config;
 use leyden::session::{self, Device, How};
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
@@ -12,25 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A run of so few numbers that a step takes a millisecond.
 fn config(text: &Path, steps: u64) -> Config {
-    let mut config = preset("tiny").unwrap();
-    for setting in [
-        "model.layers=1",
-        "model.hidden=16",
-        "model.embedding=16",
-        "model.heads=2",
-        "model.feed_forward=16",
-        "generator.hidden=8",
-        "generator.feed_forward=8",
-        "model.vocabulary=200",
-        "training.batch=2",
-        "training.log_every=2",
-        "training.evaluate_every=1000000",
-        "training.evaluation_examples=4",
-    ] {
-        config = config.set(setting).unwrap();
-    }
+    let mut config = small_config(&["training.evaluate_every=1000000"]);
     config.training.steps = steps;
     config.data.text = vec![text.to_path_buf()];
     config

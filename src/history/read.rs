@@ -69,6 +69,25 @@ pub enum X {
     Flops,
 }
 
+impl X {
+    /// The axis' unit where it ends at `end`: its name, and how many of [`X`]'s own make one.
+    pub fn unit(self, end: f64) -> (&'static str, f64) {
+        match self {
+            Self::Steps => ("steps", 1.0),
+            Self::Tokens if end >= 2e9 => ("billion tokens", 1e9),
+            Self::Tokens if end >= 2e6 => ("million tokens", 1e6),
+            Self::Tokens => ("thousand tokens", 1e3),
+            Self::Hours if end >= 2.0 => ("hours of training", 1.0),
+            Self::Hours if end >= 2.0 / 60.0 => ("minutes of training", 1.0 / 60.0),
+            Self::Hours => ("seconds of training", 1.0 / 3_600.0),
+            Self::Flops if end >= 2e18 => ("EFLOP", 1e18),
+            Self::Flops if end >= 2e15 => ("PFLOP", 1e15),
+            Self::Flops if end >= 2e12 => ("TFLOP", 1e12),
+            Self::Flops => ("GFLOP", 1e9),
+        }
+    }
+}
+
 /// A line of metrics. What a run did not measure, or measured as no number, is NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {

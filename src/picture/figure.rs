@@ -34,19 +34,7 @@ struct Unit {
 
 impl Unit {
     fn of(x: X, end: f64) -> Self {
-        let (name, size) = match x {
-            X::Steps => ("steps", 1.0),
-            X::Tokens if end >= 2e9 => ("billion tokens", 1e9),
-            X::Tokens if end >= 2e6 => ("million tokens", 1e6),
-            X::Tokens => ("thousand tokens", 1e3),
-            X::Flops if end >= 2e18 => ("EFLOP", 1e18),
-            X::Flops if end >= 2e15 => ("PFLOP", 1e15),
-            X::Flops if end >= 2e12 => ("TFLOP", 1e12),
-            X::Flops => ("GFLOP", 1e9),
-            X::Hours if end >= 2.0 => ("hours of training", 1.0),
-            X::Hours if end >= 2.0 / 60.0 => ("minutes of training", 1.0 / 60.0),
-            X::Hours => ("seconds of training", 1.0 / 3600.0),
-        };
+        let (name, size) = x.unit(end);
         Self { name, size }
     }
 }

@@ -70,7 +70,6 @@ pub struct App {
     pub(super) complaint: Option<String>,
     pub(super) drawn: HashMap<(usize, Measure), (DrawnKey, Rc<Drawn>)>,
     pub(super) quiz_seed: u64,
-    pub(super) quiz_asked: bool,
     /// The adapters' names, once they were looked for.
     pub(super) adapters: Arc<OnceLock<Vec<String>>>,
     adapters_asked: bool,
@@ -102,7 +101,6 @@ impl App {
             complaint: None,
             drawn: HashMap::new(),
             quiz_seed: 0,
-            quiz_asked: false,
             adapters: Arc::default(),
             adapters_asked: false,
             turns: None,
@@ -127,7 +125,6 @@ impl App {
         if matches!(job, Job::Start { .. } | Job::GoOn { .. }) {
             self.board.page = Page::Run;
         }
-        self.quiz_asked = false;
         self.worker = Some(Worker::spawn(job, self.wake.clone(), self.worker.take()));
     }
 
@@ -196,7 +193,6 @@ impl App {
     pub(super) fn ask_quiz(&mut self) {
         let sentences = self.board.strip.sentences.clone();
         self.quiz_seed = self.quiz_seed.wrapping_add(1_000);
-        self.quiz_asked = true;
         self.send(Command::Quiz(Quiz::parts(&sentences, self.quiz_seed)));
     }
 

@@ -8,10 +8,12 @@ mod agreement;
 mod gradient;
 mod input;
 mod kernel;
+mod small;
 
 pub use gradient::{check_gradient, check_gradient_with};
 pub use input::{Input, Seeded};
 pub use kernel::{Tolerance, check, check_with};
+pub use small::small_config;
 
 use leyden::gpu::{Adapter, Choice, GpuEngine, choose};
 use leyden::ops::StepState;

@@ -1,5 +1,6 @@
 //! Several runs over each other, and what is different between their settings.
 
+use super::control::of_paper;
 use super::losses;
 use crate::window::app::{App, Dialog};
 use crate::window::look::Palette;
@@ -38,39 +39,38 @@ fn table(ui: &mut Ui, app: &mut App) {
     ui.label(RichText::new("Runs").strong());
     let (mut closed, mut shown) = (None, None);
     let first_is_own = app.board.run.is_some();
-    Grid::new("runs").num_columns(4).spacing([12.0, 6.0]).show(ui, |ui| {
-        for name in ["", "steps", "held out", ""] {
-            ui.label(RichText::new(name).weak());
-        }
-        ui.end_row();
-        for (i, (track, name)) in app.board.tracks().zip(&names).enumerate() {
-            ui.horizontal(|ui| {
-                let (rect, _) = ui.allocate_exact_size(egui::vec2(18.0, 4.0), egui::Sense::hover());
-                ui.painter().rect_filled(rect, 1.0, palette.run(i));
-                ui.label(RichText::new(name).strong());
-            });
-            ui.label(crate::numbers::grouped(track.step()));
-            let held = track.held_out.last();
+    for (i, (track, name)) in app.board.tracks().zip(&names).enumerate() {
+        ui.horizontal_wrapped(|ui| {
+            let (rect, _) = ui.allocate_exact_size(egui::vec2(18.0, 4.0), egui::Sense::hover());
+            ui.painter().rect_filled(rect, 1.0, palette.run(i));
+            ui.label(RichText::new(name).strong());
+            ui.label(RichText::new(format!("{} steps", crate::numbers::grouped(track.step()))).weak());
+        });
+        if let Some(m) = track.held_out.last() {
             let number = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { "–".into() };
-            let words = held.map_or("–".to_string(), |m| {
-                format!("{} / {} / {}", number(m.generator_loss, 3), number(m.discriminator_loss, 4), number(m.auc, 3))
-            });
-            ui.label(words).on_hover_text("generator loss / discriminator loss / AUC");
-            let own = first_is_own && i == 0;
-            if !own {
-                ui.horizontal(|ui| {
-                    let show = ui.add_enabled(!app.board.phase.is_busy(), egui::Button::new("Show"));
-                    if show.on_hover_text("Ask its networks, go on with it").clicked() {
-                        shown = Some(i - usize::from(first_is_own));
-                    }
-                    if ui.button("Close").on_hover_text(format!("Take {name} off the plots")).clicked() {
-                        closed = Some(i - usize::from(first_is_own));
-                    }
-                });
-            }
-            ui.end_row();
+            ui.label(format!(
+                "held out: generator {}, discriminator {}, AUC {}",
+                number(m.generator_loss, 3),
+                number(m.discriminator_loss, 4),
+                number(m.auc, 3)
+            ));
         }
-    });
+        if let Some(m) = track.intervals.last().filter(|m| m.flops.is_finite()) {
+            ui.label(RichText::new(of_paper(paper_days(m.flops))).weak());
+        }
+        if !(first_is_own && i == 0) {
+            ui.horizontal(|ui| {
+                let show = ui.add_enabled(!app.board.phase.is_busy(), egui::Button::new("Show"));
+                if show.on_hover_text("Ask its networks, go on with it").clicked() {
+                    shown = Some(i - usize::from(first_is_own));
+                }
+                if ui.button("Close").on_hover_text(format!("Take {name} off the plots")).clicked() {
+                    closed = Some(i - usize::from(first_is_own));
+                }
+            });
+        }
+        ui.add_space(6.0);
+    }
     if let Some(i) = shown {
         app.show_other(i);
         return;
@@ -78,10 +78,6 @@ fn table(ui: &mut Ui, app: &mut App) {
     if let Some(i) = closed {
         app.board.others.remove(i);
         app.drawn.clear();
-    }
-    let flops: Vec<f64> = app.board.tracks().filter_map(|t| t.intervals.last()).map(|m| m.flops).collect();
-    if let Some(most) = flops.iter().copied().filter(|x| x.is_finite()).reduce(f64::max) {
-        ui.label(RichText::new(format!("Most work: {:.4} of the paper's 4 V100-days", paper_days(most))).weak());
     }
     if ui.button("Open run…").clicked() {
         app.dialog = Dialog::Open(String::new());

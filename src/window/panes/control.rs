@@ -162,7 +162,7 @@ fn facts(ui: &mut Ui, board: &Board) {
 }
 
 /// A share of the paper's four V100-days, in words.
-fn of_paper(days: f64) -> String {
+pub(super) fn of_paper(days: f64) -> String {
     let share = days / 4.0;
     match share {
         s if s >= 0.001 => format!("{:.1} % of the paper's 4 V100-days", 100.0 * s),

@@ -3,7 +3,7 @@
 use super::plot::{self, Plotted};
 use crate::history::{Scale, X};
 use crate::window::app::App;
-use crate::window::state::{Measure, axis_unit};
+use crate::window::state::Measure;
 use egui::{Button, ComboBox, Slider, Ui};
 
 /// The axes' names.
@@ -74,7 +74,7 @@ pub(super) fn toolbar(ui: &mut Ui, app: &mut App) {
 /// Draws the losses and the measures that are shown of the first `runs` runs; of all if that is more.
 pub(super) fn plots(ui: &mut Ui, app: &mut App, runs: usize) {
     let end = app.board.view.end(app.board.tracks().take(runs));
-    let (unit_name, unit) = axis_unit(app.board.view.x, end);
+    let (unit_name, unit) = app.board.view.x.unit(end);
     let others: Vec<Measure> = app.board.shown.iter().copied().collect();
     let spacing = ui.spacing().item_spacing.y;
     let rows = 2 + others.len().div_ceil(2);

@@ -20,4 +20,4 @@ pub use start::{End, Form, Source, StartError};
 pub use strip::{Counts, Mark, Strip, mark};
 pub use trace::{Sample, Trace};
 pub use track::Track;
-pub use view::{Drawn, View, axis_unit};
+pub use view::{Drawn, View};

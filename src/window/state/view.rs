@@ -20,7 +20,7 @@ impl Default for View {
     }
 }
 
-/// A curve as it is drawn: in the plot's coordinates, x in [`axis_unit`]s, y as its logarithm to base 10 on a logarithmic
+/// A curve as it is drawn: in the plot's coordinates, x in [`X::unit`]s, y as its logarithm to base 10 on a logarithmic
 /// scale.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drawn {
@@ -35,7 +35,7 @@ pub struct Drawn {
 }
 
 impl View {
-    /// The curves of `measure` of a run between `from` and `to` for so many pixel columns. `unit` is of [`axis_unit`].
+    /// The curves of `measure` of a run between `from` and `to` for so many pixel columns. `unit` is of [`X::unit`].
     pub fn draw(&self, track: &Track, measure: Measure, unit: f64, (from, to): (f64, f64), columns: usize) -> Drawn {
         let weights = track.weights();
         let y = |value: f64| match self.scale_of(measure) {
@@ -141,23 +141,6 @@ fn middles(points: &[Point]) -> Vec<Point> {
     points.iter().zip(before).map(|(&(x, y), before)| (x.midpoint(before), y)).collect()
 }
 
-/// The x axis' unit where it ends at `end`: its name, and how many of [`X`]'s own make one.
-pub fn axis_unit(x: X, end: f64) -> (&'static str, f64) {
-    match x {
-        X::Steps => ("steps", 1.0),
-        X::Tokens if end >= 2e9 => ("billion tokens", 1e9),
-        X::Tokens if end >= 2e6 => ("million tokens", 1e6),
-        X::Tokens => ("thousand tokens", 1e3),
-        X::Hours if end >= 2.0 => ("hours of training", 1.0),
-        X::Hours if end >= 2.0 / 60.0 => ("minutes of training", 1.0 / 60.0),
-        X::Hours => ("seconds of training", 1.0 / 3_600.0),
-        X::Flops if end >= 2e18 => ("EFLOP", 1e18),
-        X::Flops if end >= 2e15 => ("PFLOP", 1e15),
-        X::Flops if end >= 2e12 => ("TFLOP", 1e12),
-        X::Flops => ("GFLOP", 1e9),
-    }
-}
-
 /// The points between `from` and `to`, and one more on either side, so that a line goes on to the plot's edge.
 fn within(points: &[Point], from: f64, to: f64) -> &[Point] {
     if from.is_nan() || to.is_nan() || to <= from {
@@ -216,7 +199,7 @@ mod tests {
         for x in [X::Steps, X::Tokens, X::Hours, X::Flops] {
             let view = View { x, ..View::default() };
             let end = view.end([&track]);
-            let (_, unit) = axis_unit(x, end);
+            let (_, unit) = x.unit(end);
             let drawn = view.draw(&track, Measure::GeneratorLoss, unit, (0.0, end / unit), 1_000);
             assert_eq!(count(&drawn.raw), 100, "{x:?}");
             let last = drawn.raw.pieces[0].last().unwrap().0;
