@@ -208,6 +208,22 @@ impl Recorded {
     /// # Errors
     /// [`HistoryError`].
     pub fn read(folder: &Path) -> Result<Self, HistoryError> {
+        let mut found = Self::read_metrics(folder)?;
+        found.floors = Floors::of(vocabulary(folder)?, text(folder)?.as_ref());
+        found.config = run::Run::config(folder).ok().flatten();
+        let flops = found.config.as_ref().and_then(|config| flops_a_step(config).ok());
+        found.flops_a_step = flops.map_or(f64::NAN, |flops| flops as f64);
+        for moment in found.intervals.iter_mut().chain(&mut found.held_out) {
+            moment.flops = moment.step as f64 * found.flops_a_step;
+        }
+        Ok(found)
+    }
+
+    /// As [`Recorded::read`], of metrics.jsonl alone: without settings and floors, whatever the other files are like.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub fn read_metrics(folder: &Path) -> Result<Self, HistoryError> {
         if !folder.exists() {
             return Err(HistoryError::Missing { folder: folder.into() });
         }
@@ -222,16 +238,13 @@ impl Recorded {
         let modified = file.metadata().and_then(|m| m.modified()).ok();
         let written =
             modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64());
-        let floors = Floors::of(vocabulary(folder)?, text(folder)?.as_ref());
-        let config = run::Run::config(folder).ok().flatten();
-        let flops_a_step = config.as_ref().and_then(|c| flops_a_step(c).ok()).map_or(f64::NAN, |flops| flops as f64);
         let mut found = Self {
             folder: folder.into(),
             intervals: Vec::new(),
             held_out: Vec::new(),
-            config,
-            flops_a_step,
-            floors,
+            config: None,
+            flops_a_step: f64::NAN,
+            floors: Floors::default(),
             skipped: 0,
             written,
         };
@@ -279,7 +292,7 @@ impl Recorded {
                 step: read.step,
                 tokens,
                 seconds: clock.at(read.seconds),
-                flops: read.step as f64 * self.flops_a_step,
+                flops: f64::NAN,
                 generator_loss: or_nan(numbers.generator_loss),
                 discriminator_loss: or_nan(numbers.discriminator_loss),
                 replaced_rate: or_nan(numbers.replaced_rate),

@@ -253,7 +253,7 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
         say!("stopped {of}, and saved; go on with\n  leyden train --run {place}");
         return Ok(());
     }
-    let history = Recorded::read(session.run().folder()).map_err(Failure::work)?;
+    let history = Recorded::read_metrics(session.run().folder()).map_err(Failure::work)?;
     let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
     say!("\n{}", summary::losses(style, session.config(), prepared, &outcome));
     let verdicts = session.sample(prepared).map_err(Failure::work)?;
