@@ -43,7 +43,7 @@ pub fn has_display() -> bool {
 const SMOOTH: Duration = Duration::from_millis(33);
 /// An answer to what somebody did comes so soon.
 const SOON: Duration = Duration::from_millis(150);
-const FRUGAL: Duration = Duration::from_millis(2_500);
+const FRUGAL: Duration = Duration::from_millis(4_000);
 
 /// Opens the window and returns when it is closed.
 ///
