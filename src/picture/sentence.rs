@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Canvas, width_of};
 use crate::numbers::grouped;
-use crate::probe::{Played, Scene};
+use crate::probe::{Mark, Played, Scene, mark};
 
 const INK: &str = "#222222";
 const WEAK: &str = "#595959";
@@ -63,12 +63,14 @@ fn above(token: &Played) -> String {
 
 fn below(token: &Played) -> (String, &'static str) {
     let percent = format!("{:.0} %", 100.0 * token.p_replaced);
-    match (token.is_fake(), token.p_replaced > 0.5) {
-        (true, true) => (format!("{percent} hit"), GOOD),
-        (true, false) => (format!("{percent} miss"), BAD),
-        (false, true) => (format!("{percent} false"), CAUTION),
-        (false, false) => (percent, WEAK),
-    }
+    let mark = mark(token);
+    let colour = match mark {
+        Mark::Hit => GOOD,
+        Mark::Miss => BAD,
+        Mark::FalseAlarm => CAUTION,
+        Mark::Original | Mark::Restored => return (percent, WEAK),
+    };
+    (format!("{percent} {}", mark.sign()), colour)
 }
 
 fn card(canvas: &mut Canvas, token: &Played, x: f64, y: f64, width: f64) {

@@ -9,6 +9,7 @@ mod error;
 mod folder;
 mod guess;
 mod judge;
+mod mark;
 mod network;
 
 pub use duet::{Duet, Part, Played, Scene};
@@ -16,3 +17,4 @@ pub use error::ProbeError;
 pub use folder::Pretrained;
 pub use guess::{Guess, Guessed, Guesser, Mask};
 pub use judge::{Judge, Judged};
+pub use mark::{Mark, mark};

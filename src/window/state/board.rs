@@ -255,11 +255,6 @@ impl Board {
         }
     }
 
-    /// The newest interval's tokens a second.
-    pub fn tokens_per_second(&self) -> Option<f64> {
-        self.run.as_ref()?.intervals.last().map(|m| m.tokens_per_second).filter(|x| x.is_finite())
-    }
-
     /// The folder of the run that is shown.
     pub fn folder(&self) -> Option<PathBuf> {
         let begun = self.begun.as_ref().map(|begun| begun.folder.clone());

@@ -1,56 +1,6 @@
 //! One sentence, token by token: what is asked, what came back, and how the discriminator did.
 
-use crate::probe::{Part, Played, Scene};
-
-/// What a token's verdict is worth. A fake is called out at a probability of more than 1/2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// An original that was left alone.
-    Original,
-    /// A fake that was found.
-    Hit,
-    /// A fake that was not found.
-    Miss,
-    /// An original that was called a fake.
-    FalseAlarm,
-    /// The generator guessed the very word, so the token counts as original, and was left alone.
-    Restored,
-}
-
-impl Mark {
-    /// What it is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Original => "original",
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::FalseAlarm => "false alarm",
-            Self::Restored => "guessed right, counts as original",
-        }
-    }
-
-    /// A sign for it, beside colour.
-    pub fn sign(self) -> &'static str {
-        match self {
-            Self::Original => "",
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::FalseAlarm => "false",
-            Self::Restored => "=",
-        }
-    }
-}
-
-/// A token's mark.
-pub fn mark(token: &Played) -> Mark {
-    match (token.is_fake(), token.p_replaced > 0.5) {
-        (true, true) => Mark::Hit,
-        (true, false) => Mark::Miss,
-        (false, true) => Mark::FalseAlarm,
-        (false, false) if token.drawn => Mark::Restored,
-        (false, false) => Mark::Original,
-    }
-}
+use crate::probe::{Mark, Part, Scene, mark};
 
 /// How often each of the marks that count was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -165,7 +115,7 @@ impl Strip {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::probe::Guess;
+    use crate::probe::{Guess, Played};
 
     pub(crate) fn token(place: usize, original: &str, shown: &str, drawn: bool, p_replaced: f32) -> Played {
         let guess = |token: &str| Guess { id: 1, token: token.into(), p: 0.5 };
