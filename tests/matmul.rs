@@ -1,5 +1,7 @@
 //! The matrix-multiplication kernels against a plain product in double precision, on whatever device is there.
 
+use leyden::gpu::shaders;
+use leyden::graph::DType;
 use leyden::ops::{Access, DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Operand};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
@@ -9,25 +11,17 @@ use wgpu::util::DeviceExt as _;
 
 const SHADERS: [&str; 5] =
     ["matmul_tiles_scalar", "matmul_tiles_vector", "matmul_blocks_scalar", "matmul_blocks_vector", "matmul_sum"];
-const GPU: DeviceTraits = DeviceTraits { software: false };
-const SOFTWARE: DeviceTraits = DeviceTraits { software: true };
+const GPU: DeviceTraits =
+    DeviceTraits { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None };
+const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
 const A: Operand = Operand::Input(0);
 const B: Operand = Operand::Input(1);
 const BIAS: Operand = Operand::Input(2);
 const C: Operand = Operand::Output(0);
 const SECOND: Operand = Operand::Output(1);
 
-/// A shader with the pieces that its first line asks for in front.
-fn source(stem: &str) -> String {
-    let read = |path: String| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
-    let own = read(format!("{root}/{stem}.wgsl"));
-    let pieces = own.lines().next().and_then(|line| line.strip_prefix("//! shared: ")).unwrap_or_default();
-    let mut all = String::new();
-    for piece in pieces.split(", ").filter(|p| !p.is_empty()) {
-        all += &read(format!("{root}/shared/{piece}.wgsl"));
-    }
-    all + &own
+fn source(stem: &str, elements: &[(&str, DType)]) -> String {
+    shaders::source(stem, elements).unwrap_or_else(|error| panic!("{error}")).into_owned()
 }
 
 struct Device {
@@ -86,7 +80,7 @@ fn run(
         let pipeline = gpu.pipelines.entry(key).or_insert_with(|| {
             let descriptor = wgpu::ShaderModuleDescriptor {
                 label: Some(dispatch.shader),
-                source: wgpu::ShaderSource::Wgsl(source(dispatch.shader).into()),
+                source: wgpu::ShaderSource::Wgsl(source(dispatch.shader, &dispatch.elements).into()),
             };
             // SAFETY: the shaders end their loops and stay inside their buffers; that is what is being tested.
             let module =
@@ -326,7 +320,7 @@ fn shaders_validate_and_translate() {
     use naga::back::{hlsl, msl, spv};
     use naga::valid::{Capabilities, ValidationFlags, Validator};
     for stem in SHADERS {
-        let source = source(stem);
+        let source = source(stem, &[]);
         let module =
             naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{stem}: {}", e.emit_to_string(&source)));
         // Nothing beyond what every WebGPU device has.

@@ -1,7 +1,8 @@
 //! Every kernel's source, checked without a device: it is embedded, valid, inside the floor of WebGPU, bound as the
 //! engine binds it, and every backend's writer takes it.
 
-use leyden::gpu::shaders::{KERNELS, SHARED, source};
+use leyden::gpu::shaders::{KERNELS, SHARED, elements, source};
+use leyden::graph::DType;
 use leyden::ops::StepState;
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::Layouter;
@@ -15,26 +16,31 @@ const MOST_STORAGE_BUFFERS: u32 = 8;
 const MOST_INVOCATIONS: u32 = 256;
 const MOST_WORKGROUP_MEMORY: u32 = 16_384;
 
-/// Runs `check` on every kernel and lists all that fail.
+/// Runs `check` on every kernel, in single precision and with all its open element types in half precision, and lists all
+/// that fail.
 fn each(check: impl Fn(&str, &Module, &ModuleInfo) -> Result<(), String>) {
     let mut bad = Vec::new();
     for &(stem, _) in KERNELS {
-        if let Err(error) = parse(stem).and_then(|(module, info)| check(stem, &module, &info)) {
-            bad.push(format!("{stem}.wgsl: {error}"));
+        let open = elements(stem);
+        for dtype in if open.is_empty() { vec![DType::F32] } else { vec![DType::F32, DType::F16] } {
+            if let Err(error) = parse(stem, dtype).and_then(|(module, info)| check(stem, &module, &info)) {
+                bad.push(format!("{stem}.wgsl in {}: {error}", dtype.name()));
+            }
         }
     }
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-fn parse(stem: &str) -> Result<(Module, ModuleInfo), String> {
-    let text = source(stem).map_err(|error| error.to_string())?;
+fn parse(stem: &str, dtype: DType) -> Result<(Module, ModuleInfo), String> {
+    let chosen: Vec<(&str, DType)> = elements(stem).into_iter().map(|name| (name, dtype)).collect();
+    let text = source(stem, &chosen).map_err(|error| error.to_string())?;
     let module = naga::front::wgsl::parse_str(&text).map_err(|error| error.emit_to_string(&text))?;
     let info = validator().validate(&module).map_err(|error| error.emit_to_string(&text))?;
     Ok((module, info))
 }
 
 fn validator() -> Validator {
-    Validator::new(ValidationFlags::all(), Capabilities::default())
+    Validator::new(ValidationFlags::all(), Capabilities::default() | Capabilities::SHADER_FLOAT16)
 }
 
 #[test]
@@ -156,7 +162,9 @@ fn every_backend_takes_every_kernel() {
         let pipeline = msl::PipelineOptions::default();
         msl::write_string(&module, &info, &options, &pipeline).map_err(|error| format!("MSL: {error}"))?;
 
-        let (options, pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
+        // 16-bit types came with 6.2.
+        let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..Default::default() };
+        let pipeline = hlsl::PipelineOptions::default();
         let mut text = String::new();
         let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);
         writer.write(&module, &info, None).map_err(|error| format!("HLSL: {error}"))?;

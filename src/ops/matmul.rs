@@ -231,8 +231,9 @@ impl Matmul {
 mod tests {
     use super::*;
 
-    const GPU: DeviceTraits = DeviceTraits { software: false };
-    const SOFTWARE: DeviceTraits = DeviceTraits { software: true };
+    const GPU: DeviceTraits =
+        DeviceTraits { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None };
+    const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
 
     fn operands(second: Option<Operand>) -> MatmulOperands {
         MatmulOperands { a: Operand::Input(0), b: Operand::Input(1), c: Operand::Output(0), bias: None, second }

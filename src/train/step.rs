@@ -144,7 +144,7 @@ pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Pla
 fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Tensor, GraphError> {
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
-    ops::adamw(g, gradients, norm, adamw_settings(config))?;
+    ops::adamw(g, gradients, norm, false, adamw_settings(config))?;
     Ok(norm)
 }
 

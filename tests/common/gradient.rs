@@ -86,6 +86,7 @@ fn load(engine: &mut CpuEngine<f64>, given: &Given, plan: Plan) -> Program {
     for (tensor, contents) in &given.inputs {
         match contents {
             Contents::Real(values) => engine.write_real(program, *tensor, values),
+            Contents::Half(_) => engine.write(program, *tensor, &contents.words()),
             Contents::Words(words) => engine.write(program, *tensor, words),
         }
     }

@@ -3,7 +3,7 @@
 use super::gradient::weighted_loss;
 use super::input::{Given, Input};
 use super::{agreement, gpu, state};
-use leyden::cpu::CpuEngine;
+use leyden::cpu::{CpuEngine, unpack};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::plan::{Engine, Fetched, Plan, Target};
 use std::sync::Arc;
@@ -13,6 +13,14 @@ use std::sync::Arc;
 pub struct Tolerance {
     pub absolute: f32,
     pub relative: f32,
+}
+
+impl Tolerance {
+    /// This, or a difference of one in the last place of half precision where that is more: two values on either side of a
+    /// border between two halves are rounded apart.
+    fn or_half(self) -> Self {
+        Self { absolute: self.absolute.max(6e-8), relative: self.relative.max(1.0 / 1024.0) }
+    }
 }
 
 impl Default for Tolerance {
@@ -73,6 +81,11 @@ fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, p
         let wide = graph.ty(output).columns();
         match graph.ty(output).dtype {
             DType::F32 => differences(&what, wide, &found.real(i), &expected.real(i), tolerance, bad),
+            DType::F16 => {
+                let halves = |words: &[u32]| unpack(words).take(graph.ty(output).len()).collect::<Vec<f32>>();
+                let (found, expected) = (halves(&found.outputs[i]), halves(&expected.outputs[i]));
+                differences(&what, wide, &found, &expected, tolerance.or_half(), bad);
+            }
             DType::U32 => {
                 let wrong: Vec<String> = (0..expected.outputs[i].len())
                     .filter(|&j| found.outputs[i].get(j) != expected.outputs[i].get(j))
@@ -83,6 +96,10 @@ fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, p
         }
     }
     for (bank, (found, expected)) in Bank::ALL.iter().zip(found_banks.iter().zip(&expected_banks)) {
+        if *bank == Bank::LossScale {
+            differences(&format!("seed {seed}, {pass}, {}", bank.name()), 1, found, expected, tolerance, bad);
+            continue;
+        }
         for parameter in graph.table().parameters() {
             let what = format!("seed {seed}, {pass}, {} of {} {:?}", bank.name(), parameter.name, parameter.shape);
             let wide = parameter.shape.last().copied().unwrap_or(1);
