@@ -13,7 +13,7 @@ mod small;
 
 pub use gradient::{check_gradient, check_gradient_with, weighted_loss};
 pub use input::{Given, Input, Seeded};
-pub use kernel::{Conditions, Tolerance, check, check_under, check_with};
+pub use kernel::{Conditions, Tolerance, check, check_halves, check_under, check_with};
 pub use pass::pass;
 pub use small::small_config;
 

@@ -7,7 +7,7 @@ use leyden::ops::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twi
 struct Pass;
 
 /// `x`, through a node that reads and writes both precisions: with one before and one behind another op, every tensor of
-/// that op, gradients too, may become a half. What it reads or what it writes must be in single precision.
+/// that op, gradients too, may become a half.
 pub fn pass(g: &mut Graph, x: Tensor) -> Result<Tensor, GraphError> {
     g.add1(Pass, &[x])
 }
@@ -44,7 +44,7 @@ impl Op for Pass {
             let round = Dispatch::new("round_weights").element("Half", to).read(x).write(y);
             return vec![round.word(quads).elements(quads, 256)];
         }
-        let zero = Dispatch::new("constant").write(y).word(n).float(0.0).elements(n, 256);
+        let zero = Dispatch::new("constant").element("Out", to).write(y).word(n).float(0.0).elements(n, 256);
         let add = Dispatch::new("add").element("B", DType::F16).element("Out", to).read(x).write(y);
         vec![zero, add.word(n).elements(n, 256)]
     }
