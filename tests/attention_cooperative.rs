@@ -30,6 +30,10 @@ fn emulated(dispatch: &Dispatch, invocations: u32) -> String {
         )
         .replace("coopMultiplyAdd(", "multiply_add(");
     // coopLoad<MatrixA>(&buffer[at], stride) and coopStore(matrix, &buffer[at], stride), both with or without T.
+    // A matrix is the number of a place in the invocation's own memory: every load in a function has another one, and sums
+    // stay where they are.
+    const PLACES: usize = 5;
+    let mut loads = 0;
     let mut functions = BTreeSet::new();
     let mut out = String::new();
     let mut rest = text.as_str();
@@ -44,41 +48,43 @@ fn emulated(dispatch: &Dispatch, invocations: u32) -> String {
         let load = head.starts_with("Load");
         let lines = if head.split('<').next().is_some_and(|name| name.ends_with('T')) { "rows" } else { "columns" };
         let name = format!("{}_{buffer}_{lines}", if load { "load" } else { "store" });
-        out.push_str(&format!("{name}({before}"));
+        let place = if load { format!("{}u, ", loads % PLACES) } else { String::new() };
+        loads += usize::from(load);
+        out.push_str(&format!("{name}({place}{before}"));
         functions.insert((load, buffer.to_string(), lines, name));
         let (index, after) = after.split_once(']').expect("an index");
         out.push_str(index);
         rest = after;
     }
     out.push_str(rest);
-    for matrix in ["A", "B", "C"] {
-        out.push_str(&format!("\nalias Matrix{matrix} = Matrix;"));
-    }
-    out.push_str(
+    assert_eq!(loads % PLACES, 0, "a product that loads other matrices than two sums, one A and two B");
+    out.push_str(&format!(
         "
-alias Matrix = array<f32, SIZE * SIZE>;
-fn multiply_add(a: Matrix, b: Matrix, c: Matrix) -> Matrix {
-    var x = a; var y = b; var sum = c;
-    for (var i = 0u; i < SIZE; i++) { for (var j = 0u; j < SIZE; j++) { for (var k = 0u; k < SIZE; k++) {
-        sum[i * SIZE + j] += x[i * SIZE + k] * y[k * SIZE + j];
-    } } }
-    return sum;
-}
-",
-    );
+const AREA: u32 = SIZE * SIZE;
+var<private> places: array<f32, {PLACES} * AREA>;
+fn multiply_add(a: u32, b: u32, c: u32) -> u32 {{
+    for (var i = 0u; i < SIZE; i++) {{ for (var j = 0u; j < SIZE; j++) {{
+        var sum = places[c * AREA + i * SIZE + j];
+        for (var k = 0u; k < SIZE; k++) {{
+            sum += places[a * AREA + i * SIZE + k] * places[b * AREA + k * SIZE + j];
+        }}
+        places[c * AREA + i * SIZE + j] = sum;
+    }} }}
+    return c;
+}}
+"
+    ));
     for (load, buffer, lines, name) in functions {
-        let place = if lines == "rows" { "at + i * stride + j" } else { "at + j * stride + i" };
+        let there = if lines == "rows" { "at + i * stride + j" } else { "at + j * stride + i" };
+        let here = "places[m * AREA + i * SIZE + j]";
         let each = "for (var i = 0u; i < SIZE; i++) { for (var j = 0u; j < SIZE; j++) {";
         out.push_str(&if load {
             format!(
-                "fn {name}(at: u32, stride: u32) -> Matrix {{ var m: Matrix; {each} m[i * SIZE + j] = \
-                 f32({buffer}[{place}]); }} }} return m; }}\n"
+                "fn {name}(m: u32, at: u32, stride: u32) -> u32 {{ {each} {here} = f32({buffer}[{there}]); }} }} \
+                 return m; }}\n"
             )
         } else {
-            format!(
-                "fn {name}(x: Matrix, at: u32, stride: u32) {{ var m = x; {each} {buffer}[{place}] = \
-                 m[i * SIZE + j]; }} }} }}\n"
-            )
+            format!("fn {name}(m: u32, at: u32, stride: u32) {{ {each} {buffer}[{there}] = {here}; }} }} }}\n")
         });
     }
     out
