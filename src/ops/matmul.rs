@@ -231,8 +231,7 @@ impl Matmul {
 mod tests {
     use super::*;
 
-    const GPU: DeviceTraits =
-        DeviceTraits { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None };
+    const GPU: DeviceTraits = DeviceTraits::FLOOR;
     const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
 
     fn operands(second: Option<Operand>) -> MatmulOperands {
