@@ -25,6 +25,7 @@ mod layer_norm;
 mod linear;
 mod loss_scale;
 mod matmul;
+mod matmul_choice;
 mod matmul_kernel;
 mod random;
 mod real;
