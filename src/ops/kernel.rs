@@ -1,6 +1,7 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
 use super::AttentionKernel;
+use super::Tuning;
 use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
@@ -145,6 +146,8 @@ pub struct DeviceTraits {
     pub cooperative: Option<u32>,
     /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
     pub attention: Option<AttentionKernel>,
+    /// The kernels that were found to be the fastest on this device.
+    pub tuning: Tuning,
 }
 
 impl DeviceTraits {
@@ -156,6 +159,7 @@ impl DeviceTraits {
         invocations: 256,
         cooperative: None,
         attention: None,
+        tuning: Tuning(&[]),
     };
 }
 
