@@ -1,6 +1,7 @@
 //! A device with its queue: allocation against its limits, waiting, and what went wrong behind our back.
 
 use super::Adapter;
+use super::profile::Timestamps;
 use crate::plan::EngineError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,7 +28,7 @@ pub(super) struct Context {
     /// The adapter in words, for errors.
     pub name: String,
     pub software: bool,
-    pub timestamps: bool,
+    pub timestamps: Timestamps,
     /// Bytes of all buffers that were made and kept.
     pub allocated: u64,
     faults: Arc<Mutex<Faults>>,
@@ -46,7 +47,7 @@ impl Context {
         let mut limits = wgpu::Limits::defaults().or_worse_values_from(&available);
         limits.max_buffer_size = available.max_buffer_size;
         limits.max_storage_buffer_binding_size = available.max_storage_buffer_binding_size;
-        let features = handle.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let features = Timestamps::wanted(handle.features());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("leyden"),
             required_features: features,
@@ -63,7 +64,7 @@ impl Context {
             limits,
             name,
             software: info.software(),
-            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            timestamps: Timestamps::of(features),
             allocated: 0,
             faults: Arc::default(),
         };

@@ -48,6 +48,7 @@ impl Op for GatherRows {
         let dispatch = Dispatch::new("gather_rows")
             .constant("columns", c as u32)
             .read(Operand::Input(0))
+            .moving(len)
             .read(Operand::Input(1))
             .write(Operand::Output(0))
             .word(len)
