@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Input, Seeded, Tolerance, check_gradient, check_with};
+use common::{Input, Seeded, Tolerance, check_gradient, check_with, for_both_kinds};
 use leyden::graph::{Graph, GraphError, Tensor};
 use leyden::ops::{self, VocabularyInput, VocabularyOutput};
 
@@ -30,6 +30,11 @@ fn all(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     Ok(vec![out.loss, out.lse, out.sampled, out.best])
 }
 
+/// Checks the head on these inputs with both kinds of kernels.
+fn check(inputs: &[Input; 6], tolerance: Tolerance, seeds: &[u64]) {
+    for_both_kinds(|| check_with("vocabulary_cross_entropy", inputs, tolerance, seeds, all));
+}
+
 #[test]
 fn vocabulary_cross_entropy() {
     let cases = [
@@ -41,16 +46,28 @@ fn vocabulary_cross_entropy() {
         Case(5, 24, 3_001, 2),
         Case(300, 8, 509, 7),
         Case(4, 4, 65, 1),
+        Case(65, 129, 67, 5),
+        Case(130, 134, 194, 3),
+        Case(64, 271, 128, 0),
     ];
     for (case, seed) in cases.iter().zip(1..) {
-        check_with("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[seed], all);
+        check(&case.inputs(), Tolerance::default(), &[seed]);
     }
 }
 
 #[test]
 fn many_rows_in_more_than_two_chunks() {
     let case = Case(32_768, 4, 522, 5);
-    check_with("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[1], all);
+    check(&case.inputs(), Tolerance::default(), &[1]);
+}
+
+#[test]
+fn targets_at_the_end_of_the_vocabulary() {
+    for (m, v) in [(5, 70), (66, 131)] {
+        let [x, word, bias, _, weights, count] = Case(m, 6, v, 0).inputs();
+        let targets: Vec<u32> = (0..m).map(|i| (v - 1 - i % 3) as u32).collect();
+        check(&[x, word, bias, Input::exactly(&[1, m], &targets), weights, count], Tolerance::default(), &[2]);
+    }
 }
 
 #[test]
@@ -66,14 +83,34 @@ fn of_equal_logits_the_first_word_is_best() {
         Input::values(&[1, m], &vec![1.0; m]),
         Input::values(&[1], &[m as f32]),
     ];
-    check_with("vocabulary_cross_entropy", &inputs, Tolerance::default(), &[1], all);
+    check(&inputs, Tolerance::default(), &[1]);
 }
 
 #[test]
 fn large_logits() {
     let [x, word, bias, targets, weights, count] = Case(11, 8, 300, 0).inputs();
     let inputs = [x.scaled(20.0), word.scaled(20.0), bias, targets, weights, count];
-    check_with("vocabulary_cross_entropy", &inputs, Tolerance { absolute: 5e-3, relative: 1e-3 }, &[1, 2], all);
+    check(&inputs, Tolerance { absolute: 5e-3, relative: 1e-3 }, &[1, 2]);
+}
+
+#[test]
+fn a_word_that_is_ruled_out_is_never_drawn() {
+    let (m, v) = (70, 150);
+    let [x, word, _, _, weights, count] = Case(m, 5, v, 0).inputs();
+    let bias: Vec<f32> = (0..v).map(|i| if i % 7 == 2 { 0.5 } else { f32::NEG_INFINITY }).collect();
+    let targets: Vec<u32> = (0..m).map(|i| (i % 20 * 7 + 2) as u32).collect();
+    let inputs = [x, word, Input::values(&[v], &bias), Input::exactly(&[1, m], &targets), weights, count];
+    check(&inputs, Tolerance::default(), &[1, 2]);
+}
+
+#[test]
+fn what_is_not_a_number_stays_that() {
+    let (m, e, v) = (67, 3, 80);
+    let [_, word, bias, targets, weights, count] = Case(m, e, v, 0).inputs();
+    let mut random = Seeded::new(9);
+    let mut x: Vec<f32> = (0..m * e).map(|_| random.real() as f32).collect();
+    x[4 * e + 1] = f32::NAN;
+    check(&[Input::values(&[m, e], &x), word, bias, targets, weights, count], Tolerance::default(), &[1]);
 }
 
 #[test]

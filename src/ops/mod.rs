@@ -32,6 +32,7 @@ mod round_weights;
 mod twin;
 mod vocabulary_cross_entropy;
 mod vocabulary_cross_entropy_backward;
+mod vocabulary_tiles;
 mod weighted_sum;
 
 pub use accumulate::accumulate;

@@ -1,14 +1,18 @@
-//! The gradient of [`super::vocabulary_cross_entropy`]; `shaders/vocabulary_cross_entropy_backward.wgsl` and `_scale`.
+//! The gradient of [`super::vocabulary_cross_entropy`]; `shaders/vocabulary_cross_entropy_backward.wgsl` and `_scale`, and
+//! on GPUs `shaders/vocabulary_tiles_backward.wgsl`.
+//!
+//! A few thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
+//! the rows.
 
 use super::binary_cross_entropy::TINY;
 use super::vocabulary_cross_entropy::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use super::{
     DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, no_second_derivative,
-    twins,
+    twins, vocabulary_tiles,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
-use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
 /// From the inputs, the log-sum-exp [M] and the loss's gradient [1]: the gradients of x, word and bias.
@@ -73,6 +77,11 @@ impl VocabularyCrossEntropyBackward {
     }
 }
 
+/// (first word, words) of each chunk.
+fn chunks_for(m: usize, v: usize, device: &DeviceTraits) -> Vec<(usize, usize)> {
+    if device.software { chunks(m, v).collect() } else { vocabulary_tiles::chunks(m, v) }
+}
+
 /// A chunk's part of dx: dlogits word.
 fn input_gradient(m: usize, e: usize, first: usize, words: usize) -> Matmul {
     Matmul { m, n: e, k: words, accumulate: first > 0, b_offset: first * e, ..Matmul::default() }
@@ -114,7 +123,8 @@ impl Op for VocabularyCrossEntropyBackward {
     fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let (m, e, v) = sizes(s);
         let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::f32(&[m])];
-        let products: Vec<[(Matmul, bool); 3]> = chunks(m, v)
+        let products: Vec<[(Matmul, bool); 3]> = chunks_for(m, v, device)
+            .into_iter()
             .map(|(first, words)| {
                 let logits = logits(m, e, first, words);
                 [
@@ -138,18 +148,23 @@ impl Op for VocabularyCrossEntropyBackward {
         let factors = Dispatch::new("vocabulary_cross_entropy_scale").read(weights).read(count).read(d).write(scale);
         let factors = factors.word(m).elements(m, 256);
         let mut dispatches = vec![factors];
-        for (first, words) in chunks(m, v) {
-            dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
-            let turn = Dispatch::new("vocabulary_cross_entropy_backward")
-                .read(targets)
-                .read(lse)
-                .read(scale)
-                .write(dlogits)
-                .word(m * words)
-                .word(words)
-                .word(first)
-                .elements(m * words, 256);
-            dispatches.push(turn);
+        for (first, words) in chunks_for(m, v, device) {
+            if device.software {
+                dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
+                let turn = Dispatch::new("vocabulary_cross_entropy_backward")
+                    .read(targets)
+                    .read(lse)
+                    .read(scale)
+                    .write(dlogits)
+                    .word(m * words)
+                    .word(words)
+                    .word(first)
+                    .elements(m * words, 256);
+                dispatches.push(turn);
+            } else {
+                let operands = [lse, scale, dlogits];
+                dispatches.push(vocabulary_tiles::backward(s, (first, words), operands, DType::F32));
+            }
             dispatches.extend(input_gradient(m, e, first, words).dispatches(&to_dx, 2, device));
             dispatches.extend(word_gradient(m, e, first, words).dispatches(&to_dword, 2, device));
         }

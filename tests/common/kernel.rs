@@ -2,7 +2,7 @@
 
 use super::gradient::weighted_loss;
 use super::input::{Given, Input};
-use super::{agreement, gpu, state};
+use super::{agreement, gpu, planned, state};
 use leyden::cpu::{CpuEngine, unpack};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::plan::{Engine, Fetched, Plan, Target};
@@ -104,7 +104,7 @@ fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, p
     let len = graph.table().len();
     let mut cpu = CpuEngine::<f32>::new(len);
     let mut gpu = gpu(len);
-    let traits = gpu.traits();
+    let traits = planned::traits(gpu.traits());
     let planned = |target| Plan::new(graph.clone(), outputs, target);
     let kernels = planned(Target::Gpu(traits));
     agreement::compare(&kernels, bad);
