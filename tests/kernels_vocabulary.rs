@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Input, Seeded, Tolerance, check_gradient, check_with, for_both_kinds};
+use common::{Input, Seeded, Tolerance, check_gradient, check_with, for_both_kinds, planned_as};
 use leyden::graph::{Graph, GraphError, Tensor};
-use leyden::ops::{self, VocabularyInput, VocabularyOutput};
+use leyden::ops::{self, DeviceTraits, VocabularyInput, VocabularyOutput};
 
 /// M, E, V, and every how many slots one is unused (0: none).
 struct Case(usize, usize, usize, usize);
@@ -57,8 +57,10 @@ fn vocabulary_cross_entropy() {
 
 #[test]
 fn many_rows_in_more_than_two_chunks() {
-    let case = Case(32_768, 4, 522, 5);
-    check(&case.inputs(), Tolerance::default(), &[1]);
+    let [software, gpu] = [Case(32_768, 4, 522, 5), Case(16_384, 3, 522, 5)].map(|case| case.inputs());
+    let check = |inputs: &[Input; 6]| check_with("vocabulary_cross_entropy", inputs, Tolerance::default(), &[1], all);
+    planned_as(|traits| DeviceTraits { software: true, ..traits }, || check(&software));
+    planned_as(|traits| DeviceTraits { software: false, ..traits }, || check(&gpu));
 }
 
 #[test]
