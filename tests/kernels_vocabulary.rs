@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Input, Seeded, Tolerance, check_gradient, check_with, for_both_kinds, planned_as};
-use leyden::graph::{Graph, GraphError, Tensor};
+use common::{Conditions, Input, Seeded, Tolerance, adapter, check_gradient, check_under, pass};
+use leyden::graph::{DType, Graph, GraphError, Tensor};
 use leyden::ops::{self, DeviceTraits, VocabularyInput, VocabularyOutput};
 
 /// M, E, V, and every how many slots one is unused (0: none).
@@ -30,9 +30,17 @@ fn all(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     Ok(vec![out.loss, out.lse, out.sampled, out.best])
 }
 
+/// Kernels for GPUs and those for software drivers, both on the tests' device.
+fn kinds() -> [DeviceTraits; 2] {
+    [false, true].map(|software| DeviceTraits { software, ..adapter().info().traits() })
+}
+
 /// Checks the head on these inputs with both kinds of kernels.
 fn check(inputs: &[Input; 6], tolerance: Tolerance, seeds: &[u64]) {
-    for_both_kinds(|| check_with("vocabulary_cross_entropy", inputs, tolerance, seeds, all));
+    for traits in kinds() {
+        let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+        check_under("vocabulary_cross_entropy", inputs, tolerance, seeds, conditions, all);
+    }
 }
 
 #[test]
@@ -57,10 +65,11 @@ fn vocabulary_cross_entropy() {
 
 #[test]
 fn many_rows_in_more_than_two_chunks() {
-    let [software, gpu] = [Case(32_768, 4, 522, 5), Case(16_384, 3, 522, 5)].map(|case| case.inputs());
-    let check = |inputs: &[Input; 6]| check_with("vocabulary_cross_entropy", inputs, Tolerance::default(), &[1], all);
-    planned_as(|traits| DeviceTraits { software: true, ..traits }, || check(&software));
-    planned_as(|traits| DeviceTraits { software: false, ..traits }, || check(&gpu));
+    // The most rows and words of which a workgroup goes over several tiles of words, and logits come in several chunks.
+    for (traits, case) in kinds().into_iter().zip([Case(16_384, 3, 522, 5), Case(32_768, 4, 522, 5)]) {
+        let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+        check_under("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[1], conditions, all);
+    }
 }
 
 #[test]
@@ -113,6 +122,32 @@ fn what_is_not_a_number_stays_that() {
     let mut x: Vec<f32> = (0..m * e).map(|_| random.real() as f32).collect();
     x[4 * e + 1] = f32::NAN;
     check(&[Input::values(&[m, e], &x), word, bias, targets, weights, count], Tolerance::default(), &[1]);
+}
+
+/// The head on halves of x and of the words.
+fn of_halves(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    let x = pass(g, t[0])?;
+    all(g, &[x, t[1], t[2], t[3], t[4], t[5]])
+}
+
+#[test]
+fn vocabulary_cross_entropy_of_halves() {
+    // Both are read as halves, in the forward and in the backward part.
+    let keep = |g: &Graph| {
+        let mut g = g.clone();
+        g.halve(&[]).expect("halved");
+        for node in g.nodes().iter().filter(|node| node.op.name().starts_with("vocabulary")) {
+            assert_eq!([0, 1].map(|i| g.ty(node.inputs[i]).dtype), [DType::F16; 2], "{}", node.op.name());
+        }
+        Vec::new()
+    };
+    for traits in kinds() {
+        let conditions = Conditions { traits: Some(traits), keep: Some(&keep) };
+        for (case, seed) in [Case(7, 12, 63, 3), Case(67, 20, 131, 4), Case(70, 131, 198, 0)].iter().zip(1..) {
+            let tolerance = Tolerance { absolute: 2e-3, relative: 2e-3 };
+            check_under("vocabulary_cross_entropy", &case.inputs(), tolerance, &[seed], conditions, of_halves);
+        }
+    }
 }
 
 #[test]

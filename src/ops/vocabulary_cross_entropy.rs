@@ -15,8 +15,8 @@ use super::binary_cross_entropy::TINY;
 use super::layer_norm::sum2;
 use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
 use super::{
-    DeviceTraits, Dispatch, Draws, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins, uniform,
-    vocabulary_tiles,
+    DeviceTraits, Dispatch, Draws, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins,
+    uniform, vocabulary_tiles,
 };
 use crate::cpu;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
@@ -224,10 +224,12 @@ pub(super) fn chunks(m: usize, v: usize) -> impl Iterator<Item = (usize, usize)>
     (0..v).step_by(words).map(move |first| (first, words.min(v - first)))
 }
 
-/// A chunk's logits: x word^T + bias.
-pub(super) fn logits(m: usize, e: usize, first: usize, words: usize) -> Matmul {
+/// A chunk's logits, x word^T + bias, in single precision.
+pub(super) fn logits(s: &Shapes, first: usize, words: usize) -> Matmul {
+    let (m, e, _) = sizes(s);
+    let elements = [s.inputs[0].dtype, s.inputs[1].dtype, DType::F32, DType::F32];
     let (b_offset, bias_offset) = (first * e, first);
-    Matmul { m, n: words, k: e, transpose_b: true, b_offset, bias_offset, ..Matmul::default() }
+    Matmul { m, n: words, k: e, transpose_b: true, elements, b_offset, bias_offset, ..Matmul::default() }
 }
 
 /// Where [`logits`] reads and writes.
@@ -259,18 +261,18 @@ const STATE: Operand = Operand::Scratch(1);
 impl VocabularyCrossEntropy {
     /// Logits of a chunk, what is known of each row [M, 8], and what the products need.
     fn chunks_scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
-        let (m, e, v) = sizes(s);
+        let (m, _, v) = sizes(s);
         let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::u32(&[m, 8])];
-        let products: Vec<Matmul> = chunks(m, v).map(|(first, words)| logits(m, e, first, words)).collect();
+        let products: Vec<Matmul> = chunks(m, v).map(|(first, words)| logits(s, first, words)).collect();
         shared_scratch(products.iter().map(|p| p.scratch(true, device)), &mut scratch);
         scratch
     }
 
     fn chunks_dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
-        let (m, e, v) = sizes(s);
+        let (m, _, v) = sizes(s);
         let mut dispatches = Vec::new();
         for (first, words) in chunks(m, v) {
-            dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
+            dispatches.extend(logits(s, first, words).dispatches(&LOGITS, 2, device));
             let update = Dispatch::new("vocabulary_cross_entropy")
                 .read(LOGITS.c)
                 .read(Operand::Input(3))
@@ -304,6 +306,10 @@ impl Op for VocabularyCrossEntropy {
         inputs.extend([node.outputs[1], d]);
         let out = g.add(VocabularyCrossEntropyBackward, &inputs)?;
         Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None, None, None])
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[] }
     }
 
     fn flops(&self, s: &Shapes) -> u64 {
