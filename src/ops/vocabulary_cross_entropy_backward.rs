@@ -7,8 +7,8 @@
 use super::binary_cross_entropy::TINY;
 use super::vocabulary_cross_entropy::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, no_second_derivative,
-    twins, vocabulary_tiles,
+    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin,
+    no_second_derivative, twins, vocabulary_tiles,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
