@@ -1,5 +1,7 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
+use super::AttentionKernel;
+use super::Tuning;
 use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
@@ -142,10 +144,27 @@ pub struct DeviceTraits {
     pub invocations: u32,
     /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
     pub cooperative: Option<u32>,
+    /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
+    pub attention: Option<AttentionKernel>,
+    /// The kernels that were found to be the fastest on this device.
+    pub tuning: Tuning,
+}
+
+impl DeviceTraits {
+    /// WebGPU's floor.
+    pub const FLOOR: Self = Self {
+        software: false,
+        f16: false,
+        workgroup_memory: 16_384,
+        invocations: 256,
+        cooperative: None,
+        attention: None,
+        tuning: Tuning(&[]),
+    };
 }
 
 impl Default for DeviceTraits {
     fn default() -> Self {
-        Self { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None }
+        Self::FLOOR
     }
 }
