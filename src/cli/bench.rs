@@ -135,10 +135,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
-    let median_step = median(&seconds);
     let profile = match arguments.profile {
-        true => Some(profile(&mut stepper, median_step, 5).map_err(Failure::work)?),
+        true => Some(profile(&mut stepper, 5).map_err(Failure::work)?),
         false => None,
     };
     if let (Some(profile), Some(path)) = (&profile, &arguments.trace) {
@@ -151,6 +149,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
+    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let median_step = median(&seconds);
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
     let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
     let report = Report {
