@@ -171,6 +171,8 @@ fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64) ->
         Epilogue::None => {}
         Epilogue::Gelu => _ = buffers.insert(SECOND, random(m * n)),
         Epilogue::RowSums => _ = buffers.insert(SECOND, random(matmul.bias_offset + m)),
+        // Between -6 and 6, so that both tails are there.
+        Epilogue::GeluGradient => _ = buffers.insert(SECOND, random(m * n).iter().map(|x| 6.0 * x).collect()),
     }
     for (i, scratch) in matmul.scratch(has_bias, traits).iter().enumerate() {
         buffers.insert(Operand::Scratch(i), vec![f32::NAN; scratch.len()]);
@@ -197,7 +199,12 @@ fn expected(matmul: &Matmul, has_bias: bool, buffers: &HashMap<Operand, Vec<f32>
                 .sum();
             let old = if matmul.accumulate { c[matmul.c_offset + i * n + j] } else { 0.0 };
             let bias = if has_bias { f64::from(buffers[&BIAS][matmul.bias_offset + j]) } else { 0.0 };
-            let value = product + old + bias;
+            let mut value = product + old + bias;
+            if matmul.epilogue == Epilogue::GeluGradient {
+                let u = second[i * n + j];
+                let density = (-0.5 * u * u).exp() / std::f64::consts::TAU.sqrt();
+                value *= 0.5 * (1.0 + libm::erf(u * std::f64::consts::FRAC_1_SQRT_2)) + u * density;
+            }
             c[matmul.c_offset + i * n + j] = value;
             if matmul.epilogue == Epilogue::Gelu {
                 second[i * n + j] = 0.5 * value * (1.0 + libm::erf(value * std::f64::consts::FRAC_1_SQRT_2));
@@ -276,6 +283,14 @@ fn input_gradient() {
     let adds = |m, n, k| (Matmul { accumulate: true, ..case(m, n, k) }, false);
     let window = Matmul { b_offset: 64, c_offset: 128, accumulate: true, ..case(21, 24, 44) };
     check(&[plain(66, 36, 20), plain(31, 7, 1), plain(13, 52, 530), adds(66, 36, 20), adds(9, 5, 3), (window, false)]);
+}
+
+#[test]
+fn input_gradient_through_gelu() {
+    let gradient = |m, n, k| Matmul { epilogue: Epilogue::GeluGradient, ..case(m, n, k) };
+    let window = Matmul { a_offset: 64, b_offset: 64, c_offset: 128, ..gradient(21, 24, 44) };
+    let all = [gradient(66, 36, 20), gradient(31, 7, 1), gradient(130, 68, 12), gradient(13, 52, 530), window];
+    check(&all.map(|matmul| (matmul, false)));
 }
 
 #[test]

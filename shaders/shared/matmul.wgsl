@@ -4,7 +4,7 @@
 // `transpose_b`. Invocations with z > 0 exist where k is split: slice z covers k from z * slice on, and C and the
 // second output then are partial sums [slices, ..] that `matmul_sum.wgsl` adds up.
 //
-// Bindings 1 to 5 (A, B, bias, C, second output) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`.
+// Bindings 1 to 6 (A, B, bias, C, second output, side input) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`.
 
 override transpose_a: bool = false;
 override transpose_b: bool = false;
@@ -14,6 +14,8 @@ override accumulate: bool = false;
 override has_bias: bool = false;
 // The second output is gelu(C), [m, n].
 override gelu_output: bool = false;
+// C is multiplied by gelu'(side), side [m, n].
+override gelu_gradient: bool = false;
 // The second output is the sum over k of every row of op(A), [m].
 override row_sums: bool = false;
 
@@ -63,4 +65,15 @@ fn gelu4(x: vec4f) -> vec4f {
     let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
     let erf = sign(x) * (1.0 - p * exp(-a * a));
     return 0.5 * x * (1.0 + erf);
+}
+
+// Its derivative Phi(x) + x phi(x). The exponential is the one inside erf.
+fn gelu_gradient4(x: vec4f) -> vec4f {
+    let a = abs(x) * 0.70710678;
+    let t = 1.0 / (1.0 + 0.3275911 * a);
+    let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
+    // exp is 0 in f32 long before -87; some drivers return nonsense far below that.
+    let e = exp(max(-a * a, vec4f(-87.0)));
+    let erf = sign(x) * (1.0 - p * e);
+    return 0.5 * (1.0 + erf) + x * (0.3989423 * e);
 }

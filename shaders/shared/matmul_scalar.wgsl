@@ -5,6 +5,7 @@
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 @group(0) @binding(5) var<storage, read_write> second: array<f32>;
+@group(0) @binding(6) var<storage, read> side: array<f32>;
 
 // Elements `at` to `at + 3` of line `line` of a matrix [lines, stride], zero from `limit` on.
 fn read_a(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> vec4f {
@@ -50,6 +51,8 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
 fn put(start: u32, i: u32, value: f32) {
     if accumulate {
         c[start + i] += value;
+    } else if gelu_gradient {
+        c[start + i] = value * gelu_gradient4(vec4f(side[i])).x;
     } else {
         c[start + i] = value;
     }

@@ -6,6 +6,7 @@
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> second: array<vec4f>;
+@group(0) @binding(6) var<storage, read> side: array<vec4f>;
 
 // Elements `at` to `at + 3` of line `line` of a matrix [lines, stride], zero from `limit` on.
 fn read_a(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> vec4f {
@@ -28,6 +29,8 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
         let i = (start + row * problem.n + column) / 4;
         if accumulate {
             c[i] += value;
+        } else if gelu_gradient {
+            c[i] = value * gelu_gradient4(side[(row * problem.n + column) / 4]);
         } else {
             c[i] = value;
         }

@@ -32,11 +32,11 @@ pub struct Matmul {
     pub c_offset: usize,
     /// Elements before the bias that is read or, with [`Epilogue::RowSums`], the row sums that are written.
     pub bias_offset: usize,
-    /// What else is written.
+    /// What else is done.
     pub epilogue: Epilogue,
 }
 
-/// What a matrix multiplication writes beside C.
+/// What a matrix multiplication does beside writing the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Epilogue {
     /// Nothing.
@@ -47,6 +47,16 @@ pub enum Epilogue {
     /// The sum over k of every row of op(A), \[m\], from `bias_offset` on: of a weight gradient dY^T X the bias
     /// gradient. Not with a bias.
     RowSums,
+    /// C becomes op(A) op(B) times gelu'(U), element by element: of an input gradient dY W what flows on through GELU.
+    /// U \[m, n\] is read from element 0 of the second tensor on. Not with `accumulate`.
+    GeluGradient,
+}
+
+impl Epilogue {
+    /// Whether the second tensor is written.
+    fn writes_second(self) -> bool {
+        matches!(self, Self::Gelu | Self::RowSums)
+    }
 }
 
 /// The tensors of a [`Matmul`].
@@ -60,7 +70,7 @@ pub struct MatmulOperands {
     pub c: Operand,
     /// A vector \[n\] that is added to every row of C.
     pub bias: Option<Operand>,
-    /// The epilogue's output; must be there exactly where the epilogue is not [`Epilogue::None`].
+    /// The epilogue's tensor, written or read; must be there exactly where the epilogue is not [`Epilogue::None`].
     pub second: Option<Operand>,
 }
 
@@ -105,7 +115,7 @@ impl Matmul {
         }
         if grid.slices > 1 && self.epilogue == Epilogue::RowSums {
             scratch.push(TensorType::f32(&[grid.slices, self.m]));
-        } else if self.epilogue == Epilogue::None {
+        } else if !self.epilogue.writes_second() {
             scratch.push(TensorType::f32(&[4]));
         }
         scratch
@@ -125,7 +135,9 @@ impl Matmul {
         let row_sums = self.epilogue == Epilogue::RowSums;
         let partial_c = Operand::Scratch(first_scratch);
         let spare = Operand::Scratch(first_scratch + usize::from(split));
-        let second = operands.second.unwrap_or(spare);
+        let written = operands.second.filter(|_| self.epilogue.writes_second());
+        let side = operands.second.filter(|_| !self.epilogue.writes_second());
+        let second = written.unwrap_or(spare);
         let (c, c_offset) = if split { (partial_c, 0) } else { (operands.c, self.c_offset) };
         let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
 
@@ -136,6 +148,7 @@ impl Matmul {
             .constant("accumulate", flag(self.accumulate && !split))
             .constant("has_bias", flag(has_bias))
             .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
+            .constant("gelu_gradient", flag(self.epilogue == Epilogue::GeluGradient))
             .constant("row_sums", flag(row_sums))
             .read(operands.a)
             .read(operands.b)
@@ -143,6 +156,7 @@ impl Matmul {
             .read(operands.bias.unwrap_or(operands.a))
             .write(c)
             .write(second_now)
+            .read(side.unwrap_or(operands.a))
             .word(self.m)
             .word(self.n)
             .word(self.k)
@@ -203,7 +217,7 @@ impl Matmul {
             // Several groups for each of a laptop GPU's compute units; a slice should still be long beside the addition.
             ([self.n.div_ceil(TILE), self.m.div_ceil(TILE)], 1, 256, 256)
         };
-        let may_split = !has_bias && self.epilogue != Epilogue::Gelu;
+        let may_split = !has_bias && !matches!(self.epilogue, Epilogue::Gelu | Epilogue::GeluGradient);
         let slices = if may_split { (wanted / (groups[0] * groups[1]).max(1)).min(self.k / least).max(1) } else { 1 };
         let slice = self.k.div_ceil(slices).next_multiple_of(STEP).max(STEP);
         Grid { groups, slices: self.k.div_ceil(slice).max(1), slice, lanes }
