@@ -1,2 +1,2 @@
-//! shared: matmul, matmul_scalar, matmul_blocks
+//! shared: step, random, matmul, matmul_scalar, matmul_blocks
 // Matrix multiplication for drivers that run shaders on the CPU: any size and offset. All of it is in the pieces put in front.

@@ -2,7 +2,10 @@
 
 use leyden::gpu::shaders;
 use leyden::graph::DType;
-use leyden::ops::{Access, DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Operand};
+use leyden::ops::{
+    Access, DeviceTraits, Dispatch, Draws, Dropout, Epilogue, Matmul, MatmulOperands, Operand, StepState,
+    keep_threshold,
+};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::collections::HashMap;
@@ -19,6 +22,17 @@ const B: Operand = Operand::Input(1);
 const BIAS: Operand = Operand::Input(2);
 const C: Operand = Operand::Output(0);
 const SECOND: Operand = Operand::Output(1);
+
+/// The step of all dispatches.
+const STEP: StepState = StepState {
+    seed: [11, 12],
+    step: 13,
+    part: 2,
+    learning_rate: 0.0,
+    correction1: 1.0,
+    correction2: 1.0,
+    padding: 0.0,
+};
 
 fn source(stem: &str, elements: &[(&str, DType)]) -> String {
     shaders::source(stem, elements).unwrap_or_else(|error| panic!("{error}")).into_owned()
@@ -59,6 +73,29 @@ fn run(
             (*operand, device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage }))
         })
         .collect();
+    // Group 1 of every kernel: the step's state.
+    let step_entry = wgpu::BindGroupLayoutEntry {
+        binding: 0,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Uniform,
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    };
+    let step_layout =
+        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[step_entry] });
+    let step = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: None,
+        contents: bytemuck::bytes_of(&STEP),
+        usage: wgpu::BufferUsages::UNIFORM,
+    });
+    let step = device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &step_layout,
+        entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
+    });
     let mut ready = Vec::new();
     for dispatch in dispatches {
         let mut layout = vec![(wgpu::BufferBindingType::Uniform, 0)];
@@ -86,7 +123,7 @@ fn run(
             let module =
                 unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                bind_group_layouts: &[Some(&group_layout)],
+                bind_group_layouts: &[Some(&group_layout), Some(&step_layout)],
                 ..Default::default()
             });
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -127,6 +164,7 @@ fn run(
         for (pipeline, group, workgroups) in &ready {
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, group, &[]);
+            pass.set_bind_group(1, &step, &[]);
             pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
         }
         drop(pass);
@@ -168,8 +206,8 @@ fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64) ->
         (BIAS, random(matmul.bias_offset + n)),
     ]);
     match matmul.epilogue {
-        Epilogue::None => {}
-        Epilogue::Gelu => _ = buffers.insert(SECOND, random(m * n)),
+        Epilogue::None | Epilogue::Dropout => {}
+        Epilogue::Gelu | Epilogue::Residual => _ = buffers.insert(SECOND, random(m * n)),
         Epilogue::RowSums => _ = buffers.insert(SECOND, random(matmul.bias_offset + m)),
         // Between -6 and 6, so that both tails are there.
         Epilogue::GeluGradient => _ = buffers.insert(SECOND, random(m * n).iter().map(|x| 6.0 * x).collect()),
@@ -181,7 +219,7 @@ fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64) ->
 }
 
 fn operands(matmul: &Matmul, has_bias: bool) -> MatmulOperands {
-    let second = (matmul.epilogue != Epilogue::None).then_some(SECOND);
+    let second = (!matches!(matmul.epilogue, Epilogue::None | Epilogue::Dropout)).then_some(SECOND);
     MatmulOperands { a: A, b: B, c: C, bias: has_bias.then_some(BIAS), second }
 }
 
@@ -204,6 +242,14 @@ fn expected(matmul: &Matmul, has_bias: bool, buffers: &HashMap<Operand, Vec<f32>
                 let u = second[i * n + j];
                 let density = (-0.5 * u * u).exp() / std::f64::consts::TAU.sqrt();
                 value *= 0.5 * (1.0 + libm::erf(u * std::f64::consts::FRAC_1_SQRT_2)) + u * density;
+            }
+            if let Some(dropout) = matmul.dropout {
+                let bits = Draws::new(&STEP, dropout.stream, m * n).element(i * n + j);
+                let kept = bits >= keep_threshold(dropout.probability);
+                value *= if kept { 1.0 / (1.0 - f64::from(dropout.probability)) } else { 0.0 };
+            }
+            if matmul.epilogue == Epilogue::Residual {
+                value += second[i * n + j];
             }
             c[matmul.c_offset + i * n + j] = value;
             if matmul.epilogue == Epilogue::Gelu {
@@ -291,6 +337,28 @@ fn input_gradient_through_gelu() {
     let window = Matmul { a_offset: 64, b_offset: 64, c_offset: 128, ..gradient(21, 24, 44) };
     let all = [gradient(66, 36, 20), gradient(31, 7, 1), gradient(130, 68, 12), gradient(13, 52, 530), window];
     check(&all.map(|matmul| (matmul, false)));
+}
+
+#[test]
+fn forward_with_dropout_and_residual() {
+    let linear = |m, n, k| Matmul { transpose_b: true, epilogue: Epilogue::Residual, ..case(m, n, k) };
+    let dropout = Some(Dropout { probability: 0.3, stream: 5 });
+    let window = Matmul { b_offset: 128, c_offset: 192, bias_offset: 64, dropout, ..linear(19, 36, 20) };
+    check(&[
+        (linear(70, 68, 20), true),
+        (linear(5, 7, 11), true),
+        (Matmul { dropout, ..linear(66, 20, 12) }, true),
+        (Matmul { dropout, ..linear(13, 9, 300) }, true),
+        (Matmul { dropout, ..linear(33, 12, 530) }, false),
+        (window, true),
+    ]);
+}
+
+#[test]
+fn input_gradient_through_dropout() {
+    let dropout = Some(Dropout { probability: 0.2, stream: 6 });
+    let gradient = |m, n, k| Matmul { epilogue: Epilogue::Dropout, dropout, ..case(m, n, k) };
+    check(&[gradient(66, 36, 20), gradient(31, 7, 1), gradient(13, 52, 530)].map(|matmul| (matmul, false)));
 }
 
 #[test]

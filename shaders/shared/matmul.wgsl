@@ -16,6 +16,10 @@ override has_bias: bool = false;
 override gelu_output: bool = false;
 // C is multiplied by gelu'(side), side [m, n].
 override gelu_gradient: bool = false;
+// C is put through dropout, as in `dropout.wgsl`.
+override has_dropout: bool = false;
+// The side input [m, n] is added to C.
+override residual: bool = false;
 // The second output is the sum over k of every row of op(A), [m].
 override row_sums: bool = false;
 
@@ -32,6 +36,10 @@ struct Problem {
     bias_offset: u32,
     // How many lanes of a workgroup lie side by side along n; the others lie along m (`matmul_blocks.wgsl`).
     lanes: u32,
+    // Dropout's.
+    threshold: u32, // probability * 2^32
+    scale: f32,     // 1 / (1 - probability)
+    stream: u32,
 }
 
 @group(0) @binding(0) var<uniform> problem: Problem;
@@ -76,4 +84,16 @@ fn gelu_gradient4(x: vec4f) -> vec4f {
     let e = exp(max(-a * a, vec4f(-87.0)));
     let erf = sign(x) * (1.0 - p * e);
     return 0.5 * (1.0 + erf) + x * (0.3989423 * e);
+}
+
+// Dropout's factors of the four elements of C from `i` on; `i` and n are multiples of 4.
+fn kept4(i: u32) -> vec4f {
+    let bits = draw4(problem.stream, (step.part * problem.m * problem.n + i) / 4);
+    return select(vec4f(), vec4f(problem.scale), bits >= vec4u(problem.threshold));
+}
+
+// The factor of one element.
+fn kept(i: u32) -> f32 {
+    let bits = draw(problem.stream, step.part * problem.m * problem.n + i);
+    return select(0.0, problem.scale, bits >= problem.threshold);
 }

@@ -51,11 +51,24 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
 fn put(start: u32, i: u32, value: f32) {
     if accumulate {
         c[start + i] += value;
-    } else if gelu_gradient {
-        c[start + i] = value * gelu_gradient4(vec4f(side[i])).x;
     } else {
-        c[start + i] = value;
+        c[start + i] = finish(i, value);
     }
+}
+
+// What becomes of element `i` of C before it is written.
+fn finish(i: u32, value: f32) -> f32 {
+    var v = value;
+    if gelu_gradient {
+        v *= gelu_gradient4(vec4f(side[i])).x;
+    }
+    if has_dropout {
+        v *= kept(i);
+    }
+    if residual {
+        v += side[i];
+    }
+    return v;
 }
 
 // Writes gelu(C) to the second output; C must have been written by the same invocation.

@@ -26,15 +26,29 @@ fn read_bias(column: u32) -> vec4f {
 // Writes (or adds) C[row, column to column + 3] where inside; `start` is where C or slice z of the partial sums begins.
 fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
     if (row < problem.m) & (column < problem.n) {
-        let i = (start + row * problem.n + column) / 4;
+        let at = row * problem.n + column;
+        let i = (start + at) / 4;
         if accumulate {
             c[i] += value;
-        } else if gelu_gradient {
-            c[i] = value * gelu_gradient4(side[(row * problem.n + column) / 4]);
         } else {
-            c[i] = value;
+            c[i] = finish(at, value);
         }
     }
+}
+
+// What becomes of elements `at` to `at + 3` of C before they are written.
+fn finish(at: u32, value: vec4f) -> vec4f {
+    var v = value;
+    if gelu_gradient {
+        v *= gelu_gradient4(side[at / 4]);
+    }
+    if has_dropout {
+        v *= kept4(at);
+    }
+    if residual {
+        v += side[at / 4];
+    }
+    return v;
 }
 
 // Writes gelu(C) to the second output; C must have been written by the same invocation.

@@ -6,11 +6,13 @@
 
 use super::dropout::Dropout;
 use super::{
-    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins,
+    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, mismatch,
+    no_second_derivative, twins,
 };
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// ELECTRA's epsilon.
 pub const EPSILON: f32 = 1e-12;
@@ -147,6 +149,15 @@ impl Op for LayerNorm {
 
     fn halves(&self) -> Halves {
         Halves { inputs: &[0, 3], outputs: &[0, 1] }
+    }
+
+    fn prologues(&self) -> Vec<Prologue> {
+        if !self.residual {
+            return Vec::new();
+        }
+        let dropout = Some(self.dropout).filter(|dropout| dropout.probability > 0.0);
+        let rest = Self { residual: false, dropout: Dropout::default() };
+        vec![Prologue { what: Pointwise::Residual(dropout), input: 0, side: Some(3), rest: Some(Arc::new(rest)) }]
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

@@ -4,6 +4,7 @@
 //! kernels, `shaders/shared/matmul_tiles.wgsl` for GPUs and `matmul_blocks.wgsl` for drivers that run shaders on the
 //! CPU, each over vectors of 4 (`_vector`) or, for sizes that are not multiples of 4, over elements (`_scalar`).
 
+use super::dropout::Dropout;
 use super::{DeviceTraits, Dispatch, Operand};
 use crate::graph::TensorType;
 
@@ -34,6 +35,9 @@ pub struct Matmul {
     pub bias_offset: usize,
     /// What else is done.
     pub epilogue: Epilogue,
+    /// Dropout of C; only with [`Epilogue::Dropout`] and [`Epilogue::Residual`]. C's elements are the mask's, so C must be
+    /// the whole of what is dropped out.
+    pub dropout: Option<Dropout>,
 }
 
 /// What a matrix multiplication does beside writing the product.
@@ -50,12 +54,27 @@ pub enum Epilogue {
     /// C becomes op(A) op(B) times gelu'(U), element by element: of an input gradient dY W what flows on through GELU.
     /// U \[m, n\] is read from element 0 of the second tensor on. Not with `accumulate`.
     GeluGradient,
+    /// C is put through `dropout`. Not with `accumulate`.
+    Dropout,
+    /// C is put through `dropout`, if there is one, and the second tensor \[m, n\] from element 0 on is added. Not with
+    /// `accumulate`.
+    Residual,
 }
 
 impl Epilogue {
     /// Whether the second tensor is written.
     fn writes_second(self) -> bool {
         matches!(self, Self::Gelu | Self::RowSums)
+    }
+
+    /// Whether the second tensor is read.
+    fn reads_second(self) -> bool {
+        matches!(self, Self::GeluGradient | Self::Residual)
+    }
+
+    /// Whether each element is finished where it is added up, so that k cannot be split.
+    fn whole(self) -> bool {
+        !matches!(self, Self::None | Self::RowSums)
     }
 }
 
@@ -136,7 +155,7 @@ impl Matmul {
         let partial_c = Operand::Scratch(first_scratch);
         let spare = Operand::Scratch(first_scratch + usize::from(split));
         let written = operands.second.filter(|_| self.epilogue.writes_second());
-        let side = operands.second.filter(|_| !self.epilogue.writes_second());
+        let side = operands.second.filter(|_| self.epilogue.reads_second());
         let second = written.unwrap_or(spare);
         let (c, c_offset) = if split { (partial_c, 0) } else { (operands.c, self.c_offset) };
         let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
@@ -149,6 +168,8 @@ impl Matmul {
             .constant("has_bias", flag(has_bias))
             .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
             .constant("gelu_gradient", flag(self.epilogue == Epilogue::GeluGradient))
+            .constant("has_dropout", flag(self.dropout.is_some()))
+            .constant("residual", flag(self.epilogue == Epilogue::Residual))
             .constant("row_sums", flag(row_sums))
             .read(operands.a)
             .read(operands.b)
@@ -167,6 +188,7 @@ impl Matmul {
             .word(bias_offset)
             .word(grid.lanes)
             .groups(grid.groups[0], grid.groups[1], grid.slices);
+        let product = self.dropout.unwrap_or_default().words(product);
         if !split {
             return vec![product];
         }
@@ -217,7 +239,7 @@ impl Matmul {
             // Several groups for each of a laptop GPU's compute units; a slice should still be long beside the addition.
             ([self.n.div_ceil(TILE), self.m.div_ceil(TILE)], 1, 256, 256)
         };
-        let may_split = !has_bias && !matches!(self.epilogue, Epilogue::Gelu | Epilogue::GeluGradient);
+        let may_split = !has_bias && !self.epilogue.whole();
         let slices = if may_split { (wanted / (groups[0] * groups[1]).max(1)).min(self.k / least).max(1) } else { 1 };
         let slice = self.k.div_ceil(slices).next_multiple_of(STEP).max(STEP);
         Grid { groups, slices: self.k.div_ceil(slice).max(1), slice, lanes }

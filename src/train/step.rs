@@ -139,9 +139,13 @@ pub fn part_step(model: &Model, config: &Config, shape: StepShape, target: Targe
 /// Reverse mode, and what follows from it: the passes over the whole graph.
 fn gradients(g: &mut Graph, objective: &Objective, outputs: &[Tensor], config: &Config) -> Result<(), GraphError> {
     match config.training.precision {
-        Precision::F32 => g.backward(objective.loss),
+        Precision::F32 => {
+            g.backward(objective.loss)?;
+            g.fuse(outputs)
+        }
         Precision::Mixed => {
             g.backward_scaled(objective.loss)?;
+            g.fuse(outputs)?;
             g.halve(outputs)
         }
     }
@@ -178,6 +182,7 @@ pub fn evaluation_step(
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, false, None)?;
     let outputs = outputs(&objective);
+    g.fuse(&outputs)?;
     if config.training.precision == Precision::Mixed {
         g.halve(&outputs)?;
     }

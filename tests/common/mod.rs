@@ -10,9 +10,9 @@ mod input;
 mod kernel;
 mod small;
 
-pub use gradient::{check_gradient, check_gradient_with};
+pub use gradient::{check_gradient, check_gradient_passed, check_gradient_with};
 pub use input::{Input, Seeded};
-pub use kernel::{Tolerance, check, check_halves, check_with};
+pub use kernel::{Tolerance, check, check_fused, check_halves, check_passed, check_with};
 pub use small::small_config;
 
 use leyden::gpu::{Adapter, Choice, GpuEngine, choose};
