@@ -88,7 +88,7 @@ fn gradients_against_finite_differences() {
 
 #[test]
 fn linear_with_dropout_and_residual() {
-    for ([t, k, n], seed) in SHAPES.into_iter().zip(1..) {
+    for ([t, k, n], seed) in SHAPES.into_iter().filter(|shape| shape[2] > 4).zip(1..) {
         let vectors = [n, n, n].map(|n| Input::parameter(&[n]));
         let matrices = [[t, k], [n, k], [t, n]].map(|shape| Input::parameter(&shape));
         let inputs = [&matrices[..], &vectors[..]].concat();
@@ -99,6 +99,18 @@ fn linear_with_dropout_and_residual() {
                 Ok(vec![ops::residual_layer_norm(g, x, t[2], (t[4], t[5]), probability)?])
             });
         }
+    }
+}
+
+#[test]
+fn layer_norm_with_dropout() {
+    for ([t, _, n], seed) in SHAPES.into_iter().filter(|shape| shape[2] > 4).zip(1..) {
+        let inputs = [&[t, n][..], &[n], &[n]].map(Input::parameter);
+        let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
+        check_fused("layer_norm, dropout", &inputs, tolerance, &[seed], |g, t| {
+            let x = ops::layer_norm(g, t[0], t[1], t[2])?;
+            Ok(vec![ops::dropout(g, x, 0.3)?])
+        });
     }
 }
 
