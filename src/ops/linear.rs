@@ -187,17 +187,25 @@ struct LinearInputGradient {
 impl LinearInputGradient {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[1], s.inputs[0].columns());
-        let product = Matmul { m, n, k, ..Matmul::default() };
+        let (epilogue, accumulate) = match self.then {
+            None => (Epilogue::None, false),
+            Some(Pointwise::Add) => (Epilogue::None, true),
+            Some(Pointwise::GeluGradient) => (Epilogue::GeluGradient, false),
+            Some(Pointwise::Dropout(_)) => (Epilogue::Dropout, false),
+            Some(Pointwise::Residual(_)) => (Epilogue::Residual, false),
+        };
+        Matmul { m, n, k, accumulate, epilogue, dropout: self.dropout(), ..Matmul::default() }
+    }
+
+    fn dropout(&self) -> Option<Dropout> {
         match self.then {
-            None => product,
-            Some(Pointwise::GeluGradient) => Matmul { epilogue: Epilogue::GeluGradient, ..product },
-            Some(Pointwise::Add) => Matmul { accumulate: true, ..product },
-            Some(Pointwise::Dropout(d)) => Matmul { epilogue: Epilogue::Dropout, dropout: Some(d), ..product },
-            Some(Pointwise::Residual(dropout)) => Matmul { epilogue: Epilogue::Residual, dropout, ..product },
+            Some(Pointwise::Dropout(dropout)) => Some(dropout),
+            Some(Pointwise::Residual(dropout)) => dropout,
+            _ => None,
         }
     }
 
-    /// Whether there is an input 2 that the kernel binds as it is.
+    /// Whether there is an input 2 that is read as it is.
     fn reads_side(&self) -> bool {
         matches!(self.then, Some(Pointwise::GeluGradient | Pointwise::Residual(_)))
     }
@@ -206,28 +214,26 @@ impl LinearInputGradient {
         let (dy, w) = (t.real(0), t.real(1));
         let (n, k) = (t.input_types[1].shape[0], t.input_types[1].shape[1]);
         let side = if self.reads_side() { t.real(2) } else { &[] };
-        let (then, step, len) = (self.then, t.step, t.output_types[0].len());
-        let accumulate = then == Some(Pointwise::Add);
-        let drop = |d: Dropout, start: usize, out: &mut [R]| d.apply(Draws::new(&step, d.stream, len), start * k, out);
+        let draws = self.dropout().map(|d| (d, Draws::new(&t.step, d.stream, t.output_types[0].len())));
+        let then = self.then;
         parallel::blocks(t.out(0), k, |start, out| {
-            let (m, dy) = (out.len() / k, Matrix::new(&dy[start * n..], n));
-            gemm((m, k, n), (out, k), dy, Matrix::new(w, k), (1.0, accumulate), Threads::One);
+            let (m, dy, w) = (out.len() / k, Matrix::new(&dy[start * n..], n), Matrix::new(w, k));
+            gemm((m, k, n), (&mut *out, k), dy, w, (1.0, then == Some(Pointwise::Add)), Threads::One);
             vectorize(
                 #[inline(always)]
-                || match then {
-                    Some(Pointwise::GeluGradient) => {
-                        for (d, &u) in out.iter_mut().zip(&side[start * k..]) {
-                            *d *= gelu_derivative(u);
-                        }
+                || {
+                    if let Some((dropout, draws)) = draws {
+                        dropout.apply(draws, start * k, out);
                     }
-                    Some(Pointwise::Dropout(dropout)) => drop(dropout, start, out),
-                    Some(Pointwise::Residual(dropout)) => {
-                        if let Some(dropout) = dropout {
-                            drop(dropout, start, out);
+                    match then {
+                        Some(Pointwise::GeluGradient) => {
+                            for (d, &u) in out.iter_mut().zip(&side[start * k..]) {
+                                *d *= gelu_derivative(u);
+                            }
                         }
-                        add(out, &side[start * k..]);
+                        Some(Pointwise::Residual(_)) => add(out, &side[start * k..]),
+                        _ => {}
                     }
-                    None | Some(Pointwise::Add) => {}
                 },
             );
         });
