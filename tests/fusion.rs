@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{Input, Tolerance, check_fused, check_gradient_passed};
+use common::{Input, Tolerance, check_fused, check_gradient_passed, check_passed, pass};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::data::Batch;
 use leyden::electra::{Config, GeneratorConfig, Inputs, Model, electra, preset};
-use leyden::graph::{Bank, Graph, GraphError, Tensor};
+use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::ops::{self, AdamW, DeviceTraits};
 use leyden::plan::{Engine, Plan, Region, Step, Target};
 use leyden::train::step::{Counts, Output, PlannedStep, StepShape, step_state};
@@ -63,6 +63,48 @@ fn gradients_through_gelu_dropout_and_sums() {
         check_fused("branches", &inputs, tolerance, &[seed], branches);
         check_fused("shared", &inputs, tolerance, &[seed], shared);
     }
+}
+
+#[test]
+fn fused_ops_of_halves() {
+    let halve = |g: &mut Graph, keep: &[Tensor]| -> Result<(), GraphError> {
+        g.fuse(keep)?;
+        g.halve(keep)?;
+        let halves = g.values().iter().filter(|value| value.ty.dtype == DType::F16).count();
+        assert!(halves > 4, "{halves} tensors are in half precision");
+        Ok(())
+    };
+    let tolerance = Tolerance { absolute: 0.02, relative: 0.01 };
+    for (shape, seed) in SHAPES.into_iter().zip(1..) {
+        let inputs = there_and_back(shape).map(|input| input.scaled(0.5));
+        for (name, build) in [
+            ("feed_forward", feed_forward as fn(&mut Graph, &[Tensor]) -> Built),
+            ("dropped", dropped),
+            ("branches", branches),
+            ("shared", shared),
+        ] {
+            check_passed(name, &inputs, tolerance, &[seed], |g, t| passing(g, t, build), halve);
+        }
+    }
+    for (t, n) in [(3, 8), (33, 36), (70, 130)] {
+        let vectors = [n, n, n].map(|n| Input::parameter(&[n]));
+        let inputs = [&[Input::parameter(&[t, n]), Input::parameter(&[n, n])][..], &vectors].concat();
+        check_passed("linear, residual", &inputs, tolerance, &[1], |g, t| passing(g, t, residual), halve);
+    }
+}
+
+/// What `build` makes of a first tensor that may be of halves, in halves if need be.
+fn passing(g: &mut Graph, t: &[Tensor], build: fn(&mut Graph, &[Tensor]) -> Built) -> Built {
+    let x = pass(g, t[0])?;
+    let outputs = build(g, &[&[x], &t[1..]].concat())?;
+    outputs.into_iter().map(|y| pass(g, y)).collect()
+}
+
+/// Two square layers, and what goes around the second.
+fn residual(g: &mut Graph, t: &[Tensor]) -> Built {
+    let x = ops::linear(g, t[0], t[1], t[2])?;
+    let y = ops::linear(g, x, t[1], t[2])?;
+    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), 0.3)?])
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
+use super::AttentionKernel;
 use super::Tuning;
 use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operand {
     /// Input of this index.
     Input(usize),
@@ -30,6 +31,9 @@ pub struct Binding {
     pub operand: Operand,
     /// How.
     pub access: Access,
+    /// Elements that the kernel moves through it, where that is not each of the operand's once: see
+    /// [`Dispatch::moving`].
+    pub moves: Option<usize>,
 }
 
 /// One dispatch of one kernel.
@@ -50,6 +54,8 @@ pub struct Dispatch {
     pub uniform: Vec<u32>,
     /// Workgroups in x, y, z.
     pub workgroups: [u32; 3],
+    /// Floating-point operations; 0 where the op does not say how its own are shared out.
+    pub flops: u64,
 }
 
 impl Dispatch {
@@ -62,6 +68,7 @@ impl Dispatch {
             bindings: Vec::new(),
             uniform: Vec::new(),
             workgroups: [1, 1, 1],
+            flops: 0,
         }
     }
 
@@ -81,13 +88,28 @@ impl Dispatch {
 
     /// Binds a tensor for reading.
     pub fn read(mut self, operand: Operand) -> Self {
-        self.bindings.push(Binding { operand, access: Access::Read });
+        self.bindings.push(Binding { operand, access: Access::Read, moves: None });
         self
     }
 
     /// Binds a tensor for reading and writing.
     pub fn write(mut self, operand: Operand) -> Self {
-        self.bindings.push(Binding { operand, access: Access::Write });
+        self.bindings.push(Binding { operand, access: Access::Write, moves: None });
+        self
+    }
+
+    /// Says that the kernel moves `elements` elements through the binding before, for counting bytes: rows that it
+    /// gathers, a window that its uniform points it to, twice as many where it adds to what is there.
+    pub fn moving(mut self, elements: usize) -> Self {
+        if let Some(binding) = self.bindings.last_mut() {
+            binding.moves = Some(elements);
+        }
+        self
+    }
+
+    /// Says how many floating-point operations it does, a multiply-add counted as two.
+    pub fn flops(mut self, flops: u64) -> Self {
+        self.flops = flops;
         self
     }
 
@@ -143,6 +165,8 @@ pub struct DeviceTraits {
     pub invocations: u32,
     /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
     pub cooperative: Option<u32>,
+    /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
+    pub attention: Option<AttentionKernel>,
     /// The kernels that were found to be the fastest on this device.
     pub tuning: Tuning,
 }
@@ -155,6 +179,7 @@ impl DeviceTraits {
         workgroup_memory: 16_384,
         invocations: 256,
         cooperative: None,
+        attention: None,
         tuning: Tuning(&[]),
     };
 }

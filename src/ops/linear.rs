@@ -5,12 +5,12 @@
 use super::dropout::Dropout;
 use super::gelu::{gelu_backward, gelu_derivative};
 use super::{
-    DeviceTraits, Dispatch, Draws, Epilogue, Matmul, MatmulOperands, Op, Operand, Pointwise, Real, Shapes, Twin,
-    mismatch, no_second_derivative, twins,
+    DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Pointwise, Real, Shapes,
+    Twin, mismatch, no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};
-use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use std::sync::Arc;
 
 /// With a fourth input `residual` [T, N]: y = residual + dropout(x W^T + b).
@@ -49,12 +49,13 @@ fn add<R: Real>(to: &mut [R], from: &[R]) {
 impl Linear {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[0], s.inputs[0].columns());
-        let epilogue = match (self.gelu, self.residual) {
-            (true, _) => Epilogue::Gelu,
-            (false, true) => Epilogue::Residual,
-            (false, false) => Epilogue::None,
+        let (epilogue, second) = match (self.gelu, self.residual) {
+            (true, _) => (Epilogue::Gelu, s.outputs[1].dtype),
+            (false, true) => (Epilogue::Residual, s.inputs[3].dtype),
+            (false, false) => (Epilogue::None, DType::F32),
         };
-        Matmul { m, n, k, transpose_b: true, epilogue, dropout: self.dropout, ..Matmul::default() }
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, second];
+        Matmul { m, n, k, transpose_b: true, elements, epilogue, dropout: self.dropout, ..Matmul::default() }
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -134,6 +135,11 @@ impl Op for Linear {
         }
     }
 
+    fn halves(&self) -> Halves {
+        // With a residual or without.
+        Halves { inputs: &[0, 1, 3], outputs: if self.gelu { &[0, 1] } else { &[0] } }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         if self.residual {
             // Ops are fused when the gradients are there.
@@ -194,7 +200,9 @@ impl LinearInputGradient {
             Some(Pointwise::Dropout(_)) => (Epilogue::Dropout, false),
             Some(Pointwise::Residual(_)) => (Epilogue::Residual, false),
         };
-        Matmul { m, n, k, accumulate, epilogue, dropout: self.dropout(), ..Matmul::default() }
+        let side = if self.reads_side() { s.inputs[2].dtype } else { DType::F32 };
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, side];
+        Matmul { m, n, k, elements, accumulate, epilogue, dropout: self.dropout(), ..Matmul::default() }
     }
 
     fn dropout(&self) -> Option<Dropout> {
@@ -271,6 +279,11 @@ impl Op for LinearInputGradient {
         self.then.is_none().then(|| Arc::new(Self { then: Some(next) }) as Arc<dyn Op>)
     }
 
+    fn halves(&self) -> Halves {
+        // With a side input or without.
+        Halves { inputs: &[0, 1, 2], outputs: &[0] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("linear_input_gradient")
     }
@@ -299,7 +312,8 @@ struct LinearWeightGradient;
 impl LinearWeightGradient {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].columns(), s.inputs[1].columns(), s.inputs[0].rows());
-        Matmul { m, n, k, transpose_a: true, epilogue: Epilogue::RowSums, ..Matmul::default() }
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, DType::F32, DType::F32];
+        Matmul { m, n, k, transpose_a: true, elements, epilogue: Epilogue::RowSums, ..Matmul::default() }
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -334,6 +348,10 @@ impl Op for LinearWeightGradient {
             }
             _ => Err(mismatch("linear_weight_gradient", inputs, "dy [T, N], x [T, K]")),
         }
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[] }
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
