@@ -139,13 +139,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     write_piece(start, row + 12, column + 4, c31);
     write_piece(start, row + 12, column + 8, c32);
     write_piece(start, row + 12, column + 12, c33);
-    if gelu_output {
-        for (var i = 0u; i < 16; i++) {
-            for (var j = 0u; j < 16; j += 4) {
-                write_gelu(start, row + i, column + j);
-            }
-        }
-    }
     if row_sums && column == 0 {
         let sums_start = problem.bias_offset + group.z * problem.m;
         write_sums(sums_start, row + 0, sums0);

@@ -76,6 +76,11 @@ struct Report {
     /// Parts that a step's batch is worked through in, and examples of each.
     parts: usize,
     rows: usize,
+    /// What the backward part computes again.
+    recompute: &'static str,
+    /// Both in words.
+    #[serde(skip)]
+    how: Option<String>,
     /// Steps timed.
     steps: usize,
     /// Of the median step, padding counted.
@@ -114,11 +119,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     let config = settings.resolve()?;
     if arguments.window {
-        return window::run(config, arguments.device, arguments.memory.bytes()?, arguments.json);
+        return window::run(config, arguments.device, arguments.memory.resources()?, arguments.json);
     }
     let machine = open(&arguments.device, Model::new(&config).table.len())?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
-    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;
+    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
     let torch = match arguments.against {
         None => None,
@@ -145,7 +150,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         crate::files::write(path, trace.as_bytes()).map_err(unwritable)?;
     }
     let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
-    let (device, split) = (stepper.describe(), stepper.micro_batch());
+    let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
@@ -158,8 +163,10 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         preset: config.preset,
         batch: config.training.batch,
         length: config.data.length,
-        parts: split.parts,
-        rows: split.rows,
+        parts: fit.micro_batch.parts,
+        rows: fit.micro_batch.rows,
+        recompute: fit.recompute.name(),
+        how: memory::how(fit),
         steps: seconds.len(),
         tokens_per_second: tokens as f64 / median_step,
         median_step,

@@ -12,10 +12,10 @@ use super::table::Table;
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::{Choice, Footprint, choose};
-use crate::ops::DeviceTraits;
+use crate::graph::Bank;
 use crate::plan::{Engine as _, Limits, Target};
 use crate::session::Device;
-use crate::train::{MicroBatch, Plans, micro_batch};
+use crate::train::{Candidate, Plans, Resources, candidates};
 use clap::Args;
 use parameters::Parameters;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use step::{StepReport, sum};
 Examples:
   leyden plan --preset small --device cpu
   leyden plan --preset small --batch 128 --memory 2GB
+  leyden plan --preset small --batch 128 --recompute full
   leyden plan --preset small --batch 32 --set generator.layers=6 --json")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -57,9 +58,13 @@ struct Report {
     bank: u64,
     /// Bytes of the step's state.
     state: u64,
-    micro_batch: MicroBatch,
-    /// How many banks there are.
-    banks: u64,
+    /// How a step is worked through, and the ways there are.
+    best: Candidate,
+    candidates: Vec<Candidate>,
+    /// Bytes of all banks.
+    shared: u64,
+    /// Bytes of the weights' halves and the loss scale, where there are any.
+    mixed: u64,
     /// The whole step, or a part of it.
     training: StepReport,
     /// What follows the last part.
@@ -72,9 +77,9 @@ struct Report {
 /// Runs the command.
 pub(crate) fn run(arguments: PlanArguments) -> Result<(), Failure> {
     let config = arguments.settings.resolve()?;
-    let memory = arguments.memory.bytes()?;
+    let resources = arguments.memory.resources()?;
     let (device, target, limits) = target(&arguments.device)?;
-    let report = Report::new(config, device, target, memory, limits)?;
+    let report = Report::new(config, device, target, resources, limits)?;
     if arguments.json {
         return print_json(&report.as_json());
     }
@@ -91,7 +96,7 @@ fn target(device: &Device) -> Result<(String, Target, Limits), Failure> {
     Ok(match adapter {
         Some(adapter) => {
             let info = adapter.info();
-            (info.to_string(), Target::Gpu(DeviceTraits { software: info.software() }), info.limits())
+            (info.to_string(), Target::Gpu(info.traits()), info.limits())
         }
         None => {
             let limits = CpuEngine::<f32>::new(0).limits();
@@ -105,23 +110,27 @@ impl Report {
         config: Config,
         device: String,
         target: Target,
-        memory: Option<u64>,
+        resources: Resources,
         limits: Limits,
     ) -> Result<Self, Failure> {
         let model = Model::new(&config);
-        let split = micro_batch(&model, &config, target, memory, limits).map_err(memory::failure)?;
-        let plans = Plans::new(&model, &config, split, target).map_err(Failure::work)?;
+        let (best, candidates) = candidates(&model, &config, target, resources, limits).map_err(memory::failure)?;
+        let plans = Plans::new(&model, &config, best.fit, target).map_err(Failure::work)?;
+        let rows = best.fit.micro_batch.rows;
         let gpu = target != Target::Cpu;
         let len = model.table.len();
+        let size = |bank: Bank| if gpu { Footprint::bank(bank, len) } else { bank.ty(len).len() as u64 * 4 };
         Ok(Self {
             parameters: Parameters::of(&model),
             device,
             gpu,
-            bank: if gpu { Footprint::bank(len) } else { len as u64 * 4 },
+            bank: size(Bank::Parameters),
             state: if gpu { Footprint::state() } else { 0 },
-            micro_batch: split,
-            banks: plans.banks().len() as u64,
-            training: StepReport::new(&plans.training.plan, split.rows, Footprint::MOST_READBACKS),
+            best,
+            candidates,
+            shared: plans.banks().into_iter().map(size).sum(),
+            mixed: plans.banks().into_iter().filter(|b| matches!(b, Bank::Halves | Bank::LossScale)).map(size).sum(),
+            training: StepReport::new(&plans.training.plan, rows, Footprint::MOST_READBACKS),
             update: plans.update.as_ref().map(|plan| StepReport::new(plan, 0, Footprint::MOST_READBACKS)),
             evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.batch, 1),
             peak: plans.bytes(),
@@ -136,7 +145,16 @@ impl Report {
             "batch": self.config.training.batch,
             "length": self.config.data.length,
             "drawn": self.config.max_predictions(),
-            "micro_batch": { "parts": self.micro_batch.parts, "rows": self.micro_batch.rows },
+            "micro_batch": { "parts": self.best.fit.micro_batch.parts, "rows": self.best.fit.micro_batch.rows },
+            "recompute": self.best.fit.recompute.name(),
+            "candidates": self.candidates.iter().map(|c| json!({
+                "recompute": c.fit.recompute.name(),
+                "parts": c.fit.micro_batch.parts,
+                "rows": c.fit.micro_batch.rows,
+                "peak": c.bytes,
+                "flops": c.flops,
+                "relative_work": c.work as f64 / self.best.work.max(1) as f64,
+            })).collect::<Vec<_>>(),
             "parameters": self.parameters.as_json(),
             "training": self.training.as_json(self.config.data.length),
             "update": self.update.as_ref().map(|update| update.as_json(self.config.data.length)),
@@ -151,6 +169,7 @@ impl Report {
                 "gradients": self.bank,
                 "first_moments": self.bank,
                 "second_moments": self.bank,
+                "mixed": self.mixed,
                 "accumulated_gradients": if self.update.is_some() { self.bank } else { 0 },
                 "state": self.state,
                 "training": self.training.memory_json(),
@@ -166,8 +185,8 @@ impl Report {
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
         let mut text =
             format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, c.max_predictions());
-        if let Some(parts) = memory::parts(self.micro_batch) {
-            text += &format!("a step's examples {parts}, at most {}\n", bytes(self.peak));
+        if let Some(how) = memory::how(self.best.fit) {
+            text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }
         let mut section = |title: &str, table: &Table| {
             text += &format!("\n{}\n", style.bold(title));
@@ -178,6 +197,7 @@ impl Report {
         section("Parameters", &self.parameters.table());
         section("Steps", &self.steps());
         section("Memory", &self.memory());
+        section("Ways that fit, by what is computed again; the least work is chosen", &self.ways());
         let what = if self.update.is_some() { "a part" } else { "the training step" };
         section(&format!("FLOPs of {what} by op"), &self.training.shares());
         if self.gpu {
@@ -226,6 +246,23 @@ impl Report {
         table
     }
 
+    fn ways(&self) -> Table {
+        let mut table = Table::new(&[false, true, true, true, true, true]);
+        table.row(["", "parts", "examples", "peak", "FLOPs", "work"]);
+        for way in &self.candidates {
+            let chosen = if way.fit == self.best.fit { "* " } else { "  " };
+            table.row([
+                format!("{chosen}{}", way.fit.recompute.name()),
+                grouped(way.fit.micro_batch.parts as u64),
+                grouped(way.fit.micro_batch.rows as u64),
+                bytes(way.bytes),
+                flop(way.flops),
+                format!("{:.2}", way.work as f64 / self.best.work.max(1) as f64),
+            ]);
+        }
+        table
+    }
+
     fn memory(&self) -> Table {
         let columns = self.columns();
         let mut table = Table::new(&[&[false, true][..], &vec![true; columns.len()]].concat());
@@ -236,17 +273,21 @@ impl Report {
         if self.update.is_some() {
             table.row(["accumulated gradients".into(), bytes(self.bank)]);
         }
+        if self.mixed > 0 {
+            table.row(["weights in 16 bits, loss scale".into(), bytes(self.mixed)]);
+        }
         let mut row = |name: &str, always: String, of: &dyn Fn(&StepReport) -> u64| {
             table.row([name.to_string(), always].into_iter().chain(columns.iter().map(|(_, step)| bytes(of(step)))));
         };
         row("inputs", String::new(), &|s| s.inputs);
         let slots: Vec<String> = columns.iter().map(|(_, s)| s.slots.len().to_string()).collect();
         row(&format!("activations, scratch ({} slots)", slots.join(" + ")), String::new(), &|s| sum(&s.slots));
+        row("  in use at once, at most", String::new(), &|s| s.least_slots);
         if self.gpu {
             row("uniforms", bytes(self.state), &|s| s.uniforms);
             row("readback", String::new(), &|s| s.readback);
         }
-        row("together", bytes(self.bank * self.banks + self.state), &StepReport::bytes);
+        row("together", bytes(self.shared + self.state), &StepReport::bytes);
         table.row(["peak: all of it".into(), bytes(self.peak)]);
         table
     }

@@ -12,9 +12,9 @@ mod traffic;
 pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
 pub use traffic::{Call, Traffic};
 
-use crate::graph::{Bank, Graph, Source, Tensor};
+use crate::graph::{Bank, Graph, Source, Tensor, TensorType};
 use crate::ops::{DeviceTraits, Shapes};
-use slots::Slots;
+use slots::{Assignment, Slots};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,18 +34,18 @@ pub enum Kind {
 pub struct Buffer {
     /// What it is for.
     pub kind: Kind,
-    /// Size in elements of four bytes.
+    /// Size in words of four bytes; for the CPU, which holds every element as a number of its own, in elements.
     pub len: usize,
 }
 
-/// A window of a buffer, in elements.
+/// A window of a buffer, in the units of [`Buffer::len`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Region {
     /// Index into [`Plan::buffers`].
     pub buffer: usize,
-    /// First element.
+    /// Where it starts.
     pub offset: usize,
-    /// Elements.
+    /// Its size.
     pub len: usize,
 }
 
@@ -86,6 +86,8 @@ pub struct Plan {
     regions: Vec<Option<Region>>,
     steps: Vec<Step>,
     outputs: Vec<Tensor>,
+    /// Bytes of slots that are in use at once at most.
+    least: usize,
 }
 
 impl Plan {
@@ -139,6 +141,11 @@ impl Plan {
         self.buffers.iter().filter(|b| of(b.kind)).map(|b| b.len * 4).sum()
     }
 
+    /// Bytes of slots that are in use at once at most, which all slots together would at best be.
+    pub fn least_slots(&self) -> usize {
+        self.least
+    }
+
     /// Floating-point operations of one step.
     pub fn flops(&self) -> u64 {
         let flops = |node: usize| self.graph.nodes()[node].op.flops(&self.shapes(node));
@@ -150,6 +157,14 @@ fn shapes(graph: &Graph, node: usize) -> Shapes {
     let node = &graph.nodes()[node];
     let types = |tensors: &[Tensor]| tensors.iter().map(|&t| graph.ty(t).clone()).collect();
     Shapes { inputs: types(&node.inputs), outputs: types(&node.outputs) }
+}
+
+/// A tensor's size in the units of [`Buffer::len`].
+fn size(ty: &TensorType, target: Target) -> usize {
+    match target {
+        Target::Cpu => ty.len(),
+        Target::Gpu(_) => ty.words(),
+    }
 }
 
 /// Index of a step that never comes: the tensor is read after the last one.
@@ -165,18 +180,18 @@ struct Planner {
     buffers: Vec<Buffer>,
     regions: Vec<Option<Region>>,
     slots: Slots,
-    /// By tensor: its slot, if it has one.
+    /// By tensor: its use of a slot, if it has one.
     held: HashMap<Tensor, usize>,
 }
 
 impl Planner {
     fn new(graph: Arc<Graph>, outputs: &[Tensor], target: Target) -> Self {
-        let len = graph.table().len();
+        let size = |bank: Bank| size(&bank.ty(graph.table().len()), target);
         let source =
             |bank| graph.values().iter().any(|v| matches!(v.source, Source::Bank { bank: b, .. } if b == bank));
         let used = |bank: &Bank| source(*bank) || (*bank == Bank::Gradients && !graph.gradients().is_empty());
         let banks = Bank::ALL.into_iter().filter(used);
-        let buffers = banks.map(|bank| Buffer { kind: Kind::Bank(bank), len }).collect();
+        let buffers = banks.map(|bank| Buffer { kind: Kind::Bank(bank), len: size(bank) }).collect();
         Self {
             target,
             outputs: outputs.to_vec(),
@@ -209,8 +224,10 @@ impl Planner {
             self.place_node(index, &mut steps);
         }
         let first = self.buffers.len();
-        self.buffers.extend(self.slots.sizes().iter().map(|&len| Buffer { kind: Kind::Slot, len }));
-        let finish = |r: Region| if r.buffer >= SLOT { Region { buffer: r.buffer - SLOT + first, ..r } } else { r };
+        let Assignment { slots, sizes, least } = self.slots.assign();
+        self.buffers.extend(sizes.iter().map(|&len| Buffer { kind: Kind::Slot, len }));
+        let finish =
+            |r: Region| if r.buffer >= SLOT { Region { buffer: slots[r.buffer - SLOT] + first, ..r } } else { r };
         for step in &mut steps {
             match step {
                 Step::Run { scratch, .. } => scratch.iter_mut().for_each(|r| *r = finish(*r)),
@@ -218,7 +235,8 @@ impl Planner {
             }
         }
         let regions = self.regions.iter().map(|r| r.map(finish)).collect();
-        Plan { graph, target: self.target, buffers: self.buffers, regions, steps, outputs: self.outputs }
+        let (target, buffers, outputs) = (self.target, self.buffers, self.outputs);
+        Plan { graph, target, buffers, regions, steps, outputs, least: least * 4 }
     }
 
     /// Nodes that an output, a gradient or a change of a bank depends on, in order.
@@ -245,6 +263,10 @@ impl Planner {
         self.buffers.iter().position(|b| b.kind == Kind::Bank(bank)).unwrap_or_default()
     }
 
+    fn size(&self, ty: &TensorType) -> usize {
+        size(ty, self.target)
+    }
+
     fn is_bank(&self, tensor: Tensor) -> bool {
         matches!(self.graph.values()[tensor.index()].source, Source::Bank { .. })
     }
@@ -252,14 +274,18 @@ impl Planner {
     fn place_sources(&mut self) {
         let graph = self.graph.clone();
         for (i, value) in graph.values().iter().enumerate() {
-            let len = value.ty.len();
+            let len = self.size(&value.ty);
             self.regions[i] = match value.source {
-                Source::Bank { bank, offset } => Some(Region { buffer: self.bank(bank), offset, len }),
+                Source::Bank { bank, offset } => {
+                    // Windows start at whole words: see `ALIGNMENT` of the table.
+                    let offset = self.size(&TensorType::new(value.ty.dtype, &[offset]));
+                    Some(Region { buffer: self.bank(bank), offset, len })
+                }
                 Source::Input => {
                     self.buffers.push(Buffer { kind: Kind::Input, len: len.max(1) });
                     Some(Region { buffer: self.buffers.len() - 1, offset: 0, len })
                 }
-                Source::Node { .. } => None,
+                Source::Node { .. } | Source::Nothing => None,
             };
         }
     }
@@ -274,7 +300,7 @@ impl Planner {
             if self.last.contains_key(&gradient) || self.regions[gradient.index()].is_some() {
                 continue;
             }
-            let region = Region { buffer, offset, len: graph.ty(gradient).len() };
+            let region = Region { buffer, offset, len: self.size(graph.ty(gradient)) };
             let mut tensor = gradient;
             loop {
                 self.regions[tensor.index()] = Some(region);
@@ -354,14 +380,15 @@ impl Planner {
         types
             .iter()
             .map(|ty| {
-                let slot = self.slots.take(ty.len());
-                (slot, Region { buffer: SLOT + slot, offset: 0, len: ty.len() })
+                let len = ty.words();
+                let slot = self.slots.take(len);
+                (slot, Region { buffer: SLOT + slot, offset: 0, len })
             })
             .collect()
     }
 
     fn allocate(&mut self, tensor: Tensor) -> Region {
-        let len = self.graph.ty(tensor).len();
+        let len = self.size(self.graph.ty(tensor));
         let slot = self.slots.take(len);
         let region = Region { buffer: SLOT + slot, offset: 0, len };
         self.held.insert(tensor, slot);
@@ -370,5 +397,5 @@ impl Planner {
     }
 }
 
-/// While planning, buffers from this index on are slots; their final indices are known at the end.
+/// While planning, buffers from this index on are uses of slots; which slots is known at the end.
 const SLOT: usize = 1 << 32;

@@ -1,8 +1,8 @@
 //! One training step, whole or in parts, and one evaluation step as plans.
 
 use crate::data::Batch;
-use crate::electra::{Config, Inputs, Model, Objective, electra};
-use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
+use crate::electra::{Config, Inputs, Model, Objective, Precision, electra};
+use crate::graph::{Bank, DType, Graph, GraphError, Recompute, Tensor};
 use crate::ops::{self, AdamW, StepState};
 use crate::plan::{Engine, Plan, Program, Target};
 use std::sync::Arc;
@@ -72,8 +72,11 @@ pub enum Output {
     Labels,
     /// Logits of "replaced" [B L].
     Logits,
-    /// The gradients' global norm before clipping `[1]`; of a training step only.
+    /// The gradients' global norm before clipping `[1]`; of a training step only. In mixed precision it is no finite number
+    /// where the step was skipped.
     Norm,
+    /// The loss scale of the step `[1]`; of a training step in mixed precision only.
+    LossScale,
 }
 
 /// The examples, length and drawn positions of a step.
@@ -109,43 +112,77 @@ pub fn training_step(
     config: &Config,
     shape: StepShape,
     target: Target,
+    recompute: Recompute,
     given_samples: bool,
 ) -> Result<PlannedStep, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let samples = given_samples.then(|| g.input("samples", DType::U32, &[shape.batch * shape.drawn]));
     let objective = electra(&mut g, model, config, inputs, true, samples)?;
-    g.backward(objective.loss)?;
     let mut outputs = outputs(&objective);
-    outputs.push(update(&mut g, Bank::Gradients, config)?);
+    gradients(&mut g, &objective, &outputs, config, recompute)?;
+    outputs.extend(update(&mut g, Bank::Gradients, config)?);
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples, objective })
 }
 
 /// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
 /// before. [`update_step`] follows the last part.
-pub fn part_step(model: &Model, config: &Config, shape: StepShape, target: Target) -> Result<PlannedStep, GraphError> {
+pub fn part_step(
+    model: &Model,
+    config: &Config,
+    shape: StepShape,
+    target: Target,
+    recompute: Recompute,
+) -> Result<PlannedStep, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, true, None)?;
-    g.backward(objective.loss)?;
-    ops::accumulate(&mut g)?;
     let outputs = outputs(&objective);
+    gradients(&mut g, &objective, &outputs, config, recompute)?;
+    ops::accumulate(&mut g)?;
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
 }
 
-/// Norm, clip and update with the accumulated gradients; the only output is the norm.
-pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Plan, GraphError> {
-    let mut g = Graph::new(model.table.clone());
-    let norm = update(&mut g, Bank::Accumulated, config)?;
-    Ok(Plan::new(Arc::new(g), &[norm], target))
+/// Reverse mode, and what follows from it: the passes over the whole graph.
+fn gradients(
+    g: &mut Graph,
+    objective: &Objective,
+    outputs: &[Tensor],
+    config: &Config,
+    recompute: Recompute,
+) -> Result<(), GraphError> {
+    match config.training.precision {
+        Precision::F32 => {
+            g.backward(objective.loss)?;
+            g.fuse(outputs)?;
+        }
+        Precision::Mixed => {
+            g.backward_scaled(objective.loss)?;
+            g.fuse(outputs)?;
+            g.halve(outputs)?;
+        }
+    }
+    g.recompute(recompute)
 }
 
-/// Norm, clip and update with the gradients in `bank`: the norm.
-fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Tensor, GraphError> {
+/// Norm, clip and update with the accumulated gradients; the outputs are [`Output::Norm`] and what follows it.
+pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Plan, GraphError> {
+    let mut g = Graph::new(model.table.clone());
+    let outputs = update(&mut g, Bank::Accumulated, config)?;
+    Ok(Plan::new(Arc::new(g), &outputs, target))
+}
+
+/// Norm, clip and update with the gradients in `bank`: the norm, and in mixed precision the loss scale.
+fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Vec<Tensor>, GraphError> {
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
-    ops::adamw(g, gradients, norm, adamw_settings(config))?;
-    Ok(norm)
+    let scaled = config.training.precision == Precision::Mixed;
+    ops::adamw(g, gradients, norm, scaled, adamw_settings(config))?;
+    if !scaled {
+        return Ok(vec![norm]);
+    }
+    let (norm, scale) = ops::loss_scale(g, norm)?;
+    Ok(vec![norm, scale])
 }
 
 /// The objective without dropout, gradient or update.
@@ -159,6 +196,10 @@ pub fn evaluation_step(
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, false, None)?;
     let outputs = outputs(&objective);
+    g.fuse(&outputs)?;
+    if config.training.precision == Precision::Mixed {
+        g.halve(&outputs)?;
+    }
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
 }
 

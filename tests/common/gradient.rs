@@ -5,7 +5,7 @@ use super::kernel::report;
 use super::state;
 use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Node, Tensor, TensorType};
-use leyden::ops::{self, DeviceTraits, Dispatch, Op, Real, Shapes, Twin};
+use leyden::ops::{self, DeviceTraits, Dispatch, Halves, Op, Real, Shapes, Twin};
 use leyden::plan::{Engine, Plan, Program, Target};
 use std::sync::Arc;
 
@@ -33,6 +33,18 @@ pub fn check_gradient_with(
     seeds: &[u64],
     build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
 ) {
+    check_gradient_passed(name, inputs, (h, tolerance), seeds, build, |_| Ok(()));
+}
+
+/// As [`check_gradient`] of a gradient whose graph `pass` was let loose on; the loss is computed without.
+pub fn check_gradient_passed(
+    name: &str,
+    inputs: &[Input],
+    (h, tolerance): (f64, f64),
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+    pass: impl Fn(&mut Graph) -> Result<(), GraphError>,
+) {
     let mut bad = Vec::new();
     for &seed in seeds {
         let mut given = Given::new(inputs, seed);
@@ -41,6 +53,7 @@ pub fn check_gradient_with(
         let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
         let forward = Arc::new(given.graph.clone());
         given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+        pass(&mut given.graph).unwrap_or_else(|error| panic!("{error}"));
         let table = given.graph.table().clone();
 
         let mut engine = CpuEngine::<f64>::new(table.len());
@@ -86,6 +99,7 @@ fn load(engine: &mut CpuEngine<f64>, given: &Given, plan: Plan) -> Program {
     for (tensor, contents) in &given.inputs {
         match contents {
             Contents::Real(values) => engine.write_real(program, *tensor, values),
+            Contents::Half(_) => engine.write(program, *tensor, &contents.words()),
             Contents::Words(words) => engine.write(program, *tensor, words),
         }
     }
@@ -101,7 +115,7 @@ fn run(engine: &mut CpuEngine<f64>, program: Program, seed: u64) {
 pub fn weighted_loss(given: &mut Given, outputs: &[Tensor], seed: u64) -> Result<Tensor, GraphError> {
     let g = &mut given.graph;
     let mut loss = None;
-    let real: Vec<Tensor> = outputs.iter().copied().filter(|&t| g.ty(t).dtype == DType::F32).collect();
+    let real: Vec<Tensor> = outputs.iter().copied().filter(|&t| g.ty(t).dtype.is_real()).collect();
     for (i, &output) in real.iter().enumerate() {
         let mut random = Seeded::new(seed.wrapping_add(77 + i as u64));
         let shape = g.shape(output).to_vec();
@@ -135,6 +149,10 @@ impl Op for Weighted {
 
     fn infer(&self, _: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         Ok(vec![TensorType::f32(&[1])])
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0], outputs: &[] }
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

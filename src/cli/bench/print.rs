@@ -3,16 +3,14 @@
 use super::Report;
 use super::torch::{Comparison, ModeReport, Outcome};
 use crate::bench::{Peak, Profile};
-use crate::cli::memory;
 use crate::cli::style::Style;
-use crate::train::MicroBatch;
 
 /// Prints everything that was measured.
 pub(super) fn report(r: &Report) {
     let style = Style::stdout();
     println!("{}", style.bold(&r.device));
-    let parts = memory::parts(MicroBatch { parts: r.parts, rows: r.rows }).map_or(String::new(), |p| format!(" {p}"));
-    println!("  preset {}, {} examples of {} tokens{parts}, median of {} steps", r.preset, r.batch, r.length, r.steps);
+    let how = r.how.as_ref().map_or(String::new(), |how| format!(" {how}"));
+    println!("  preset {}, {} examples of {} tokens{how}, median of {} steps", r.preset, r.batch, r.length, r.steps);
     println!();
     row("training", &format!("{} tokens/s", style.bold(&number(r.tokens_per_second))));
     let range = format!("({} to {})", time(r.fastest_step), time(r.slowest_step));

@@ -41,6 +41,8 @@ pub(super) struct StepReport {
     pub inputs: u64,
     /// The slots, largest first.
     pub slots: Vec<Slot>,
+    /// Bytes of them that are in use at once at most.
+    pub least_slots: u64,
     /// Bytes of uniforms.
     pub uniforms: u64,
     /// Bytes that outputs are read back through.
@@ -82,6 +84,7 @@ impl StepReport {
             flops: plan.flops(),
             inputs: footprint.inputs,
             slots: slots(plan),
+            least_slots: plan.least_slots() as u64,
             uniforms: footprint.uniforms,
             readback: footprint.readback * readbacks,
             by_op,
@@ -145,6 +148,7 @@ impl StepReport {
         let slots: Vec<u64> = self.slots.iter().map(|slot| slot.bytes).collect();
         json!({
             "inputs": self.inputs, "activations": sum(&self.slots), "slots": slots,
+            "in_use_at_once": self.least_slots,
             "uniforms": self.uniforms, "readback": self.readback, "total": self.bytes(),
         })
     }
