@@ -198,6 +198,37 @@ fn a_device_with_less_memory_than_planned_gets_smaller_parts() {
 }
 
 #[test]
+fn bytes_are_counted_against_the_least() {
+    let Some(adapter) = adapters().pop() else { return };
+    let name = adapter.info().name.clone();
+    for memory in [10 * PLENTY, PLENTY / 3 * 2] {
+        let report = small_json(&name, memory);
+        let steps = report["bytes"].as_object().unwrap();
+        for (step, bytes) in steps.iter().filter(|(_, bytes)| !bytes.is_null()) {
+            let number = |key: &str| bytes[key].as_u64().unwrap();
+            let (moved, needed, least) = (number("moved"), number("needed"), number("least"));
+            assert!(moved >= needed && needed >= least && least > 0, "{step}: {moved} {needed} {least}");
+            let by_op = bytes["by_op"].as_object().unwrap();
+            let sum = |key: &str| by_op.values().map(|op| op[key].as_u64().unwrap()).sum::<u64>();
+            assert_eq!([sum("moved"), sum("needed")], [moved, needed], "{step}");
+        }
+        let bank = report["memory"]["parameters"].as_u64().unwrap();
+        let update =
+            if report["bytes"]["update"].is_null() { &report["bytes"]["training"] } else { &report["bytes"]["update"] };
+        // Parameters and two moments are read and written, gradients read, and one norm.
+        assert_eq!(update["by_op"]["adamw"]["moved"].as_u64().unwrap(), 7 * bank + 4);
+        assert_eq!(update["by_op"]["adamw"]["needed"].as_u64().unwrap(), 7 * bank + 4);
+    }
+    let run = plan().args(["--device", &name, "--preset", "small"]).assert().success();
+    let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    for word in ["bytes moved", "bytes needed", "bytes, least", "Bytes of the training step by op", "needed:"] {
+        assert!(text.contains(word), "{word} is not in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert!(json(&["--device", "cpu"])["bytes"].is_null());
+}
+
+#[test]
 fn the_peak_is_what_the_gpu_engine_allocates() {
     // Any driver will do, software too.
     let Some(adapter) = adapters().pop() else { return };

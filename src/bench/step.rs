@@ -1,10 +1,11 @@
 //! A whole training step, timed.
 
-use super::machine::{Machine, Part};
+use super::machine::Machine;
 use crate::data::Batch;
 use crate::electra::{Config, Model};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
+use crate::plan::{Plan, Program, Timed};
 use crate::train::step::{StepShape, step_state};
 use crate::train::{Fit, Plans, Resources, TrainError, TrainingStep, fit};
 use rand_core::{Rng as _, SeedableRng as _};
@@ -175,19 +176,24 @@ impl Stepper {
         Ok((seconds, encoding))
     }
 
-    /// One step, or one of its batch's parts, dispatch by dispatch.
-    pub(super) fn profile(&mut self) -> Result<Vec<Part>, TrainError> {
-        let state = step_state(&self.config, self.next);
-        self.next += 1;
-        let (plan, program) = self.step.part();
-        Ok(self.machine.profile(plan, program, &state)?)
+    /// When each call of a step ran. On a GPU the step before it is still under way when it is submitted, as in training.
+    pub(super) fn profile(&mut self) -> Result<Vec<Timed>, TrainError> {
+        let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
+        for _ in 0..ahead {
+            self.start()?;
+        }
+        self.machine.begin_profile();
+        let started = self.start();
+        let timed = self.machine.take_profile();
+        started?;
+        for _ in 0..=ahead {
+            self.step.collect(self.machine.engine(), self.config.training.batch, true)?;
+        }
+        Ok(timed?)
     }
 
-    pub(super) fn traits(&self) -> Option<crate::ops::DeviceTraits> {
-        self.machine.traits()
-    }
-
-    pub(super) fn plan(&self) -> &crate::plan::Plan {
-        self.step.part().0
+    /// The programs that a step runs, and their plans.
+    pub(super) fn programs(&self) -> impl Iterator<Item = (Program, &Plan)> {
+        self.step.programs()
     }
 }

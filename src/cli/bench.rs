@@ -8,7 +8,7 @@ mod window;
 use super::Failure;
 use super::memory::{self, Memory};
 use super::settings::Settings;
-use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
+use crate::bench::{Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_times, median, peak, profile};
 use crate::cpu::CpuEngine;
 use crate::electra::Model;
 use crate::gpu::{Choice, GpuEngine};
@@ -28,9 +28,12 @@ pub(crate) struct BenchArguments {
     device: Device,
     #[command(flatten)]
     memory: Memory,
-    /// Time every kernel of a step, beside the device's measured peak
+    /// Time every kernel of a step, beside the device's measured peak and the step as it really runs
     #[arg(long)]
-    kernels: bool,
+    profile: bool,
+    /// Write the profiled step as a file for chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    trace: Option<PathBuf>,
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
@@ -40,14 +43,17 @@ pub(crate) struct BenchArguments {
     /// The Python that has torch and transformers
     #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
     python: PathBuf,
+    /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
+    #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
+    torch_modes: Vec<torch::Mode>,
     /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernels", "matmul", "against"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "matmul", "against"])]
     tokenize: Option<PathBuf>,
     /// The vocabulary for --tokenize: tokenizer.json, vocab.txt, or their folder; learnt from the text if not given
     #[arg(long, value_name = "FILE", requires = "tokenize")]
     tokenizer: Option<PathBuf>,
     /// Measure nothing but what the window costs: train with it drawn and still, in turns
-    #[arg(long, conflicts_with_all = ["kernels", "matmul", "against", "tokenize"])]
+    #[arg(long, conflicts_with_all = ["profile", "matmul", "against", "tokenize"])]
     window: bool,
     /// Print one line of JSON
     #[arg(long)]
@@ -93,8 +99,8 @@ struct Report {
     allocated_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak: Option<Peak>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    kernels: Vec<KernelTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +128,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let torch = match arguments.against {
         None => None,
         Some(Peer::Torch) => {
-            let peer = torch::Peer::new(&arguments.python, &config, steps, on_gpu)?;
+            let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
             Some(torch::compare(&peer, || {
                 let now = stepper.run(steps).map_err(Failure::work)?;
                 times.extend_from_slice(&now);
@@ -134,16 +140,24 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let kernels = if arguments.kernels { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
+    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let median_step = median(&seconds);
+    let profile = match arguments.profile {
+        true => Some(profile(&mut stepper, median_step, 5).map_err(Failure::work)?),
+        false => None,
+    };
+    if let (Some(profile), Some(path)) = (&profile, &arguments.trace) {
+        let trace = chrome_trace(&stepper.describe(), &profile.calls).to_string();
+        let unwritable = |e: std::io::Error| Failure::Work(format!("--trace {}: {e}", path.display()));
+        crate::files::write(path, trace.as_bytes()).map_err(unwritable)?;
+    }
     let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
-    let peak = arguments.kernels.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
+    let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
-    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
     let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
-    let median_step = median(&seconds);
     let report = Report {
         device,
         preset: config.preset,
@@ -164,7 +178,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         encoding: on_gpu.then(|| median(&encoding)),
         allocated_bytes,
         peak,
-        kernels,
+        profile,
         matmul,
         torch,
     };
@@ -179,10 +193,10 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
 
 fn open(device: &Device, bank_len: usize) -> Result<Machine, Failure> {
     let choice = match device {
-        Device::Cpu => return Ok(Machine::Cpu(CpuEngine::new(bank_len))),
+        Device::Cpu => return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len)))),
         Device::Auto => Choice::Auto,
         Device::Named(name) => Choice::Named(name.clone()),
     };
     let gpu = GpuEngine::open(&choice, bank_len).map_err(Failure::work)?;
-    Ok(gpu.map_or_else(|| Machine::Cpu(CpuEngine::new(bank_len)), |gpu| Machine::Gpu(Box::new(gpu))))
+    Ok(gpu.map_or_else(|| Machine::Cpu(Box::new(CpuEngine::new(bank_len))), |gpu| Machine::Gpu(Box::new(gpu))))
 }

@@ -42,6 +42,12 @@ pub(crate) struct PlanArguments {
     json: bool,
 }
 
+/// What the rows of bytes mean.
+const DEFINITIONS: &str = "\
+moved: what the dispatches and copies read and write, each window of a buffer once a dispatch.
+needed: every op's inputs read once and its outputs written once: no scratch, copies or second passes.
+least: every tensor written once and read once, however many ops read it; of a table the rows gathered.";
+
 /// Everything that is printed.
 struct Report {
     config: Config,
@@ -153,6 +159,11 @@ impl Report {
             "training": self.training.as_json(self.config.data.length),
             "update": self.update.as_ref().map(|update| update.as_json(self.config.data.length)),
             "evaluation": self.evaluation.as_json(self.config.data.length),
+            "bytes": self.gpu.then(|| json!({
+                "training": self.training.traffic_json(),
+                "update": self.update.as_ref().map(StepReport::traffic_json),
+                "evaluation": self.evaluation.traffic_json(),
+            })),
             "memory": {
                 "parameters": self.bank,
                 "gradients": self.bank,
@@ -189,7 +200,13 @@ impl Report {
         section("Ways that fit, by what is computed again; the least work is chosen", &self.ways());
         let what = if self.update.is_some() { "a part" } else { "the training step" };
         section(&format!("FLOPs of {what} by op"), &self.training.shares());
+        if self.gpu {
+            section(&format!("Bytes of {what} by op"), &self.training.moves());
+        }
         section(&format!("Largest slots of {what}"), &self.training.largest());
+        if self.gpu {
+            text += &format!("\n{}\n", style.dim(DEFINITIONS));
+        }
         text
     }
 
@@ -221,6 +238,11 @@ impl Report {
         row("copies", &|s| grouped(s.copies as u64));
         row("FLOPs", &|s| of_examples(s, flop(s.flops)));
         row("FLOPs a token", &|s| of_examples(s, flop(s.flops_a_token(length))));
+        if self.gpu {
+            row("bytes moved", &|s| bytes(s.traffic.moved));
+            row("bytes needed", &|s| bytes(s.traffic.needed));
+            row("bytes, least", &|s| bytes(s.traffic.least));
+        }
         table
     }
 

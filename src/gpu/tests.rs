@@ -1,6 +1,7 @@
 //! The engine's own behaviour, on the tests' device: a software driver unless `LEYDEN_TEST_DEVICE` names another.
 
 use super::context::Context;
+use super::profile::Timestamps;
 use super::shaders::SHARED;
 use super::*;
 use crate::graph::{Bank, DType, Graph, GraphError, Initialization, Node, ParameterTable, Tensor, TensorType};
@@ -84,8 +85,8 @@ fn long_plans_are_split_and_copies_keep_their_place() {
     outputs.push(sum);
     let mut engine = engine(64);
     let plan = Plan::new(Arc::new(g), &outputs, Target::Gpu(engine.traits()));
-    let copies = plan.steps().iter().filter(|step| matches!(step, crate::plan::Step::Copy { .. })).count();
-    assert_eq!(copies, 5);
+    let calls = plan.calls();
+    assert_eq!(calls.iter().filter(|call| call.node.is_none() && call.bytes == 2 * 4 * n as u64).count(), 5);
     let program = engine.load(plan).expect("a program");
     assert_eq!(engine.loaded(program).expect("loaded").submissions.len(), 2);
     engine.write(program, x, &words(&[0.0, 1.0, 2.0]));
@@ -93,6 +94,35 @@ fn long_plans_are_split_and_copies_keep_their_place() {
     let fetched = engine.collect(true).expect("no error").expect("a step");
     for (i, expected) in [1.0, 101.0, 201.0, 301.0, 400.0].into_iter().enumerate() {
         assert_eq!(fetched.real(i), [expected, expected + 1.0, expected + 2.0]);
+    }
+
+    // Steps that are profiled, more calls than a set has timestamps for, compute the same and are the plan's calls.
+    let most = engine.context.timestamps;
+    let steps = 6;
+    for timestamps in [Timestamps::Everywhere, Timestamps::Passes, Timestamps::None] {
+        if timestamps > most {
+            continue;
+        }
+        engine.context.timestamps = timestamps;
+        engine.begin_profile();
+        for step in 0..steps {
+            engine.submit(program, &at(step), true).expect("submitted");
+        }
+        let timed = engine.take_profile().expect("a profile");
+        for _ in 0..steps {
+            assert_eq!(engine.collect(true).expect("no error").expect("a step").outputs, fetched.outputs);
+        }
+        assert_eq!(timed.len(), steps as usize * calls.len());
+        let mut end = 0.0;
+        for (t, (i, call)) in timed.iter().zip(calls.iter().enumerate().cycle()) {
+            assert_eq!((t.program, t.call, t.name), (program, i, call.name));
+            let timed = call.node.is_some() || timestamps != Timestamps::Passes;
+            assert_eq!(t.span.is_some(), timed, "{timestamps:?}: {t:?}");
+            if let Some(span) = &t.span {
+                assert!(end <= span.start && span.start <= span.end, "{timestamps:?}: {t:?} begins before {end}");
+                end = span.end;
+            }
+        }
     }
 }
 
@@ -154,7 +184,11 @@ fn banks_are_shared_and_survive_a_round_trip_in_pieces() {
 fn a_profile_names_every_dispatch() {
     let mut engine = engine(64);
     let (program, _) = load(&mut engine, 700, 1.0);
-    for timestamps in [engine.context.timestamps, false] {
+    let most = engine.context.timestamps;
+    for timestamps in [Timestamps::Everywhere, Timestamps::Passes, Timestamps::None] {
+        if timestamps > most {
+            continue;
+        }
         engine.context.timestamps = timestamps;
         let times = engine.profile(program, &at(0)).expect("a profile");
         assert_eq!(times.iter().map(|t| t.0).collect::<Vec<_>>(), ["constant", "add"]);

@@ -161,6 +161,8 @@ impl Matmul {
         let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
 
         let flag = |on: bool| f64::from(u8::from(on));
+        // What is added to is read as well.
+        let written = |accumulate: bool| self.m * self.n * if accumulate { 2 } else { 1 };
         let [element_a, element_b, element_c, element_second] = self.elements;
         let mut product = Dispatch::new(self.shader(&grid.kernel, has_bias, device))
             .element("ElementA", element_a)
@@ -174,12 +176,22 @@ impl Matmul {
             .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
             .constant("row_sums", flag(row_sums))
             .constant("exact", flag(grid.exact))
+            .flops(self.flops())
             .read(operands.a)
+            .moving(self.m * self.k)
             .read(operands.b)
+            .moving(self.k * self.n)
             // Every binding that a shader declares must be there; without a bias this one is not read.
             .read(operands.bias.unwrap_or(operands.a))
+            .moving(if has_bias { self.n } else { 0 })
             .write(c)
+            .moving(grid.slices * written(self.accumulate && !split))
             .write(second_now)
+            .moving(match self.epilogue {
+                Epilogue::None => 0,
+                Epilogue::Gelu => self.m * self.n,
+                Epilogue::RowSums => grid.slices * self.m,
+            })
             .word(self.m)
             .word(self.n)
             .word(self.k)
@@ -207,7 +219,9 @@ impl Matmul {
             .read(partial_c)
             .read(if row_sums { spare } else { partial_c })
             .write(operands.c)
+            .moving(written(self.accumulate))
             .write(second)
+            .moving(rows)
             .elements(self.m * self.n + rows, SUM_WORKGROUP);
         let groups = sum.workgroups[0] as usize;
         let sum = sum

@@ -36,6 +36,7 @@ mod tuning;
 mod twin;
 mod vocabulary_cross_entropy;
 mod vocabulary_cross_entropy_backward;
+mod vocabulary_tiles;
 mod weighted_sum;
 
 pub use accumulate::accumulate;

@@ -7,8 +7,10 @@
 
 mod engine;
 mod slots;
+mod traffic;
 
-pub use engine::{Engine, EngineError, Fetched, Limits, Program};
+pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
+pub use traffic::{Call, Traffic};
 
 use crate::graph::{Bank, Graph, Source, Tensor, TensorType};
 use crate::ops::{DeviceTraits, Shapes};

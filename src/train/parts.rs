@@ -44,6 +44,12 @@ impl TrainingStep {
         (&self.step.plan, self.program)
     }
 
+    /// The programs that a step runs, and their plans.
+    pub fn programs(&self) -> impl Iterator<Item = (Program, &Plan)> {
+        let update = self.update.iter().map(|(plan, program)| (*program, plan));
+        [(self.program, &self.step.plan)].into_iter().chain(update)
+    }
+
     /// Every plan that a step runs, with how often it does.
     pub fn plans(&self) -> impl Iterator<Item = (&Plan, usize)> {
         let update = self.update.iter().map(|(plan, _)| (plan, 1));

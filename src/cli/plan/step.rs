@@ -3,12 +3,15 @@
 use crate::cli::output::{bytes, flop, grouped};
 use crate::cli::table::Table;
 use crate::gpu::Footprint;
-use crate::plan::{Kind, Plan, Step};
+use crate::plan::{Kind, Plan, Step, Traffic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Ops and slots that are listed.
 const MOST_LISTED: usize = 6;
+
+/// Ops whose bytes are listed.
+const MOST_MOVERS: usize = 12;
 
 /// A slot and who uses it.
 #[derive(Debug, Clone)]
@@ -46,6 +49,8 @@ pub(super) struct StepReport {
     pub readback: u64,
     /// FLOPs by op, largest first.
     by_op: Vec<(&'static str, u64)>,
+    /// Bytes that a GPU moves.
+    pub traffic: Traffic,
 }
 
 /// Bytes of all slots.
@@ -83,6 +88,7 @@ impl StepReport {
             uniforms: footprint.uniforms,
             readback: footprint.readback * readbacks,
             by_op,
+            traffic: plan.traffic(),
         }
     }
 
@@ -102,6 +108,40 @@ impl StepReport {
             "batch": self.batch, "dispatches": self.dispatches, "nodes": self.nodes, "copies": self.copies,
             "flops": self.flops, "flops_a_token": self.flops_a_token(length), "flops_by_op": by_op,
         })
+    }
+
+    /// What a GPU moves.
+    pub(super) fn traffic_json(&self) -> Value {
+        let by_op: serde_json::Map<String, Value> = self
+            .traffic
+            .by_op
+            .iter()
+            .map(|&(op, moved, needed)| (op.to_string(), json!({ "moved": moved, "needed": needed })))
+            .collect();
+        let Traffic { moved, needed, least, .. } = self.traffic;
+        json!({ "moved": moved, "needed": needed, "least": least, "by_op": by_op })
+    }
+
+    /// The ops that move the most, beside what they need.
+    pub(super) fn moves(&self) -> Table {
+        let mut table = Table::new(&[false, true, true, true]);
+        table.row(["", "moved", "needed", "ratio"]);
+        let mut row = |name: &str, moved: u64, needed: u64| {
+            let ratio = if needed > 0 { format!("{:.2}", moved as f64 / needed as f64) } else { String::new() };
+            table.row([name.to_string(), bytes(moved), bytes(needed), ratio]);
+        };
+        let by_op = &self.traffic.by_op;
+        let most = if by_op.len() > MOST_MOVERS + 1 { MOST_MOVERS } else { by_op.len() };
+        let (listed, rest) = by_op.split_at(most);
+        for &(op, moved, needed) in listed {
+            row(op, moved, needed);
+        }
+        if !rest.is_empty() {
+            let (moved, needed) = rest.iter().fold((0, 0), |(m, n), &(_, moved, needed)| (m + moved, n + needed));
+            row(&format!("{} others", rest.len()), moved, needed);
+        }
+        row("all", self.traffic.moved, self.traffic.needed);
+        table
     }
 
     pub(super) fn memory_json(&self) -> Value {
