@@ -37,6 +37,9 @@ pub(crate) struct BenchArguments {
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
+    /// With --matmul: time every kernel that the device can run, not only the one that it uses
+    #[arg(long, requires = "matmul")]
+    all: bool,
     /// Take the same steps with PyTorch and transformers, in alternation
     #[arg(long, value_name = "PEER")]
     against: Option<Peer>,
@@ -153,7 +156,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
-    let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
+    let matmul = if arguments.matmul {
+        matmul_times(machine, &table, arguments.all).map_err(Failure::work)?
+    } else {
+        Vec::new()
+    };
     let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let median_step = median(&seconds);
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
