@@ -202,7 +202,7 @@ fn bytes_are_counted_against_the_least() {
     let Some(adapter) = adapters().pop() else { return };
     let name = adapter.info().name.clone();
     for memory in [10 * PLENTY, PLENTY / 3 * 2] {
-        let report = small_json(&name, memory);
+        let report = small_json(&name, memory, "off");
         let steps = report["bytes"].as_object().unwrap();
         for (step, bytes) in steps.iter().filter(|(_, bytes)| !bytes.is_null()) {
             let number = |key: &str| bytes[key].as_u64().unwrap();

@@ -151,19 +151,6 @@ impl Plan {
         let flops = |node: usize| self.graph.nodes()[node].op.flops(&self.shapes(node));
         self.steps.iter().map(|s| if let Step::Run { node, .. } = s { flops(*node) } else { 0 }).sum()
     }
-
-    /// Bytes of everything that one step's nodes and copies read and write, each tensor counted as often as it is.
-    pub fn traffic(&self) -> u64 {
-        let bytes = |step: &Step| match step {
-            Step::Run { node, scratch } => {
-                let node = &self.graph.nodes()[*node];
-                let tensors = node.inputs.iter().chain(&node.outputs).map(|&t| self.graph.ty(t).bytes()).sum::<usize>();
-                tensors + scratch.iter().map(|region| 2 * region.len * 4).sum::<usize>()
-            }
-            Step::Copy { from, .. } => 2 * from.len * 4,
-        };
-        self.steps.iter().map(|step| bytes(step) as u64).sum()
-    }
 }
 
 fn shapes(graph: &Graph, node: usize) -> Shapes {

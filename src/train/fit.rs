@@ -57,7 +57,8 @@ pub fn work(plan: &Plan) -> u64 {
         Target::Gpu(DeviceTraits { software: false, .. }) => Footprint::of(plan).dispatches as u64 * A_DISPATCH,
         Target::Gpu(_) | Target::Cpu => 0,
     };
-    plan.flops() + plan.traffic() * A_BYTE + launches
+    let bytes: u64 = plan.calls().iter().map(|call| call.bytes).sum();
+    plan.flops() + bytes * A_BYTE + launches
 }
 
 impl Candidate {

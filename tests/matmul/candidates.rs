@@ -3,6 +3,7 @@
 
 use crate::reference::{operands, source, wrong};
 use crate::run::device;
+use leyden::graph::DType;
 use leyden::ops::{DeviceTraits, Matmul, MatmulFamily, MatmulKernel, MatmulShape, Tuning};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::Layouter;
@@ -57,6 +58,9 @@ fn every_candidate_is_a_shader_that_fits_its_device() {
     for device in DEVICES {
         for text in SHAPES {
             let shape: MatmulShape = text.parse().expect("a shape");
+            if !device.f16 && shape.elements.contains(&DType::F16) {
+                continue;
+            }
             let matmul = shape.matmul();
             for kernel in Matmul::candidates(&shape, &device) {
                 let traits = forced(&matmul, shape.has_bias, kernel, &device);

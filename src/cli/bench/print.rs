@@ -3,7 +3,6 @@
 use super::Report;
 use super::torch::{Comparison, ModeReport, Outcome};
 use crate::bench::{Peak, Profile};
-use crate::cli::memory;
 use crate::cli::style::Style;
 
 /// Prints everything that was measured.
