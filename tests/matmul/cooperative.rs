@@ -105,6 +105,7 @@ fn check(size: u32, lanes: u32, kernels: &[&str]) {
         for text in [
             "64x64x64 nt f16 f16 f16 f16 bias",
             "72x68x40 nt f16 f16 f16 f16 bias gelu",
+            "36x76x44 nt f16 f16 f16 f16 bias residual",
             "36x76x44 nn f16 f16 f16 f32 accumulate",
             "68x36x75 tn f16 f16 f32 f32 row_sums",
         ] {
