@@ -2,6 +2,8 @@
 //!
 //! Steps are measured on batches of random tokens: the cost does not depend on them.
 
+#[cfg(feature = "burn")]
+mod burn;
 mod kernels;
 mod machine;
 mod matmul;
@@ -9,6 +11,8 @@ mod peak;
 mod step;
 mod tokenize;
 
+#[cfg(feature = "burn")]
+pub use burn::BurnStepper;
 pub use kernels::{KernelTime, kernel_times};
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};

@@ -1,5 +1,6 @@
 //! `leyden bench`.
 
+mod burn;
 mod print;
 mod tokenize;
 mod torch;
@@ -34,7 +35,7 @@ pub(crate) struct BenchArguments {
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
-    /// Take the same steps with PyTorch and transformers, in alternation
+    /// Take the same steps with another framework, in alternation
     #[arg(long, value_name = "PEER")]
     against: Option<Peer>,
     /// The Python that has torch and transformers
@@ -57,7 +58,10 @@ pub(crate) struct BenchArguments {
 /// What leyden can be held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Peer {
+    /// PyTorch and transformers
     Torch,
+    /// burn on the same adapter, in builds with the feature `burn`
+    Burn,
 }
 
 /// All that was measured. Times are in seconds.
@@ -94,6 +98,8 @@ struct Report {
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torch: Option<torch::Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burn: Option<burn::Comparison>,
 }
 
 /// Runs the command.
@@ -114,17 +120,22 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;
     let mut times = Vec::new();
-    let torch = match arguments.against {
-        None => None,
+    let mut ours = || {
+        let now = stepper.run(steps).map_err(Failure::work)?;
+        times.extend_from_slice(&now);
+        Ok(now.iter().map(|t| t.seconds).collect())
+    };
+    let (mut torch, mut burn) = (None, None);
+    match arguments.against {
+        None => {}
         Some(Peer::Torch) => {
             let peer = torch::Peer::new(&arguments.python, &config, steps, on_gpu)?;
-            Some(torch::compare(&peer, || {
-                let now = stepper.run(steps).map_err(Failure::work)?;
-                times.extend_from_slice(&now);
-                Ok(now.iter().map(|t| t.seconds).collect())
-            })?)
+            torch = Some(torch::compare(&peer, ours)?);
         }
-    };
+        Some(Peer::Burn) => {
+            burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
+        }
+    }
     if times.is_empty() {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
@@ -160,6 +171,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         kernels,
         matmul,
         torch,
+        burn,
     };
     if arguments.json {
         let line = serde_json::to_string(&report).map_err(Failure::work)?;

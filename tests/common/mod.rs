@@ -8,11 +8,13 @@ mod agreement;
 mod gradient;
 mod input;
 mod kernel;
+mod model;
 mod small;
 
 pub use gradient::{check_gradient, check_gradient_with};
 pub use input::{Input, Seeded};
 pub use kernel::{Tolerance, check, check_with};
+pub use model::{close, compare_banks, parameter_key};
 pub use small::small_config;
 
 use leyden::gpu::{Adapter, Choice, GpuEngine, choose};

@@ -30,6 +30,12 @@ pub(super) fn report(r: &Report) {
         row("PyTorch", &format!("{} tokens/s", number(torch.tokens_per_second)));
         row("leyden / PyTorch", &format!("{:.2} {}", torch.ratio, style.dim(&rounds(&torch.rounds))));
     }
+    if let Some(burn) = &r.burn {
+        println!();
+        println!("{}", style.bold(&format!("Against burn {}", burn.version)));
+        row("burn", &format!("{} tokens/s", number(burn.tokens_per_second)));
+        row("leyden / burn", &format!("{:.2} {}", burn.ratio, style.dim(&rounds(&burn.rounds))));
+    }
     if let Some(peak) = &r.peak {
         println!();
         let what = if r.parts > 1 { "Kernels of one part" } else { "Kernels of a step" };
