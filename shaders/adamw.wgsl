@@ -1,6 +1,9 @@
-//! shared: index, step
-// AdamW over the flat banks in one pass, clipping included. Twin: ops/adamw.rs. Banks are multiples of 64 elements,
+//! shared: index, step, finite
+// AdamW over the flat banks in one pass, clipping included. Twin: ops/adamw.rs. Banks are multiples of 128 elements,
 // and so is the number of decayed ones.
+
+// The gradients and their norm are those of the loss times the loss scale.
+override scaled: bool = false;
 
 struct Arguments {
     quads: u32,   // elements / 4
@@ -17,9 +20,10 @@ struct Arguments {
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(2) var<storage, read> norm: array<f32>; // [1]
-@group(0) @binding(3) var<storage, read_write> parameters: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> moment1: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> moment2: array<vec4f>;
+@group(0) @binding(3) var<storage, read> loss_scale: array<f32>; // its first element; not read unless `scaled`
+@group(0) @binding(4) var<storage, read_write> parameters: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> moment1: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> moment2: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -31,8 +35,15 @@ fn main(
     if i >= arguments.quads {
         return;
     }
-    var clip = 1.0;
-    if norm[0] > arguments.clip_norm {
+    var inverse = 1.0;
+    if scaled {
+        if !finite(norm[0]) {
+            return;
+        }
+        inverse = 1.0 / loss_scale[0];
+    }
+    var clip = inverse;
+    if norm[0] * inverse > arguments.clip_norm {
         clip = arguments.clip_norm / norm[0];
     }
     let g = gradients[i] * clip;

@@ -1,4 +1,5 @@
 //! shared: index
+//! elements: B, Out
 // out += b, where out starts with a's contents. Twin: ops/add.rs.
 
 struct Arguments {
@@ -6,8 +7,8 @@ struct Arguments {
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read> b: array<f32>;         // [len]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(1) var<storage, read> b: array<B>;           // [len]
+@group(0) @binding(2) var<storage, read_write> out: array<Out>; // [len]
 
 @compute @workgroup_size(256)
 fn main(
@@ -17,6 +18,6 @@ fn main(
 ) {
     let i = element_index(workgroup, workgroups, local, 256u);
     if i < arguments.len {
-        out[i] += b[i];
+        out[i] = Out(f32(out[i]) + f32(b[i]));
     }
 }

@@ -213,7 +213,7 @@ fn the_peak_is_what_the_gpu_engine_allocates() {
     let mut engine = new();
     let plans = Plans::new(&model, &config, MicroBatch::new(BATCH, 1), target).unwrap();
     let footprint = Footprint::of(&plans.training.plan);
-    let shared = Footprint::shared(model.table.len(), 4);
+    let shared = Footprint::shared(model.table.len(), plans.banks());
     let program = engine.load(plans.training.plan).unwrap();
     for under_way in 1..=Footprint::MOST_READBACKS + 1 {
         engine.submit(program, &StepState::default(), true).unwrap();

@@ -154,8 +154,8 @@ fn adamw() {
                 g.backward(loss)?;
                 let gradients = g.bank(Bank::Gradients);
                 let norm = ops::global_norm(g, gradients)?;
-                ops::adamw(g, gradients, norm, settings)?;
-                ops::adamw(g, gradients, norm, settings)?;
+                ops::adamw(g, gradients, norm, false, settings)?;
+                ops::adamw(g, gradients, norm, false, settings)?;
                 // The harness compares the banks.
                 Ok(Vec::new())
             });

@@ -91,7 +91,7 @@ fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu, style: Style
             subgroups,
             yes(info.f16),
             yes(info.timestamps),
-            yes(info.cooperative_matrices),
+            info.cooperative_matrices.map_or("no".into(), |size| format!("{size}x{size}")),
         ]);
     }
     table.row([mark(chosen.is_none()), "cpu".to_string()]);
@@ -194,7 +194,7 @@ mod tests {
             subgroup_size: Some((32, 64)),
             f16: true,
             timestamps: true,
-            cooperative_matrices: false,
+            cooperative_matrices: None,
         }
     }
 

@@ -12,7 +12,7 @@ use super::table::Table;
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::{Choice, Footprint, choose};
-use crate::ops::DeviceTraits;
+use crate::graph::Bank;
 use crate::plan::{Engine as _, Limits, Target};
 use crate::session::Device;
 use crate::train::{MicroBatch, Plans, micro_batch};
@@ -52,8 +52,10 @@ struct Report {
     /// Bytes of the step's state.
     state: u64,
     micro_batch: MicroBatch,
-    /// How many banks there are.
-    banks: u64,
+    /// Bytes of all banks.
+    shared: u64,
+    /// Bytes of the weights' halves and the loss scale, where there are any.
+    mixed: u64,
     /// The whole step, or a part of it.
     training: StepReport,
     /// What follows the last part.
@@ -85,7 +87,7 @@ fn target(device: &Device) -> Result<(String, Target, Limits), Failure> {
     Ok(match adapter {
         Some(adapter) => {
             let info = adapter.info();
-            (info.to_string(), Target::Gpu(DeviceTraits { software: info.software() }), info.limits())
+            (info.to_string(), Target::Gpu(info.traits()), info.limits())
         }
         None => {
             let limits = CpuEngine::<f32>::new(0).limits();
@@ -107,14 +109,16 @@ impl Report {
         let plans = Plans::new(&model, &config, split, target).map_err(Failure::work)?;
         let gpu = target != Target::Cpu;
         let len = model.table.len();
+        let size = |bank: Bank| if gpu { Footprint::bank(bank, len) } else { bank.ty(len).len() as u64 * 4 };
         Ok(Self {
             parameters: Parameters::of(&model),
             device,
             gpu,
-            bank: if gpu { Footprint::bank(len) } else { len as u64 * 4 },
+            bank: size(Bank::Parameters),
             state: if gpu { Footprint::state() } else { 0 },
             micro_batch: split,
-            banks: plans.banks().len() as u64,
+            shared: plans.banks().into_iter().map(size).sum(),
+            mixed: plans.banks().into_iter().filter(|b| matches!(b, Bank::Halves | Bank::LossScale)).map(size).sum(),
             training: StepReport::new(&plans.training.plan, split.rows, Footprint::MOST_READBACKS),
             update: plans.update.as_ref().map(|plan| StepReport::new(plan, 0, Footprint::MOST_READBACKS)),
             evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.batch, 1),
@@ -140,6 +144,7 @@ impl Report {
                 "gradients": self.bank,
                 "first_moments": self.bank,
                 "second_moments": self.bank,
+                "mixed": self.mixed,
                 "accumulated_gradients": if self.update.is_some() { self.bank } else { 0 },
                 "state": self.state,
                 "training": self.training.memory_json(),
@@ -214,6 +219,9 @@ impl Report {
         if self.update.is_some() {
             table.row(["accumulated gradients".into(), bytes(self.bank)]);
         }
+        if self.mixed > 0 {
+            table.row(["weights in 16 bits, loss scale".into(), bytes(self.mixed)]);
+        }
         let mut row = |name: &str, always: String, of: &dyn Fn(&StepReport) -> u64| {
             table.row([name.to_string(), always].into_iter().chain(columns.iter().map(|(_, step)| bytes(of(step)))));
         };
@@ -224,7 +232,7 @@ impl Report {
             row("uniforms", bytes(self.state), &|s| s.uniforms);
             row("readback", String::new(), &|s| s.readback);
         }
-        row("together", bytes(self.bank * self.banks + self.state), &StepReport::bytes);
+        row("together", bytes(self.shared + self.state), &StepReport::bytes);
         table.row(["peak: all of it".into(), bytes(self.peak)]);
         table
     }

@@ -1,8 +1,10 @@
 //! Runs a plan with the CPU twins.
 
+use super::parallel;
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::ops::{Op, Real, StepState, Twin};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step};
+use half::{f16, slice::HalfFloatSliceExt as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -61,7 +63,7 @@ impl<R: Precision> CpuEngine<R> {
     /// A bank's contents.
     pub fn bank(&mut self, bank: Bank) -> &mut Vec<R> {
         let memory = &mut self.banks[bank.index()];
-        memory.resize(self.bank_len, R::ZERO);
+        memory.resize(bank.ty(self.bank_len).len(), R::ZERO);
         memory
     }
 
@@ -88,6 +90,7 @@ impl<R: Precision> CpuEngine<R> {
         let loaded = &self.programs[program.0];
         match loaded.plan.graph().ty(tensor).dtype {
             DType::F32 => self.real(program, tensor).iter().map(|x| (x.wide() as f32).to_bits()).collect(),
+            DType::F16 => pack(&self.real(program, tensor).iter().map(|x| x.wide() as f32).collect::<Vec<_>>()),
             DType::U32 => {
                 let Some(r) = loaded.plan.region(tensor) else { return Vec::new() };
                 bytemuck::cast_slice::<R, u32>(&loaded.memory[r.buffer])[..r.len].to_vec()
@@ -132,6 +135,7 @@ impl<R: Precision> CpuEngine<R> {
                     let node = &graph.nodes()[*node];
                     let t = arguments(&graph, plan, &bases, &node.inputs, &node.outputs, node.op.takes_over(), state);
                     R::run(&*node.op, t);
+                    round(&graph, plan, &bases, &node.outputs);
                     done(node.op.name());
                 }
             }
@@ -160,7 +164,7 @@ fn arguments<'a, R: Precision>(
         let len = if takes_over.iter().any(|&(input, _)| input == i) { 0 } else { r.len };
         let base = bases[r.buffer].add(r.offset);
         match ty.dtype {
-            DType::F32 => View::Real(std::slice::from_raw_parts(base, len)),
+            DType::F32 | DType::F16 => View::Real(std::slice::from_raw_parts(base, len)),
             DType::U32 => View::Int(std::slice::from_raw_parts(base.cast(), len)),
         }
     };
@@ -168,7 +172,7 @@ fn arguments<'a, R: Precision>(
         let (r, ty) = place(t);
         let base = bases[r.buffer].add(r.offset);
         match ty.dtype {
-            DType::F32 => ViewMut::Real(std::slice::from_raw_parts_mut(base, r.len)),
+            DType::F32 | DType::F16 => ViewMut::Real(std::slice::from_raw_parts_mut(base, r.len)),
             DType::U32 => ViewMut::Int(std::slice::from_raw_parts_mut(base.cast(), r.len)),
         }
     };
@@ -179,6 +183,37 @@ fn arguments<'a, R: Precision>(
         output_types: outputs.iter().map(|&t| graph.ty(t)).collect(),
         step: *state,
     }
+}
+
+/// Rounds a node's outputs of half precision to what a device would keep of them.
+fn round<R: Precision>(graph: &Graph, plan: &Plan, bases: &[*mut R], outputs: &[Tensor]) {
+    for &output in outputs.iter().filter(|&&t| graph.ty(t).dtype == DType::F16) {
+        let Some(r) = plan.region(output) else { continue };
+        // SAFETY: the region lies inside its buffer, and nothing else looks at it between two nodes.
+        let values = unsafe { std::slice::from_raw_parts_mut(bases[r.buffer].add(r.offset), r.len) };
+        parallel::rows(values, 1, |_, values| {
+            const PIECE: usize = 512;
+            let (mut single, mut halves) = ([0.0f32; PIECE], [f16::ZERO; PIECE]);
+            for values in values.chunks_mut(PIECE) {
+                let (single, halves) = (&mut single[..values.len()], &mut halves[..values.len()]);
+                single.iter_mut().zip(&*values).for_each(|(s, x)| *s = x.wide() as f32);
+                halves.convert_from_f32_slice(single);
+                halves.convert_to_f32_slice(single);
+                values.iter_mut().zip(&*single).for_each(|(x, &s)| *x = R::of(f64::from(s)));
+            }
+        });
+    }
+}
+
+/// Numbers as a device holds them in half precision: two a word, the first in the low half.
+pub fn pack(values: &[f32]) -> Vec<u32> {
+    let half = |x: Option<&f32>| u32::from(f16::from_f32(x.copied().unwrap_or_default()).to_bits());
+    values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect()
+}
+
+/// The numbers in words of two halves each.
+pub fn unpack(words: &[u32]) -> impl Iterator<Item = f32> {
+    words.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]).map(|bits| f16::from_bits(bits).to_f32())
 }
 
 impl<R: Precision> Engine for CpuEngine<R> {
@@ -194,7 +229,8 @@ impl<R: Precision> Engine for CpuEngine<R> {
 
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
         // Memory is given out before it is there: ask first, or the system ends the program half-way.
-        let banks = plan.banks().filter(|bank| self.banks[bank.index()].is_empty()).count() * self.bank_len;
+        let missing = plan.banks().filter(|bank| self.banks[bank.index()].is_empty());
+        let banks: usize = missing.map(|bank| bank.ty(self.bank_len).len()).sum();
         let elements = banks + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) / 4;
         let wanted = (self.allocated() + elements * size_of::<R>()) as u64;
         if super::memory().is_some_and(|there| wanted > there) {
@@ -218,6 +254,11 @@ impl<R: Precision> Engine for CpuEngine<R> {
         let memory = &mut loaded.memory[r.buffer];
         match loaded.plan.graph().ty(input).dtype {
             DType::U32 => bytemuck::cast_slice_mut::<R, u32>(memory)[..r.len].copy_from_slice(words),
+            DType::F16 => {
+                for (m, x) in memory[..r.len].iter_mut().zip(unpack(words)) {
+                    *m = R::of(f64::from(x));
+                }
+            }
             DType::F32 => {
                 for (m, &w) in memory.iter_mut().zip(words) {
                     *m = R::of(f64::from(f32::from_bits(w)));
@@ -245,7 +286,7 @@ impl<R: Precision> Engine for CpuEngine<R> {
     fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
         let memory = &self.banks[bank.index()];
         if memory.is_empty() {
-            return Ok(vec![0.0; self.bank_len]);
+            return Ok(vec![0.0; bank.ty(self.bank_len).len()]);
         }
         Ok(memory.iter().map(|x| x.wide() as f32).collect())
     }

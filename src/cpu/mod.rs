@@ -13,4 +13,4 @@ pub fn memory() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-pub use engine::{CpuEngine, Precision};
+pub use engine::{CpuEngine, Precision, pack, unpack};

@@ -1,5 +1,6 @@
 //! Which GPUs there are, what matters about them for training, and the choice among them.
 
+use crate::ops::{DeviceTraits, Tuning};
 use crate::plan::{EngineError, Limits};
 use std::fmt;
 
@@ -55,14 +56,30 @@ pub struct AdapterInfo {
     pub f16: bool,
     /// Whether a dispatch's time can be measured on the device.
     pub timestamps: bool,
-    /// Whether there are cooperative matrices (tensor cores).
-    pub cooperative_matrices: bool,
+    /// Rows and columns of the cooperative matrices (tensor cores) that multiply f16 and add up f32; `None` without any.
+    pub cooperative_matrices: Option<u32>,
 }
 
 impl AdapterInfo {
     /// Whether shaders run on the CPU.
     pub fn software(&self) -> bool {
         self.kind == AdapterKind::Software
+    }
+
+    /// What the choice among kernels may depend on.
+    pub fn traits(&self) -> DeviceTraits {
+        DeviceTraits {
+            software: self.software(),
+            f16: self.f16,
+            workgroup_memory: self.workgroup_memory,
+            invocations: self.max_invocations,
+            cooperative: self.cooperative_matrices,
+<<<<<<< HEAD
+            attention: None,
+=======
+            tuning: Tuning::default(),
+>>>>>>> matmul
+        }
     }
 
     /// What fits. How much memory there is, no adapter says.
@@ -100,9 +117,22 @@ impl AdapterInfo {
             subgroup_size: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
             f16: features.contains(wgpu::Features::SHADER_F16),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
-            cooperative_matrices: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+            cooperative_matrices: cooperative_matrices(adapter),
         }
     }
+}
+
+/// The size of the cooperative matrices that kernels may use: square ones of f16 with f32 sums, the larger the better.
+fn cooperative_matrices(adapter: &wgpu::Adapter) -> Option<u32> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
+    if !adapter.features().contains(needed) {
+        return None;
+    }
+    let shapes = adapter.cooperative_matrix_properties();
+    [16, 8].into_iter().find(|&size| {
+        shapes.iter().any(|p| [p.m_size, p.n_size, p.k_size] == [size; 3] && p.ab_type == F16 && p.cr_type == F32)
+    })
 }
 
 impl fmt::Display for AdapterInfo {
@@ -217,7 +247,7 @@ mod tests {
             subgroup_size: None,
             f16: false,
             timestamps: false,
-            cooperative_matrices: false,
+            cooperative_matrices: None,
         }
     }
 

@@ -38,7 +38,8 @@ fn lock(faults: &Mutex<Faults>) -> MutexGuard<'_, Faults> {
 }
 
 impl Context {
-    /// Opens a device with the adapter's own buffer sizes and otherwise the floor of WebGPU.
+    /// Opens a device with the adapter's own buffer and workgroup sizes and otherwise the floor of WebGPU, and with those of
+    /// its features that kernels can use.
     pub fn new(adapter: &Adapter) -> Result<Self, EngineError> {
         let (info, handle) = (adapter.info(), &adapter.handle);
         let name = info.to_string();
@@ -46,11 +47,24 @@ impl Context {
         let mut limits = wgpu::Limits::defaults().or_worse_values_from(&available);
         limits.max_buffer_size = available.max_buffer_size;
         limits.max_storage_buffer_binding_size = available.max_storage_buffer_binding_size;
-        let features = handle.features() & wgpu::Features::TIMESTAMP_QUERY;
+        limits.max_compute_workgroup_storage_size = available.max_compute_workgroup_storage_size;
+        limits.max_compute_invocations_per_workgroup = available.max_compute_invocations_per_workgroup;
+        limits.max_compute_workgroup_size_x = available.max_compute_workgroup_size_x;
+        use wgpu::Features;
+        let mut wanted = Features::TIMESTAMP_QUERY | Features::SHADER_F16 | Features::SUBGROUP;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if info.cooperative_matrices.is_some() {
+            wanted |= Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: of the experiments only cooperative matrices are asked for, and a kernel of theirs is not used
+            // before its results on this device agree with the base kernel's.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
+        let features = handle.features() & wanted;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("leyden"),
             required_features: features,
             required_limits: limits.clone(),
+            experimental_features,
             // Few and large buffers: memory blocks for many small ones would only be waste.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()

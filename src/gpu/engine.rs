@@ -6,7 +6,8 @@ use super::pipelines::Pipelines;
 use super::program::Loaded;
 use super::readback::{self, MOST_STAGING, Staging};
 use super::{Adapter, AdapterInfo, Choice, choose};
-use crate::graph::{Bank, Tensor};
+use crate::cpu::{pack, unpack};
+use crate::graph::{Bank, DType, Tensor};
 use crate::ops::{DeviceTraits, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Limits, Plan, Program};
 use std::collections::VecDeque;
@@ -95,7 +96,7 @@ impl GpuEngine {
 
     /// What a plan for this engine has to know: [`crate::plan::Target::Gpu`] of it.
     pub fn traits(&self) -> DeviceTraits {
-        DeviceTraits { software: self.info.software() }
+        self.info.traits()
     }
 
     /// CPU time spent on recording commands since the last call. The driver's own work while submitting is not in it: a
@@ -159,7 +160,7 @@ impl GpuEngine {
             return Ok(buffer.clone());
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = self.context.buffer(bank.name(), self.bank_len as u64 * 4, usage)?;
+        let buffer = self.context.buffer(bank.name(), bank.ty(self.bank_len).bytes() as u64, usage)?;
         self.banks[bank.index()] = Some(buffer.clone());
         Ok(buffer)
     }
@@ -168,6 +169,9 @@ impl GpuEngine {
         let (found, expected) = (plan.graph().table().len(), self.bank_len);
         if found != expected {
             return Err(EngineError::Size { what: "the table of parameters".into(), found, expected });
+        }
+        if !self.info.f16 && plan.graph().values().iter().any(|value| value.ty.dtype == DType::F16) {
+            return Err(EngineError::NoHalves { adapter: self.info.to_string() });
         }
         for bank in plan.banks() {
             self.bank(bank)?;
@@ -249,19 +253,27 @@ impl Engine for GpuEngine {
 
     fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError> {
         self.context.check()?;
-        let Some(buffer) = self.banks[bank.index()].clone() else { return Ok(vec![0.0; self.bank_len]) };
-        let words = readback::read(&mut self.context, &buffer, self.bank_len as u64 * 4)?;
-        Ok(bytemuck::cast_vec(words))
+        let ty = bank.ty(self.bank_len);
+        let Some(buffer) = self.banks[bank.index()].clone() else { return Ok(vec![0.0; ty.len()]) };
+        let words = readback::read(&mut self.context, &buffer, ty.words() as u64 * 4)?;
+        Ok(match ty.dtype {
+            DType::F16 => unpack(&words).take(ty.len()).collect(),
+            _ => bytemuck::cast_vec(words),
+        })
     }
 
     fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
         self.context.check()?;
-        if data.len() != self.bank_len {
-            let (found, expected) = (data.len(), self.bank_len);
+        let ty = bank.ty(self.bank_len);
+        if data.len() != ty.len() {
+            let (found, expected) = (data.len(), ty.len());
             return Err(EngineError::Size { what: format!("the bank of {}", bank.name()), found, expected });
         }
         let buffer = self.bank(bank)?;
-        readback::write(&self.context, &buffer, bytemuck::cast_slice(data))
+        match ty.dtype {
+            DType::F16 => readback::write(&self.context, &buffer, bytemuck::cast_slice(&pack(data))),
+            _ => readback::write(&self.context, &buffer, bytemuck::cast_slice(data)),
+        }
     }
 
     fn reset(&mut self) {

@@ -3,6 +3,7 @@
 use super::context::size;
 use super::program::lay_out_uniforms;
 use super::readback::{MOST_STAGING, windows};
+use crate::graph::Bank;
 use crate::ops::{Dispatch, Operand, StepState};
 use crate::plan::{Kind, Plan, Step, Target};
 
@@ -57,8 +58,8 @@ impl Footprint {
             let Step::Run { node: index, scratch } = step else { return 0 };
             let node = &plan.graph().nodes()[*index];
             let of = |operand| match operand {
-                Operand::Input(i) => plan.graph().ty(node.inputs[i]).len(),
-                Operand::Output(i) => plan.graph().ty(node.outputs[i]).len(),
+                Operand::Input(i) => plan.graph().ty(node.inputs[i]).words(),
+                Operand::Output(i) => plan.graph().ty(node.outputs[i]).words(),
                 Operand::Scratch(i) => scratch[i].len,
             };
             let dispatches = node.op.dispatches(&plan.shapes(*index), &device);
@@ -67,14 +68,15 @@ impl Footprint {
         size(plan.steps().iter().map(len).max().unwrap_or_default() as u64 * 4)
     }
 
-    /// Bytes of one bank of `len` elements.
-    pub fn bank(len: usize) -> u64 {
-        size(len as u64 * 4)
+    /// Bytes of a bank where those of parameters have `len` elements.
+    pub fn bank(bank: Bank, len: usize) -> u64 {
+        size(bank.ty(len).bytes() as u64)
     }
 
-    /// Bytes of the engine's buffers that plans share: `banks` banks of `bank_len` elements, and the step's state.
-    pub fn shared(bank_len: usize, banks: usize) -> u64 {
-        Self::bank(bank_len) * banks as u64 + Self::state()
+    /// Bytes of the engine's buffers that plans share: `banks`, where those of parameters have `len` elements, and the
+    /// step's state.
+    pub fn shared(len: usize, banks: impl IntoIterator<Item = Bank>) -> u64 {
+        banks.into_iter().map(|bank| Self::bank(bank, len)).sum::<u64>() + Self::state()
     }
 
     /// Bytes of the step's state.

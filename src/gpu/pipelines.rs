@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::shaders;
+use crate::graph::DType;
 use crate::ops::{Access, Dispatch};
 use crate::plan::EngineError;
 use rayon::prelude::*;
@@ -10,11 +11,14 @@ use std::collections::HashMap;
 /// What makes a pipeline different from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    shader: &'static str,
+    source: Source,
     /// Values as bits, so that they can be compared.
     constants: Vec<(&'static str, u64)>,
     bindings: Shape,
 }
+
+/// A shader with its element types.
+type Source = (&'static str, Vec<(&'static str, DType)>);
 
 /// The bindings of group 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,7 +32,7 @@ impl Key {
         let constants = dispatch.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
         let access = dispatch.bindings.iter().map(|binding| binding.access).collect();
         let bindings = Shape { uniform: !dispatch.uniform.is_empty(), access };
-        Self { shader: dispatch.shader, constants, bindings }
+        Self { source: (dispatch.shader, dispatch.elements.clone()), constants, bindings }
     }
 }
 
@@ -44,7 +48,7 @@ pub(super) struct Pipelines {
     /// Group 1: the step's state.
     pub step_layout: wgpu::BindGroupLayout,
     layouts: HashMap<Shape, Layout>,
-    modules: HashMap<&'static str, wgpu::ShaderModule>,
+    modules: HashMap<Source, wgpu::ShaderModule>,
     pipelines: HashMap<Key, wgpu::ComputePipeline>,
 }
 
@@ -66,12 +70,12 @@ impl Pipelines {
                 missing.push(key);
             }
         }
-        let mut stems: Vec<&'static str> = missing.iter().map(|key| key.shader).collect();
-        stems.sort_unstable();
-        stems.dedup();
-        stems.retain(|stem| !self.modules.contains_key(stem));
-        let modules: Result<Vec<_>, _> = stems.par_iter().map(|stem| module(context, stem)).collect();
-        self.modules.extend(stems.into_iter().zip(modules?));
+        let mut sources: Vec<&Source> = missing.iter().map(|key| &key.source).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources.retain(|source| !self.modules.contains_key(*source));
+        let modules: Result<Vec<_>, _> = sources.par_iter().map(|source| module(context, source)).collect();
+        self.modules.extend(sources.into_iter().cloned().zip(modules?));
         for key in &missing {
             if !self.layouts.contains_key(&key.bindings) {
                 self.layouts.insert(key.bindings.clone(), self.layout(context, key)?);
@@ -96,12 +100,13 @@ impl Pipelines {
             let read_only = *access == Access::Read;
             entries.push(entry(binding, wgpu::BufferBindingType::Storage { read_only }));
         }
-        context.guarded(&format!("the layout of shader {}", key.shader), || {
-            let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some(key.shader), entries: &entries };
+        let shader = key.source.0;
+        context.guarded(&format!("the layout of shader {shader}"), || {
+            let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some(shader), entries: &entries };
             let group = context.device.create_bind_group_layout(&descriptor);
             let groups = [Some(&group), Some(&self.step_layout)];
             let pipeline = context.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(key.shader),
+                label: Some(shader),
                 bind_group_layouts: &groups,
                 immediate_size: 0,
             });
@@ -112,17 +117,14 @@ impl Pipelines {
     fn pipeline(&self, context: &Context, key: &Key) -> Result<wgpu::ComputePipeline, EngineError> {
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
-        let what = if constants.is_empty() {
-            format!("shader {}", key.shader)
-        } else {
-            format!("shader {} with {constants:?}", key.shader)
-        };
-        let (Some(module), Some(layout)) = (self.modules.get(key.shader), self.layouts.get(&key.bindings)) else {
+        let what =
+            if constants.is_empty() { name(&key.source) } else { format!("{} with {constants:?}", name(&key.source)) };
+        let (Some(module), Some(layout)) = (self.modules.get(&key.source), self.layouts.get(&key.bindings)) else {
             return Err(context.refused(what, "its module or layout was not made"));
         };
         context.guarded(&what, || {
             context.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(key.shader),
+                label: Some(key.source.0),
                 layout: Some(&layout.pipeline),
                 module,
                 entry_point: Some("main"),
@@ -146,9 +148,15 @@ fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntr
     }
 }
 
-fn module(context: &Context, stem: &'static str) -> Result<wgpu::ShaderModule, EngineError> {
-    let what = format!("shader {stem}");
-    let source = shaders::source(stem).map_err(|error| context.refused(&what, error.to_string()))?;
+/// A shader for errors, with the element types that are not f32.
+fn name((stem, elements): &Source) -> String {
+    let elements: Vec<String> = elements.iter().map(|(name, dtype)| format!("{name} {}", dtype.name())).collect();
+    if elements.is_empty() { format!("shader {stem}") } else { format!("shader {stem} ({})", elements.join(", ")) }
+}
+
+fn module(context: &Context, source: &Source) -> Result<wgpu::ShaderModule, EngineError> {
+    let (what, stem) = (name(source), source.0);
+    let source = shaders::source(stem, &source.1).map_err(|error| context.refused(&what, error.to_string()))?;
     context.guarded(&what, || {
         let descriptor = wgpu::ShaderModuleDescriptor { label: Some(stem), source: wgpu::ShaderSource::Wgsl(source) };
         // SAFETY: the sources are our own files. Their loops end, their indices stay below the lengths in their

@@ -3,9 +3,15 @@
 //! A shader whose first line is `//! shared: step, random` gets `shaders/shared/step.wgsl` and
 //! `shaders/shared/random.wgsl` in front of it, in that order, by plain concatenation.
 //!
+//! A shader that works in single and in half precision names its open element types in a line `//! elements: X, Y`
+//! behind that. In front of everything then stand the types that the dispatch chose: for each name the scalar, and the
+//! vectors of two and of four as `X2` and `X4`. Arithmetic is in single precision all the same: what is read is
+//! converted, as in `f32(x[i])`, and what is written too, as in `X(value)`.
+//!
 //! Conventions: the entry point is `main`. Group 0 holds the uniform struct at binding 0 (only where the dispatch has
 //! one) and the storage buffers from binding 1 on; group 1 holds the step's state, declared by `shared/step.wgsl`.
 
+use crate::graph::DType;
 use std::borrow::Cow;
 
 /// (stem, source) of each listed file.
@@ -21,8 +27,14 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "adamw"
     "add"
     "attention"
+    "attention_backward_cooperative_16"
+    "attention_backward_cooperative_8"
     "attention_backward_key"
     "attention_backward_query"
+    "attention_backward_tiles"
+    "attention_cooperative_16"
+    "attention_cooperative_8"
+    "attention_tiles"
     "binary_cross_entropy"
     "binary_cross_entropy_backward"
     "binary_cross_entropy_mean"
@@ -37,14 +49,20 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "layer_norm"
     "layer_norm_backward"
     "layer_norm_backward_sums"
+    "loss_scale"
     "matmul_blocks_scalar"
     "matmul_blocks_vector"
+    "matmul_cooperative_16"
+    "matmul_cooperative_8"
     "matmul_sum"
+    "matmul_tiles_4x4"
+    "matmul_tiles_8x4"
+    "matmul_tiles_8x8"
     "matmul_tiles_scalar"
-    "matmul_tiles_vector"
     "position_gradient"
     "position_gradient_types"
     "replace_tokens"
+    "round_weights"
     "vocabulary_cross_entropy"
     "vocabulary_cross_entropy_backward"
     "vocabulary_cross_entropy_finish"
@@ -59,13 +77,25 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
 pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "attention"
     "attention_backward"
+    "attention_cooperative"
+    "attention_cooperative_backward"
+    "attention_cooperative_forward"
+    "attention_scalar"
+    "attention_tiles"
+    "finite"
     "gelu"
     "index"
     "logarithm"
     "matmul"
     "matmul_blocks"
+    "matmul_cooperative"
+    "matmul_matrices_16"
+    "matmul_matrices_8"
     "matmul_scalar"
     "matmul_tiles"
+    "matmul_tiles_4x4"
+    "matmul_tiles_8x4"
+    "matmul_tiles_8x8"
     "matmul_vector"
     "random"
     "step"
@@ -87,21 +117,51 @@ pub enum ShaderError {
         /// What there is.
         expected: String,
     },
+    /// A dispatch sets an element type that the shader does not leave open.
+    #[error("shader {shader:?} has no element type {element:?}, expected one of {expected:?}")]
+    UnknownElement {
+        /// The kernel.
+        shader: String,
+        /// What was set.
+        element: String,
+        /// What there is.
+        expected: String,
+    },
 }
 
 fn find(table: &[(&'static str, &'static str)], stem: &str) -> Option<&'static str> {
     table.iter().find(|(name, _)| *name == stem).map(|&(_, source)| source)
 }
 
-/// The whole source of kernel `stem`: the shared pieces that it asks for, then the file.
-pub fn source(stem: &str) -> Result<Cow<'static, str>, ShaderError> {
+/// The whole source of kernel `stem`: its element types, the shared pieces that it asks for, then the file. `elements`
+/// are the open element types that are not f32.
+pub fn source(stem: &str, elements: &[(&str, DType)]) -> Result<Cow<'static, str>, ShaderError> {
     let text = find(KERNELS, stem).ok_or_else(|| ShaderError::Unknown(stem.to_string()))?;
-    let pieces = shared_pieces(text);
-    if pieces.is_empty() {
+    let (pieces, open) = (header(text, "shared"), header(text, "elements"));
+    if let Some((name, _)) = elements.iter().find(|(name, _)| !open.contains(name)) {
+        let (shader, element) = (stem.to_string(), name.to_string());
+        return Err(ShaderError::UnknownElement { shader, element, expected: open.join(", ") });
+    }
+    if pieces.is_empty() && open.is_empty() {
         return Ok(text.into());
     }
     let mut whole = String::new();
-    for piece in pieces {
+    let uses = |word: &str| {
+        text.contains(word) || pieces.iter().any(|piece| find(SHARED, piece).is_some_and(|p| p.contains(word)))
+    };
+    if elements.iter().any(|&(_, dtype)| dtype == DType::F16) || uses("<f16") {
+        whole.push_str("enable f16;\n");
+    }
+    if uses("coop_mat") {
+        whole.push_str("enable wgpu_cooperative_matrix;\n");
+    }
+    for name in open {
+        let dtype = elements.iter().find(|&&(n, _)| n == name).map_or(DType::F32, |&(_, dtype)| dtype).name();
+        whole.push_str(&format!(
+            "alias {name} = {dtype}; alias {name}2 = vec2<{dtype}>; alias {name}4 = vec4<{dtype}>;\n"
+        ));
+    }
+    for &piece in &pieces {
         let shared = find(SHARED, piece).ok_or_else(|| ShaderError::UnknownPiece {
             shader: stem.to_string(),
             piece: piece.to_string(),
@@ -114,11 +174,16 @@ pub fn source(stem: &str) -> Result<Cow<'static, str>, ShaderError> {
     Ok(whole.into())
 }
 
-/// The pieces that the first line of a shader names, in order.
-fn shared_pieces(text: &str) -> Vec<&str> {
-    let first = text.lines().next().unwrap_or_default();
-    let Some(list) = first.strip_prefix("//! shared:") else { return Vec::new() };
-    list.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect()
+/// The open element types of kernel `stem`.
+pub fn elements(stem: &str) -> Vec<&'static str> {
+    find(KERNELS, stem).map(|text| header(text, "elements")).unwrap_or_default()
+}
+
+/// The names in the line `//! what: a, b` among a shader's first lines, in order.
+fn header<'a>(text: &'a str, what: &str) -> Vec<&'a str> {
+    let mut lines = text.lines().map_while(|line| line.strip_prefix("//! "));
+    let Some(list) = lines.find_map(|line| line.strip_prefix(what)?.strip_prefix(':')) else { return Vec::new() };
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -127,10 +192,12 @@ mod tests {
 
     #[test]
     fn pieces_come_first_and_in_order() {
-        assert_eq!(shared_pieces("//! shared: step, random\nfn main() {}"), ["step", "random"]);
-        assert!(shared_pieces("// shared: step").is_empty());
-        let add = source("add").expect("embedded");
+        assert_eq!(header("//! shared: step, random\n//! elements: X\nfn main() {}", "shared"), ["step", "random"]);
+        assert_eq!(header("//! shared: step, random\n//! elements: X\nfn main() {}", "elements"), ["X"]);
+        assert!(header("// shared: step", "shared").is_empty());
+        let add = source("add", &[]).expect("embedded");
         assert!(add.find("fn element_index").expect("index") < add.find("fn main").expect("main"));
-        assert_eq!(source("nonsense"), Err(ShaderError::Unknown("nonsense".into())));
+        assert_eq!(source("nonsense", &[]), Err(ShaderError::Unknown("nonsense".into())));
+        assert!(matches!(source("add", &[("W", DType::F16)]), Err(ShaderError::UnknownElement { .. })));
     }
 }

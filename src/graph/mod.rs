@@ -7,6 +7,7 @@
 //! Parameters live in one flat bank, and gradients and the two moments mirror it ([`Bank`]); a parameter tensor is a
 //! window of the bank of parameters.
 
+mod mixed;
 mod parameters;
 mod reverse;
 mod tensor;
@@ -123,16 +124,21 @@ impl Graph {
         tensor
     }
 
-    /// A whole bank as one vector of [`ParameterTable::len`] elements.
+    /// A whole bank as one vector ([`Bank::ty`]).
     pub fn bank(&mut self, bank: Bank) -> Tensor {
         if let Some(&tensor) = self.banks.get(&bank) {
             return tensor;
         }
-        let len = self.table.len();
         let source = Source::Bank { bank, offset: 0 };
-        let tensor = self.push(TensorType::new(DType::F32, &[len]), source, bank.name());
+        let tensor = self.push(bank.ty(self.table.len()), source, bank.name());
         self.banks.insert(bank, tensor);
         tensor
+    }
+
+    /// The first elements of a bank, as many as `shape` has.
+    pub fn window(&mut self, bank: Bank, shape: &[usize]) -> Tensor {
+        let ty = TensorType::new(bank.ty(self.table.len()).dtype, shape);
+        self.push(ty, Source::Bank { bank, offset: 0 }, bank.name())
     }
 
     /// Adds a node; its outputs' types follow from the op's shape rule.

@@ -1,10 +1,11 @@
 //! The table of parameters over one flat bank.
 
+use super::TensorType;
 use std::ops::Range;
 
-/// Elements between the starts of two parameters are a multiple of this: 256 bytes, the strictest alignment WebGPU
-/// asks of a storage binding's offset.
-pub const ALIGNMENT: usize = 64;
+/// Elements between the starts of two parameters are a multiple of this: 256 bytes of their halves, the strictest
+/// alignment that WebGPU asks of a storage binding's offset.
+pub const ALIGNMENT: usize = 128;
 
 /// The flat buffers that live across steps and share one layout. An engine has those that its plans use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,15 +20,36 @@ pub enum Bank {
     Moment2,
     /// Sums of the gradients of a step's parts so far, where a step is worked through in several.
     Accumulated,
+    /// The weights rounded to half precision, as mixed precision's matrix products read them; made anew in every step.
+    Halves,
+    /// Mixed precision's loss scale and the number of good steps since it was changed, see [`crate::ops::LossScale`].
+    LossScale,
 }
 
 impl Bank {
     /// All banks, in order.
-    pub const ALL: [Bank; 5] = [Bank::Parameters, Bank::Gradients, Bank::Moment1, Bank::Moment2, Bank::Accumulated];
+    pub const ALL: [Bank; 7] = [
+        Bank::Parameters,
+        Bank::Gradients,
+        Bank::Moment1,
+        Bank::Moment2,
+        Bank::Accumulated,
+        Bank::Halves,
+        Bank::LossScale,
+    ];
 
     /// The bank's place in [`Bank::ALL`].
     pub fn index(self) -> usize {
         self as usize
+    }
+
+    /// The type of the whole bank where those of parameters have `len` elements ([`ParameterTable::len`]).
+    pub fn ty(self, len: usize) -> TensorType {
+        match self {
+            Bank::Halves => TensorType::f16(&[len]),
+            Bank::LossScale => TensorType::f32(&[ALIGNMENT]),
+            _ => TensorType::f32(&[len]),
+        }
     }
 
     /// For people and labels.
@@ -38,6 +60,8 @@ impl Bank {
             Bank::Moment1 => "first moments",
             Bank::Moment2 => "second moments",
             Bank::Accumulated => "accumulated gradients",
+            Bank::Halves => "halves of the parameters",
+            Bank::LossScale => "loss scale",
         }
     }
 }
@@ -74,7 +98,7 @@ pub struct Parameter {
     pub name: String,
     /// Sizes; a linear layer's weight is `[out, in]`.
     pub shape: Vec<usize>,
-    /// First element in a bank, a multiple of 64.
+    /// First element in a bank, a multiple of [`ALIGNMENT`].
     pub offset: usize,
     /// Whether weight decay applies.
     pub decay: bool,

@@ -2,13 +2,40 @@
 
 use std::fmt;
 
-/// What a tensor's elements are; both are four bytes wide on a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a tensor's elements are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// 32-bit floating point.
     F32,
+    /// 16-bit floating point: activations and copies of weights in mixed precision. The CPU engine holds such a tensor in
+    /// its own precision and rounds what is written.
+    F16,
     /// 32-bit unsigned: token ids, positions, lengths.
     U32,
+}
+
+impl DType {
+    /// Bytes of an element on a device.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 | Self::U32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// Whether the elements are real numbers, of any precision.
+    pub fn is_real(self) -> bool {
+        self != Self::U32
+    }
+
+    /// WGSL's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::U32 => "u32",
+        }
+    }
 }
 
 /// Element type and shape (row-major).
@@ -31,6 +58,11 @@ impl TensorType {
         Self::new(DType::F32, shape)
     }
 
+    /// A tensor of this shape in half precision.
+    pub fn f16(shape: &[usize]) -> Self {
+        Self::new(DType::F16, shape)
+    }
+
     /// An unsigned tensor of this shape.
     pub fn u32(shape: &[usize]) -> Self {
         Self::new(DType::U32, shape)
@@ -48,7 +80,12 @@ impl TensorType {
 
     /// Bytes on a device.
     pub fn bytes(&self) -> usize {
-        self.len() * 4
+        self.len() * self.dtype.bytes()
+    }
+
+    /// Words of four bytes on a device, the last of which may be half full.
+    pub fn words(&self) -> usize {
+        self.bytes().div_ceil(4)
     }
 
     /// The size of the last dimension, 1 for a scalar.
@@ -64,11 +101,7 @@ impl TensorType {
 
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.dtype {
-            DType::F32 => "f32",
-            DType::U32 => "u32",
-        };
-        write!(f, "{name}{:?}", self.shape)
+        write!(f, "{}{:?}", self.dtype.name(), self.shape)
     }
 }
 

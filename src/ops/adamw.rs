@@ -3,7 +3,8 @@
 //! Adam of Kingma and Ba (arXiv 1412.6980) with the decoupled weight decay of Loshchilov and Hutter (arXiv
 //! 1711.05101), epsilon outside the root as in ELECTRA's reference code:
 //! g' = g * min(1, clip / norm); m = b1 m + (1 - b1) g'; v = b2 v + (1 - b2) g'^2;
-//! p = p - lr (c1 m / (sqrt(c2 v) + eps) + decay p), with c1 = c2 = 1 unless bias correction is on.
+//! p = p - lr (c1 m / (sqrt(c2 v) + eps) + decay p), with c1 = c2 = 1 unless bias correction is on. In mixed precision g
+//! and norm are divided by the loss scale first.
 
 use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::{self, vectorize};
@@ -31,11 +32,16 @@ struct Update {
     decayed: usize,
 }
 
-/// Updates parameters and moments from `gradients`, a bank of them whose global norm is `norm` `[1]`.
-pub fn adamw(g: &mut Graph, gradients: Tensor, norm: Tensor, settings: AdamW) -> Result<(), GraphError> {
-    let inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2].map(|b| g.bank(b));
+/// Updates parameters and moments from `gradients`, a bank of them whose global norm is `norm` `[1]`. With `scaled`, both
+/// are those of the loss times [`Bank::LossScale`]'s scale, and nothing is changed where the norm is not finite.
+pub fn adamw(g: &mut Graph, gradients: Tensor, norm: Tensor, scaled: bool, settings: AdamW) -> Result<(), GraphError> {
+    let mut inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2].map(|b| g.bank(b)).to_vec();
+    inputs.extend([gradients, norm]);
+    if scaled {
+        inputs.push(g.bank(Bank::LossScale));
+    }
     let decayed = g.table().decayed();
-    g.add(Update { settings, decayed }, &[inputs[0], inputs[1], inputs[2], gradients, norm])?;
+    g.add(Update { settings, decayed }, &inputs)?;
     Ok(())
 }
 
@@ -44,8 +50,12 @@ impl Update {
         let (gradients, norm) = (t.real(3), t.real(4)[0]);
         let s = self.settings;
         let of = |x: f32| R::of(f64::from(x));
-        let most = R::of(s.clip_norm);
-        let clip = if norm > most { most / norm } else { R::ONE };
+        let scale = if t.input_types.len() > 5 { t.real(5)[0] } else { R::ONE };
+        if t.input_types.len() > 5 && !norm.wide().is_finite() {
+            return;
+        }
+        let (most, norm) = (R::of(s.clip_norm), norm / scale);
+        let clip = if norm > most { most / norm } else { R::ONE } / scale;
         let (b1, b2, epsilon) = (R::of(s.beta1), R::of(s.beta2), R::of(s.epsilon));
         // 1 - .999 in single precision is off by 1e-5: take the difference first.
         let (first, second) = (R::of(1.0 - s.beta1), R::of(1.0 - s.beta2));
@@ -79,10 +89,14 @@ impl Op for Update {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [p, m, v, g, norm] if p == m && p == v && p == g && norm.len() == 1 => {
+            [p, m, v, g, norm, ..] if p == m && p == v && p == g && norm.len() == 1 && inputs.len() <= 6 => {
                 Ok(vec![(*p).clone(), (*m).clone(), (*v).clone()])
             }
-            _ => Err(mismatch("adamw", inputs, "parameters, both moments and gradients of one size, norm [1]")),
+            _ => Err(mismatch(
+                "adamw",
+                inputs,
+                "parameters, both moments and gradients of one size, norm [1], loss scale",
+            )),
         }
     }
 
@@ -97,9 +111,13 @@ impl Op for Update {
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let quads = shapes.outputs[0].len() / 4;
         let s = self.settings;
+        let scaled = shapes.inputs.len() > 5;
         let dispatch = Dispatch::new("adamw")
+            .constant("scaled", u8::from(scaled))
             .read(Operand::Input(3))
             .read(Operand::Input(4))
+            // Every binding that a shader declares must be there; without a scale this one is not read.
+            .read(Operand::Input(if scaled { 5 } else { 4 }))
             .write(Operand::Output(0))
             .write(Operand::Output(1))
             .write(Operand::Output(2))

@@ -1,6 +1,6 @@
 //! Sum of two tensors of one shape; `shaders/add.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
@@ -35,7 +35,7 @@ impl Op for Add {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [a, b] if a == b => Ok(vec![(*a).clone()]),
+            [a, b] if a.shape == b.shape && a.dtype.is_real() && b.dtype.is_real() => Ok(vec![(*a).clone()]),
             _ => Err(mismatch("add", inputs, "two tensors of one shape")),
         }
     }
@@ -44,13 +44,23 @@ impl Op for Add {
         &[(0, 0)]
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[0] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         Ok(vec![d[0], d[0]])
     }
 
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let n = shapes.outputs[0].len();
-        vec![Dispatch::new("add").read(Operand::Input(1)).write(Operand::Output(0)).word(n).elements(n, 256)]
+        let dispatch = Dispatch::new("add")
+            .element("B", shapes.inputs[1].dtype)
+            .element("Out", shapes.outputs[0].dtype)
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .word(n);
+        vec![dispatch.elements(n, 256)]
     }
 
     twins!();

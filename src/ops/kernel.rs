@@ -1,6 +1,8 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
-use crate::graph::TensorType;
+use super::AttentionKernel;
+use super::Tuning;
+use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +41,8 @@ pub struct Binding {
 pub struct Dispatch {
     /// The shader's stem; its entry point is `main`.
     pub shader: &'static str,
+    /// Element types that the shader leaves open (its line `//! elements:`); f32 where none is given.
+    pub elements: Vec<(&'static str, DType)>,
     /// Values of the shader's `override` constants.
     pub constants: Vec<(&'static str, f64)>,
     /// Storage bindings in order.
@@ -52,7 +56,22 @@ pub struct Dispatch {
 impl Dispatch {
     /// A dispatch of `shader` without bindings.
     pub fn new(shader: &'static str) -> Self {
-        Self { shader, constants: Vec::new(), bindings: Vec::new(), uniform: Vec::new(), workgroups: [1, 1, 1] }
+        Self {
+            shader,
+            elements: Vec::new(),
+            constants: Vec::new(),
+            bindings: Vec::new(),
+            uniform: Vec::new(),
+            workgroups: [1, 1, 1],
+        }
+    }
+
+    /// Says what `name` in the shader's line `//! elements:` stands for. Single precision is what it stands for anyway.
+    pub fn element(mut self, name: &'static str, dtype: DType) -> Self {
+        if dtype != DType::F32 {
+            self.elements.push((name, dtype));
+        }
+        self
     }
 
     /// Sets an `override` constant.
@@ -111,8 +130,41 @@ pub struct Shapes {
 }
 
 /// What the choice among kernels may depend on.
+///
+/// The default is WebGPU's floor: a GPU of which no more is known than what every device can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeviceTraits {
     /// A driver that runs shaders on the CPU: no fast workgroup memory, wide registers instead.
     pub software: bool,
+    /// Whether kernels may use 16-bit floating point.
+    pub f16: bool,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Most invocations in a workgroup.
+    pub invocations: u32,
+    /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
+    pub cooperative: Option<u32>,
+    /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
+    pub attention: Option<AttentionKernel>,
+    /// The kernels that were found to be the fastest on this device.
+    pub tuning: Tuning,
+}
+
+impl DeviceTraits {
+    /// WebGPU's floor.
+    pub const FLOOR: Self = Self {
+        software: false,
+        f16: false,
+        workgroup_memory: 16_384,
+        invocations: 256,
+        cooperative: None,
+        attention: None,
+        tuning: Tuning(&[]),
+    };
+}
+
+impl Default for DeviceTraits {
+    fn default() -> Self {
+        Self::FLOOR
+    }
 }

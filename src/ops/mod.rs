@@ -12,6 +12,7 @@ mod adamw;
 mod add;
 mod attention;
 mod attention_backward;
+mod attention_kernel;
 mod binary_cross_entropy;
 mod constant;
 mod dropout;
@@ -23,10 +24,15 @@ mod global_norm;
 mod kernel;
 mod layer_norm;
 mod linear;
+mod loss_scale;
 mod matmul;
+mod matmul_choice;
+mod matmul_kernel;
 mod random;
 mod real;
 mod replace_tokens;
+mod round_weights;
+mod tuning;
 mod twin;
 mod vocabulary_cross_entropy;
 mod vocabulary_cross_entropy_backward;
@@ -36,6 +42,7 @@ pub use accumulate::accumulate;
 pub use adamw::{AdamW, adamw};
 pub use add::add;
 pub use attention::attention;
+pub use attention_kernel::AttentionKernel;
 pub use binary_cross_entropy::binary_cross_entropy;
 pub use constant::constant;
 pub use dropout::dropout;
@@ -47,10 +54,14 @@ pub use global_norm::global_norm;
 pub use kernel::{Access, Binding, DeviceTraits, Dispatch, Operand, Shapes};
 pub use layer_norm::{EPSILON, layer_norm, residual_layer_norm};
 pub use linear::{linear, linear_gelu};
+pub use loss_scale::{LossScale, loss_scale};
 pub use matmul::{Epilogue, Matmul, MatmulOperands};
+pub use matmul_kernel::{MatmulFamily, MatmulKernel, MatmulShape, MatmulTextError};
 pub use random::{Draws, keep_threshold, uniform};
 pub use real::Real;
 pub use replace_tokens::replace_tokens;
+pub use round_weights::round_weights;
+pub use tuning::Tuning;
 pub use twin::{StepState, Twin};
 pub(crate) use twin::{View, ViewMut};
 pub use vocabulary_cross_entropy::{VocabularyInput, VocabularyOutput, vocabulary_cross_entropy};
@@ -71,6 +82,12 @@ pub trait Op: Debug + Send + Sync {
     /// the input's memory where it can and copies where it cannot; the op sees the output only.
     fn takes_over(&self) -> &'static [(usize, usize)] {
         &[]
+    }
+
+    /// The tensors that may be in half precision in place of single, for the pass `graph/mixed.rs`. The kernel's shader
+    /// leaves the types of these open. A tensor that an output takes over and the output are always of one type.
+    fn halves(&self) -> Halves {
+        Halves::NONE
     }
 
     /// The gradient rule: from the outputs' gradients (`None`: does not matter to the loss) to the inputs'.
@@ -94,6 +111,20 @@ pub trait Op: Debug + Send + Sync {
 
     /// The CPU twin in double precision, for gradient checks.
     fn twin_f64(&self, t: Twin<'_, f64>);
+}
+
+/// Which of an op's tensors may be in half precision, by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halves {
+    /// Inputs: activations, their gradients, and weights.
+    pub inputs: &'static [usize],
+    /// Outputs.
+    pub outputs: &'static [usize],
+}
+
+impl Halves {
+    /// None of them.
+    pub const NONE: Self = Self { inputs: &[], outputs: &[] };
 }
 
 /// Implements both precisions of the CPU twin by one generic method `fn twin<R: Real>(&self, t: Twin<'_, R>)`.

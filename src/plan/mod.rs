@@ -10,7 +10,7 @@ mod slots;
 
 pub use engine::{Engine, EngineError, Fetched, Limits, Program};
 
-use crate::graph::{Bank, Graph, Source, Tensor};
+use crate::graph::{Bank, Graph, Source, Tensor, TensorType};
 use crate::ops::{DeviceTraits, Shapes};
 use slots::Slots;
 use std::collections::HashMap;
@@ -32,18 +32,18 @@ pub enum Kind {
 pub struct Buffer {
     /// What it is for.
     pub kind: Kind,
-    /// Size in elements of four bytes.
+    /// Size in words of four bytes; for the CPU, which holds every element as a number of its own, in elements.
     pub len: usize,
 }
 
-/// A window of a buffer, in elements.
+/// A window of a buffer, in the units of [`Buffer::len`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Region {
     /// Index into [`Plan::buffers`].
     pub buffer: usize,
-    /// First element.
+    /// Where it starts.
     pub offset: usize,
-    /// Elements.
+    /// Its size.
     pub len: usize,
 }
 
@@ -150,6 +150,14 @@ fn shapes(graph: &Graph, node: usize) -> Shapes {
     Shapes { inputs: types(&node.inputs), outputs: types(&node.outputs) }
 }
 
+/// A tensor's size in the units of [`Buffer::len`].
+fn size(ty: &TensorType, target: Target) -> usize {
+    match target {
+        Target::Cpu => ty.len(),
+        Target::Gpu(_) => ty.words(),
+    }
+}
+
 /// Index of a step that never comes: the tensor is read after the last one.
 const AFTER: usize = usize::MAX;
 
@@ -169,12 +177,12 @@ struct Planner {
 
 impl Planner {
     fn new(graph: Arc<Graph>, outputs: &[Tensor], target: Target) -> Self {
-        let len = graph.table().len();
+        let size = |bank: Bank| size(&bank.ty(graph.table().len()), target);
         let source =
             |bank| graph.values().iter().any(|v| matches!(v.source, Source::Bank { bank: b, .. } if b == bank));
         let used = |bank: &Bank| source(*bank) || (*bank == Bank::Gradients && !graph.gradients().is_empty());
         let banks = Bank::ALL.into_iter().filter(used);
-        let buffers = banks.map(|bank| Buffer { kind: Kind::Bank(bank), len }).collect();
+        let buffers = banks.map(|bank| Buffer { kind: Kind::Bank(bank), len: size(bank) }).collect();
         Self {
             target,
             outputs: outputs.to_vec(),
@@ -243,6 +251,10 @@ impl Planner {
         self.buffers.iter().position(|b| b.kind == Kind::Bank(bank)).unwrap_or_default()
     }
 
+    fn size(&self, ty: &TensorType) -> usize {
+        size(ty, self.target)
+    }
+
     fn is_bank(&self, tensor: Tensor) -> bool {
         matches!(self.graph.values()[tensor.index()].source, Source::Bank { .. })
     }
@@ -250,9 +262,13 @@ impl Planner {
     fn place_sources(&mut self) {
         let graph = self.graph.clone();
         for (i, value) in graph.values().iter().enumerate() {
-            let len = value.ty.len();
+            let len = self.size(&value.ty);
             self.regions[i] = match value.source {
-                Source::Bank { bank, offset } => Some(Region { buffer: self.bank(bank), offset, len }),
+                Source::Bank { bank, offset } => {
+                    // Windows start at whole words: see `ALIGNMENT` of the table.
+                    let offset = self.size(&TensorType::new(value.ty.dtype, &[offset]));
+                    Some(Region { buffer: self.bank(bank), offset, len })
+                }
                 Source::Input => {
                     self.buffers.push(Buffer { kind: Kind::Input, len: len.max(1) });
                     Some(Region { buffer: self.buffers.len() - 1, offset: 0, len })
@@ -272,7 +288,7 @@ impl Planner {
             if self.last.contains_key(&gradient) || self.regions[gradient.index()].is_some() {
                 continue;
             }
-            let region = Region { buffer, offset, len: graph.ty(gradient).len() };
+            let region = Region { buffer, offset, len: self.size(graph.ty(gradient)) };
             let mut tensor = gradient;
             loop {
                 self.regions[tensor.index()] = Some(region);
@@ -352,14 +368,15 @@ impl Planner {
         types
             .iter()
             .map(|ty| {
-                let slot = self.slots.take(ty.len());
-                (slot, Region { buffer: SLOT + slot, offset: 0, len: ty.len() })
+                let len = ty.words();
+                let slot = self.slots.take(len);
+                (slot, Region { buffer: SLOT + slot, offset: 0, len })
             })
             .collect()
     }
 
     fn allocate(&mut self, tensor: Tensor) -> Region {
-        let len = self.graph.ty(tensor).len();
+        let len = self.size(self.graph.ty(tensor));
         let slot = self.slots.take(len);
         let region = Region { buffer: SLOT + slot, offset: 0, len };
         self.held.insert(tensor, slot);

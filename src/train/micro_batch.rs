@@ -73,10 +73,10 @@ impl Plans {
 
     /// Bytes that an engine holds with all of them loaded and as many steps under way as it allows.
     pub fn bytes(&self) -> u64 {
-        let (table, banks) = (self.training.plan.graph().table(), self.banks().len());
+        let (len, banks) = (self.training.plan.graph().table().len(), self.banks());
         let shared = match self.training.plan.target() {
-            Target::Cpu => (table.len() * 4 * banks) as u64,
-            Target::Gpu(_) => Footprint::shared(table.len(), banks),
+            Target::Cpu => banks.iter().map(|bank| bank.ty(len).len() as u64 * 4).sum(),
+            Target::Gpu(_) => Footprint::shared(len, banks),
         };
         let bytes = |plan, readbacks| Footprint::of(plan).bytes(readbacks);
         let update = self.update.iter().map(|plan| bytes(plan, Footprint::MOST_READBACKS)).sum::<u64>();

@@ -25,7 +25,7 @@ pub fn compare(plan: &Plan, bad: &mut Vec<String>) {
 }
 
 fn disagreement(dispatch: &Dispatch) -> Result<(), String> {
-    let text = source(dispatch.shader).map_err(|error| error.to_string())?;
+    let text = source(dispatch.shader, &dispatch.elements).map_err(|error| error.to_string())?;
     let module = naga::front::wgsl::parse_str(&text).map_err(|error| error.emit_to_string(&text))?;
     let mut layouter = Layouter::default();
     layouter.update(module.to_ctx()).map_err(|error| error.to_string())?;

@@ -38,6 +38,8 @@ pub enum Input {
     Parameter { shape: Vec<usize>, scale: f64 },
     /// An input with values in [-scale, scale).
     Real { shape: Vec<usize>, scale: f64 },
+    /// An input in half precision with values in [-scale, scale).
+    Half { shape: Vec<usize>, scale: f64 },
     /// An unsigned input with values below `below`.
     Words { shape: Vec<usize>, below: u32 },
     /// An input with these values.
@@ -55,6 +57,10 @@ impl Input {
         Self::Real { shape: shape.to_vec(), scale: 1.0 }
     }
 
+    pub fn half(shape: &[usize]) -> Self {
+        Self::Half { shape: shape.to_vec(), scale: 1.0 }
+    }
+
     pub fn words(shape: &[usize], below: u32) -> Self {
         Self::Words { shape: shape.to_vec(), below }
     }
@@ -69,7 +75,7 @@ impl Input {
 
     /// As it is with another range of values.
     pub fn scaled(mut self, by: f64) -> Self {
-        if let Self::Parameter { scale, .. } | Self::Real { scale, .. } = &mut self {
+        if let Self::Parameter { scale, .. } | Self::Real { scale, .. } | Self::Half { scale, .. } = &mut self {
             *scale = by;
         }
         self
@@ -79,6 +85,7 @@ impl Input {
         match self {
             Self::Parameter { shape, .. }
             | Self::Real { shape, .. }
+            | Self::Half { shape, .. }
             | Self::Words { shape, .. }
             | Self::Values { shape, .. }
             | Self::Exactly { shape, .. } => shape,
@@ -94,6 +101,7 @@ impl Input {
 #[derive(Debug, Clone)]
 pub enum Contents {
     Real(Vec<f64>),
+    Half(Vec<f32>),
     Words(Vec<u32>),
 }
 
@@ -102,6 +110,7 @@ impl Contents {
     pub fn words(&self) -> Vec<u32> {
         match self {
             Self::Real(values) => values.iter().map(|&x| (x as f32).to_bits()).collect(),
+            Self::Half(values) => leyden::cpu::pack(values),
             Self::Words(words) => words.clone(),
         }
     }
@@ -154,11 +163,16 @@ impl Given {
                     continue;
                 }
                 Input::Real { scale, .. } => Contents::Real(reals(*scale)),
+                Input::Half { scale, .. } => Contents::Half(reals(*scale).into_iter().map(|x| x as f32).collect()),
                 Input::Values { values, .. } => Contents::Real(values.iter().map(|&x| f64::from(x)).collect()),
                 Input::Words { below, .. } => Contents::Words((0..input.len()).map(|_| random.below(*below)).collect()),
                 Input::Exactly { words, .. } => Contents::Words(words.clone()),
             };
-            let dtype = if matches!(contents, Contents::Real(_)) { DType::F32 } else { DType::U32 };
+            let dtype = match contents {
+                Contents::Real(_) => DType::F32,
+                Contents::Half(_) => DType::F16,
+                Contents::Words(_) => DType::U32,
+            };
             let tensor = given.graph.input(&format!("input {i}"), dtype, input.shape());
             given.tensors.push(tensor);
             given.inputs.push((tensor, contents));

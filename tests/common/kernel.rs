@@ -3,8 +3,9 @@
 use super::gradient::weighted_loss;
 use super::input::{Given, Input};
 use super::{agreement, gpu, state};
-use leyden::cpu::CpuEngine;
+use leyden::cpu::{CpuEngine, unpack};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
+use leyden::ops::DeviceTraits;
 use leyden::plan::{Engine, Fetched, Plan, Target};
 use std::sync::Arc;
 
@@ -13,6 +14,17 @@ use std::sync::Arc;
 pub struct Tolerance {
     pub absolute: f32,
     pub relative: f32,
+}
+
+impl Tolerance {
+    /// For what was made of halves: two neighbouring halves differ by a thousandth.
+    pub const HALVES: Self = Self { absolute: 4e-3, relative: 4e-3 };
+
+    /// This, or a difference of one in the last place of half precision where that is more: two values on either side of a
+    /// border between two halves are rounded apart.
+    fn or_half(self) -> Self {
+        Self { absolute: self.absolute.max(6e-8), relative: self.relative.max(1.0 / 1024.0) }
+    }
 }
 
 impl Default for Tolerance {
@@ -39,27 +51,104 @@ pub fn check_with(
     seeds: &[u64],
     build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
 ) {
+    check_under(name, inputs, tolerance, seeds, Conditions::default(), build);
+}
+
+/// What a kernel is checked under beside its inputs.
+#[derive(Default, Clone, Copy)]
+pub struct Conditions<'a> {
+    /// Plans for a device with these traits, to try kernels that the tests' device would not be given.
+    pub traits: Option<DeviceTraits>,
+    /// Halves the graph before it is run ([`Graph::halve`]), but for the tensors that this picks and the outputs.
+    pub keep: Option<&'a dyn Fn(&Graph) -> Vec<Tensor>>,
+}
+
+impl Conditions<'_> {
+    fn graph(&self, graph: &Graph, outputs: &[Tensor]) -> Graph {
+        let mut graph = graph.clone();
+        if let Some(keep) = self.keep {
+            let kept: Vec<Tensor> = keep(&graph).into_iter().chain(outputs.iter().copied()).collect();
+            graph.halve(&kept).unwrap_or_else(|error| panic!("{error}"));
+        }
+        graph
+    }
+}
+
+/// As [`check_with`] under `conditions`.
+///
+/// # Panics
+/// As [`check_with`].
+pub fn check_under(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    conditions: Conditions<'_>,
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+) {
     let mut bad = Vec::new();
     for &seed in seeds {
         let mut given = Given::new(inputs, seed);
         let outputs = build(&mut given.graph, &given.tensors).unwrap_or_else(|error| panic!("{error}"));
-        compare(&given, &outputs, tolerance, seed, "forward", &mut bad);
+        compare(&given, &outputs, tolerance, seed, "forward", conditions, &mut bad);
         let real = outputs.iter().any(|&t| given.graph.ty(t).dtype == DType::F32);
         if real && !given.parameters.is_empty() {
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
             given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
-            compare(&given, &[], tolerance, seed, "backward", &mut bad);
+            compare(&given, &[], tolerance, seed, "backward", conditions, &mut bad);
         }
     }
     assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));
 }
 
-fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, pass: &str, bad: &mut Vec<String>) {
-    let graph = Arc::new(given.graph.clone());
+/// As [`check_with`] in mixed precision: what the ops allow to be halves are halves, in the forward and the backward
+/// part. Inputs that are to be halves are given as [`Input::half`]; weights become halves by themselves.
+pub fn check_halves(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+) {
+    let mut bad = Vec::new();
+    for &seed in seeds {
+        let mut given = Given::new(inputs, seed);
+        let built =
+            |given: &mut Given| build(&mut given.graph, &given.tensors).unwrap_or_else(|error| panic!("{error}"));
+        let halve = |given: &mut Given| {
+            given.graph.halve(&[]).unwrap_or_else(|error| panic!("{error}"));
+            let halves = given.graph.values().iter().filter(|value| value.ty.dtype == DType::F16).count();
+            assert!(halves > 0, "{name}: nothing is in half precision");
+        };
+        let outputs = built(&mut given);
+        halve(&mut given);
+        compare(&given, &outputs, tolerance, seed, "forward in halves", Conditions::default(), &mut bad);
+        if !given.parameters.is_empty() {
+            let mut given = Given::new(inputs, seed);
+            let outputs = built(&mut given);
+            let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
+            given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+            halve(&mut given);
+            compare(&given, &[], tolerance, seed, "backward in halves", Conditions::default(), &mut bad);
+        }
+    }
+    assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));
+}
+
+fn compare(
+    given: &Given,
+    outputs: &[Tensor],
+    tolerance: Tolerance,
+    seed: u64,
+    pass: &str,
+    conditions: Conditions<'_>,
+    bad: &mut Vec<String>,
+) {
+    let graph = Arc::new(conditions.graph(&given.graph, outputs));
     let len = graph.table().len();
     let mut cpu = CpuEngine::<f32>::new(len);
     let mut gpu = gpu(len);
-    let traits = gpu.traits();
+    let traits = conditions.traits.unwrap_or(gpu.traits());
     let planned = |target| Plan::new(graph.clone(), outputs, target);
     let kernels = planned(Target::Gpu(traits));
     agreement::compare(&kernels, bad);
@@ -73,6 +162,11 @@ fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, p
         let wide = graph.ty(output).columns();
         match graph.ty(output).dtype {
             DType::F32 => differences(&what, wide, &found.real(i), &expected.real(i), tolerance, bad),
+            DType::F16 => {
+                let halves = |words: &[u32]| unpack(words).take(graph.ty(output).len()).collect::<Vec<f32>>();
+                let (found, expected) = (halves(&found.outputs[i]), halves(&expected.outputs[i]));
+                differences(&what, wide, &found, &expected, tolerance.or_half(), bad);
+            }
             DType::U32 => {
                 let wrong: Vec<String> = (0..expected.outputs[i].len())
                     .filter(|&j| found.outputs[i].get(j) != expected.outputs[i].get(j))
@@ -83,6 +177,10 @@ fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, p
         }
     }
     for (bank, (found, expected)) in Bank::ALL.iter().zip(found_banks.iter().zip(&expected_banks)) {
+        if *bank == Bank::LossScale {
+            differences(&format!("seed {seed}, {pass}, {}", bank.name()), 1, found, expected, tolerance, bad);
+            continue;
+        }
         for parameter in graph.table().parameters() {
             let what = format!("seed {seed}, {pass}, {} of {} {:?}", bank.name(), parameter.name, parameter.shape);
             let wide = parameter.shape.last().copied().unwrap_or(1);
