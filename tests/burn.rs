@@ -10,7 +10,7 @@ use leyden::burn::{Batch, BurnError, Discriminator, Electra, Optimizer, Tokens};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::data;
 use leyden::electra::{Config, GeneratorConfig, Half, Model, ModelConfig, checkpoint, preset};
-use leyden::graph::Bank;
+use leyden::graph::{Bank, Recompute};
 use leyden::ops::StepState;
 use leyden::plan::{Engine, Target};
 use leyden::probe::Pretrained;
@@ -159,7 +159,7 @@ fn by_burn(case: &Case) -> Outcome {
 }
 
 fn by_leyden(case: &Case, engine: &mut dyn Engine, target: Target) -> Outcome {
-    let step = training_step(&case.model, &case.config, case.shape(), target, true).unwrap();
+    let step = training_step(&case.model, &case.config, case.shape(), target, Recompute::Off, true).unwrap();
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank).unwrap();
     step.write(engine, program, &case.batch, Counts::of(&case.batch));
@@ -224,7 +224,7 @@ fn optimizer_takes_leydens_steps() {
     case.config.optimizer.warmup = 2;
     case.config.training.steps = 10;
     let mut engine = CpuEngine::<f64>::new(case.model.table.len());
-    let step = training_step(&case.model, &case.config, case.shape(), Target::Cpu, true).unwrap();
+    let step = training_step(&case.model, &case.config, case.shape(), Target::Cpu, Recompute::Off, true).unwrap();
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank).unwrap();
 

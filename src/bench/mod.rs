@@ -4,18 +4,22 @@
 
 #[cfg(feature = "burn")]
 mod burn;
-mod kernels;
 mod machine;
 mod matmul;
 mod peak;
+mod phase;
+mod profile;
 mod step;
 mod tokenize;
+mod trace;
 
 #[cfg(feature = "burn")]
 pub use burn::BurnStepper;
-pub use kernels::{KernelTime, kernel_times};
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};
+pub use phase::{Half, Pass, Phase};
+pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};
 pub use step::{StepTime, Stepper, median, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};
+pub use trace::chrome_trace;

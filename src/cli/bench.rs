@@ -9,7 +9,7 @@ mod window;
 use super::Failure;
 use super::memory::{self, Memory};
 use super::settings::Settings;
-use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
+use crate::bench::{Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_times, median, peak, profile};
 use crate::cpu::CpuEngine;
 use crate::electra::Model;
 use crate::gpu::{Choice, GpuEngine};
@@ -29,9 +29,12 @@ pub(crate) struct BenchArguments {
     device: Device,
     #[command(flatten)]
     memory: Memory,
-    /// Time every kernel of a step, beside the device's measured peak
+    /// Time every kernel of a step, beside the device's measured peak and the step as it really runs
     #[arg(long)]
-    kernels: bool,
+    profile: bool,
+    /// Write the profiled step as a file for chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    trace: Option<PathBuf>,
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
@@ -41,14 +44,17 @@ pub(crate) struct BenchArguments {
     /// The Python that has torch and transformers
     #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
     python: PathBuf,
+    /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
+    #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
+    torch_modes: Vec<torch::Mode>,
     /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernels", "matmul", "against"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "matmul", "against"])]
     tokenize: Option<PathBuf>,
     /// The vocabulary for --tokenize: tokenizer.json, vocab.txt, or their folder; learnt from the text if not given
     #[arg(long, value_name = "FILE", requires = "tokenize")]
     tokenizer: Option<PathBuf>,
     /// Measure nothing but what the window costs: train with it drawn and still, in turns
-    #[arg(long, conflicts_with_all = ["kernels", "matmul", "against", "tokenize"])]
+    #[arg(long, conflicts_with_all = ["profile", "matmul", "against", "tokenize"])]
     window: bool,
     /// Print one line of JSON
     #[arg(long)]
@@ -74,6 +80,11 @@ struct Report {
     /// Parts that a step's batch is worked through in, and examples of each.
     parts: usize,
     rows: usize,
+    /// What the backward part computes again.
+    recompute: &'static str,
+    /// Both in words.
+    #[serde(skip)]
+    how: Option<String>,
     /// Steps timed.
     steps: usize,
     /// Of the median step, padding counted.
@@ -92,8 +103,8 @@ struct Report {
     allocated_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak: Option<Peak>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    kernels: Vec<KernelTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,11 +125,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     let config = settings.resolve()?;
     if arguments.window {
-        return window::run(config, arguments.device, arguments.memory.bytes()?, arguments.json);
+        return window::run(config, arguments.device, arguments.memory.resources()?, arguments.json);
     }
     let machine = open(&arguments.device, Model::new(&config).table.len())?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
-    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;
+    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
     let mut ours = || {
         let now = stepper.run(steps).map_err(Failure::work)?;
@@ -129,7 +140,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     match arguments.against {
         None => {}
         Some(Peer::Torch) => {
-            let peer = torch::Peer::new(&arguments.python, &config, steps, on_gpu)?;
+            let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
             torch = Some(torch::compare(&peer, ours)?);
         }
         Some(Peer::Burn) => {
@@ -140,23 +151,33 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let kernels = if arguments.kernels { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
-    let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
-    let (device, split) = (stepper.describe(), stepper.micro_batch());
-    let (machine, table) = stepper.machine();
-    let peak = arguments.kernels.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
-    let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
     let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let median_step = median(&seconds);
+    let profile = match arguments.profile {
+        true => Some(profile(&mut stepper, median_step, 5).map_err(Failure::work)?),
+        false => None,
+    };
+    if let (Some(profile), Some(path)) = (&profile, &arguments.trace) {
+        let trace = chrome_trace(&stepper.describe(), &profile.calls).to_string();
+        let unwritable = |e: std::io::Error| Failure::Work(format!("--trace {}: {e}", path.display()));
+        crate::files::write(path, trace.as_bytes()).map_err(unwritable)?;
+    }
+    let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
+    let (device, fit) = (stepper.describe(), stepper.fit());
+    let (machine, table) = stepper.machine();
+    let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
+    let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
     let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
-    let median_step = median(&seconds);
     let report = Report {
         device,
         preset: config.preset,
         batch: config.training.batch,
         length: config.data.length,
-        parts: split.parts,
-        rows: split.rows,
+        parts: fit.micro_batch.parts,
+        rows: fit.micro_batch.rows,
+        recompute: fit.recompute.name(),
+        how: memory::how(fit),
         steps: seconds.len(),
         tokens_per_second: tokens as f64 / median_step,
         median_step,
@@ -168,7 +189,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         encoding: on_gpu.then(|| median(&encoding)),
         allocated_bytes,
         peak,
-        kernels,
+        profile,
         matmul,
         torch,
         burn,
@@ -184,10 +205,10 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
 
 fn open(device: &Device, bank_len: usize) -> Result<Machine, Failure> {
     let choice = match device {
-        Device::Cpu => return Ok(Machine::Cpu(CpuEngine::new(bank_len))),
+        Device::Cpu => return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len)))),
         Device::Auto => Choice::Auto,
         Device::Named(name) => Choice::Named(name.clone()),
     };
     let gpu = GpuEngine::open(&choice, bank_len).map_err(Failure::work)?;
-    Ok(gpu.map_or_else(|| Machine::Cpu(CpuEngine::new(bank_len)), |gpu| Machine::Gpu(Box::new(gpu))))
+    Ok(gpu.map_or_else(|| Machine::Cpu(Box::new(CpuEngine::new(bank_len))), |gpu| Machine::Gpu(Box::new(gpu))))
 }

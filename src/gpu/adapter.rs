@@ -74,11 +74,8 @@ impl AdapterInfo {
             workgroup_memory: self.workgroup_memory,
             invocations: self.max_invocations,
             cooperative: self.cooperative_matrices,
-<<<<<<< HEAD
             attention: None,
-=======
             tuning: Tuning::default(),
->>>>>>> matmul
         }
     }
 

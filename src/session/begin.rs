@@ -5,7 +5,7 @@ use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, open, pr
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::run::{Run, State};
-use crate::train::{Snapshot, Text};
+use crate::train::{Resources, Snapshot, Text};
 use std::path::Path;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
@@ -13,8 +13,8 @@ use std::path::Path;
 pub struct How {
     /// The device.
     pub device: Device,
-    /// Bytes of its memory that training may take; what it can hold if `None`.
-    pub memory: Option<u64>,
+    /// What training may take of it.
+    pub resources: Resources,
     /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
     /// it.
     pub rollback: bool,
@@ -104,7 +104,7 @@ fn setup(
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<Setup, SessionError> {
     let model = Model::new(&config);
-    let How { device, memory, rollback, stop_after } = how;
+    let How { device, resources, rollback, stop_after } = how;
     let bank = model.table.len();
     let first = open(&device, bank)?;
     let name = first.0.describe();
@@ -121,7 +121,7 @@ fn setup(
         tokenizer: prepared.tokenizer.clone(),
         fingerprint: prepared.fingerprint.clone(),
         facts: prepared.facts(),
-        memory,
+        resources,
         open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),
         rollback,
         stop_after,

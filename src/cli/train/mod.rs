@@ -137,7 +137,7 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
 fn how(arguments: &TrainArguments) -> Result<How, Failure> {
     Ok(How {
         device: arguments.device.clone(),
-        memory: arguments.memory.bytes()?,
+        resources: arguments.memory.resources()?,
         rollback: arguments.on_nan == OnNan::Rollback,
         stop_after: arguments.stop_after,
     })

@@ -23,12 +23,12 @@ pub(super) fn note(text: &str) {
 /// How a step's batch is worked through, where that is not all at once.
 pub(super) fn parts(session: &Session) -> Option<String> {
     let trainer = session.trainer();
-    let parts = memory::parts(trainer.micro_batch())?;
+    let how = memory::how(trainer.fit())?;
     if trainer.short_of_memory() {
         let warning = "the device had no room for larger parts";
         eprintln!("{} {warning}", Style::stderr().yellow("note:"));
     }
-    Some(format!("memory  each step's {} examples {parts}", trainer.config().training.batch))
+    Some(format!("memory  each step's {} examples {how}", trainer.config().training.batch))
 }
 
 /// What is shown while training.
