@@ -108,6 +108,15 @@ fn wrong_input_is_said_in_one_line() {
     }
 }
 
+#[cfg(not(feature = "burn"))]
+#[test]
+fn a_build_without_burn_says_how_to_get_one_with_it() {
+    let assert = leyden(&["--against", "burn"]).code(2);
+    let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(text.contains("cargo run --release --features burn -- bench --against burn"), "{text}");
+    assert_eq!(text.trim().lines().count(), 1, "{text}");
+}
+
 #[test]
 fn tokenizing_is_held_against_the_library() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! `leyden bench`.
 
+mod burn;
 mod print;
 mod tokenize;
 mod torch;
@@ -40,7 +41,7 @@ pub(crate) struct BenchArguments {
     /// With --matmul: time every kernel that the device can run, not only the one that it uses
     #[arg(long, requires = "matmul")]
     all: bool,
-    /// Take the same steps with PyTorch and transformers, in alternation
+    /// Take the same steps with another framework, in alternation
     #[arg(long, value_name = "PEER")]
     against: Option<Peer>,
     /// The Python that has torch and transformers
@@ -66,7 +67,10 @@ pub(crate) struct BenchArguments {
 /// What leyden can be held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Peer {
+    /// PyTorch and transformers
     Torch,
+    /// burn on the same adapter, in builds with the feature `burn`
+    Burn,
 }
 
 /// All that was measured. Times are in seconds.
@@ -108,6 +112,8 @@ struct Report {
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torch: Option<torch::Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burn: Option<burn::Comparison>,
 }
 
 /// Runs the command.
@@ -128,17 +134,22 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
-    let torch = match arguments.against {
-        None => None,
+    let mut ours = || {
+        let now = stepper.run(steps).map_err(Failure::work)?;
+        times.extend_from_slice(&now);
+        Ok(now.iter().map(|t| t.seconds).collect())
+    };
+    let (mut torch, mut burn) = (None, None);
+    match arguments.against {
+        None => {}
         Some(Peer::Torch) => {
             let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
-            Some(torch::compare(&peer, || {
-                let now = stepper.run(steps).map_err(Failure::work)?;
-                times.extend_from_slice(&now);
-                Ok(now.iter().map(|t| t.seconds).collect())
-            })?)
+            torch = Some(torch::compare(&peer, ours)?);
         }
-    };
+        Some(Peer::Burn) => {
+            burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
+        }
+    }
     if times.is_empty() {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
@@ -188,6 +199,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         profile,
         matmul,
         torch,
+        burn,
     };
     if arguments.json {
         let line = serde_json::to_string(&report).map_err(Failure::work)?;
