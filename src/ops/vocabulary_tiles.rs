@@ -60,17 +60,17 @@ pub(super) fn scratch(s: &Shapes) -> Vec<TensorType> {
     vec![TensorType::u32(&[groups(m, v).0, PARTIAL, m]), TensorType::u32(&[m, STATE])]
 }
 
-/// What `shaders/shared/vocabulary_tile.wgsl` needs for the logits of so many words.
+/// What `shaders/shared/vocabulary_tile.wgsl` needs, for the logits of `words` words.
 fn tiles(shader: &'static str, s: &Shapes, words: usize) -> Dispatch {
     let (m, e, v) = sizes(s);
     Dispatch::new(shader)
-        .flops(2 * m as u64 * words as u64 * e as u64)
         .constant("aligned", f64::from(u8::from(e.is_multiple_of(4))))
         .element("X", s.inputs[0].dtype)
         .element("Word", s.inputs[1].dtype)
+        .flops(2 * (m * e * words) as u64)
         .read(Operand::Input(0))
         .read(Operand::Input(1))
-        .moving(words * e)
+        .moving(e * words)
         .read(Operand::Input(2))
         .moving(words)
         .read(Operand::Input(3))
@@ -97,12 +97,8 @@ pub(super) fn backward(
     dtype: DType,
 ) -> Dispatch {
     let (m, ..) = sizes(s);
-    let dispatch = tiles("vocabulary_tiles_backward", s, words)
-        .element("Gradient", dtype)
-        .read(lse)
-        .read(scale)
-        .write(gradient)
-        .moving(m * words);
+    let dispatch = tiles("vocabulary_tiles_backward", s, words).element("Gradient", dtype);
+    let dispatch = dispatch.read(lse).read(scale).write(gradient).moving(m * words);
     dispatch.word(first).word(words).groups(words.div_ceil(TILE), m.div_ceil(TILE), 1)
 }
 
