@@ -39,6 +39,8 @@
 #![warn(missing_docs)]
 
 pub mod bench;
+#[cfg(feature = "burn")]
+pub mod burn;
 pub mod cli;
 pub mod corpus;
 pub mod cpu;

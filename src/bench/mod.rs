@@ -2,6 +2,8 @@
 //!
 //! Steps are measured on batches of random tokens: the cost does not depend on them.
 
+#[cfg(feature = "burn")]
+mod burn;
 mod machine;
 mod matmul;
 mod peak;
@@ -11,6 +13,8 @@ mod step;
 mod tokenize;
 mod trace;
 
+#[cfg(feature = "burn")]
+pub use burn::BurnStepper;
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};

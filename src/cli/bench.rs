@@ -1,5 +1,6 @@
 //! `leyden bench`.
 
+mod burn;
 mod print;
 mod tokenize;
 mod torch;
@@ -37,7 +38,10 @@ pub(crate) struct BenchArguments {
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
-    /// Take the same steps with PyTorch and transformers, in alternation
+    /// With --matmul: time every kernel that the device can run, not only the one that it uses
+    #[arg(long, requires = "matmul")]
+    all: bool,
+    /// Take the same steps with another framework, in alternation
     #[arg(long, value_name = "PEER")]
     against: Option<Peer>,
     /// The Python that has torch and transformers
@@ -63,7 +67,10 @@ pub(crate) struct BenchArguments {
 /// What leyden can be held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Peer {
+    /// PyTorch and transformers
     Torch,
+    /// burn on the same adapter, in builds with the feature `burn`
+    Burn,
 }
 
 /// All that was measured. Times are in seconds.
@@ -105,6 +112,8 @@ struct Report {
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torch: Option<torch::Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burn: Option<burn::Comparison>,
 }
 
 /// Runs the command.
@@ -125,25 +134,28 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
-    let torch = match arguments.against {
-        None => None,
+    let mut ours = || {
+        let now = stepper.run(steps).map_err(Failure::work)?;
+        times.extend_from_slice(&now);
+        Ok(now.iter().map(|t| t.seconds).collect())
+    };
+    let (mut torch, mut burn) = (None, None);
+    match arguments.against {
+        None => {}
         Some(Peer::Torch) => {
             let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
-            Some(torch::compare(&peer, || {
-                let now = stepper.run(steps).map_err(Failure::work)?;
-                times.extend_from_slice(&now);
-                Ok(now.iter().map(|t| t.seconds).collect())
-            })?)
+            torch = Some(torch::compare(&peer, ours)?);
         }
-    };
+        Some(Peer::Burn) => {
+            burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
+        }
+    }
     if times.is_empty() {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
-    let median_step = median(&seconds);
     let profile = match arguments.profile {
-        true => Some(profile(&mut stepper, median_step, 5).map_err(Failure::work)?),
+        true => Some(profile(&mut stepper, 5).map_err(Failure::work)?),
         false => None,
     };
     if let (Some(profile), Some(path)) = (&profile, &arguments.trace) {
@@ -155,7 +167,13 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
-    let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
+    let matmul = if arguments.matmul {
+        matmul_times(machine, &table, arguments.all).map_err(Failure::work)?
+    } else {
+        Vec::new()
+    };
+    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let median_step = median(&seconds);
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
     let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
     let report = Report {
@@ -181,6 +199,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         profile,
         matmul,
         torch,
+        burn,
     };
     if arguments.json {
         let line = serde_json::to_string(&report).map_err(Failure::work)?;

@@ -147,24 +147,24 @@ class Trainer:
         return loss
 
     def run(self, steps):
-        """Seconds of each of some steps. Batches are made before the clock starts; on a GPU nothing waits in between."""
-        inputs = [batch(self.args, self.sizes, self.random) for _ in range(steps)]
+        """Seconds of each of some steps after one that is not counted, as leyden has one. Batches are made before the clock
+        starts; on a GPU nothing waits in between."""
+        inputs = [batch(self.args, self.sizes, self.random) for _ in range(steps + 1)]
         if self.args.device == "cuda":
             torch.cuda.synchronize()
-            events = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
-            events[0].record()
-            for batch_inputs, event in zip(inputs, events[1:]):
+            events = [torch.cuda.Event(enable_timing=True) for _ in inputs]
+            for batch_inputs, event in zip(inputs, events):
                 loss = self.step(batch_inputs)
                 event.record()
             torch.cuda.synchronize()
             seconds = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:])]
         else:
-            seconds = []
+            ends = []
             for batch_inputs in inputs:
-                start = time.perf_counter()
                 loss = self.step(batch_inputs)
-                seconds.append(time.perf_counter() - start)
-        if steps and not torch.isfinite(loss).item():
+                ends.append(time.perf_counter())
+            seconds = [b - a for a, b in zip(ends, ends[1:])]
+        if not torch.isfinite(loss).item():
             raise SystemExit("a loss that is not a number")
         return seconds
 
