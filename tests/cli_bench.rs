@@ -15,7 +15,7 @@ fn stdout(assert: assert_cmd::assert::Assert) -> String {
 
 #[test]
 fn json_says_what_was_measured() {
-    let line = stdout(leyden(&["--json", "--kernels"]));
+    let line = stdout(leyden(&["--json", "--profile"]));
     let report: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
         (report["batch"].as_u64(), report["length"].as_u64(), report["steps"].as_u64()),
@@ -37,7 +37,7 @@ fn json_says_what_was_measured() {
 
 #[test]
 fn table_names_the_kernels_and_their_share() {
-    let text = stdout(leyden(&["--kernels"]));
+    let text = stdout(leyden(&["--profile"]));
     for word in ["tokens/s", "linear_weight_gradient", "attention_backward", "adamw", "GFLOP/s", "peak"] {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }

@@ -23,7 +23,7 @@ fn config(text: &Path, steps: u64) -> Config {
 }
 
 fn how() -> How {
-    How { device: Device::Cpu, memory: None, rollback: false, stop_after: None }
+    How { device: Device::Cpu, kernels: None, memory: None, rollback: false, stop_after: None }
 }
 
 fn job(folder: &Path, steps: u64) -> Job {

@@ -1,7 +1,8 @@
 //! Where a step's time goes, kernel by kernel.
 
 use super::machine::Part;
-use super::step::{Stepper, median};
+use super::step::Stepper;
+use crate::numbers::median;
 use crate::ops::{Operand, Shapes};
 use crate::train::TrainError;
 use std::collections::HashMap;

@@ -13,5 +13,6 @@ pub use kernels::{KernelTime, kernel_times};
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};
-pub use step::{StepTime, Stepper, median, random_batch};
+pub use crate::numbers::median;
+pub use step::{StepTime, Stepper, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};

@@ -7,12 +7,14 @@ mod window;
 
 use super::Failure;
 use super::memory::{self, Memory};
+use super::output;
 use super::settings::Settings;
 use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
 use crate::cpu::CpuEngine;
-use crate::electra::Model;
-use crate::gpu::{Choice, GpuEngine};
-use crate::session::Device;
+use crate::electra::{Config, Model};
+use crate::gpu::GpuEngine;
+use crate::session::{self, Device, How};
+use crate::tune::Kernels;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -28,9 +30,13 @@ pub(crate) struct BenchArguments {
     device: Device,
     #[command(flatten)]
     memory: Memory,
+    /// base: kernels that every GPU can run; tuned: the fastest, found by trying once and kept. Without it: tuned on a GPU,
+    /// base on a software driver
+    #[arg(long, value_name = "base|tuned")]
+    kernels: Option<Kernels>,
     /// Time every kernel of a step, beside the device's measured peak
     #[arg(long)]
-    kernels: bool,
+    profile: bool,
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
@@ -41,13 +47,13 @@ pub(crate) struct BenchArguments {
     #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
     python: PathBuf,
     /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernels", "matmul", "against"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "matmul", "against"])]
     tokenize: Option<PathBuf>,
     /// The vocabulary for --tokenize: tokenizer.json, vocab.txt, or their folder; learnt from the text if not given
     #[arg(long, value_name = "FILE", requires = "tokenize")]
     tokenizer: Option<PathBuf>,
     /// Measure nothing but what the window costs: train with it drawn and still, in turns
-    #[arg(long, conflicts_with_all = ["kernels", "matmul", "against", "tokenize"])]
+    #[arg(long, conflicts_with_all = ["profile", "matmul", "against", "tokenize"])]
     window: bool,
     /// Print one line of JSON
     #[arg(long)]
@@ -108,9 +114,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     let config = settings.resolve()?;
     if arguments.window {
-        return window::run(config, arguments.device, arguments.memory.bytes()?, arguments.json);
+        let (device, kernels, memory) = (arguments.device, arguments.kernels, arguments.memory.bytes()?);
+        let how = How { device, kernels, memory, rollback: false, stop_after: None };
+        return window::run(config, how, arguments.json);
     }
-    let machine = open(&arguments.device, Model::new(&config).table.len())?;
+    let machine = open(&arguments, &config)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;
     let mut times = Vec::new();
@@ -129,11 +137,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let kernels = if arguments.kernels { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
+    let kernels = if arguments.profile { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
     let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
     let (device, split) = (stepper.describe(), stepper.micro_batch());
     let (machine, table) = stepper.machine();
-    let peak = arguments.kernels.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
+    let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
     let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
@@ -170,12 +178,21 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(device: &Device, bank_len: usize) -> Result<Machine, Failure> {
-    let choice = match device {
-        Device::Cpu => return Ok(Machine::Cpu(CpuEngine::new(bank_len))),
-        Device::Auto => Choice::Auto,
-        Device::Named(name) => Choice::Named(name.clone()),
+/// The device with its kernels.
+fn open(arguments: &BenchArguments, config: &Config) -> Result<Machine, Failure> {
+    let model = Model::new(config);
+    let bank_len = model.table.len();
+    let Some(adapter) = arguments.device.adapter().map_err(Failure::work)? else {
+        return Ok(Machine::Cpu(CpuEngine::new(bank_len)));
     };
-    let gpu = GpuEngine::open(&choice, bank_len).map_err(Failure::work)?;
-    Ok(gpu.map_or_else(|| Machine::Cpu(CpuEngine::new(bank_len)), |gpu| Machine::Gpu(Box::new(gpu))))
+    let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
+    let memory = arguments.memory.bytes()?;
+    let say = &mut |text: &str| output::note(text);
+    let tuned = session::find_kernels(&adapter, arguments.kernels, None, (&model, config), memory, say);
+    let tuned = tuned.map_err(memory::failure)?;
+    for remark in &tuned.remarks {
+        output::remark(remark);
+    }
+    gpu.set_tuning(tuned.book.tuning());
+    Ok(Machine::Gpu(Box::new(gpu)))
 }

@@ -180,7 +180,7 @@ impl Form {
             },
         };
         let Ok(device): Result<Device, _> = self.device.trim().parse();
-        Ok(How { device, memory, rollback: false, stop_after: None })
+        Ok(How { device, kernels: None, memory, rollback: false, stop_after: None })
     }
 }
 
