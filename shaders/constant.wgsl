@@ -1,4 +1,5 @@
 //! shared: index
+//! elements: Out
 // Fills a tensor with one number. Twin: ops/constant.rs.
 
 struct Arguments {
@@ -7,7 +8,7 @@ struct Arguments {
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(1) var<storage, read_write> out: array<Out>; // [len]
 
 @compute @workgroup_size(256)
 fn main(
@@ -17,6 +18,6 @@ fn main(
 ) {
     let i = element_index(workgroup, workgroups, local, 256u);
     if i < arguments.len {
-        out[i] = arguments.value;
+        out[i] = Out(arguments.value);
     }
 }

@@ -1,4 +1,5 @@
 //! shared: index, step, random
+//! elements: X
 // Dropout in place: an element is kept where its number reaches the threshold. Twin: ops/dropout.rs.
 // An invocation takes four elements; a binding is padded to whole vectors.
 
@@ -10,7 +11,7 @@ struct Arguments {
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> x: array<X4>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -22,6 +23,6 @@ fn main(
     if quad < (arguments.len + 3u) / 4u {
         let bits = draw4_from(arguments.stream, step.part * arguments.len + 4u * quad);
         let kept = bits >= vec4<u32>(arguments.threshold);
-        x[quad] = x[quad] * select(vec4f(0.0), vec4f(arguments.scale), kept);
+        x[quad] = X4(vec4f(x[quad]) * select(vec4f(0.0), vec4f(arguments.scale), kept));
     }
 }

@@ -1,4 +1,5 @@
 //! shared: index
+//! elements: Out
 // Sum of word, position and type embeddings of every token. Twin: ops/embedding.rs.
 
 override columns: u32 = 128u; // E
@@ -16,7 +17,7 @@ struct Arguments {
 @group(0) @binding(3) var<storage, read> kind: array<f32>;      // [Y, E]
 @group(0) @binding(4) var<storage, read> ids: array<u32>;       // [T]
 @group(0) @binding(5) var<storage, read> types: array<u32>;     // [T]
-@group(0) @binding(6) var<storage, read_write> out: array<f32>; // [T, E]
+@group(0) @binding(6) var<storage, read_write> out: array<Out>; // [T, E]
 
 @compute @workgroup_size(256)
 fn main(
@@ -31,6 +32,6 @@ fn main(
         let w = word[min(ids[row], arguments.vocabulary - 1u) * columns + j];
         let p = position[row % arguments.length * columns + j];
         let k = kind[min(types[row], arguments.types - 1u) * columns + j];
-        out[i] = w + p + k;
+        out[i] = Out(w + p + k);
     }
 }

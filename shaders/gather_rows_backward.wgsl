@@ -1,4 +1,5 @@
 //! shared: index
+//! elements: D, Out
 // Every row of an example looks through the example's slots for its own position, and adds up what it finds in their
 // order. Twin: ops/gather_rows.rs. An invocation takes up to four columns, `quads` apart, so that it looks once.
 
@@ -11,9 +12,9 @@ struct Arguments {
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read> d: array<f32>;         // [M, C]
+@group(0) @binding(1) var<storage, read> d: array<D>;           // [M, C]
 @group(0) @binding(2) var<storage, read> positions: array<u32>; // [B, K]
-@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [T, C]
+@group(0) @binding(3) var<storage, read_write> out: array<Out>; // [T, C]
 
 @compute @workgroup_size(256)
 fn main(
@@ -35,27 +36,27 @@ fn main(
         // A position outside of its example counts as the nearest one inside.
         if clamp(positions[m], start, start + arguments.length - 1u) == row {
             let source = m * columns + j;
-            sum.x += d[source];
+            sum.x += f32(d[source]);
             if j + quads < columns {
-                sum.y += d[source + quads];
+                sum.y += f32(d[source + quads]);
             }
             if j + 2u * quads < columns {
-                sum.z += d[source + 2u * quads];
+                sum.z += f32(d[source + 2u * quads]);
             }
             if j + 3u * quads < columns {
-                sum.w += d[source + 3u * quads];
+                sum.w += f32(d[source + 3u * quads]);
             }
         }
     }
     let to = row * columns + j;
-    out[to] = sum.x;
+    out[to] = Out(sum.x);
     if j + quads < columns {
-        out[to + quads] = sum.y;
+        out[to + quads] = Out(sum.y);
     }
     if j + 2u * quads < columns {
-        out[to + 2u * quads] = sum.z;
+        out[to + 2u * quads] = Out(sum.z);
     }
     if j + 3u * quads < columns {
-        out[to + 3u * quads] = sum.w;
+        out[to + 3u * quads] = Out(sum.w);
     }
 }

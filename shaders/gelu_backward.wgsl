@@ -1,4 +1,5 @@
 //! shared: index, gelu
+//! elements: U, D
 // d *= gelu'(u), where d starts with the gradient behind GELU. Twin: ops/gelu.rs. Bindings are padded to whole
 // vectors; what lies behind the last element stays as it is.
 
@@ -7,8 +8,8 @@ struct Arguments {
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read> u: array<vec4f>;       // [len]
-@group(0) @binding(2) var<storage, read_write> d: array<vec4f>; // [len]
+@group(0) @binding(1) var<storage, read> u: array<U4>;          // [len]
+@group(0) @binding(2) var<storage, read_write> d: array<D4>;    // [len]
 
 @compute @workgroup_size(256)
 fn main(
@@ -19,10 +20,10 @@ fn main(
     let quad = element_index(workgroup, workgroups, local, 256u);
     let i = 4u * quad;
     if i < arguments.len {
-        let x = u[quad];
-        let before = d[quad];
+        let x = vec4f(u[quad]);
+        let before = vec4f(d[quad]);
         let slope = vec4f(gelu_derivative(x.x), gelu_derivative(x.y), gelu_derivative(x.z), gelu_derivative(x.w));
         let inside = vec4<u32>(i, i + 1u, i + 2u, i + 3u) < vec4<u32>(arguments.len);
-        d[quad] = select(before, before * slope, inside);
+        d[quad] = D4(select(before, before * slope, inside));
     }
 }

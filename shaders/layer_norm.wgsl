@@ -1,4 +1,5 @@
 //! shared: index, step, random
+//! elements: Residual, Y, H
 // h = residual + dropout(x); y = (h - mean) * rstd * gamma + beta, row by row. Twin: ops/layer_norm.rs.
 //
 // `lanes` invocations share a row, so that a workgroup takes 256 / lanes rows: narrow rows leave no invocation idle.
@@ -22,9 +23,9 @@ struct Arguments {
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;               // [C]
 @group(0) @binding(2) var<storage, read> beta: array<f32>;                // [C]
-@group(0) @binding(3) var<storage, read> residual: array<f32>;            // [T, C], anything without a residual
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;             // [T, C]
-@group(0) @binding(5) var<storage, read_write> h: array<f32>;             // [T, C], starts as x
+@group(0) @binding(3) var<storage, read> residual: array<Residual>;       // [T, C], anything without a residual
+@group(0) @binding(4) var<storage, read_write> y: array<Y>;               // [T, C]
+@group(0) @binding(5) var<storage, read_write> h: array<H>;               // [T, C], starts as x
 @group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>;  // [T] of (mean, rstd)
 
 var<workgroup> lane_sums: array<f32, 256>;
@@ -65,15 +66,15 @@ fn main(
         var value = 0.0;
         if j < end {
             let i = first + j;
-            value = h[i];
+            value = f32(h[i]);
             if has_dropout {
                 value *= select(0.0, arguments.scale, draw(arguments.stream, drawn + j) >= arguments.threshold);
             }
             if has_residual {
-                value += residual[i];
+                value += f32(residual[i]);
             }
             if has_dropout || has_residual {
-                h[i] = value;
+                h[i] = H(value);
             }
         }
         values[k] = value;
@@ -93,7 +94,7 @@ fn main(
     for (var k = 0u; k < per_lane; k++) {
         let j = lane + k * lanes;
         if j < end {
-            y[first + j] = (values[k] - mean) * rstd * gamma[j] + beta[j];
+            y[first + j] = Y((values[k] - mean) * rstd * gamma[j] + beta[j]);
         }
     }
     if lane == 0u && end > 0u {

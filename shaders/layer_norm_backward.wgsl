@@ -1,4 +1,5 @@
 //! shared: index, step, random
+//! elements: Dy, H, Dh, Dx
 // dh, with dropout dx, and for each block of rows the sums that dgamma and dbeta are made of, which
 // layer_norm_backward_sums.wgsl adds up. Twin: ops/layer_norm.rs.
 //
@@ -20,13 +21,13 @@ struct Arguments {
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;           // [T, C]
-@group(0) @binding(2) var<storage, read> h: array<f32>;            // [T, C]
+@group(0) @binding(1) var<storage, read> dy: array<Dy>;            // [T, C]
+@group(0) @binding(2) var<storage, read> h: array<H>;              // [T, C]
 @group(0) @binding(3) var<storage, read> statistics: array<vec2f>; // [T] of (mean, rstd)
 @group(0) @binding(4) var<storage, read> gamma: array<f32>;        // [C]
-@group(0) @binding(5) var<storage, read_write> dh: array<f32>;     // [T, C]
+@group(0) @binding(5) var<storage, read_write> dh: array<Dh>;      // [T, C]
 @group(0) @binding(6) var<storage, read_write> sums: array<f32>;   // [blocks, 2, C]
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;     // [T, C], anything without dropout
+@group(0) @binding(7) var<storage, read_write> dx: array<Dx>;      // [T, C], anything without dropout
 
 var<workgroup> lane_sums: array<vec2f, 256>;
 
@@ -74,8 +75,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             scaled[k] = 0.0;
             xhat[k] = 0.0;
             if j < end {
-                let d = dy[first + j];
-                xhat[k] = (h[first + j] - s.x) * s.y;
+                let d = f32(dy[first + j]);
+                xhat[k] = (f32(h[first + j]) - s.x) * s.y;
                 scaled[k] = d * gamma[j];
                 sum_gamma[k] += d * xhat[k];
                 sum_beta[k] += d;
@@ -88,10 +89,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if j < end {
                 let i = first + j;
                 let value = s.y * (scaled[k] - means.x - xhat[k] * means.y);
-                dh[i] = value;
+                dh[i] = Dh(value);
                 if has_dropout {
                     let kept = draw(arguments.stream, step.part * arguments.rows * columns + i) >= arguments.threshold;
-                    dx[i] = value * select(0.0, arguments.scale, kept);
+                    dx[i] = Dx(value * select(0.0, arguments.scale, kept));
                 }
             }
         }

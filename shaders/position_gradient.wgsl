@@ -1,3 +1,4 @@
+//! elements: D
 // The gradient of the position embedding, and its part of each type for position_gradient_types.wgsl. Twin:
 // ops/embedding_gradient.rs.
 //
@@ -12,7 +13,7 @@ struct Arguments {
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> types: array<u32>;             // [B, L]
-@group(0) @binding(2) var<storage, read> d: array<f32>;                 // [B * L, E]
+@group(0) @binding(2) var<storage, read> d: array<D>;                   // [B * L, E]
 @group(0) @binding(3) var<storage, read_write> by_position: array<f32>; // [P, E]
 @group(0) @binding(4) var<storage, read_write> parts: array<f32>;       // [L, Y, E]
 
@@ -30,7 +31,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var b = local / 32u; b < examples; b += 8u) {
             let row = b * arguments.length + position;
             if min(types[row], arguments.types - 1u) == kind {
-                sum += d[row * arguments.columns + j];
+                sum += f32(d[row * arguments.columns + j]);
             }
         }
         lane_sums[local] = sum;

@@ -1,4 +1,5 @@
 //! shared: index
+//! elements: D
 // Row v of the gradient of the word embedding: the sum of the gradient's rows of the tokens with id v, in their
 // order, and 0 where there are none: the last step of word_gradient. Twin: ops/embedding_gradient.rs.
 //
@@ -16,7 +17,7 @@ struct Arguments {
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> keys: array<u32>;      // [blocks, 4096], see word_gradient_sort.wgsl
-@group(0) @binding(2) var<storage, read> d: array<f32>;         // [T, E]
+@group(0) @binding(2) var<storage, read> d: array<D>;           // [T, E]
 @group(0) @binding(3) var<storage, read> pieces: array<f32>;    // [blocks * 64, E], see word_gradient_pieces.wgsl
 @group(0) @binding(4) var<storage, read_write> out: array<f32>; // [V, E]
 
@@ -52,7 +53,7 @@ fn find_run(block: u32, v: u32) -> vec2<u32> {
 // Four elements of the gradient's row of the token at place i.
 fn elements(i: u32, c: vec4<u32>) -> vec4f {
     let row = (i / 4096u * 4096u + keys[i] % 4096u) * columns;
-    return vec4f(d[row + c.x], d[row + c.y], d[row + c.z], d[row + c.w]);
+    return vec4f(f32(d[row + c.x]), f32(d[row + c.y]), f32(d[row + c.z]), f32(d[row + c.w]));
 }
 
 fn run_sum(run: vec2<u32>, c: vec4<u32>) -> vec4f {

@@ -1,3 +1,4 @@
+//! elements: D
 // Sums of the gradient's rows over those pieces of 64 sorted tokens that are all of one id, so that a frequent id
 // ([PAD], [MASK], "the") is not added up row by row: the second step of word_gradient. Twin:
 // ops/embedding_gradient.rs. Other pieces are not written, and nobody reads them.
@@ -7,7 +8,7 @@
 override columns: u32 = 128u; // E
 
 @group(0) @binding(1) var<storage, read> keys: array<u32>;         // [pieces, 64], see word_gradient_sort.wgsl
-@group(0) @binding(2) var<storage, read> d: array<f32>;            // [T, E]
+@group(0) @binding(2) var<storage, read> d: array<D>;              // [T, E]
 @group(0) @binding(3) var<storage, read_write> pieces: array<f32>; // [pieces, E]
 
 var<workgroup> lane_sums: array<f32, 256>;
@@ -24,10 +25,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if whole && j < columns {
         let own = first + local / 64u * 16u;
         for (var i = own; i < own + 16u; i += 4u) {
-            let a = d[(start + keys[i] % 4096u) * columns + j];
-            let b = d[(start + keys[i + 1u] % 4096u) * columns + j];
-            let c = d[(start + keys[i + 2u] % 4096u) * columns + j];
-            let e = d[(start + keys[i + 3u] % 4096u) * columns + j];
+            let a = f32(d[(start + keys[i] % 4096u) * columns + j]);
+            let b = f32(d[(start + keys[i + 1u] % 4096u) * columns + j]);
+            let c = f32(d[(start + keys[i + 2u] % 4096u) * columns + j]);
+            let e = f32(d[(start + keys[i + 3u] % 4096u) * columns + j]);
             sum += (a + b) + (c + e);
         }
     }

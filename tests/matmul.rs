@@ -11,8 +11,7 @@ use wgpu::util::DeviceExt as _;
 
 const SHADERS: [&str; 5] =
     ["matmul_tiles_scalar", "matmul_tiles_vector", "matmul_blocks_scalar", "matmul_blocks_vector", "matmul_sum"];
-const GPU: DeviceTraits =
-    DeviceTraits { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None };
+const GPU: DeviceTraits = DeviceTraits::FLOOR;
 const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
 const A: Operand = Operand::Input(0);
 const B: Operand = Operand::Input(1);

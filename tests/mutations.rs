@@ -124,7 +124,7 @@ fn run() -> Folder {
     }
     let bank = model.initial(1);
     let moment2 = bank.iter().map(|x| x * x).collect();
-    let snapshot = Snapshot { step: 3, weights: bank.clone(), moment1: bank, moment2 };
+    let snapshot = Snapshot { step: 3, weights: bank.clone(), moment1: bank, moment2, loss_scale: None };
     let standing = Standing { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0) };
     let identity = Identity { config: &config, model: &model, tokenizer: &tokenizer, text: "text" };
     run.checkpoint(&snapshot, &standing, identity).unwrap();

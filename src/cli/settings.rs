@@ -1,7 +1,7 @@
 //! Flags that decide a run's configuration, shared by `train`, `plan` and `bench`.
 
 use super::Failure;
-use crate::electra::{Config, preset};
+use crate::electra::{Config, Precision, preset};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     /// Decides weights, batches, masks, dropout and samples
     #[arg(long)]
     pub seed: Option<u64>,
+    /// f32, or mixed: activations and the weights of matrix products in 16 bits, which needs a GPU with f16 to gain anything
+    #[arg(long, value_name = "f32|mixed")]
+    pub precision: Option<Precision>,
     /// Peak learning rate
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f64>,
@@ -44,6 +47,7 @@ impl Settings {
             (self.batch.is_some(), "--batch"),
             (self.length.is_some(), "--length"),
             (self.seed.is_some(), "--seed"),
+            (self.precision.is_some(), "--precision"),
             (self.learning_rate.is_some(), "--learning-rate"),
         ];
         given.into_iter().find(|g| g.0).map(|g| g.1)
@@ -80,6 +84,9 @@ impl Settings {
         }
         if let Some(seed) = self.seed {
             config.seed = seed;
+        }
+        if let Some(precision) = self.precision {
+            config.training.precision = precision;
         }
         if let Some(rate) = self.learning_rate {
             config.optimizer.learning_rate = rate;

@@ -171,6 +171,8 @@ pub struct TrainingConfig {
     pub steps: u64,
     /// Examples a step.
     pub batch: usize,
+    /// What activations and the weights of matrix products are stored in. `--precision` sets it.
+    pub precision: Precision,
     /// Steps between two lines of metrics.
     pub log_every: u64,
     /// Hours after which the run ends. The learning rate then follows the clock: after half of the hours it is where it would
@@ -191,6 +193,30 @@ pub struct TrainingConfig {
     pub checkpoint_minutes: f64,
     /// Checkpoints that are kept, the newest; the one that did best on the held-out text stays as well.
     pub keep_checkpoints: usize,
+}
+
+/// What is stored in how many bits while training. Checkpoints are in single precision either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Everything in 32 bits.
+    #[default]
+    F32,
+    /// Activations and copies of the weights in 16 bits; sums, master weights, moments and losses in 32
+    /// (`graph/mixed.rs`). The loss is scaled (`ops/loss_scale.rs`).
+    Mixed,
+}
+
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "f32" => Ok(Self::F32),
+            "mixed" => Ok(Self::Mixed),
+            _ => Err(format!("no precision {s:?}; there are f32, mixed")),
+        }
+    }
 }
 
 impl Config {

@@ -12,7 +12,7 @@ mod presets;
 
 pub use config::{
     Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    PositionInitialization, TrainingConfig,
+    PositionInitialization, Precision, TrainingConfig,
 };
 pub use encoder::{Encoded, discriminator_logits, encode, generator_head};
 pub use objective::{Inputs, Objective, electra};

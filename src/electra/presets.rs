@@ -2,7 +2,7 @@
 
 use super::{
     Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    PositionInitialization, TrainingConfig,
+    PositionInitialization, Precision, TrainingConfig,
 };
 
 /// The presets' names, smallest first.
@@ -76,6 +76,7 @@ fn small() -> Config {
         training: TrainingConfig {
             steps: 1_000_000,
             batch: 128,
+            precision: Precision::F32,
             hours: None,
             init_from: None,
             log_every: 100,

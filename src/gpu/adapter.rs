@@ -1,6 +1,6 @@
 //! Which GPUs there are, what matters about them for training, and the choice among them.
 
-use crate::ops::DeviceTraits;
+use crate::ops::{DeviceTraits, Tuning};
 use crate::plan::{EngineError, Limits};
 use std::fmt;
 
@@ -74,6 +74,7 @@ impl AdapterInfo {
             workgroup_memory: self.workgroup_memory,
             invocations: self.max_invocations,
             cooperative: self.cooperative_matrices,
+            tuning: Tuning::default(),
         }
     }
 

@@ -177,6 +177,9 @@ impl GpuEngine {
         if found != expected {
             return Err(EngineError::Size { what: "the table of parameters".into(), found, expected });
         }
+        if !self.info.f16 && plan.graph().values().iter().any(|value| value.ty.dtype == DType::F16) {
+            return Err(EngineError::NoHalves { adapter: self.info.to_string() });
+        }
         for bank in plan.banks() {
             self.bank(bank)?;
         }

@@ -135,6 +135,12 @@ impl Graph {
         tensor
     }
 
+    /// The first elements of a bank, as many as `shape` has.
+    pub fn window(&mut self, bank: Bank, shape: &[usize]) -> Tensor {
+        let ty = TensorType::new(bank.ty(self.table.len()).dtype, shape);
+        self.push(ty, Source::Bank { bank, offset: 0 }, bank.name())
+    }
+
     /// Adds a node; its outputs' types follow from the op's shape rule.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
         let types: Vec<&TensorType> = inputs.iter().map(|&t| self.ty(t)).collect();

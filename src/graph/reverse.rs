@@ -1,6 +1,6 @@
 //! Reverse mode: gradients as more nodes of the same graph.
 
-use super::{Graph, GraphError, Source, Tensor};
+use super::{Bank, Graph, GraphError, Source, Tensor};
 use crate::ops;
 use std::collections::HashMap;
 
@@ -9,9 +9,19 @@ impl Graph {
     /// them in the bank of gradients. Parameters the loss does not depend on keep a gradient of zero.
     pub fn backward(&mut self, loss: Tensor) -> Result<(), GraphError> {
         let needed = self.depends_on_parameters();
-        let mut gradients: HashMap<Tensor, Tensor> = HashMap::new();
         let one = ops::constant(self, 1.0, &[1])?;
-        gradients.insert(loss, one);
+        self.backward_from(loss, one, &needed)
+    }
+
+    /// As [`Graph::backward`] of the loss times the scale in [`Bank::LossScale`].
+    pub fn backward_scaled(&mut self, loss: Tensor) -> Result<(), GraphError> {
+        let needed = self.depends_on_parameters();
+        let scale = self.window(Bank::LossScale, &[1]);
+        self.backward_from(loss, scale, &needed)
+    }
+
+    fn backward_from(&mut self, loss: Tensor, seed: Tensor, needed: &Needed) -> Result<(), GraphError> {
+        let mut gradients: HashMap<Tensor, Tensor> = HashMap::from([(loss, seed)]);
         for index in (0..needed.nodes).rev() {
             let node = self.nodes[index].clone();
             let outputs: Vec<Option<Tensor>> = node.outputs.iter().map(|t| gradients.get(t).copied()).collect();

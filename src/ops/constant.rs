@@ -1,6 +1,6 @@
 //! A tensor filled with one number; `shaders/constant.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, twins};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
 #[derive(Debug)]
@@ -29,13 +29,18 @@ impl Op for Constant {
         Ok(vec![TensorType::f32(&self.shape)])
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[], outputs: &[0] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         Ok(vec![])
     }
 
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let n = shapes.outputs[0].len();
-        vec![Dispatch::new("constant").write(Operand::Output(0)).word(n).float(self.value).elements(n, 256)]
+        let dispatch = Dispatch::new("constant").element("Out", shapes.outputs[0].dtype).write(Operand::Output(0));
+        vec![dispatch.word(n).float(self.value).elements(n, 256)]
     }
 
     twins!();

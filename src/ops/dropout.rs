@@ -1,9 +1,9 @@
 //! Dropout; `shaders/dropout.wgsl`. The mask is drawn again in the gradient, never stored.
 
-use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
 use crate::cpu;
 use crate::cpu::parallel::{self, vectorize};
-use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
 /// Each element is 0 with probability `probability`, else divided by `1 - probability`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,13 +61,17 @@ impl Op for Dropout {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [x] if x.dtype == DType::F32 => Ok(vec![(*x).clone()]),
+            [x] if x.dtype.is_real() => Ok(vec![(*x).clone()]),
             _ => Err(mismatch("dropout", inputs, "one floating-point tensor")),
         }
     }
 
     fn takes_over(&self) -> &'static [(usize, usize)] {
         &[(0, 0)]
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0], outputs: &[0] }
     }
 
     fn backward(&self, g: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -77,8 +81,9 @@ impl Op for Dropout {
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let len = shapes.outputs[0].len();
         let quads = len.div_ceil(4);
-        let dispatch = self.words(Dispatch::new("dropout").write(Operand::Output(0)).word(len));
-        vec![dispatch.elements(quads, 256)]
+        let dispatch =
+            Dispatch::new("dropout").element("X", shapes.outputs[0].dtype).write(Operand::Output(0)).word(len);
+        vec![self.words(dispatch).elements(quads, 256)]
     }
 
     twins!();

@@ -3,7 +3,7 @@
 //! word is [V, E], position [P, E], types [Y, E]; ids and types are [B, L]; the sum is [B * L, E].
 
 use super::embedding_gradient::{position_gradient, word_gradient};
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::cpu::parallel;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -70,6 +70,10 @@ impl Op for Embedding {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[], outputs: &[0] }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         let Some(d) = d[0] else { return Ok(vec![None; 5]) };
         let rows = |g: &Graph, i: usize| g.shape(node.inputs[i])[0];
@@ -85,6 +89,7 @@ impl Op for Embedding {
         let dispatch = (0..5).fold(Dispatch::new("embedding"), |d, i| d.read(Operand::Input(i)));
         let dispatch = dispatch
             .write(Operand::Output(0))
+            .element("Out", shapes.outputs[0].dtype)
             .constant("columns", word.columns() as u32)
             .word(len)
             .word(ids.columns())

@@ -4,7 +4,7 @@
 //! long runs of one id (`word_gradient_pieces.wgsl`). Positions and types: `shaders/position_gradient.wgsl` and
 //! `shaders/position_gradient_types.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
@@ -56,6 +56,10 @@ impl Op for WordGradient {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[1], outputs: &[] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("word_gradient")
     }
@@ -78,6 +82,7 @@ impl Op for WordGradient {
             .groups(blocks, 1, 1);
         // Places behind the last token are no whole piece.
         let sums = Dispatch::new("word_gradient_pieces")
+            .element("D", shapes.inputs[1].dtype)
             .constant("columns", e as u32)
             .read(keys)
             .read(Operand::Input(1))
@@ -85,6 +90,7 @@ impl Op for WordGradient {
             .groups(tokens / Self::PIECE, e.div_ceil(64), 1);
         let lanes = e.div_ceil(4).next_power_of_two().min(256);
         let rows = Dispatch::new("word_gradient")
+            .element("D", shapes.inputs[1].dtype)
             .constant("columns", e as u32)
             .constant("lanes", lanes as u32)
             .read(keys)
@@ -152,6 +158,10 @@ impl Op for PositionGradient {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[1], outputs: &[] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("position_gradient")
     }
@@ -164,6 +174,7 @@ impl Op for PositionGradient {
         let (examples, length) = (shapes.inputs[0].rows(), shapes.inputs[0].columns());
         let e = shapes.inputs[1].columns();
         let positions = Dispatch::new("position_gradient")
+            .element("D", shapes.inputs[1].dtype)
             .read(Operand::Input(0))
             .read(Operand::Input(1))
             .write(Operand::Output(0))

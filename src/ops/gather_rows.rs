@@ -1,6 +1,6 @@
 //! Rows of a tensor at given positions; `shaders/gather_rows.wgsl` and `shaders/gather_rows_backward.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
@@ -37,6 +37,10 @@ impl Op for GatherRows {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0], outputs: &[0] }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         let Some(d) = d[0] else { return Ok(vec![None, None]) };
         let rows = g.ty(node.inputs[0]).rows();
@@ -46,6 +50,8 @@ impl Op for GatherRows {
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let (len, c) = (shapes.outputs[0].len(), shapes.outputs[0].columns());
         let dispatch = Dispatch::new("gather_rows")
+            .element("X", shapes.inputs[0].dtype)
+            .element("Out", shapes.outputs[0].dtype)
             .constant("columns", c as u32)
             .read(Operand::Input(0))
             .read(Operand::Input(1))
@@ -92,6 +98,10 @@ impl Op for GatherRowsBackward {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0], outputs: &[0] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("gather_rows_backward")
     }
@@ -101,6 +111,8 @@ impl Op for GatherRowsBackward {
         let c = shapes.outputs[0].columns();
         let len = self.rows * c.div_ceil(4);
         let dispatch = Dispatch::new("gather_rows_backward")
+            .element("D", shapes.inputs[0].dtype)
+            .element("Out", shapes.outputs[0].dtype)
             .constant("columns", c as u32)
             .read(Operand::Input(0))
             .read(Operand::Input(1))

@@ -1,6 +1,6 @@
 //! The derivative of GELU; `shaders/gelu_backward.wgsl`. The forward part is an epilogue of [`super::linear_gelu`].
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
@@ -45,7 +45,7 @@ impl Op for GeluBackward {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [d, u] if d.len() == u.len() => Ok(vec![(*u).clone()]),
+            [d, u] if d.len() == u.len() => Ok(vec![TensorType::new(d.dtype, &u.shape)]),
             _ => Err(mismatch("gelu_backward", inputs, "dy and u of one size")),
         }
     }
@@ -54,13 +54,22 @@ impl Op for GeluBackward {
         &[(0, 0)]
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[0] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("gelu_backward")
     }
 
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let len = shapes.outputs[0].len();
-        let dispatch = Dispatch::new("gelu_backward").read(Operand::Input(1)).write(Operand::Output(0)).word(len);
+        let dispatch = Dispatch::new("gelu_backward")
+            .element("U", shapes.inputs[1].dtype)
+            .element("D", shapes.outputs[0].dtype)
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .word(len);
         vec![dispatch.elements(len.div_ceil(4), 256)]
     }
 

@@ -1,5 +1,6 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
+use super::Tuning;
 use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
@@ -142,10 +143,24 @@ pub struct DeviceTraits {
     pub invocations: u32,
     /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
     pub cooperative: Option<u32>,
+    /// The kernels that were found to be the fastest on this device.
+    pub tuning: Tuning,
+}
+
+impl DeviceTraits {
+    /// WebGPU's floor.
+    pub const FLOOR: Self = Self {
+        software: false,
+        f16: false,
+        workgroup_memory: 16_384,
+        invocations: 256,
+        cooperative: None,
+        tuning: Tuning(&[]),
+    };
 }
 
 impl Default for DeviceTraits {
     fn default() -> Self {
-        Self { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None }
+        Self::FLOOR
     }
 }

@@ -5,9 +5,11 @@
 //! Kept for the gradient: h [T, C] (in x's memory) and (mean, 1 / sqrt(var + eps)) a row, [T, 2].
 
 use super::dropout::Dropout;
-use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{
+    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins,
+};
 use crate::cpu::parallel::{self, vectorize};
-use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
 /// ELECTRA's epsilon.
@@ -143,6 +145,10 @@ impl Op for LayerNorm {
         &[(0, 1)]
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 3], outputs: &[0, 1] }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         let Some(dy) = d[0] else { return Ok(vec![None; node.inputs.len()]) };
         let op = LayerNormBackward { dropout: self.dropout };
@@ -159,7 +165,11 @@ impl Op for LayerNorm {
         let (rows, c) = (shapes.inputs[0].rows(), shapes.inputs[0].columns());
         // Without a residual the binding has to hold something.
         let residual = if self.residual { Operand::Input(3) } else { Operand::Input(1) };
+        let residual_type = if self.residual { shapes.inputs[3].dtype } else { DType::F32 };
         let dispatch = split_rows(Dispatch::new("layer_norm"), c)
+            .element("Residual", residual_type)
+            .element("Y", shapes.outputs[0].dtype)
+            .element("H", shapes.outputs[1].dtype)
             .constant("has_residual", self.residual)
             .constant("has_dropout", self.dropout.probability > 0.0)
             .read(Operand::Input(1))
@@ -264,6 +274,10 @@ impl Op for LayerNormBackward {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[0, 3] }
+    }
+
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("layer_norm_backward")
     }
@@ -282,7 +296,12 @@ impl Op for LayerNormBackward {
         let (rows, c) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
         let (blocks, rounds) = Self::blocks(rows, c);
         let has_dropout = self.dropout.probability > 0.0;
+        let dx_type = if has_dropout { shapes.outputs[3].dtype } else { DType::F32 };
         let first = split_rows(Dispatch::new("layer_norm_backward"), c)
+            .element("Dy", shapes.inputs[0].dtype)
+            .element("H", shapes.inputs[1].dtype)
+            .element("Dh", shapes.outputs[0].dtype)
+            .element("Dx", dx_type)
             .constant("has_dropout", has_dropout)
             .read(Operand::Input(0))
             .read(Operand::Input(1))

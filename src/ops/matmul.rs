@@ -4,13 +4,14 @@
 //! kernels, `shaders/shared/matmul_tiles.wgsl` for GPUs and `matmul_blocks.wgsl` for drivers that run shaders on the
 //! CPU, each over vectors of 4 (`_vector`) or, for sizes that are not multiples of 4, over elements (`_scalar`).
 
-use super::{DeviceTraits, Dispatch, Operand};
-use crate::graph::TensorType;
+use super::matmul_kernel::{BLOCK, STEP};
+use super::{DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape, Operand};
+use crate::graph::{DType, TensorType};
 
 /// C\[m, n\] = op(A) op(B), everything row-major.
 ///
 /// With an offset, a matrix is a window of a larger tensor: its rows are contiguous, one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matmul {
     /// Rows of C and of op(A).
     pub m: usize,
@@ -22,6 +23,8 @@ pub struct Matmul {
     pub transpose_a: bool,
     /// B is stored \[n, k\] instead of \[k, n\].
     pub transpose_b: bool,
+    /// The types of A, B, C and the second output, each single or half precision. A bias and row sums are in single precision.
+    pub elements: [DType; 4],
     /// C += instead of C =; holds for the row sums too.
     pub accumulate: bool,
     /// Elements before A.
@@ -36,8 +39,27 @@ pub struct Matmul {
     pub epilogue: Epilogue,
 }
 
+impl Default for Matmul {
+    fn default() -> Self {
+        Self {
+            m: 0,
+            n: 0,
+            k: 0,
+            transpose_a: false,
+            transpose_b: false,
+            elements: [DType::F32; 4],
+            accumulate: false,
+            a_offset: 0,
+            b_offset: 0,
+            c_offset: 0,
+            bias_offset: 0,
+            epilogue: Epilogue::None,
+        }
+    }
+}
+
 /// What a matrix multiplication writes beside C.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Epilogue {
     /// Nothing.
     #[default]
@@ -47,6 +69,19 @@ pub enum Epilogue {
     /// The sum over k of every row of op(A), \[m\], from `bias_offset` on: of a weight gradient dY^T X the bias
     /// gradient. Not with a bias.
     RowSums,
+}
+
+impl Epilogue {
+    pub(super) const ALL: [Self; 3] = [Self::None, Self::Gelu, Self::RowSums];
+
+    /// The name in the text form of a [`MatmulShape`].
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gelu => "gelu",
+            Self::RowSums => "row_sums",
+        }
+    }
 }
 
 /// The tensors of a [`Matmul`].
@@ -64,19 +99,12 @@ pub struct MatmulOperands {
     pub second: Option<Operand>,
 }
 
-/// Elements of C along each side that a workgroup of `matmul_tiles.wgsl` computes.
-const TILE: usize = 64;
-/// The same for an invocation of `matmul_blocks.wgsl`.
-const BLOCK: usize = 16;
-/// Invocations of a workgroup of `matmul_blocks.wgsl`.
-const LANES: usize = 8;
-/// Slices of k are multiples of this, which both families need.
-const STEP: usize = 16;
 /// Threads of a workgroup of `matmul_sum.wgsl`.
 const SUM_WORKGROUP: usize = 64;
 
 /// How a multiplication is cut up.
 struct Grid {
+    kernel: MatmulKernel,
     /// Workgroups along n and m.
     groups: [usize; 2],
     /// Slices of k.
@@ -130,7 +158,7 @@ impl Matmul {
         let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
 
         let flag = |on: bool| f64::from(u8::from(on));
-        let product = Dispatch::new(self.shader(has_bias, device))
+        let product = Dispatch::new(self.shader(&grid.kernel, has_bias))
             .constant("transpose_a", flag(self.transpose_a))
             .constant("transpose_b", flag(self.transpose_b))
             .constant("accumulate", flag(self.accumulate && !split))
@@ -176,54 +204,63 @@ impl Matmul {
         vec![product, sum]
     }
 
-    /// The kernel for these sizes: by vectors where every stored line that it touches is a multiple of 4.
-    fn shader(&self, has_bias: bool, device: &DeviceTraits) -> &'static str {
+    /// What decides which kernel is fast. `has_bias` must say whether the operands will have a bias.
+    pub fn shape(&self, has_bias: bool) -> MatmulShape {
         let a_line = if self.transpose_a { self.m } else { self.k };
         let b_line = if self.transpose_b { self.k } else { self.n };
         let rows = if self.epilogue == Epilogue::RowSums { self.m } else { 0 };
         let bias_offset = if has_bias || rows > 0 { self.bias_offset } else { 0 };
-        let vector = [a_line, b_line, self.n, rows, self.a_offset, self.b_offset, self.c_offset, bias_offset]
+        let aligned = [a_line, b_line, self.n, rows, self.a_offset, self.b_offset, self.c_offset, bias_offset]
             .iter()
             .all(|size| size.is_multiple_of(4));
-        match (device.software, vector) {
-            (false, false) => "matmul_tiles_scalar",
-            (false, true) => "matmul_tiles_vector",
-            (true, false) => "matmul_blocks_scalar",
-            (true, true) => "matmul_blocks_vector",
+        MatmulShape {
+            m: self.m,
+            n: self.n,
+            k: self.k,
+            transpose_a: self.transpose_a,
+            transpose_b: self.transpose_b,
+            elements: self.elements,
+            has_bias,
+            epilogue: self.epilogue,
+            accumulate: self.accumulate,
+            aligned,
         }
     }
 
-    fn grid(&self, has_bias: bool, device: &DeviceTraits) -> Grid {
-        let (groups, lanes, wanted, least) = if device.software {
-            let lanes = self.lanes();
-            let groups = [self.n.div_ceil(BLOCK * lanes), self.m.div_ceil(BLOCK * (LANES / lanes))];
-            // A few groups for every core; a slice of less than 128 would cost more than it gains.
-            (groups, lanes, 32, 128)
-        } else {
-            // Several groups for each of a laptop GPU's compute units; a slice should still be long beside the addition.
-            ([self.n.div_ceil(TILE), self.m.div_ceil(TILE)], 1, 256, 256)
-        };
-        let may_split = !has_bias && self.epilogue != Epilogue::Gelu;
-        let slices = if may_split { (wanted / (groups[0] * groups[1]).max(1)).min(self.k / least).max(1) } else { 1 };
-        let slice = self.k.div_ceil(slices).next_multiple_of(STEP).max(STEP);
-        Grid { groups, slices: self.k.div_ceil(slice).max(1), slice, lanes }
+    /// The kernel that every such device can run.
+    pub fn base(shape: &MatmulShape, device: &DeviceTraits) -> MatmulKernel {
+        shape.base(device)
     }
 
-    /// How many of a workgroup's lanes lie along n: where it wastes the fewest blocks; the more the better, for then
-    /// the lanes read the same rows of A.
-    fn lanes(&self) -> usize {
-        let (columns, rows) = (self.n.div_ceil(BLOCK), self.m.div_ceil(BLOCK));
-        let cost = |lanes: &usize| {
-            let blocks = columns.next_multiple_of(*lanes) * rows.next_multiple_of(LANES / lanes);
-            let penalty = match lanes {
-                8 => 20,
-                4 => 21,
-                2 => 24,
-                _ => 30,
-            };
-            blocks * penalty
-        };
-        [8, 4, 2, 1].into_iter().min_by_key(cost).unwrap_or(LANES)
+    /// The base kernel first, then all others that this device can run and that may be faster; at least one.
+    pub fn candidates(shape: &MatmulShape, device: &DeviceTraits) -> Vec<MatmulKernel> {
+        shape.candidates(device)
+    }
+
+    /// The kernel to use: what the device's tuning says, where it can run that, or else the base kernel.
+    pub fn kernel(&self, has_bias: bool, device: &DeviceTraits) -> MatmulKernel {
+        let shape = self.shape(has_bias);
+        let tuned = device.tuning.get(&shape).filter(|kernel| shape.fits(kernel, device));
+        tuned.unwrap_or_else(|| shape.base(device))
+    }
+
+    fn grid(&self, has_bias: bool, device: &DeviceTraits) -> Grid {
+        let (shape, kernel) = (self.shape(has_bias), self.kernel(has_bias, device));
+        // The tuned count need not divide k: slices are whole steps, and none is empty.
+        let step = STEP.max(kernel.tile[2].into());
+        let slice = self.k.div_ceil(kernel.slices.into()).next_multiple_of(step).max(step);
+        let lanes = usize::from(kernel.tile[1]) / BLOCK;
+        Grid { kernel, groups: shape.groups(&kernel), slices: self.k.div_ceil(slice).max(1), slice, lanes }
+    }
+
+    /// The shader: by vectors where every stored line that it touches is a multiple of 4.
+    fn shader(&self, kernel: &MatmulKernel, has_bias: bool) -> &'static str {
+        match (kernel.family, self.shape(has_bias).aligned) {
+            (MatmulFamily::Tiles, false) => "matmul_tiles_scalar",
+            (MatmulFamily::Tiles, true) => "matmul_tiles_vector",
+            (MatmulFamily::Blocks, false) => "matmul_blocks_scalar",
+            (MatmulFamily::Blocks, true) => "matmul_blocks_vector",
+        }
     }
 }
 
@@ -231,8 +268,7 @@ impl Matmul {
 mod tests {
     use super::*;
 
-    const GPU: DeviceTraits =
-        DeviceTraits { software: false, f16: false, workgroup_memory: 16_384, invocations: 256, cooperative: None };
+    const GPU: DeviceTraits = DeviceTraits::FLOOR;
     const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
 
     fn operands(second: Option<Operand>) -> MatmulOperands {
@@ -270,10 +306,24 @@ mod tests {
     #[test]
     fn vectors_need_multiples_of_four() {
         let matmul = Matmul { m: 3, n: 8, k: 12, ..Matmul::default() };
-        assert_eq!(matmul.shader(false, &GPU), "matmul_tiles_vector");
-        assert_eq!(Matmul { transpose_a: true, ..matmul }.shader(false, &GPU), "matmul_tiles_scalar");
-        assert_eq!(Matmul { n: 9, ..matmul }.shader(false, &SOFTWARE), "matmul_blocks_scalar");
-        assert_eq!(Matmul { k: 10, ..matmul }.shader(false, &SOFTWARE), "matmul_blocks_scalar");
-        assert_eq!(Matmul { b_offset: 2, ..matmul }.shader(false, &SOFTWARE), "matmul_blocks_scalar");
+        let shader = |matmul: Matmul, device: &DeviceTraits| matmul.dispatches(&operands(None), 0, device)[0].shader;
+        assert_eq!(shader(matmul, &GPU), "matmul_tiles_vector");
+        assert_eq!(shader(Matmul { transpose_a: true, ..matmul }, &GPU), "matmul_tiles_scalar");
+        assert_eq!(shader(Matmul { n: 9, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");
+        assert_eq!(shader(Matmul { k: 10, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");
+        assert_eq!(shader(Matmul { b_offset: 2, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");
+    }
+
+    #[test]
+    fn the_tuning_decides_where_it_fits() {
+        let matmul = Matmul { m: 64, n: 64, k: 4_096, ..Matmul::default() };
+        let base = Matmul::base(&matmul.shape(false), &GPU);
+        let tuned = |kernel: MatmulKernel| {
+            let tuning = super::super::Tuning(Vec::leak(vec![(matmul.shape(false), kernel)]));
+            matmul.kernel(false, &DeviceTraits { tuning, ..GPU })
+        };
+        assert_eq!(tuned(base.split(3)), base.split(3));
+        assert_eq!(tuned(base.split(60_000)), base);
+        assert_eq!(tuned(MatmulKernel { family: MatmulFamily::Blocks, ..base }), base);
     }
 }

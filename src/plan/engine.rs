@@ -35,6 +35,12 @@ pub enum EngineError {
         /// The adapter.
         adapter: String,
     },
+    /// The plan has tensors in half precision, which the device's kernels cannot use.
+    #[error("{adapter} has no 16-bit floating point; use --precision f32")]
+    NoHalves {
+        /// The adapter.
+        adapter: String,
+    },
     /// Device memory ran out.
     #[error("{adapter} has no memory for {needed} MiB; use a smaller --batch, --length or preset")]
     OutOfMemory {

@@ -92,6 +92,7 @@ fn save_into(partial: &Path, snapshot: &Snapshot, standing: &Standing, identity:
         text: text.to_string(),
         held_out: standing.held_out,
         bank: snapshot.weights.len(),
+        loss_scale: snapshot.loss_scale,
         files,
     };
     let path = partial.join(STATE);
@@ -184,7 +185,8 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
         }
         Ok(tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     };
-    let snapshot = Snapshot { step: state.step, weights, moment1: moment("moment1")?, moment2: moment("moment2")? };
+    let (moment1, moment2) = (moment("moment1")?, moment("moment2")?);
+    let snapshot = Snapshot { step: state.step, weights, moment1, moment2, loss_scale: state.loss_scale };
     Ok((snapshot, state))
 }
 

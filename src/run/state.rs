@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// The version of a checkpoint's layout.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 pub(super) const STATE: &str = "state.json";
 
 /// Where a run was when a checkpoint was made, beside the weights and moments.
@@ -32,6 +32,9 @@ pub struct State {
     pub held_out: Option<f64>,
     /// Elements of a bank, padding included.
     pub bank: usize,
+    /// In mixed precision, the loss scale and the good steps since it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<[f32; 2]>,
     /// SHA-256 of every other file of the checkpoint, by its path in the folder.
     pub files: BTreeMap<String, String>,
 }
@@ -102,6 +105,7 @@ mod tests {
             text: "b".into(),
             held_out: Some(1.0 / 3.0),
             bank: 4,
+            loss_scale: Some([65_536.0, 7.0]),
             files: BTreeMap::from([("generator/model.safetensors".into(), "c".into())]),
         }
     }

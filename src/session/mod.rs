@@ -404,7 +404,7 @@ impl Session {
         let model = self.trainer.model();
         let zeros = vec![0.0; model.table.len()];
         let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.config.seed));
-        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros }
+        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros, loss_scale: None }
     }
 
     /// Waits for every step that was started and reports on them.

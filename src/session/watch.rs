@@ -140,7 +140,7 @@ mod tests {
 
     fn interval(step: u64, generator_loss: f64, discriminator_loss: f64) -> Interval {
         let measures = Measures { generator_loss, discriminator_loss, replaced_rate: 0.1, ..Measures::default() };
-        Interval { step, tokens: 1, learning_rate: 0.0, gradient_norm: 0.0, measures }
+        Interval { step, tokens: 1, learning_rate: 0.0, gradient_norm: 0.0, loss_scale: None, skipped: 0, measures }
     }
 
     /// The warnings of a run whose losses are these functions of the step, and the step of the first.

@@ -112,12 +112,12 @@ impl TrainingStep {
     }
 
     /// Of the parts' outputs and the update's: losses added up, rows one after the other without those that filled up the
-    /// last part, and the norm.
+    /// last part, and the update's own.
     fn put_together(&mut self, batch: usize) -> Fetched {
         let rows = self.micro_batch.rows;
         let mut parts = std::mem::take(&mut self.found);
         let update = parts.pop();
-        let norm = update.and_then(|mut update| update.outputs.pop()).unwrap_or_default();
+        let of_update = update.map(|update| update.outputs).unwrap_or_default();
         let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); Output::Norm as usize];
         for loss in [Output::GeneratorLoss, Output::DiscriminatorLoss] {
             let sum: f64 = parts.iter().map(|part| f64::from(part.scalar(loss as usize))).sum();
@@ -128,7 +128,7 @@ impl TrainingStep {
             let width = parts.first().map_or(0, |part| part.outputs[index].len() / rows);
             outputs[index] = parts.iter().flat_map(|part| &part.outputs[index]).copied().take(batch * width).collect();
         }
-        outputs.push(norm);
+        outputs.extend(of_update);
         Fetched { program: self.program, step: parts.first().map_or(0, |part| part.step), outputs }
     }
 }

@@ -1,7 +1,7 @@
 //! One training step, whole or in parts, and one evaluation step as plans.
 
 use crate::data::Batch;
-use crate::electra::{Config, Inputs, Model, Objective, electra};
+use crate::electra::{Config, Inputs, Model, Objective, Precision, electra};
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
 use crate::ops::{self, AdamW, StepState};
 use crate::plan::{Engine, Plan, Program, Target};
@@ -72,8 +72,11 @@ pub enum Output {
     Labels,
     /// Logits of "replaced" [B L].
     Logits,
-    /// The gradients' global norm before clipping `[1]`; of a training step only.
+    /// The gradients' global norm before clipping `[1]`; of a training step only. In mixed precision it is no finite number
+    /// where the step was skipped.
     Norm,
+    /// The loss scale of the step `[1]`; of a training step in mixed precision only.
+    LossScale,
 }
 
 /// The examples, length and drawn positions of a step.
@@ -115,9 +118,9 @@ pub fn training_step(
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let samples = given_samples.then(|| g.input("samples", DType::U32, &[shape.batch * shape.drawn]));
     let objective = electra(&mut g, model, config, inputs, true, samples)?;
-    g.backward(objective.loss)?;
     let mut outputs = outputs(&objective);
-    outputs.push(update(&mut g, Bank::Gradients, config)?);
+    gradients(&mut g, &objective, &outputs, config)?;
+    outputs.extend(update(&mut g, Bank::Gradients, config)?);
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples, objective })
 }
 
@@ -127,25 +130,41 @@ pub fn part_step(model: &Model, config: &Config, shape: StepShape, target: Targe
     let mut g = Graph::new(model.table.clone());
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, true, None)?;
-    g.backward(objective.loss)?;
-    ops::accumulate(&mut g)?;
     let outputs = outputs(&objective);
+    gradients(&mut g, &objective, &outputs, config)?;
+    ops::accumulate(&mut g)?;
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
 }
 
-/// Norm, clip and update with the accumulated gradients; the only output is the norm.
-pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Plan, GraphError> {
-    let mut g = Graph::new(model.table.clone());
-    let norm = update(&mut g, Bank::Accumulated, config)?;
-    Ok(Plan::new(Arc::new(g), &[norm], target))
+/// Reverse mode, and what follows from it: the passes over the whole graph.
+fn gradients(g: &mut Graph, objective: &Objective, outputs: &[Tensor], config: &Config) -> Result<(), GraphError> {
+    match config.training.precision {
+        Precision::F32 => g.backward(objective.loss),
+        Precision::Mixed => {
+            g.backward_scaled(objective.loss)?;
+            g.halve(outputs)
+        }
+    }
 }
 
-/// Norm, clip and update with the gradients in `bank`: the norm.
-fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Tensor, GraphError> {
+/// Norm, clip and update with the accumulated gradients; the outputs are [`Output::Norm`] and what follows it.
+pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Plan, GraphError> {
+    let mut g = Graph::new(model.table.clone());
+    let outputs = update(&mut g, Bank::Accumulated, config)?;
+    Ok(Plan::new(Arc::new(g), &outputs, target))
+}
+
+/// Norm, clip and update with the gradients in `bank`: the norm, and in mixed precision the loss scale.
+fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Vec<Tensor>, GraphError> {
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
-    ops::adamw(g, gradients, norm, false, adamw_settings(config))?;
-    Ok(norm)
+    let scaled = config.training.precision == Precision::Mixed;
+    ops::adamw(g, gradients, norm, scaled, adamw_settings(config))?;
+    if !scaled {
+        return Ok(vec![norm]);
+    }
+    let (norm, scale) = ops::loss_scale(g, norm)?;
+    Ok(vec![norm, scale])
 }
 
 /// The objective without dropout, gradient or update.
@@ -159,6 +178,9 @@ pub fn evaluation_step(
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, false, None)?;
     let outputs = outputs(&objective);
+    if config.training.precision == Precision::Mixed {
+        g.halve(&outputs)?;
+    }
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
 }
 

@@ -6,9 +6,9 @@ use super::parts::TrainingStep;
 use super::step::{Counts, Output, PlannedStep, learning_rate, step_state};
 use crate::corpus::{Examples, SpecialTokens};
 use crate::data::{Ahead, Batch, Batches, Evaluation, Masking};
-use crate::electra::{Config, Model};
+use crate::electra::{Config, Model, Precision};
 use crate::graph::{Bank, GraphError};
-use crate::ops::StepState;
+use crate::ops::{LossScale, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Program, Target};
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub enum TrainError {
     /// A loss that is not a number.
     #[error(
         "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
-         try a lower --learning-rate or --on-nan rollback"
+         try a lower --learning-rate, --precision f32 or --on-nan rollback"
     )]
     NotFinite {
         /// The step, from 0.
@@ -109,11 +109,21 @@ pub struct Interval {
     pub tokens: u64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// The gradients' global norm before clipping, of the last step.
+    /// The gradients' global norm before clipping, of the last step that was not skipped.
     pub gradient_norm: f32,
+    /// In mixed precision, the loss scale of the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f32>,
+    /// Steps that changed nothing because their scaled gradients were too large for half precision.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// Losses and accuracies.
     #[serde(flatten)]
     pub measures: Measures,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// The state of a run between two steps.
@@ -127,6 +137,8 @@ pub struct Snapshot {
     pub moment1: Vec<f32>,
     /// Adam's second moments.
     pub moment2: Vec<f32>,
+    /// In mixed precision, the loss scale and the good steps since it was changed.
+    pub loss_scale: Option<[f32; 2]>,
 }
 
 /// One token of an example that was shown to the model.
@@ -174,7 +186,15 @@ struct Started {
 struct LastStep {
     learning_rate: f64,
     gradient_norm: f32,
+    loss_scale: Option<f32>,
+    /// Since the last interval.
+    skipped: u64,
+    /// The last steps that were, without another between them.
+    skipped_in_a_row: u32,
 }
+
+/// Skipped steps in a row after which a run will not recover: from the largest loss scale to the smallest, and some more.
+const MOST_SKIPPED: u32 = 32;
 
 /// The evaluation step, the engine's name for it, and its examples.
 struct Loaded {
@@ -212,6 +232,9 @@ impl Trainer {
         };
         let short_of_memory = training.micro_batch() != planned;
         engine.write_bank(Bank::Parameters, &model.initial(config.seed))?;
+        if config.training.precision == Precision::Mixed {
+            engine.write_bank(Bank::LossScale, &LossScale::initial())?;
+        }
         let masking = masking(&config);
         let batches = Batches::new(text.training, text.special, masking, config.training.batch, config.seed);
         let most = config.training.evaluation_examples;
@@ -330,11 +353,19 @@ impl Trainer {
         let generator = out.scalar(Output::GeneratorLoss as usize);
         let discriminator = out.scalar(Output::DiscriminatorLoss as usize);
         let norm = out.scalar(Output::Norm as usize);
-        if !generator.is_finite() || !discriminator.is_finite() || !norm.is_finite() {
+        let loss_scale = out.outputs.get(Output::LossScale as usize).map(|_| out.scalar(Output::LossScale as usize));
+        let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
+        if !generator.is_finite() || !discriminator.is_finite() || !(norm.is_finite() || skipped) {
             return Err(TrainError::NotFinite { step, generator, discriminator, norm });
         }
         self.tally.add(&started.batch, out);
-        self.last = LastStep { learning_rate: started.learning_rate, gradient_norm: norm };
+        let last = &mut self.last;
+        (last.learning_rate, last.loss_scale) = (started.learning_rate, loss_scale);
+        if skipped {
+            (last.skipped, last.skipped_in_a_row) = (last.skipped + 1, last.skipped_in_a_row + 1);
+        } else {
+            (last.gradient_norm, last.skipped_in_a_row) = (norm, 0);
+        }
         events.push(Event::Step { step, generator_loss: generator, discriminator_loss: discriminator });
         let done = step + 1;
         if done.is_multiple_of(self.config.training.log_every) || done == self.config.training.steps {
@@ -351,15 +382,13 @@ impl Trainer {
 
     /// `None` if no step has finished since the last interval.
     fn interval(&mut self, done: u64) -> Option<Interval> {
-        let LastStep { learning_rate, gradient_norm } = self.last;
-        let tokens = self.tally.tokens();
-        (!self.tally.is_empty()).then(|| Interval {
-            step: done,
-            tokens,
-            learning_rate,
-            gradient_norm,
-            measures: self.tally.finish(),
-        })
+        if self.tally.is_empty() {
+            return None;
+        }
+        let skipped = std::mem::take(&mut self.last.skipped);
+        let LastStep { learning_rate, gradient_norm, loss_scale, .. } = self.last;
+        let (tokens, measures) = (self.tally.tokens(), self.tally.finish());
+        Some(Interval { step: done, tokens, learning_rate, gradient_norm, loss_scale, skipped, measures })
     }
 
     /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
@@ -408,7 +437,11 @@ impl Trainer {
         if [&weights, &moment1, &moment2].iter().any(|bank| bank.iter().any(|x| !x.is_finite())) {
             return Err(TrainError::WeightsNotFinite { step: self.next });
         }
-        Ok(Snapshot { step: self.next, weights, moment1, moment2 })
+        let loss_scale = match self.config.training.precision {
+            Precision::F32 => None,
+            Precision::Mixed => self.engine.read_bank(Bank::LossScale)?.first_chunk().copied(),
+        };
+        Ok(Snapshot { step: self.next, weights, moment1, moment2, loss_scale })
     }
 
     /// Replaces the initial weights before the first step. As a bank, laid out as [`Model::table`] says.
@@ -425,10 +458,17 @@ impl Trainer {
         self.engine.write_bank(Bank::Parameters, &snapshot.weights)?;
         self.engine.write_bank(Bank::Moment1, &snapshot.moment1)?;
         self.engine.write_bank(Bank::Moment2, &snapshot.moment2)?;
+        if self.config.training.precision == Precision::Mixed {
+            let mut bank = LossScale::initial();
+            if let Some(known) = snapshot.loss_scale {
+                bank[..known.len()].copy_from_slice(&known);
+            }
+            self.engine.write_bank(Bank::LossScale, &bank)?;
+        }
         self.config.seed = seed;
         self.batches = self.batches.with_seed(seed);
         self.next = snapshot.step;
-        self.tally = Tally::default();
+        (self.tally, self.last) = (Tally::default(), LastStep::default());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use super::kernel::report;
 use super::state;
 use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Node, Tensor, TensorType};
-use leyden::ops::{self, DeviceTraits, Dispatch, Op, Real, Shapes, Twin};
+use leyden::ops::{self, DeviceTraits, Dispatch, Halves, Op, Real, Shapes, Twin};
 use leyden::plan::{Engine, Plan, Program, Target};
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn run(engine: &mut CpuEngine<f64>, program: Program, seed: u64) {
 pub fn weighted_loss(given: &mut Given, outputs: &[Tensor], seed: u64) -> Result<Tensor, GraphError> {
     let g = &mut given.graph;
     let mut loss = None;
-    let real: Vec<Tensor> = outputs.iter().copied().filter(|&t| g.ty(t).dtype == DType::F32).collect();
+    let real: Vec<Tensor> = outputs.iter().copied().filter(|&t| g.ty(t).dtype.is_real()).collect();
     for (i, &output) in real.iter().enumerate() {
         let mut random = Seeded::new(seed.wrapping_add(77 + i as u64));
         let shape = g.shape(output).to_vec();
@@ -136,6 +136,10 @@ impl Op for Weighted {
 
     fn infer(&self, _: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         Ok(vec![TensorType::f32(&[1])])
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0], outputs: &[] }
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

@@ -16,6 +16,9 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
+    /// For what was made of halves: two neighbouring halves differ by a thousandth.
+    pub const HALVES: Self = Self { absolute: 4e-3, relative: 4e-3 };
+
     /// This, or a difference of one in the last place of half precision where that is more: two values on either side of a
     /// border between two halves are rounded apart.
     fn or_half(self) -> Self {
@@ -57,6 +60,40 @@ pub fn check_with(
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
             given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
             compare(&given, &[], tolerance, seed, "backward", &mut bad);
+        }
+    }
+    assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));
+}
+
+/// As [`check_with`] in mixed precision: what the ops allow to be halves are halves, in the forward and the backward
+/// part. Inputs that are to be halves are given as [`Input::half`]; weights become halves by themselves.
+pub fn check_halves(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+) {
+    let mut bad = Vec::new();
+    for &seed in seeds {
+        let mut given = Given::new(inputs, seed);
+        let built =
+            |given: &mut Given| build(&mut given.graph, &given.tensors).unwrap_or_else(|error| panic!("{error}"));
+        let halve = |given: &mut Given| {
+            given.graph.halve(&[]).unwrap_or_else(|error| panic!("{error}"));
+            let halves = given.graph.values().iter().filter(|value| value.ty.dtype == DType::F16).count();
+            assert!(halves > 0, "{name}: nothing is in half precision");
+        };
+        let outputs = built(&mut given);
+        halve(&mut given);
+        compare(&given, &outputs, tolerance, seed, "forward in halves", &mut bad);
+        if !given.parameters.is_empty() {
+            let mut given = Given::new(inputs, seed);
+            let outputs = built(&mut given);
+            let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
+            given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+            halve(&mut given);
+            compare(&given, &[], tolerance, seed, "backward in halves", &mut bad);
         }
     }
     assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));

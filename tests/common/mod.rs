@@ -12,7 +12,7 @@ mod small;
 
 pub use gradient::{check_gradient, check_gradient_with};
 pub use input::{Input, Seeded};
-pub use kernel::{Tolerance, check, check_with};
+pub use kernel::{Tolerance, check, check_halves, check_with};
 pub use small::small_config;
 
 use leyden::gpu::{Adapter, Choice, GpuEngine, choose};

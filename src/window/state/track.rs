@@ -104,7 +104,7 @@ impl Track {
             }),
             Report::Interval { interval, tokens_per_second } => {
                 let before = self.intervals.last().map_or(0, |m| m.tokens);
-                let Interval { step, tokens, learning_rate, gradient_norm, measures } = *interval;
+                let Interval { step, tokens, learning_rate, gradient_norm, measures, .. } = *interval;
                 self.intervals.push(Moment {
                     tokens: before + tokens,
                     learning_rate,
@@ -204,7 +204,15 @@ mod tests {
     fn interval(step: u64) -> Report {
         let measures =
             Measures { generator_loss: 6.0, discriminator_loss: 0.4, replaced_rate: 0.1, ..Measures::default() };
-        let interval = Interval { step, tokens: 100, learning_rate: 1e-3, gradient_norm: 2.0, measures };
+        let interval = Interval {
+            step,
+            tokens: 100,
+            learning_rate: 1e-3,
+            gradient_norm: 2.0,
+            loss_scale: None,
+            skipped: 0,
+            measures,
+        };
         Report::Interval { interval, tokens_per_second: 10.0 }
     }
 

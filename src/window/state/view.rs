@@ -169,7 +169,15 @@ mod tests {
                 replaced_rate: 0.1,
                 ..Measures::default()
             };
-            let interval = Interval { step, tokens: 1_000, learning_rate: 1e-3, gradient_norm: 1.0, measures };
+            let interval = Interval {
+                step,
+                tokens: 1_000,
+                learning_rate: 1e-3,
+                gradient_norm: 1.0,
+                loss_scale: None,
+                skipped: 0,
+                measures,
+            };
             track.take_in(&Report::Interval { interval, tokens_per_second: 1e3 }, step as f64);
         }
         track

@@ -1,0 +1,399 @@
+//! Names for the kernels of a [`Matmul`] and for what decides which of them is fast.
+
+use super::{DeviceTraits, Epilogue, Matmul};
+use crate::graph::DType;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a kernel is made for; the stem of its shader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MatmulFamily {
+    /// For GPUs: tiles of A and B in workgroup memory, a block of C in an invocation's registers.
+    Tiles,
+    /// For drivers that run shaders on the CPU: a block an invocation, straight from the buffers.
+    Blocks,
+}
+
+impl MatmulFamily {
+    const ALL: [Self; 2] = [Self::Tiles, Self::Blocks];
+
+    /// The name in a kernel's text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tiles => "tiles",
+            Self::Blocks => "blocks",
+        }
+    }
+}
+
+/// One way to run a multiplication on a device.
+///
+/// The text form, which [`FromStr`] reads back: `tiles 64x64x16 8x4 split 4`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct MatmulKernel {
+    /// Which shader.
+    pub family: MatmulFamily,
+    /// Rows and columns of C that a workgroup computes, and the k of one of its steps.
+    pub tile: [u16; 3],
+    /// Rows and columns of C that an invocation holds.
+    pub block: [u16; 2],
+    /// Whether the tiles in workgroup memory are in half precision.
+    pub halves: bool,
+    /// Whether the next step's tiles are read from the buffers before this step's are multiplied.
+    pub prefetch: bool,
+    /// Slices of k that are computed side by side and then added up in order; at least 1.
+    pub slices: u16,
+}
+
+impl MatmulKernel {
+    /// Invocations of a workgroup.
+    pub fn invocations(&self) -> u32 {
+        let [m, n, _] = self.tile.map(u32::from);
+        let [rows, columns] = self.block.map(u32::from);
+        (m / rows) * (n / columns)
+    }
+
+    /// The same kernel with k in so many slices.
+    pub fn split(self, slices: usize) -> Self {
+        Self { slices: slices.clamp(1, usize::from(u16::MAX)) as u16, ..self }
+    }
+}
+
+impl fmt::Display for MatmulKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([m, n, k], [rows, columns]) = (self.tile, self.block);
+        write!(f, "{} {m}x{n}x{k} {rows}x{columns}", self.family.name())?;
+        if self.halves {
+            f.write_str(" halves")?;
+        }
+        if self.prefetch {
+            f.write_str(" prefetch")?;
+        }
+        if self.slices > 1 {
+            write!(f, " split {}", self.slices)?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no kernel or no shape of a multiplication.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is no {what}, expected something like {example:?}")]
+pub struct MatmulTextError {
+    what: &'static str,
+    found: String,
+    example: &'static str,
+}
+
+/// `N` numbers with an x between each two.
+fn sizes<T: FromStr + Copy + Default, const N: usize>(word: Option<&str>) -> Option<[T; N]> {
+    let mut sizes = [T::default(); N];
+    let mut parts = word?.split('x');
+    for size in &mut sizes {
+        *size = parts.next()?.parse().ok()?;
+    }
+    parts.next().is_none().then_some(sizes)
+}
+
+impl FromStr for MatmulKernel {
+    type Err = MatmulTextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_kernel(text).ok_or_else(|| MatmulTextError {
+            what: "kernel of a matrix multiplication",
+            found: text.to_string(),
+            example: "tiles 64x64x16 8x4 split 4",
+        })
+    }
+}
+
+fn parse_kernel(text: &str) -> Option<MatmulKernel> {
+    let mut words = text.split_whitespace();
+    let family = words.next()?;
+    let family = MatmulFamily::ALL.into_iter().find(|f| f.name() == family)?;
+    let (tile, block) = (sizes(words.next())?, sizes(words.next())?);
+    let mut kernel = MatmulKernel { family, tile, block, halves: false, prefetch: false, slices: 1 };
+    while let Some(word) = words.next() {
+        match word {
+            "halves" => kernel.halves = true,
+            "prefetch" => kernel.prefetch = true,
+            "split" => kernel.slices = words.next()?.parse().ok().filter(|&slices| slices > 0)?,
+            _ => return None,
+        }
+    }
+    let whole = |tile: u16, block: u16| block > 0 && tile >= block && tile.is_multiple_of(block);
+    (whole(tile[0], block[0]) && whole(tile[1], block[1]) && tile[2] > 0).then_some(kernel)
+}
+
+impl From<MatmulKernel> for String {
+    fn from(kernel: MatmulKernel) -> Self {
+        kernel.to_string()
+    }
+}
+
+impl TryFrom<String> for MatmulKernel {
+    type Error = MatmulTextError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// What decides which kernel is fast for a multiplication, and which may be used at all: everything of a [`Matmul`] but
+/// the offsets.
+///
+/// The text form, which [`FromStr`] reads back: `16384x1024x256 nt f16 f16 f16 f32 bias gelu accumulate unaligned`; sizes
+/// m, n and k; `t` for a transposed A or B and `n` for one that is not; the types of A, B, C and the second output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct MatmulShape {
+    /// Rows of C.
+    pub m: usize,
+    /// Columns of C.
+    pub n: usize,
+    /// The length of the sums.
+    pub k: usize,
+    /// A is stored \[k, m\].
+    pub transpose_a: bool,
+    /// B is stored \[n, k\].
+    pub transpose_b: bool,
+    /// The types of A, B, C and the second output.
+    pub elements: [DType; 4],
+    /// A bias is added.
+    pub has_bias: bool,
+    /// What else is written.
+    pub epilogue: Epilogue,
+    /// C += instead of C =.
+    pub accumulate: bool,
+    /// Every stored line and offset is a multiple of 4 elements, so that whole vectors can be read.
+    pub aligned: bool,
+}
+
+impl MatmulShape {
+    /// A multiplication of this shape whose matrices begin their tensors. Where only an offset was not aligned, this one is.
+    pub fn matmul(&self) -> Matmul {
+        Matmul {
+            m: self.m,
+            n: self.n,
+            k: self.k,
+            transpose_a: self.transpose_a,
+            transpose_b: self.transpose_b,
+            elements: self.elements,
+            accumulate: self.accumulate,
+            epilogue: self.epilogue,
+            ..Matmul::default()
+        }
+    }
+
+    /// Floating-point operations, a multiply-add counted as two.
+    pub fn flops(&self) -> u64 {
+        2 * self.m as u64 * self.n as u64 * self.k as u64
+    }
+}
+
+impl fmt::Display for MatmulShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = |transposed: bool| if transposed { 't' } else { 'n' };
+        write!(f, "{}x{}x{} {}{}", self.m, self.n, self.k, letter(self.transpose_a), letter(self.transpose_b))?;
+        for dtype in self.elements {
+            write!(f, " {}", dtype.name())?;
+        }
+        for (on, name) in [
+            (self.has_bias, "bias"),
+            (self.epilogue != Epilogue::None, self.epilogue.name()),
+            (self.accumulate, "accumulate"),
+            (!self.aligned, "unaligned"),
+        ] {
+            if on {
+                write!(f, " {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for MatmulShape {
+    type Err = MatmulTextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_shape(text).ok_or_else(|| MatmulTextError {
+            what: "shape of a matrix multiplication",
+            found: text.to_string(),
+            example: "16384x1024x256 nt f32 f32 f32 f32 bias gelu",
+        })
+    }
+}
+
+fn parse_shape(text: &str) -> Option<MatmulShape> {
+    let mut words = text.split_whitespace();
+    let [m, n, k] = sizes(words.next())?;
+    let (transpose_a, transpose_b) = match words.next()? {
+        "nn" => (false, false),
+        "nt" => (false, true),
+        "tn" => (true, false),
+        "tt" => (true, true),
+        _ => return None,
+    };
+    let mut elements = [DType::F32; 4];
+    for dtype in &mut elements {
+        let word = words.next()?;
+        *dtype = [DType::F32, DType::F16].into_iter().find(|dtype| dtype.name() == word)?;
+    }
+    let epilogue = Epilogue::None;
+    let (has_bias, accumulate, aligned) = (false, false, true);
+    let mut shape =
+        MatmulShape { m, n, k, transpose_a, transpose_b, elements, has_bias, epilogue, accumulate, aligned };
+    for word in words {
+        match word {
+            "bias" => shape.has_bias = true,
+            "accumulate" => shape.accumulate = true,
+            "unaligned" => shape.aligned = false,
+            _ => shape.epilogue = Epilogue::ALL.into_iter().find(|epilogue| epilogue.name() == word)?,
+        }
+    }
+    Some(shape)
+}
+
+impl From<MatmulShape> for String {
+    fn from(shape: MatmulShape) -> Self {
+        shape.to_string()
+    }
+}
+
+impl TryFrom<String> for MatmulShape {
+    type Error = MatmulTextError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// Rows and columns of an invocation of the blocks family.
+pub(super) const BLOCK: usize = 16;
+/// Invocations of a workgroup of the blocks family.
+pub(super) const LANES: usize = 8;
+
+impl MatmulShape {
+    /// The kernel that every device can run: for a software driver of the blocks family, else of the tiles family.
+    pub(super) fn base(&self, device: &DeviceTraits) -> MatmulKernel {
+        let (family, tile, block, wanted, least) = if device.software {
+            let lanes = self.lanes();
+            let tile = [BLOCK * (LANES / lanes), BLOCK * lanes, 4].map(|size| size as u16);
+            // A few groups for every core; a slice of less than 128 would cost more than it gains.
+            (MatmulFamily::Blocks, tile, [BLOCK as u16; 2], 32, 128)
+        } else {
+            // Several groups for each of a laptop GPU's compute units; a slice should still be long beside the addition.
+            (MatmulFamily::Tiles, [64, 64, 16], [8, 4], 256, 256)
+        };
+        let kernel = MatmulKernel { family, tile, block, halves: false, prefetch: false, slices: 1 };
+        let groups = self.groups(&kernel);
+        let slices = (wanted / (groups[0] * groups[1]).max(1)).min(self.k / least).max(1);
+        kernel.split(if self.may_split() { slices } else { 1 })
+    }
+
+    /// The base kernel first, then all others that this device can run and that may be faster.
+    pub(super) fn candidates(&self, device: &DeviceTraits) -> Vec<MatmulKernel> {
+        let base = self.base(device);
+        let mut candidates = vec![base];
+        if self.aligned && self.may_split() {
+            let slices = usize::from(base.slices);
+            candidates.extend([slices / 2, slices * 2].map(|slices| base.split(slices)));
+        }
+        let mut seen = Vec::new();
+        candidates.retain(|kernel| {
+            let new = self.fits(kernel, device) && !seen.contains(kernel);
+            seen.push(*kernel);
+            new
+        });
+        candidates
+    }
+
+    /// Whether `kernel` computes this multiplication on such a device.
+    pub(super) fn fits(&self, kernel: &MatmulKernel, device: &DeviceTraits) -> bool {
+        let slices = usize::from(kernel.slices);
+        *kernel == self.base(device).split(slices)
+            && slices >= 1
+            && (slices == 1 || (self.may_split() && slices <= self.k.div_ceil(STEP)))
+    }
+
+    /// Workgroups along n and m.
+    pub(super) fn groups(&self, kernel: &MatmulKernel) -> [usize; 2] {
+        [self.n.div_ceil(kernel.tile[1].into()), self.m.div_ceil(kernel.tile[0].into())]
+    }
+
+    /// Whether k may be split: the second dispatch adds up, and does nothing else.
+    fn may_split(&self) -> bool {
+        !self.has_bias && matches!(self.epilogue, Epilogue::None | Epilogue::RowSums)
+    }
+
+    /// How many of a workgroup's lanes lie along n on a software driver: where it wastes the fewest blocks; the more the
+    /// better, for then the lanes read the same rows of A.
+    fn lanes(&self) -> usize {
+        let (columns, rows) = (self.n.div_ceil(BLOCK), self.m.div_ceil(BLOCK));
+        let cost = |lanes: &usize| {
+            let blocks = columns.next_multiple_of(*lanes) * rows.next_multiple_of(LANES / lanes);
+            let penalty = match lanes {
+                8 => 20,
+                4 => 21,
+                2 => 24,
+                _ => 30,
+            };
+            blocks * penalty
+        };
+        [8, 4, 2, 1].into_iter().min_by_key(cost).unwrap_or(LANES)
+    }
+}
+
+/// Slices of k are multiples of this, which the base kernels need.
+pub(super) const STEP: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_and_shapes_are_read_back() {
+        for text in [
+            "tiles 64x64x16 8x4 split 4",
+            "tiles 128x128x16 8x8 halves prefetch",
+            "blocks 16x128x4 16x16",
+            "blocks 32x64x4 16x16 split 17",
+        ] {
+            let kernel: MatmulKernel = text.parse().expect("a kernel");
+            assert_eq!(kernel.to_string(), text);
+        }
+        for text in [
+            "16384x1024x256 nt f32 f32 f32 f32 bias gelu",
+            "256x1024x16384 tn f16 f16 f32 f32 row_sums accumulate",
+            "7x9x1 nn f32 f16 f16 f32 unaligned",
+        ] {
+            let shape: MatmulShape = text.parse().expect("a shape");
+            assert_eq!(shape.to_string(), text);
+            assert_eq!(serde_json::from_str::<MatmulShape>(&format!("{text:?}")).ok(), Some(shape));
+        }
+    }
+
+    #[test]
+    fn what_is_no_kernel_is_refused() {
+        for text in [
+            "",
+            "tiles",
+            "tiles 64x64 8x4",
+            "tiles 64x64x16x2 8x4",
+            "tiles 64x64x16 8x0",
+            "tiles 60x64x16 8x4",
+            "tiles 64x64x16 8x4 split 0",
+            "tiles 64x64x16 8x4 split",
+            "tiles 64x64x16 8x4 fast",
+            "cubes 64x64x16 8x4",
+        ] {
+            let error = text.parse::<MatmulKernel>().expect_err("no kernel").to_string();
+            assert!(error.contains("tiles 64x64x16 8x4 split 4"), "{error}");
+        }
+        for text in ["", "1x2x3", "1x2x3 nx f32 f32 f32 f32", "1x2x3 nn f32 f32 f32", "1x2x3 nn f32 f32 f32 u32"] {
+            assert!(text.parse::<MatmulShape>().is_err(), "{text}");
+        }
+    }
+}

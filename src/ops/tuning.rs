@@ -1,0 +1,14 @@
+//! The kernels that a device's sweep found to be the fastest.
+
+use super::{MatmulKernel, MatmulShape};
+
+/// By multiplication, the kernel to use in place of the base kernel. Empty unless a sweep has been made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Tuning(pub &'static [(MatmulShape, MatmulKernel)]);
+
+impl Tuning {
+    /// The kernel that was found for this multiplication.
+    pub fn get(&self, shape: &MatmulShape) -> Option<MatmulKernel> {
+        self.0.iter().find(|(of, _)| of == shape).map(|&(_, kernel)| kernel)
+    }
+}
