@@ -9,10 +9,10 @@ mod peak;
 mod step;
 mod tokenize;
 
+pub use crate::numbers::median;
 pub use kernels::{KernelTime, kernel_times};
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};
-pub use crate::numbers::median;
 pub use step::{StepTime, Stepper, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};

@@ -21,4 +21,4 @@ mod trial;
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
 pub use footprint::Footprint;
-pub use trial::{Subject, Tolerance, Trials};
+pub use trial::{Subject, Trials};

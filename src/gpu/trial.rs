@@ -28,14 +28,8 @@ pub struct Subject {
     pub shapes: Shapes,
 }
 
-/// How far results may be from the base kernel's: |a - b| <= absolute + relative |b|.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tolerance {
-    /// Absolute.
-    pub absolute: f32,
-    /// Relative. In half precision one place more is allowed.
-    pub relative: f32,
-}
+/// One in so many whole numbers of a result may differ: they are indices of the largest of numbers that are nearly equal.
+const FEW: usize = 64;
 
 /// Tries kernels on an adapter. A way to run an op is what [`DeviceTraits`] makes of it: those of the device with one tuning
 /// or another.
@@ -65,7 +59,10 @@ impl Trials {
     }
 
     /// Runs the op in both ways on the same random numbers, twice, and says what is wrong with the `other` way, if anything
-    /// is: results that differ from the `base`'s, from one run to the next, or that lie where none belong.
+    /// is: results that differ from the `base`'s or from one run to the next, or that lie where none belong.
+    ///
+    /// A result a for b differs if |a - b| > `tolerance` (|b| + the root of the mean of all b^2); in half precision one unit in
+    /// the last place more is allowed.
     ///
     /// # Errors
     /// The engine's, where it cannot be run.
@@ -74,7 +71,7 @@ impl Trials {
         subject: &Subject,
         base: &DeviceTraits,
         other: &DeviceTraits,
-        tolerance: Tolerance,
+        tolerance: f32,
     ) -> Result<Option<String>, EngineError> {
         self.with_engine(|engine, _| {
             let mut trial = Trial::new(subject);
@@ -189,11 +186,7 @@ impl<'a> Trial<'a> {
 }
 
 /// All ways one after the other in every step, each dispatch between two timestamps.
-fn by_dispatch(
-    engine: &mut GpuEngine,
-    subject: &Subject,
-    ways: &[DeviceTraits],
-) -> Result<Vec<Vec<f64>>, EngineError> {
+fn by_dispatch(engine: &mut GpuEngine, subject: &Subject, ways: &[DeviceTraits]) -> Result<Vec<Vec<f64>>, EngineError> {
     let mut trial = Trial::new(subject);
     let mut last = None;
     for way in ways {
@@ -242,10 +235,7 @@ fn by_submission(
 }
 
 /// Takes rounds until there are enough of them, and turns them into a list for each way.
-fn rounds(
-    ways: usize,
-    mut round: impl FnMut() -> Result<Vec<f64>, EngineError>,
-) -> Result<Vec<Vec<f64>>, EngineError> {
+fn rounds(ways: usize, mut round: impl FnMut() -> Result<Vec<f64>, EngineError>) -> Result<Vec<Vec<f64>>, EngineError> {
     round()?;
     let (start, mut times) = (Instant::now(), vec![Vec::new(); ways]);
     let (least, most, enough) = ROUNDS;
@@ -343,33 +333,170 @@ fn words(ty: &TensorType, values: Vec<f32>) -> Vec<u32> {
 }
 
 /// Where `found` is not `expected`, both outputs of type `ty` and perhaps a guard.
-fn difference(ty: &TensorType, expected: &[u32], found: &[u32], tolerance: Tolerance) -> Option<String> {
+fn difference(ty: &TensorType, expected: &[u32], found: &[u32], tolerance: f32) -> Option<String> {
     let columns = ty.columns().max(1);
     let at = |i: usize| format!("[{}, {}]", i / columns, i % columns);
-    if ty.dtype == DType::U32 {
-        let wrong = (0..expected.len().max(found.len())).find(|&i| expected.get(i) != found.get(i))?;
-        return Some(format!("differs from the base kernel at {}", at(wrong)));
-    }
     let real = |words: &[u32]| -> Vec<f32> {
-        if ty.dtype == DType::F16 { unpack(words).collect() } else { words.iter().map(|&w| f32::from_bits(w)).collect() }
+        if ty.dtype == DType::F16 {
+            unpack(words).collect()
+        } else {
+            words.iter().map(|&w| f32::from_bits(w)).collect()
+        }
     };
-    let half = if ty.dtype == DType::F16 { 1.0 / 1024.0 } else { 0.0 };
+    let beyond = |i: usize| format!("writes {} elements beyond the end of its result", i - ty.len() + 1);
+    if ty.dtype == DType::U32 {
+        let mut wrong = (0..expected.len()).filter(|&i| expected.get(i) != found.get(i));
+        if let Some(last) = wrong.clone().next_back().filter(|&i| i >= ty.len()) {
+            return Some(beyond(last));
+        }
+        let count = wrong.clone().count();
+        return wrong
+            .next()
+            .filter(|_| count > ty.len() / FEW)
+            .map(|i| format!("gives {:?} at {} where the base kernel gives {}", found.get(i), at(i), expected[i]));
+    }
     let (expected, found) = (real(expected), real(found));
-    if expected.len() != found.len() {
-        return Some(format!("gives {} numbers for {}", found.len(), expected.len()));
+    if let Some(last) = (ty.len()..expected.len()).rev().find(|&i| expected[i].to_bits() != found[i].to_bits()) {
+        return Some(beyond(last));
     }
-    for (i, (&a, &b)) in found.iter().zip(&expected).enumerate() {
-        if i >= ty.len() {
-            if a != b {
-                return Some(format!("writes {} elements beyond the end of its result", i - ty.len() + 1));
+    let (expected, found) = (&expected[..ty.len()], &found[..ty.len()]);
+    let squares: f64 = expected.iter().map(|&b| f64::from(b) * f64::from(b)).sum();
+    let usual = (squares / ty.len().max(1) as f64).sqrt() as f32;
+    let half = if ty.dtype == DType::F16 { 1.0 / 1024.0 } else { 0.0 };
+    // Not a number is not within any bound.
+    let near = |a: f32, b: f32| (a - b).abs() <= tolerance * (b.abs() + usual) + half * b.abs();
+    let differs = |i: &usize| found[*i].to_bits() != expected[*i].to_bits() && !near(found[*i], expected[*i]);
+    let wrong = (0..ty.len()).find(differs)?;
+    Some(format!("gives {} at {} where the base kernel gives {}", found[wrong], at(wrong), expected[wrong]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Choice, choose};
+
+    /// A copy by two kernels, the second of which a test can spoil.
+    #[derive(Debug)]
+    struct Copies(fn(Dispatch) -> Dispatch);
+
+    const BASE: DeviceTraits = DeviceTraits::FLOOR;
+    /// Asks for the second kernel.
+    const OTHER: DeviceTraits = DeviceTraits { invocations: 1, ..BASE };
+
+    impl Op for Copies {
+        fn name(&self) -> &'static str {
+            "copies"
+        }
+
+        fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+            Ok(vec![inputs[0].clone()])
+        }
+
+        fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+            no_second_derivative("copies")
+        }
+
+        fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+            let (x, len) = (&shapes.inputs[0], shapes.inputs[0].len());
+            let copy = Dispatch::new("gather_rows")
+                .constant("columns", len as u32)
+                .element("X", x.dtype)
+                .element("Out", x.dtype)
+                .read(Operand::Input(0))
+                .read(Operand::Input(1))
+                .write(Operand::Output(0))
+                .elements(len, 256)
+                .word(len)
+                .word(1);
+            vec![if *device == OTHER { self.0(copy) } else { copy }]
+        }
+
+        fn twin_f32(&self, _: Twin<'_, f32>) {}
+        fn twin_f64(&self, _: Twin<'_, f64>) {}
+    }
+
+    const LEN: usize = 1_003;
+
+    fn subject(spoil: fn(Dispatch) -> Dispatch, dtype: DType) -> Subject {
+        let (x, positions) = (TensorType::new(dtype, &[1, LEN]), TensorType::u32(&[1, 1]));
+        Subject { op: Arc::new(Copies(spoil)), shapes: Shapes { outputs: vec![x.clone()], inputs: vec![x, positions] } }
+    }
+
+    fn trials() -> Trials {
+        let name = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
+        let adapter = choose(&Choice::Named(name)).unwrap_or_else(|error| panic!("{error}"));
+        Trials::new(&adapter.expect("a named choice"))
+    }
+
+    #[test]
+    fn a_kernel_that_is_wrong_is_found_out() {
+        let mut trials = trials();
+        let f16 = trials.adapter.info().f16;
+        for dtype in [DType::F32, DType::F16].into_iter().filter(|&dtype| f16 || dtype == DType::F32) {
+            let mut wrong = |spoil| {
+                let compared = trials.compare(&subject(spoil, dtype), &BASE, &OTHER, 1e-5);
+                compared.unwrap_or_else(|error| panic!("{error}"))
+            };
+            assert_eq!(wrong(|good| good), None);
+            let found = wrong(|mut short| {
+                short.uniform[0] -= 5;
+                short
+            });
+            assert!(
+                found.as_deref().is_some_and(|text| text.contains("gives -1234") && text.contains("[0, 998]")),
+                "{found:?}"
+            );
+            let found = wrong(|mut long| {
+                long.uniform[0] += 3;
+                long
+            });
+            assert!(found.as_deref().is_some_and(|text| text.contains("3 elements beyond")), "{found:?}");
+            let found = wrong(|good| Dispatch { workgroups: [0, 1, 1], ..good });
+            assert!(found.as_deref().is_some_and(|text| text.contains("[0, 0]")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_differs_by_rounding_agrees() {
+        let (ty, half) = (TensorType::f32(&[2, 2]), TensorType::f16(&[2, 2]));
+        let bits = |values: [f32; 4]| values.map(f32::to_bits).to_vec();
+        let b = [10.0, -10.0, 1e-6, 0.0];
+        assert_eq!(difference(&ty, &bits(b), &bits([10.000_1, -10.0, 2e-5, -1e-5]), 1e-5), None);
+        let wrong = difference(&ty, &bits(b), &bits([10.0, -10.001, 0.0, 0.0]), 1e-5).expect("too far");
+        assert!(wrong.contains("[0, 1]") && wrong.contains("-10.001"), "{wrong}");
+        assert!(difference(&ty, &bits(b), &bits([10.0, -10.0, f32::NAN, 0.0]), 1e-5).is_some());
+        // One unit in the last place of half precision.
+        assert_eq!(difference(&half, &pack(&b), &pack(&[10.008, -10.0, 0.0, 0.0]), 1e-5), None);
+        assert!(difference(&half, &pack(&b), &pack(&[10.03, -10.0, 0.0, 0.0]), 1e-5).is_some());
+        let ids = TensorType::u32(&[64]);
+        let (same, mut other): (Vec<u32>, Vec<u32>) = ((0..64).collect(), (0..64).collect());
+        other[3] = 9;
+        assert_eq!(difference(&ids, &same, &other, 0.0), None);
+        other[4] = 9;
+        assert!(difference(&ids, &same, &other, 0.0).is_some_and(|text| text.contains("[0, 3]")));
+    }
+
+    #[test]
+    fn a_kernel_that_is_refused_leaves_the_others_be() {
+        let mut trials = trials();
+        let refused = subject(|_| Dispatch::new("nonsense"), DType::F32);
+        let error = trials.time(&refused, &[BASE, OTHER]).expect_err("no such shader").to_string();
+        assert!(error.contains("nonsense"), "{error}");
+        assert!(trials.compare(&refused, &BASE, &OTHER, 1e-5).is_err());
+        assert!(trials.time(&refused, &[BASE]).is_ok());
+    }
+
+    #[test]
+    fn every_way_is_timed_with_and_without_timestamps() {
+        let mut trials = trials();
+        for timestamps in [trials.timestamps, false] {
+            trials.timestamps = timestamps;
+            let times = trials.time(&subject(|good| good, DType::F32), &[BASE, OTHER, BASE]);
+            let times = times.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(times.len(), 3);
+            for seconds in times {
+                assert!(seconds.len() >= ROUNDS.0 && seconds.iter().all(|s| s.is_finite() && *s >= 0.0), "{seconds:?}");
             }
-            continue;
-        }
-        let most = tolerance.absolute + (tolerance.relative + half) * b.abs();
-        // Not a number is not within any bound.
-        if a.to_bits() != b.to_bits() && !((a - b).abs() <= most) {
-            return Some(format!("gives {a} at {} where the base kernel gives {b}", at(i)));
         }
     }
-    None
 }

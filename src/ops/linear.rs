@@ -4,7 +4,7 @@
 
 use super::gelu::gelu_backward;
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch,
+    DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin, mismatch,
     no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
@@ -114,6 +114,10 @@ impl Op for Linear {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[0] as u64
     }
 
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(true)]
+    }
+
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         self.product(shapes).scratch(true, device)
     }
@@ -172,6 +176,10 @@ impl Op for LinearInputGradient {
 
     fn flops(&self, s: &Shapes) -> u64 {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[1] as u64
+    }
+
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(false)]
     }
 
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
@@ -236,6 +244,10 @@ impl Op for LinearWeightGradient {
 
     fn flops(&self, s: &Shapes) -> u64 {
         2 * s.inputs[0].len() as u64 * s.inputs[1].columns() as u64
+    }
+
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(false)]
     }
 
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {

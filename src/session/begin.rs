@@ -153,7 +153,8 @@ fn setup(
         }
         let adapter = device.adapter()?;
         // An adapter that is another one when the device is opened again has kernels of its own: the base ones.
-        let same = adapter.as_ref().map(|adapter| tune::Device::of(adapter.info())) == book.as_ref().map(|b| b.device.clone());
+        let same =
+            adapter.as_ref().map(|adapter| tune::Device::of(adapter.info())) == book.as_ref().map(|b| b.device.clone());
         let (engine, target) = open_on(adapter.as_ref(), bank)?;
         Ok((engine, tuned_target(target, if same { tuning } else { Tuning::default() })))
     };

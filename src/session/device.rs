@@ -63,10 +63,7 @@ pub fn open(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target
 }
 
 /// Opens an engine on an adapter, or the CPU engine without one.
-pub(super) fn open_on(
-    adapter: Option<&Adapter>,
-    bank_len: usize,
-) -> Result<(Box<dyn Engine>, Target), EngineError> {
+pub(super) fn open_on(adapter: Option<&Adapter>, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
     Ok(match adapter {
         Some(adapter) => {
             let engine = GpuEngine::new(adapter, bank_len)?;

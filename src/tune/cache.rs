@@ -141,7 +141,10 @@ mod tests {
         assert_eq!(cache.add(&device(), found.clone(), &mut remarks), found);
         assert_eq!(cache.read(&device(), &mut remarks).matmul, found);
         // Somebody else tried meanwhile and came to something else.
-        assert_eq!(cache.add(&device(), vec![choice(9, A), choice(10, A)], &mut remarks), [choice(9, B), choice(10, A)]);
+        assert_eq!(
+            cache.add(&device(), vec![choice(9, A), choice(10, A)], &mut remarks),
+            [choice(9, B), choice(10, A)]
+        );
         assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(8, A), choice(9, B), choice(10, A)]);
         assert!(remarks.is_empty(), "{remarks:?}");
 
@@ -156,8 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
         cache.add(&device(), vec![choice(8, A)], &mut remarks);
-        for other in
-            [Device { driver: "NVIDIA 571".into(), ..device() }, Device { sources: "abd".into(), ..device() }]
+        for other in [Device { driver: "NVIDIA 571".into(), ..device() }, Device { sources: "abd".into(), ..device() }]
         {
             assert_eq!(cache.file(&other), cache.file(&device()));
             assert!(cache.read(&other, &mut remarks).matmul.is_empty());
@@ -188,7 +190,9 @@ mod tests {
                 _ => assert!(found.matmul.is_empty() && remarks.len() == 1 && !remarks[0].contains('\n'), "bit {bit}"),
             }
         }
-        for damage in [&b""[..], b"{}", b"null", b"\xff\xfe", &good[..good.len() / 2], b"{\"sha256\": \"\", \"kernels\": {}}"] {
+        for damage in
+            [&b""[..], b"{}", b"null", b"\xff\xfe", &good[..good.len() / 2], b"{\"sha256\": \"\", \"kernels\": {}}"]
+        {
             fs::write(&path, damage).unwrap();
             let mut remarks = Vec::new();
             assert!(cache.read(&device(), &mut remarks).matmul.is_empty());

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn a_little_faster_is_not_enough() {
-        let mut fake = Fake { seconds: vec![(kernel(2), 0.98), (kernel(3), f64::NAN), (kernel(4), 0.0)], ..Fake::default() };
+        let mut fake =
+            Fake { seconds: vec![(kernel(2), 0.98), (kernel(3), f64::NAN), (kernel(4), 0.0)], ..Fake::default() };
         assert_eq!(one(&mut fake).kernel, kernel(1));
         assert!(fake.checked.is_empty());
         let mut fake = Fake { seconds: vec![(kernel(2), 0.96)], ..Fake::default() };

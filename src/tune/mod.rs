@@ -15,7 +15,7 @@ pub use book::{Book, Device};
 pub use cache::Cache;
 pub use choice::{LeftOut, MARGIN, MatmulChoice, Measure, Task, choose};
 
-use crate::gpu::{Adapter, Tolerance, Trials};
+use crate::gpu::{Adapter, Trials};
 use crate::ops::{DeviceTraits, MatmulKernel, MatmulShape};
 use crate::plan::Plan;
 use device::{OnDevice, tasks};
@@ -120,7 +120,9 @@ pub fn tune<E>(
     let mut book = Book::new(device);
     if kernels.unwrap_or(Kernels::default_for(&traits)) == Kernels::Base {
         if record.is_some_and(|record| record.kernels() == Kernels::Tuned) {
-            remarks.push("the run was trained with tuned kernels, and goes on with base ones: not to the same bits".into());
+            remarks.push(
+                "the run was trained with tuned kernels, and goes on with base ones: not to the same bits".into(),
+            );
         }
         book.base = true;
         return Ok(Tuned { book, remarks });
@@ -194,7 +196,9 @@ fn check_again(book: &mut Book, before: &Device, tasks: &[Task], trials: &mut On
     }
     let what = if before.driver == now.driver { "leyden's kernels have" } else { "the driver has" };
     Some(match dropped.first() {
-        None => format!("{what} changed since this run began; its {kept} tuned kernels still agree with the base kernels"),
+        None => {
+            format!("{what} changed since this run began; its {kept} tuned kernels still agree with the base kernels")
+        }
         Some(first) => format!(
             "{what} changed since this run began: the base kernel takes the place of {} ({first}), so it does not go on to \
              the same bits",
@@ -215,14 +219,14 @@ fn about_left_out(choices: &[MatmulChoice]) -> Option<String> {
     ))
 }
 
-/// How far a kernel's sums of k products of numbers below 1 may be from the base kernel's.
+/// How far a kernel's sums of k products may be from the base kernel's, relative to what they usually are
+/// ([`Trials::compare`]).
 ///
-/// A sum of k such products is about sqrt(k) / 3. Adding in another order changes it by some units in the last place,
-/// which grow like sqrt(k); tensor cores cut off instead of rounding, which adds up to k / 16 cuts. One product that is
-/// missing or taken twice is far more than that.
-pub fn tolerance(shape: &MatmulShape) -> Tolerance {
-    let k = shape.k as f32;
-    Tolerance { absolute: 4.0 * (1e-6 * k.sqrt() + 2.5e-8 * k) + 1e-6, relative: 1e-5 }
+/// Another order of adding moves a sum by some units in the last place, 6e-8 of it each; tensor cores cut off where others
+/// round, which adds up over k / 16 steps. One product that is missing or taken twice moves it by about 1 / sqrt(k) of what
+/// it usually is, far more.
+pub fn tolerance(k: usize) -> f32 {
+    1e-5 + 1e-7 * (k as f32).sqrt()
 }
 
 /// The traits under which `shape` runs on `kernel`, and everything else on its base kernel.

@@ -18,7 +18,8 @@ pub(super) fn line(book: &Book) -> Option<String> {
     }
     let gains = faster(book);
     let (some, all) = (gains.len(), book.matmul.len());
-    let how = if gains.is_empty() { String::new() } else { format!(", in the middle {:.2} times as fast", median(&gains)) };
+    let how =
+        if gains.is_empty() { String::new() } else { format!(", in the middle {:.2} times as fast", median(&gains)) };
     let out: usize = book.matmul.iter().map(|choice| choice.left_out.len()).sum();
     let out = if out > 0 { format!("; {out} that do not work here") } else { String::new() };
     Some(format!("kernels chosen: for {some} of {all} multiplications another than the base kernel{how}{out}"))
@@ -38,7 +39,9 @@ pub(super) fn lines(book: &Book) -> Vec<String> {
     }
     let mut lines = table.lines();
     for choice in &book.matmul {
-        lines.extend(choice.left_out.iter().map(|out| format!("not {} for {}: {}", out.kernel, choice.shape, out.reason)));
+        lines.extend(
+            choice.left_out.iter().map(|out| format!("not {} for {}: {}", out.kernel, choice.shape, out.reason)),
+        );
     }
     lines
 }
@@ -86,7 +89,10 @@ mod tests {
             assert!(long.contains(part), "{part} is not in\n{long}");
         }
         let json = as_json(&book, &Cache::at("c"));
-        assert_eq!((json["faster"].as_u64(), json["matmul"][0]["kernel"].as_str()), (Some(1), Some("tiles 128x128x16 8x8")));
+        assert_eq!(
+            (json["faster"].as_u64(), json["matmul"][0]["kernel"].as_str()),
+            (Some(1), Some("tiles 128x128x16 8x8"))
+        );
         assert!(json["file"].as_str().unwrap().starts_with('c'), "{json}");
     }
 }
