@@ -1,10 +1,11 @@
-//! shared: step, random, attention, logarithm
+//! shared: step, random, logarithm, attention, attention_scalar
+//! elements: Qkv, Out
 // Multi-head self-attention in the form of FlashAttention (arXiv 2205.14135): a workgroup owns 32 queries of one head
 // and goes over the keys 32 at a time with a running maximum and sum. Twin: ops/attention.rs.
 
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;       // [B, L, 3 H]: queries, keys, values of all heads
+@group(0) @binding(1) var<storage, read> qkv: array<Qkv>;       // [B, L, 3 H]: queries, keys, values of all heads
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;   // [B]
-@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [B, L, H]
+@group(0) @binding(3) var<storage, read_write> out: array<Out>; // [B, L, H]
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [B, heads, L]
 
 var<workgroup> queries: array<vec4<f32>, 256>;
@@ -15,16 +16,16 @@ var<workgroup> lane_sums: array<f32, 256>; // [32 rows, 8 invocations]
 fn write_row(start: u32, column: u32, x: vec4<f32>) {
     let at = start + column;
     if column < arguments.width {
-        out[at] = x.x;
+        out[at] = Out(x.x);
     }
     if column + 1u < arguments.width {
-        out[at + 1u] = x.y;
+        out[at + 1u] = Out(x.y);
     }
     if column + 2u < arguments.width {
-        out[at + 2u] = x.z;
+        out[at + 2u] = Out(x.z);
     }
     if column + 3u < arguments.width {
-        out[at + 3u] = x.w;
+        out[at + 3u] = Out(x.w);
     }
 }
 

@@ -1,14 +1,15 @@
-//! shared: step, random, attention, attention_backward
+//! shared: step, random, attention, attention_scalar, attention_backward
+//! elements: Qkv, Dout, Dqkv
 // The keys' and values' part of attention's gradient: a workgroup owns 32 keys of one head and goes over the queries 32
 // at a time, computing the probabilities again from the log-sum-exp. Half of the invocations add up the values' part,
 // the other half the keys'. Twin: ops/attention_backward.rs.
 
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;        // [B, L, 3 H]: queries, keys, values of all heads
+@group(0) @binding(1) var<storage, read> qkv: array<Qkv>;        // [B, L, 3 H]: queries, keys, values of all heads
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;    // [B]
 @group(0) @binding(3) var<storage, read> lse: array<f32>;        // [B, heads, L]
-@group(0) @binding(4) var<storage, read> dout: array<f32>;       // [B, L, H]
+@group(0) @binding(4) var<storage, read> dout: array<Dout>;       // [B, L, H]
 @group(0) @binding(5) var<storage, read> means: array<f32>;      // [B, heads, L]: rowsum(dO * O)
-@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>; // [B, L, 3 H]; all but the queries' part is written
+@group(0) @binding(6) var<storage, read_write> dqkv: array<Dqkv>; // [B, L, 3 H]; all but the queries' part is written
 
 // Two tiles each: 16 KiB together, all that there is.
 var<workgroup> tiles: array<vec4<f32>, 512>; // the output's gradient or queries

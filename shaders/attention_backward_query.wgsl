@@ -1,14 +1,15 @@
-//! shared: step, random, attention, attention_backward
+//! shared: step, random, attention, attention_scalar, attention_backward
+//! elements: Qkv, Out, Dout, Dqkv
 // The queries' part of attention's gradient, and D = rowsum(dO * O) for the keys' part: a workgroup owns 32 queries of
 // one head and goes over the keys 32 at a time, computing the probabilities again from the log-sum-exp.
 // Twin: ops/attention_backward.rs.
 
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;         // [B, L, 3 H]: queries, keys, values of all heads
+@group(0) @binding(1) var<storage, read> qkv: array<Qkv>;         // [B, L, 3 H]: queries, keys, values of all heads
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;     // [B]
-@group(0) @binding(3) var<storage, read> out: array<f32>;         // [B, L, H]
+@group(0) @binding(3) var<storage, read> out: array<Out>;         // [B, L, H]
 @group(0) @binding(4) var<storage, read> lse: array<f32>;         // [B, heads, L]
-@group(0) @binding(5) var<storage, read> dout: array<f32>;        // [B, L, H]
-@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;  // [B, L, 3 H]; the queries' part is written
+@group(0) @binding(5) var<storage, read> dout: array<Dout>;        // [B, L, H]
+@group(0) @binding(6) var<storage, read_write> dqkv: array<Dqkv>;  // [B, L, 3 H]; the queries' part is written
 @group(0) @binding(7) var<storage, read_write> means: array<f32>; // [B, heads, L]: D
 
 var<workgroup> rows: array<vec4<f32>, 256>; // queries, then the output's gradient
@@ -96,14 +97,14 @@ fn main(
         lse0 = lse[pair + query];
         for (var c = column; c < width; c += 8u) {
             let at = dout_start + query * hidden + c;
-            sum0 += out[at] * dout[at];
+            sum0 += f32(out[at]) * f32(dout[at]);
         }
     }
     if has1 {
         lse1 = lse[pair + query + 1u];
         for (var c = column; c < width; c += 8u) {
             let at = dout_start + (query + 1u) * hidden + c;
-            sum1 += out[at] * dout[at];
+            sum1 += f32(out[at]) * f32(dout[at]);
         }
     }
     lane_sums[row * 8u + column] = sum0;

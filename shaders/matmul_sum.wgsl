@@ -1,3 +1,4 @@
+//! elements: ElementC
 // Adds up the partial sums of a matrix multiplication whose k is split, and those of its row sums, in order of k.
 //
 // One invocation an element of C[m, n], then one an element of the row sums [m].
@@ -21,8 +22,8 @@ struct Sizes {
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> partial_c: array<f32>; // [slices, m, n]
 @group(0) @binding(2) var<storage, read> partial_sums: array<f32>; // [slices, m]
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-@group(0) @binding(4) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(3) var<storage, read_write> c: array<ElementC>; // [m, n]
+@group(0) @binding(4) var<storage, read_write> sums: array<f32>; // [m]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -33,9 +34,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
             total += partial_c[s * sizes.elements + i];
         }
         if accumulate {
-            total += c[sizes.c_offset + i];
+            total += f32(c[sizes.c_offset + i]);
         }
-        c[sizes.c_offset + i] = total;
+        c[sizes.c_offset + i] = ElementC(total);
     } else if i < sizes.elements + sizes.rows {
         let row = i - sizes.elements;
         var total = partial_sums[row];

@@ -15,14 +15,25 @@ use std::path::Path;
 const MOST_STORAGE_BUFFERS: u32 = 8;
 const MOST_INVOCATIONS: u32 = 256;
 const MOST_WORKGROUP_MEMORY: u32 = 16_384;
+/// What devices with cooperative matrices allow.
+const MOST_COOPERATIVE_MEMORY: u32 = 32_768;
+
+/// Whether a kernel multiplies cooperative matrices: no base kernel, always in half precision, and not for DX12.
+fn cooperative(stem: &str) -> bool {
+    source(stem, &[]).is_ok_and(|text| text.contains("coop_mat"))
+}
 
 /// Runs `check` on every kernel, in single precision and with all its open element types in half precision, and lists all
 /// that fail.
 fn each(check: impl Fn(&str, &Module, &ModuleInfo) -> Result<(), String>) {
     let mut bad = Vec::new();
     for &(stem, _) in KERNELS {
-        let open = elements(stem);
-        for dtype in if open.is_empty() { vec![DType::F32] } else { vec![DType::F32, DType::F16] } {
+        let dtypes = match (elements(stem).is_empty(), cooperative(stem)) {
+            (true, _) => vec![DType::F32],
+            (false, false) => vec![DType::F32, DType::F16],
+            (false, true) => vec![DType::F16],
+        };
+        for dtype in dtypes {
             if let Err(error) = parse(stem, dtype).and_then(|(module, info)| check(stem, &module, &info)) {
                 bad.push(format!("{stem}.wgsl in {}: {error}", dtype.name()));
             }
@@ -35,12 +46,16 @@ fn parse(stem: &str, dtype: DType) -> Result<(Module, ModuleInfo), String> {
     let chosen: Vec<(&str, DType)> = elements(stem).into_iter().map(|name| (name, dtype)).collect();
     let text = source(stem, &chosen).map_err(|error| error.to_string())?;
     let module = naga::front::wgsl::parse_str(&text).map_err(|error| error.emit_to_string(&text))?;
-    let info = validator().validate(&module).map_err(|error| error.emit_to_string(&text))?;
+    let info = validator(cooperative(stem)).validate(&module).map_err(|error| error.emit_to_string(&text))?;
     Ok((module, info))
 }
 
-fn validator() -> Validator {
-    Validator::new(ValidationFlags::all(), Capabilities::default() | Capabilities::SHADER_FLOAT16)
+fn validator(cooperative: bool) -> Validator {
+    let mut capabilities = Capabilities::default() | Capabilities::SHADER_FLOAT16;
+    if cooperative {
+        capabilities |= Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP;
+    }
+    Validator::new(ValidationFlags::all(), capabilities)
 }
 
 #[test]
@@ -129,12 +144,12 @@ fn the_basic_pieces_are_valid_without_a_kernel() {
         .map(|piece| SHARED.iter().find(|(stem, _)| stem == piece).expect("a piece").1)
         .collect();
     let module = naga::front::wgsl::parse_str(&all).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&all)));
-    validator().validate(&module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&all)));
+    validator(false).validate(&module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&all)));
 }
 
 #[test]
 fn every_backend_takes_every_kernel() {
-    each(|_, module, info| {
+    each(|stem, module, info| {
         // Overrides have defaults, which stand for the values that ops choose.
         let missing = module.overrides.iter().find(|(_, o)| o.init.is_none());
         if let Some((_, missing)) = missing {
@@ -151,17 +166,22 @@ fn every_backend_takes_every_kernel() {
         layouter.update(module.to_ctx()).map_err(|error| error.to_string())?;
         let shared = module.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
         let memory: u32 = shared.map(|(_, global)| layouter[global.ty].size.next_multiple_of(16)).sum();
-        if memory > MOST_WORKGROUP_MEMORY {
-            return Err(format!("{memory} bytes of workgroup memory, at most {MOST_WORKGROUP_MEMORY}"));
+        let most = if cooperative(stem) { MOST_COOPERATIVE_MEMORY } else { MOST_WORKGROUP_MEMORY };
+        if memory > most {
+            return Err(format!("{memory} bytes of workgroup memory, at most {most}"));
         }
 
         let options = spv::Options::default();
         spv::write_vec(&module, &info, &options, None).map_err(|error| format!("SPIR-V: {error}"))?;
 
-        let options = msl::Options { lang_version: (2, 0), ..Default::default() };
+        let lang_version = if cooperative(stem) { (2, 3) } else { (2, 0) };
+        let options = msl::Options { lang_version, ..Default::default() };
         let pipeline = msl::PipelineOptions::default();
         msl::write_string(&module, &info, &options, &pipeline).map_err(|error| format!("MSL: {error}"))?;
 
+        if cooperative(stem) {
+            return Ok(());
+        }
         // 16-bit types came with 6.2.
         let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..Default::default() };
         let pipeline = hlsl::PipelineOptions::default();

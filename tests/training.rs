@@ -7,6 +7,7 @@ use leyden::cpu::{CpuEngine, Precision};
 use leyden::data::Batch;
 use leyden::electra::{Config, GeneratorConfig, Model, preset};
 use leyden::graph::Bank;
+use leyden::ops::LossScale;
 use leyden::plan::{Engine, Fetched, Target};
 use leyden::train::step::{Output, StepShape, step_state};
 use leyden::train::{MicroBatch, Plans, TrainingStep};
@@ -195,5 +196,79 @@ fn parts_add_up_to_the_whole_on_a_gpu() {
     for parts in [2, 3] {
         let (found, weights) = run(parts);
         alike(&format!("{parts} parts"), &found, &expected, [&weights, &whole], 1e-4);
+    }
+}
+
+/// The configuration in mixed precision.
+fn mixed(dropout: f32) -> Config {
+    config(dropout).set("training.precision=\"mixed\"").unwrap()
+}
+
+/// As [`steps`] with the loss scale that a run of so small a model comes down to.
+fn mixed_steps(engine: &mut dyn Engine, target: Target, count: u64, parts: usize) -> Vec<Fetched> {
+    let mut scale = LossScale::initial();
+    scale[0] = 1_024.0;
+    engine.write_bank(Bank::LossScale, &scale).unwrap();
+    steps(engine, target, &mixed(0.1), count, parts)
+}
+
+#[test]
+fn mixed_precision_learns_a_batch_by_heart() {
+    let config = mixed(0.0);
+    let mut engine = cpu(&config);
+    engine.write_bank(Bank::LossScale, &LossScale::initial()).unwrap();
+    let (fetched, _) = run(&mut engine, Target::Cpu, &config, 400);
+    let last = fetched.last().unwrap();
+    for output in [Output::GeneratorLoss, Output::DiscriminatorLoss] {
+        assert!(last.scalar(output as usize) < 0.03, "{output:?} {}", last.scalar(output as usize));
+    }
+    // Where the loss times the scale was too large at first, the scale came down and training went on.
+    assert!(last.scalar(Output::Norm as usize).is_finite() && last.scalar(Output::LossScale as usize) >= 1.0);
+}
+
+#[test]
+fn both_engines_train_alike_in_mixed_precision() {
+    let config = mixed(0.1);
+    let expected = mixed_steps(&mut cpu(&config), Target::Cpu, 6, 1);
+    let mut gpu = common::gpu(Model::new(&config).table.len());
+    let target = Target::Gpu(gpu.traits());
+    let found = mixed_steps(&mut gpu, target, 6, 1);
+    for (t, (f, e)) in found.iter().zip(&expected).enumerate() {
+        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Norm, Output::LossScale] {
+            let (f, e) = (f.scalar(output as usize), e.scalar(output as usize));
+            let close = (f - e).abs() < 2e-2 * e.abs().max(1.0) || (!f.is_finite() && !e.is_finite());
+            assert!(close, "{output:?} of step {t}: {f}, on the CPU {e}");
+        }
+    }
+    let halves = gpu.read_bank(Bank::Halves).unwrap();
+    assert!(halves.iter().any(|&h| h != 0.0), "no weight was read as a half");
+}
+
+#[test]
+fn mixed_precision_stays_near_single_precision() {
+    // Dropout and samples are drawn from the same numbers; what differs is rounding.
+    let (expected, _) = run(&mut cpu(&config(0.1)), Target::Cpu, &config(0.1), 12);
+    let found = mixed_steps(&mut cpu(&mixed(0.1)), Target::Cpu, 12, 1);
+    let skipped = found.iter().filter(|f| !f.scalar(Output::Norm as usize).is_finite()).count();
+    assert_eq!(skipped, 0, "the scale is too large for so small a model");
+    for (t, (f, e)) in found.iter().zip(&expected).enumerate() {
+        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Norm] {
+            let (f, e) = (f.scalar(output as usize), e.scalar(output as usize));
+            assert!((f - e).abs() < 5e-2 * e.abs().max(1.0), "{output:?} of step {t}: {f}, in single precision {e}");
+        }
+    }
+}
+
+#[test]
+fn parts_add_up_to_the_whole_in_mixed_precision() {
+    let weights = |parts: usize| {
+        let mut engine = cpu(&mixed(0.1));
+        mixed_steps(&mut engine, Target::Cpu, 3, parts);
+        engine.read_bank(Bank::Parameters).unwrap()
+    };
+    let whole = weights(1);
+    for parts in [2, 5] {
+        let worst = weights(parts).iter().zip(&whole).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 5e-3, "{parts} parts: weights differ by {worst}");
     }
 }

@@ -77,7 +77,15 @@ fn app() -> App {
             auc: Some(0.5 + 0.25 * x),
             ..Measures::default()
         };
-        let interval = Interval { step: 50 * i, tokens: 50_000, learning_rate: 1e-3, gradient_norm: 3.0, measures };
+        let interval = Interval {
+            step: 50 * i,
+            tokens: 50_000,
+            learning_rate: 1e-3,
+            gradient_norm: 3.0,
+            loss_scale: None,
+            skipped: 0,
+            measures,
+        };
         at = At { step: 50 * i, seconds: 3.0 * i as f64, progress: i as f64 / 90.0 };
         let mut reports = vec![Report::Interval { interval, tokens_per_second: 16_000.0 }];
         if i % 10 == 0 {

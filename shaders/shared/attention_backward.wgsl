@@ -1,4 +1,5 @@
-// What the kernels of attention's gradient have in common; they declare `dout` and `dqkv`. Needs shared/attention.wgsl.
+// What the kernels of attention's gradient for heads of any width have in common; they declare `dout` and `dqkv`, of
+// elements Dout and Dqkv. Needs shared/attention_scalar.wgsl.
 
 // As `read_qkv` of the output's gradient.
 fn read_dout(start: u32, row: u32, count: u32, column: u32) -> vec4<f32> {
@@ -8,16 +9,16 @@ fn read_dout(start: u32, row: u32, count: u32, column: u32) -> vec4<f32> {
     }
     let at = start + row * arguments.heads * arguments.width + column;
     if column + 4u <= arguments.width {
-        return vec4<f32>(dout[at], dout[at + 1u], dout[at + 2u], dout[at + 3u]);
+        return vec4<f32>(f32(dout[at]), f32(dout[at + 1u]), f32(dout[at + 2u]), f32(dout[at + 3u]));
     }
     if column < arguments.width {
-        x.x = dout[at];
+        x.x = f32(dout[at]);
     }
     if column + 1u < arguments.width {
-        x.y = dout[at + 1u];
+        x.y = f32(dout[at + 1u]);
     }
     if column + 2u < arguments.width {
-        x.z = dout[at + 2u];
+        x.z = f32(dout[at + 2u]);
     }
     return x;
 }
@@ -25,15 +26,15 @@ fn read_dout(start: u32, row: u32, count: u32, column: u32) -> vec4<f32> {
 fn write_row(start: u32, column: u32, x: vec4<f32>) {
     let at = start + column;
     if column < arguments.width {
-        dqkv[at] = x.x;
+        dqkv[at] = Dqkv(x.x);
     }
     if column + 1u < arguments.width {
-        dqkv[at + 1u] = x.y;
+        dqkv[at + 1u] = Dqkv(x.y);
     }
     if column + 2u < arguments.width {
-        dqkv[at + 2u] = x.z;
+        dqkv[at + 2u] = Dqkv(x.z);
     }
     if column + 3u < arguments.width {
-        dqkv[at + 3u] = x.w;
+        dqkv[at + 3u] = Dqkv(x.w);
     }
 }

@@ -4,7 +4,8 @@
 // `transpose_b`. Invocations with z > 0 exist where k is split: slice z covers k from z * slice on, and C and the
 // second output then are partial sums [slices, ..] that `matmul_sum.wgsl` adds up.
 //
-// Bindings 1 to 5 (A, B, bias, C, second output) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`.
+// Bindings 1 to 5 (A, B, bias, C, second output) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`, with element
+// types ElementA, ElementB, ElementC and Second. All arithmetic is in single precision, whatever they are.
 
 override transpose_a: bool = false;
 override transpose_b: bool = false;
@@ -16,6 +17,8 @@ override has_bias: bool = false;
 override gelu_output: bool = false;
 // The second output is the sum over k of every row of op(A), [m].
 override row_sums: bool = false;
+// A workgroup's tiles never reach beyond the matrices, so that nothing needs to be checked where they are read.
+override exact: bool = false;
 
 struct Problem {
     m: u32,

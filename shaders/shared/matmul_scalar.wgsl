@@ -1,24 +1,24 @@
 // Access to the matrices element by element: for any size and offset.
 
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<ElementA>;
+@group(0) @binding(2) var<storage, read> b: array<ElementB>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
-@group(0) @binding(5) var<storage, read_write> second: array<f32>;
+@group(0) @binding(4) var<storage, read_write> c: array<ElementC>;
+@group(0) @binding(5) var<storage, read_write> second: array<Second>;
 
 // Elements `at` to `at + 3` of line `line` of a matrix [lines, stride], zero from `limit` on.
 fn read_a(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> vec4f {
     let start = offset + line * stride + at;
     let inside = (vec4u(at) + vec4u(0, 1, 2, 3) < vec4u(limit)) & vec4<bool>(line < lines);
     let i = select(vec4u(offset), vec4u(start) + vec4u(0, 1, 2, 3), inside);
-    return select(vec4f(), vec4f(a[i.x], a[i.y], a[i.z], a[i.w]), inside);
+    return select(vec4f(), vec4f(f32(a[i.x]), f32(a[i.y]), f32(a[i.z]), f32(a[i.w])), inside);
 }
 
 fn read_b(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> vec4f {
     let start = offset + line * stride + at;
     let inside = (vec4u(at) + vec4u(0, 1, 2, 3) < vec4u(limit)) & vec4<bool>(line < lines);
     let i = select(vec4u(offset), vec4u(start) + vec4u(0, 1, 2, 3), inside);
-    return select(vec4f(), vec4f(b[i.x], b[i.y], b[i.z], b[i.w]), inside);
+    return select(vec4f(), vec4f(f32(b[i.x]), f32(b[i.y]), f32(b[i.z]), f32(b[i.w])), inside);
 }
 
 fn read_bias(column: u32) -> vec4f {
@@ -27,7 +27,8 @@ fn read_bias(column: u32) -> vec4f {
     return vec4f(bias[i.x], bias[i.y], bias[i.z], bias[i.w]);
 }
 
-// Writes (or adds) C[row, column to column + 3] where inside; `start` is where C or slice z of the partial sums begins.
+// Writes (or adds) C[row, column to column + 3] where inside, and its GELU to the second output; `start` is where C or
+// slice z of the partial sums begins.
 fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
     if row >= problem.m {
         return;
@@ -49,19 +50,12 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
 
 fn put(start: u32, i: u32, value: f32) {
     if accumulate {
-        c[start + i] += value;
+        c[start + i] = ElementC(f32(c[start + i]) + value);
     } else {
-        c[start + i] = value;
+        c[start + i] = ElementC(value);
     }
-}
-
-// Writes gelu(C) to the second output; C must have been written by the same invocation.
-fn write_gelu(start: u32, row: u32, column: u32) {
-    for (var q = 0u; q < 4; q++) {
-        if (row < problem.m) & (column + q < problem.n) {
-            let i = row * problem.n + column + q;
-            second[i] = gelu4(vec4f(c[start + i])).x;
-        }
+    if gelu_output {
+        second[i] = Second(gelu4(vec4f(value)).x);
     }
 }
 
@@ -71,9 +65,9 @@ fn write_sums(start: u32, row: u32, value: vec4f) {
         if row + q < problem.m {
             let i = start + row + q;
             if accumulate {
-                second[i] += value[q];
+                second[i] = Second(f32(second[i]) + value[q]);
             } else {
-                second[i] = value[q];
+                second[i] = Second(value[q]);
             }
         }
     }

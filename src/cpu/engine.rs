@@ -4,7 +4,7 @@ use super::parallel;
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::ops::{Op, Real, StepState, Twin};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step};
-use half::f16;
+use half::{f16, slice::HalfFloatSliceExt as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -192,8 +192,14 @@ fn round<R: Precision>(graph: &Graph, plan: &Plan, bases: &[*mut R], outputs: &[
         // SAFETY: the region lies inside its buffer, and nothing else looks at it between two nodes.
         let values = unsafe { std::slice::from_raw_parts_mut(bases[r.buffer].add(r.offset), r.len) };
         parallel::rows(values, 1, |_, values| {
-            for x in values {
-                *x = R::of(f16::from_f64(x.wide()).to_f64());
+            const PIECE: usize = 512;
+            let (mut single, mut halves) = ([0.0f32; PIECE], [f16::ZERO; PIECE]);
+            for values in values.chunks_mut(PIECE) {
+                let (single, halves) = (&mut single[..values.len()], &mut halves[..values.len()]);
+                single.iter_mut().zip(&*values).for_each(|(s, x)| *s = x.wide() as f32);
+                halves.convert_from_f32_slice(single);
+                halves.convert_to_f32_slice(single);
+                values.iter_mut().zip(&*single).for_each(|(x, &s)| *x = R::of(f64::from(s)));
             }
         });
     }

@@ -74,6 +74,7 @@ impl AdapterInfo {
             workgroup_memory: self.workgroup_memory,
             invocations: self.max_invocations,
             cooperative: self.cooperative_matrices,
+            attention: None,
             tuning: Tuning::default(),
         }
     }

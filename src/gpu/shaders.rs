@@ -27,8 +27,14 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "adamw"
     "add"
     "attention"
+    "attention_backward_cooperative_16"
+    "attention_backward_cooperative_8"
     "attention_backward_key"
     "attention_backward_query"
+    "attention_backward_tiles"
+    "attention_cooperative_16"
+    "attention_cooperative_8"
+    "attention_tiles"
     "binary_cross_entropy"
     "binary_cross_entropy_backward"
     "binary_cross_entropy_mean"
@@ -46,9 +52,13 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "loss_scale"
     "matmul_blocks_scalar"
     "matmul_blocks_vector"
+    "matmul_cooperative_16"
+    "matmul_cooperative_8"
     "matmul_sum"
+    "matmul_tiles_4x4"
+    "matmul_tiles_8x4"
+    "matmul_tiles_8x8"
     "matmul_tiles_scalar"
-    "matmul_tiles_vector"
     "position_gradient"
     "position_gradient_types"
     "replace_tokens"
@@ -67,14 +77,25 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
 pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "attention"
     "attention_backward"
+    "attention_cooperative"
+    "attention_cooperative_backward"
+    "attention_cooperative_forward"
+    "attention_scalar"
+    "attention_tiles"
     "finite"
     "gelu"
     "index"
     "logarithm"
     "matmul"
     "matmul_blocks"
+    "matmul_cooperative"
+    "matmul_matrices_16"
+    "matmul_matrices_8"
     "matmul_scalar"
     "matmul_tiles"
+    "matmul_tiles_4x4"
+    "matmul_tiles_8x4"
+    "matmul_tiles_8x8"
     "matmul_vector"
     "random"
     "step"
@@ -125,10 +146,13 @@ pub fn source(stem: &str, elements: &[(&str, DType)]) -> Result<Cow<'static, str
         return Ok(text.into());
     }
     let mut whole = String::new();
-    if elements.iter().any(|&(_, dtype)| dtype == DType::F16) {
+    let uses = |word: &str| {
+        text.contains(word) || pieces.iter().any(|piece| find(SHARED, piece).is_some_and(|p| p.contains(word)))
+    };
+    if elements.iter().any(|&(_, dtype)| dtype == DType::F16) || uses("<f16") {
         whole.push_str("enable f16;\n");
     }
-    if text.contains("coop_mat") {
+    if uses("coop_mat") {
         whole.push_str("enable wgpu_cooperative_matrix;\n");
     }
     for name in open {
@@ -137,7 +161,7 @@ pub fn source(stem: &str, elements: &[(&str, DType)]) -> Result<Cow<'static, str
             "alias {name} = {dtype}; alias {name}2 = vec2<{dtype}>; alias {name}4 = vec4<{dtype}>;\n"
         ));
     }
-    for piece in pieces {
+    for &piece in &pieces {
         let shared = find(SHARED, piece).ok_or_else(|| ShaderError::UnknownPiece {
             shader: stem.to_string(),
             piece: piece.to_string(),

@@ -68,7 +68,7 @@ impl Graph {
         let mut copies: HashMap<Tensor, Tensor> = HashMap::new();
         for index in 0..self.nodes.len() {
             for &input in self.nodes[index].op.halves().inputs {
-                let weight = self.nodes[index].inputs[input];
+                let Some(&weight) = self.nodes[index].inputs.get(input) else { continue };
                 let Source::Bank { bank: Bank::Parameters, offset } = self.values[weight.index()].source else {
                     continue;
                 };

@@ -9,9 +9,10 @@
 //! example of length 0, whose output here is 0.
 
 use super::attention_backward::AttentionBackward;
+use super::attention_kernel::{AttentionKernel, Pass, TILE};
 use super::dropout::Dropout;
 use super::layer_norm::sum2;
-use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
 use crate::cpu::reduce::most;
@@ -75,12 +76,13 @@ impl Sizes {
         ((b * self.heads + h) * self.length + row) * self.length
     }
 
-    /// The uniform and the workgroups of an attention kernel (`shaders/shared/attention.wgsl`): one for each tile of
-    /// rows, slice of columns, head and example.
-    pub fn arguments(self, dropout: Dropout, dispatch: Dispatch) -> Dispatch {
-        const TILE: usize = 32;
-        const SLICE: usize = 64;
-        let blocks = self.length.div_ceil(TILE) * self.width.div_ceil(SLICE);
+    /// Workgroups of a head for the general kernels: one for each tile of 32 rows and slice of 64 columns.
+    pub fn blocks(self) -> usize {
+        self.length.div_ceil(32) * self.width.div_ceil(64)
+    }
+
+    /// The uniform of an attention kernel (`shaders/shared/attention.wgsl`), and so many workgroups a head.
+    pub fn arguments(self, dropout: Dropout, blocks: usize, dispatch: Dispatch) -> Dispatch {
         let groups = self.examples * self.heads * blocks;
         dispatch
             .word(groups)
@@ -173,6 +175,10 @@ impl Op for Attention {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0], outputs: &[0] }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         let Some(d) = d[0] else { return Ok(vec![None, None]) };
         let op = AttentionBackward { heads: self.heads, dropout: self.dropout };
@@ -184,14 +190,25 @@ impl Op for Attention {
         4 * shapes.outputs[0].len() as u64 * shapes.outputs[1].columns() as u64
     }
 
-    fn dispatches(&self, shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
+    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let s = Sizes::new(&shapes.inputs[0], &shapes.inputs[1], self.heads);
-        let dispatch = Dispatch::new("attention")
+        let (qkv, out) = (shapes.inputs[0].dtype, shapes.outputs[0].dtype);
+        let (shader, blocks) = match AttentionKernel::choose(s, Pass::Forward, &[qkv], device) {
+            AttentionKernel::General => ("attention", s.blocks()),
+            AttentionKernel::Tiles => ("attention_tiles", s.length.div_ceil(TILE)),
+            AttentionKernel::Cooperative if device.cooperative == Some(8) => {
+                ("attention_cooperative_8", s.length.div_ceil(TILE))
+            }
+            AttentionKernel::Cooperative => ("attention_cooperative_16", s.length.div_ceil(TILE)),
+        };
+        let dispatch = Dispatch::new(shader)
+            .element("Qkv", qkv)
+            .element("Out", out)
             .read(Operand::Input(0))
             .read(Operand::Input(1))
             .write(Operand::Output(0))
             .write(Operand::Output(1));
-        vec![s.arguments(self.dropout, dispatch)]
+        vec![s.arguments(self.dropout, blocks, dispatch)]
     }
 
     twins!();

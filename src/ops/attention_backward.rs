@@ -1,14 +1,18 @@
-//! The gradient of [`super::attention`]; `shaders/attention_backward_query.wgsl` and `attention_backward_key.wgsl`.
+//! The gradient of [`super::attention`]; `shaders/attention_backward_query.wgsl` and `attention_backward_key.wgsl`, or
+//! `attention_backward_tiles.wgsl` or `attention_backward_cooperative_16.wgsl` and `_8`.
 //!
 //! With S the scores, P their softmax and O = dropout(P) V: dV = dropout(P)^T dO, dP = dropout(dO V^T),
 //! dS = P * (dP - D) with D = rowsum(dO * O), dQ = dS K / sqrt(d), dK = dS^T Q / sqrt(d). P is computed again from
-//! the log-sum-exp. One kernel owns rows of queries (D, dQ), the next one rows of keys (dK, dV), so that neither needs
-//! sums across workgroups.
+//! the log-sum-exp. Of the general kernels, one owns rows of queries (D, dQ), the next one rows of keys (dK, dV), so that
+//! neither needs sums across workgroups; the others own a head and compute P once for all three.
 
 use super::attention::Sizes;
+use super::attention_kernel::{AttentionKernel, Pass, TILE};
 use super::dropout::Dropout;
 use super::layer_norm::sum2;
-use super::{DeviceTraits, Dispatch, Draws, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{
+    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins,
+};
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
@@ -22,6 +26,15 @@ pub(super) struct AttentionBackward {
 }
 
 impl AttentionBackward {
+    fn sizes(&self, shapes: &Shapes) -> Sizes {
+        Sizes::new(&shapes.inputs[0], &shapes.inputs[1], self.heads)
+    }
+
+    fn kernel(&self, shapes: &Shapes, device: &DeviceTraits) -> AttentionKernel {
+        let factors = [0, 4].map(|i| shapes.inputs[i].dtype);
+        AttentionKernel::choose(self.sizes(shapes), Pass::Backward, &factors, device)
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (qkv, lengths, out, lse, d) = (t.real(0), t.int(1), t.real(2), t.real(3), t.real(4));
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
@@ -86,9 +99,15 @@ impl Op for AttentionBackward {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [qkv, _, out, _, d] if out.len() == d.len() && 3 * out.len() == qkv.len() => Ok(vec![(*qkv).clone()]),
+            [qkv, _, out, _, d] if out.len() == d.len() && 3 * out.len() == qkv.len() => {
+                Ok(vec![TensorType::f32(&qkv.shape)])
+            }
             _ => Err(mismatch("attention_backward", inputs, "qkv, lengths, output, log-sum-exp, output's gradient")),
         }
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 2, 4], outputs: &[0] }
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -99,19 +118,44 @@ impl Op for AttentionBackward {
         10 * shapes.inputs[2].len() as u64 * shapes.inputs[3].columns() as u64
     }
 
-    /// D = rowsum(dO * O), [B, heads, L].
-    fn scratch(&self, shapes: &Shapes, _device: &DeviceTraits) -> Vec<TensorType> {
-        vec![shapes.inputs[3].clone()]
+    /// D = rowsum(dO * O), [B, heads, L], or the queries' gradients of the tiles of keys so far, [B, L, H].
+    fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        let s = self.sizes(shapes);
+        match self.kernel(shapes, device) {
+            AttentionKernel::General => vec![shapes.inputs[3].clone()],
+            _ if s.length <= TILE => vec![TensorType::f32(&[4])],
+            _ => vec![TensorType::f32(&shapes.inputs[2].shape)],
+        }
     }
 
-    fn dispatches(&self, shapes: &Shapes, _device: &DeviceTraits) -> Vec<Dispatch> {
-        let s = Sizes::new(&shapes.inputs[0], &shapes.inputs[1], self.heads);
+    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let s = self.sizes(shapes);
         let [qkv, lengths, out, lse, d] = [0, 1, 2, 3, 4].map(Operand::Input);
-        let (dqkv, means) = (Operand::Output(0), Operand::Scratch(0));
-        let query = Dispatch::new("attention_backward_query").read(qkv).read(lengths).read(out).read(lse).read(d);
-        let key = Dispatch::new("attention_backward_key").read(qkv).read(lengths).read(lse).read(d).read(means);
-        let query = query.write(dqkv).write(means);
-        vec![s.arguments(self.dropout, query), s.arguments(self.dropout, key.write(dqkv))]
+        let (dqkv, scratch) = (Operand::Output(0), Operand::Scratch(0));
+        let element = |i: usize| shapes.inputs[i].dtype;
+        let typed = |shader| {
+            let dispatch = Dispatch::new(shader).element("Qkv", element(0));
+            dispatch.element("Dqkv", shapes.outputs[0].dtype)
+        };
+        let all = |shader| {
+            let dispatch = typed(shader).element("Out", element(2)).read(qkv).read(lengths).read(out).read(lse).read(d);
+            dispatch.write(dqkv).write(scratch)
+        };
+        let whole = |dispatch| vec![s.arguments(self.dropout, 1, dispatch)];
+        match self.kernel(shapes, device) {
+            AttentionKernel::Tiles => whole(all("attention_backward_tiles").element("Dout", element(4))),
+            // The output's gradient is of the same elements as qkv there.
+            AttentionKernel::Cooperative if device.cooperative == Some(8) => {
+                whole(all("attention_backward_cooperative_8"))
+            }
+            AttentionKernel::Cooperative => whole(all("attention_backward_cooperative_16")),
+            AttentionKernel::General => {
+                let query = all("attention_backward_query");
+                let key = typed("attention_backward_key").read(qkv).read(lengths).read(lse).read(d).read(scratch);
+                let both = [query, key.write(dqkv)].map(|dispatch| dispatch.element("Dout", element(4)));
+                both.map(|dispatch| s.arguments(self.dropout, s.blocks(), dispatch)).into()
+            }
+        }
     }
 
     twins!();

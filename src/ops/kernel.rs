@@ -1,5 +1,6 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
+use super::AttentionKernel;
 use super::Tuning;
 use crate::graph::{DType, TensorType};
 
@@ -143,6 +144,8 @@ pub struct DeviceTraits {
     pub invocations: u32,
     /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
     pub cooperative: Option<u32>,
+    /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
+    pub attention: Option<AttentionKernel>,
     /// The kernels that were found to be the fastest on this device.
     pub tuning: Tuning,
 }
@@ -155,6 +158,7 @@ impl DeviceTraits {
         workgroup_memory: 16_384,
         invocations: 256,
         cooperative: None,
+        attention: None,
         tuning: Tuning(&[]),
     };
 }

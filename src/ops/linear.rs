@@ -4,12 +4,12 @@
 
 use super::gelu::gelu_backward;
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin, mismatch,
+    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin, mismatch,
     no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};
-use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 
 #[derive(Debug)]
 struct Linear {
@@ -36,7 +36,9 @@ impl Linear {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[0], s.inputs[0].columns());
         let epilogue = if self.gelu { Epilogue::Gelu } else { Epilogue::None };
-        Matmul { m, n, k, transpose_b: true, epilogue, ..Matmul::default() }
+        let y = s.outputs.get(1).unwrap_or(&s.outputs[0]).dtype;
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, y];
+        Matmul { m, n, k, transpose_b: true, elements, epilogue, ..Matmul::default() }
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -96,6 +98,10 @@ impl Op for Linear {
         }
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: if self.gelu { &[0, 1] } else { &[0] } }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         let d = if self.gelu {
             let Some(dy) = d[1] else { return Ok(vec![None; 3]) };
@@ -143,7 +149,8 @@ struct LinearInputGradient;
 impl LinearInputGradient {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[1], s.inputs[0].columns());
-        Matmul { m, n, k, ..Matmul::default() }
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, DType::F32];
+        Matmul { m, n, k, elements, ..Matmul::default() }
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -168,6 +175,10 @@ impl Op for LinearInputGradient {
             }
             _ => Err(mismatch("linear_input_gradient", inputs, "dy [T, N], weight [N, K]")),
         }
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[0] }
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -201,7 +212,8 @@ struct LinearWeightGradient;
 impl LinearWeightGradient {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].columns(), s.inputs[1].columns(), s.inputs[0].rows());
-        Matmul { m, n, k, transpose_a: true, epilogue: Epilogue::RowSums, ..Matmul::default() }
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, DType::F32, DType::F32];
+        Matmul { m, n, k, transpose_a: true, elements, epilogue: Epilogue::RowSums, ..Matmul::default() }
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -236,6 +248,10 @@ impl Op for LinearWeightGradient {
             }
             _ => Err(mismatch("linear_weight_gradient", inputs, "dy [T, N], x [T, K]")),
         }
+    }
+
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[] }
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

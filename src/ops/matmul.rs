@@ -1,10 +1,11 @@
 //! Matrix multiplication on a device: which kernel, how it is cut up, what it binds.
 //!
-//! Not an op of its own: the linear layer, its gradients and the vocabulary projection are made of it. Two families of
-//! kernels, `shaders/shared/matmul_tiles.wgsl` for GPUs and `matmul_blocks.wgsl` for drivers that run shaders on the
-//! CPU, each over vectors of 4 (`_vector`) or, for sizes that are not multiples of 4, over elements (`_scalar`).
+//! Not an op of its own: the linear layer, its gradients and the vocabulary projection are made of it. Three families of
+//! kernels, `shaders/shared/matmul_tiles.wgsl` for GPUs, `matmul_blocks.wgsl` for drivers that run shaders on the CPU and
+//! `matmul_cooperative.wgsl` for tensor cores, over vectors of 4 (`matmul_vector.wgsl`) or, for sizes that are not multiples
+//! of 4, over elements (`matmul_scalar.wgsl`). Which forms of them there are is in `matmul_choice.rs`.
 
-use super::matmul_kernel::{BLOCK, STEP};
+use super::matmul_choice::{BLOCK, STEP, spare};
 use super::{DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape, Operand};
 use crate::graph::{DType, TensorType};
 
@@ -113,6 +114,8 @@ struct Grid {
     slice: usize,
     /// Lanes side by side along n (software drivers).
     lanes: usize,
+    /// Whether every workgroup's tiles lie inside the matrices.
+    exact: bool,
 }
 
 impl Matmul {
@@ -158,13 +161,19 @@ impl Matmul {
         let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
 
         let flag = |on: bool| f64::from(u8::from(on));
-        let product = Dispatch::new(self.shader(&grid.kernel, has_bias))
+        let [element_a, element_b, element_c, element_second] = self.elements;
+        let mut product = Dispatch::new(self.shader(&grid.kernel, has_bias, device))
+            .element("ElementA", element_a)
+            .element("ElementB", element_b)
+            .element("ElementC", if split { DType::F32 } else { element_c })
+            .element("Second", element_second)
             .constant("transpose_a", flag(self.transpose_a))
             .constant("transpose_b", flag(self.transpose_b))
             .constant("accumulate", flag(self.accumulate && !split))
             .constant("has_bias", flag(has_bias))
             .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
             .constant("row_sums", flag(row_sums))
+            .constant("exact", flag(grid.exact))
             .read(operands.a)
             .read(operands.b)
             // Every binding that a shader declares must be there; without a bias this one is not read.
@@ -181,12 +190,19 @@ impl Matmul {
             .word(bias_offset)
             .word(grid.lanes)
             .groups(grid.groups[0], grid.groups[1], grid.slices);
+        for (name, value) in grid.kernel.constants(device) {
+            product = product.constant(name, value);
+        }
+        if grid.kernel.family == MatmulFamily::Tiles && grid.kernel.halves {
+            product = product.element("Tile", DType::F16);
+        }
         if !split {
             return vec![product];
         }
 
         let rows = if row_sums { self.m } else { 0 };
         let sum = Dispatch::new("matmul_sum")
+            .element("ElementC", element_c)
             .constant("accumulate", flag(self.accumulate))
             .read(partial_c)
             .read(if row_sums { spare } else { partial_c })
@@ -249,18 +265,43 @@ impl Matmul {
         // The tuned count need not divide k: slices are whole steps, and none is empty.
         let step = STEP.max(kernel.tile[2].into());
         let slice = self.k.div_ceil(kernel.slices.into()).next_multiple_of(step).max(step);
+        let sides = [self.m, self.n, self.k].into_iter().zip(kernel.tile);
+        let exact = shape.aligned && sides.into_iter().all(|(side, tile)| side.is_multiple_of(tile.into()));
         let lanes = usize::from(kernel.tile[1]) / BLOCK;
-        Grid { kernel, groups: shape.groups(&kernel), slices: self.k.div_ceil(slice).max(1), slice, lanes }
+        Grid { kernel, groups: shape.groups(&kernel), slices: self.k.div_ceil(slice).max(1), slice, lanes, exact }
     }
 
     /// The shader: by vectors where every stored line that it touches is a multiple of 4.
-    fn shader(&self, kernel: &MatmulKernel, has_bias: bool) -> &'static str {
+    fn shader(&self, kernel: &MatmulKernel, has_bias: bool, device: &DeviceTraits) -> &'static str {
         match (kernel.family, self.shape(has_bias).aligned) {
-            (MatmulFamily::Tiles, false) => "matmul_tiles_scalar",
-            (MatmulFamily::Tiles, true) => "matmul_tiles_vector",
             (MatmulFamily::Blocks, false) => "matmul_blocks_scalar",
             (MatmulFamily::Blocks, true) => "matmul_blocks_vector",
+            (MatmulFamily::Tiles, false) => "matmul_tiles_scalar",
+            (MatmulFamily::Tiles, true) => match kernel.block {
+                [4, _] => "matmul_tiles_4x4",
+                [_, 4] => "matmul_tiles_8x4",
+                _ => "matmul_tiles_8x8",
+            },
+            (MatmulFamily::Cooperative, _) if device.cooperative == Some(8) => "matmul_cooperative_8",
+            (MatmulFamily::Cooperative, _) => "matmul_cooperative_16",
         }
+    }
+}
+
+impl MatmulKernel {
+    /// The shader's constants that make it this kernel.
+    fn constants(&self, device: &DeviceTraits) -> Vec<(&'static str, f64)> {
+        let [m, n, k] = self.tile.map(f64::from);
+        let mut constants = match self.family {
+            MatmulFamily::Blocks => return Vec::new(),
+            MatmulFamily::Tiles => vec![("spare", spare(self, device) as f64)],
+            MatmulFamily::Cooperative => vec![("block_m", self.block[0].into()), ("block_n", self.block[1].into())],
+        };
+        let invocations = f64::from(self.invocations());
+        let prefetch = f64::from(u8::from(self.prefetch));
+        constants.extend([("tile_m", m), ("tile_n", n), ("tile_k", k)]);
+        constants.extend([("invocations", invocations), ("prefetch", prefetch)]);
+        constants
     }
 }
 
@@ -307,7 +348,7 @@ mod tests {
     fn vectors_need_multiples_of_four() {
         let matmul = Matmul { m: 3, n: 8, k: 12, ..Matmul::default() };
         let shader = |matmul: Matmul, device: &DeviceTraits| matmul.dispatches(&operands(None), 0, device)[0].shader;
-        assert_eq!(shader(matmul, &GPU), "matmul_tiles_vector");
+        assert_eq!(shader(matmul, &GPU), "matmul_tiles_8x4");
         assert_eq!(shader(Matmul { transpose_a: true, ..matmul }, &GPU), "matmul_tiles_scalar");
         assert_eq!(shader(Matmul { n: 9, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");
         assert_eq!(shader(Matmul { k: 10, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");

@@ -1,28 +1,31 @@
-//! Names for the kernels of a [`Matmul`] and for what decides which of them is fast.
+//! Names for the kernels of a [`Matmul`] and for what decides which of them is fast; `matmul_choice.rs` has which there are.
 
-use super::{DeviceTraits, Epilogue, Matmul};
+use super::{Epilogue, Matmul};
 use crate::graph::DType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What a kernel is made for; the stem of its shader.
+/// What a kernel is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MatmulFamily {
     /// For GPUs: tiles of A and B in workgroup memory, a block of C in an invocation's registers.
     Tiles,
     /// For drivers that run shaders on the CPU: a block an invocation, straight from the buffers.
     Blocks,
+    /// For GPUs with cooperative matrices (tensor cores): tiles in workgroup memory, a block of C a subgroup.
+    Cooperative,
 }
 
 impl MatmulFamily {
-    const ALL: [Self; 2] = [Self::Tiles, Self::Blocks];
+    const ALL: [Self; 3] = [Self::Tiles, Self::Blocks, Self::Cooperative];
 
     /// The name in a kernel's text form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tiles => "tiles",
             Self::Blocks => "blocks",
+            Self::Cooperative => "cooperative",
         }
     }
 }
@@ -37,9 +40,9 @@ pub struct MatmulKernel {
     pub family: MatmulFamily,
     /// Rows and columns of C that a workgroup computes, and the k of one of its steps.
     pub tile: [u16; 3],
-    /// Rows and columns of C that an invocation holds.
+    /// Rows and columns of C that an invocation holds, of the cooperative family a subgroup.
     pub block: [u16; 2],
-    /// Whether the tiles in workgroup memory are in half precision.
+    /// Whether the tiles in workgroup memory are in half precision; always so in the cooperative family.
     pub halves: bool,
     /// Whether the next step's tiles are read from the buffers before this step's are multiplied.
     pub prefetch: bool,
@@ -50,6 +53,11 @@ pub struct MatmulKernel {
 impl MatmulKernel {
     /// Invocations of a workgroup.
     pub fn invocations(&self) -> u32 {
+        self.blocks() * if self.family == MatmulFamily::Cooperative { SUBGROUP } else { 1 }
+    }
+
+    /// Blocks of C that a workgroup computes.
+    pub(super) fn blocks(&self) -> u32 {
         let [m, n, _] = self.tile.map(u32::from);
         let [rows, columns] = self.block.map(u32::from);
         (m / rows) * (n / columns)
@@ -65,7 +73,7 @@ impl fmt::Display for MatmulKernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([m, n, k], [rows, columns]) = (self.tile, self.block);
         write!(f, "{} {m}x{n}x{k} {rows}x{columns}", self.family.name())?;
-        if self.halves {
+        if self.halves && self.family != MatmulFamily::Cooperative {
             f.write_str(" halves")?;
         }
         if self.prefetch {
@@ -114,7 +122,8 @@ fn parse_kernel(text: &str) -> Option<MatmulKernel> {
     let family = words.next()?;
     let family = MatmulFamily::ALL.into_iter().find(|f| f.name() == family)?;
     let (tile, block) = (sizes(words.next())?, sizes(words.next())?);
-    let mut kernel = MatmulKernel { family, tile, block, halves: false, prefetch: false, slices: 1 };
+    let halves = family == MatmulFamily::Cooperative;
+    let mut kernel = MatmulKernel { family, tile, block, halves, prefetch: false, slices: 1 };
     while let Some(word) = words.next() {
         match word {
             "halves" => kernel.halves = true,
@@ -270,84 +279,8 @@ impl TryFrom<String> for MatmulShape {
     }
 }
 
-/// Rows and columns of an invocation of the blocks family.
-pub(super) const BLOCK: usize = 16;
-/// Invocations of a workgroup of the blocks family.
-pub(super) const LANES: usize = 8;
-
-impl MatmulShape {
-    /// The kernel that every device can run: for a software driver of the blocks family, else of the tiles family.
-    pub(super) fn base(&self, device: &DeviceTraits) -> MatmulKernel {
-        let (family, tile, block, wanted, least) = if device.software {
-            let lanes = self.lanes();
-            let tile = [BLOCK * (LANES / lanes), BLOCK * lanes, 4].map(|size| size as u16);
-            // A few groups for every core; a slice of less than 128 would cost more than it gains.
-            (MatmulFamily::Blocks, tile, [BLOCK as u16; 2], 32, 128)
-        } else {
-            // Several groups for each of a laptop GPU's compute units; a slice should still be long beside the addition.
-            (MatmulFamily::Tiles, [64, 64, 16], [8, 4], 256, 256)
-        };
-        let kernel = MatmulKernel { family, tile, block, halves: false, prefetch: false, slices: 1 };
-        let groups = self.groups(&kernel);
-        let slices = (wanted / (groups[0] * groups[1]).max(1)).min(self.k / least).max(1);
-        kernel.split(if self.may_split() { slices } else { 1 })
-    }
-
-    /// The base kernel first, then all others that this device can run and that may be faster.
-    pub(super) fn candidates(&self, device: &DeviceTraits) -> Vec<MatmulKernel> {
-        let base = self.base(device);
-        let mut candidates = vec![base];
-        if self.aligned && self.may_split() {
-            let slices = usize::from(base.slices);
-            candidates.extend([slices / 2, slices * 2].map(|slices| base.split(slices)));
-        }
-        let mut seen = Vec::new();
-        candidates.retain(|kernel| {
-            let new = self.fits(kernel, device) && !seen.contains(kernel);
-            seen.push(*kernel);
-            new
-        });
-        candidates
-    }
-
-    /// Whether `kernel` computes this multiplication on such a device.
-    pub(super) fn fits(&self, kernel: &MatmulKernel, device: &DeviceTraits) -> bool {
-        let slices = usize::from(kernel.slices);
-        *kernel == self.base(device).split(slices)
-            && slices >= 1
-            && (slices == 1 || (self.may_split() && slices <= self.k.div_ceil(STEP)))
-    }
-
-    /// Workgroups along n and m.
-    pub(super) fn groups(&self, kernel: &MatmulKernel) -> [usize; 2] {
-        [self.n.div_ceil(kernel.tile[1].into()), self.m.div_ceil(kernel.tile[0].into())]
-    }
-
-    /// Whether k may be split: the second dispatch adds up, and does nothing else.
-    fn may_split(&self) -> bool {
-        !self.has_bias && matches!(self.epilogue, Epilogue::None | Epilogue::RowSums)
-    }
-
-    /// How many of a workgroup's lanes lie along n on a software driver: where it wastes the fewest blocks; the more the
-    /// better, for then the lanes read the same rows of A.
-    fn lanes(&self) -> usize {
-        let (columns, rows) = (self.n.div_ceil(BLOCK), self.m.div_ceil(BLOCK));
-        let cost = |lanes: &usize| {
-            let blocks = columns.next_multiple_of(*lanes) * rows.next_multiple_of(LANES / lanes);
-            let penalty = match lanes {
-                8 => 20,
-                4 => 21,
-                2 => 24,
-                _ => 30,
-            };
-            blocks * penalty
-        };
-        [8, 4, 2, 1].into_iter().min_by_key(cost).unwrap_or(LANES)
-    }
-}
-
-/// Slices of k are multiples of this, which the base kernels need.
-pub(super) const STEP: usize = 16;
+/// Invocations of a workgroup of the cooperative family for each block: the size of a subgroup on most devices.
+const SUBGROUP: u32 = 32;
 
 #[cfg(test)]
 mod tests {
@@ -360,6 +293,7 @@ mod tests {
             "tiles 128x128x16 8x8 halves prefetch",
             "blocks 16x128x4 16x16",
             "blocks 32x64x4 16x16 split 17",
+            "cooperative 128x128x32 64x32 prefetch split 2",
         ] {
             let kernel: MatmulKernel = text.parse().expect("a kernel");
             assert_eq!(kernel.to_string(), text);

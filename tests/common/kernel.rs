@@ -5,6 +5,7 @@ use super::input::{Given, Input};
 use super::{agreement, gpu, state};
 use leyden::cpu::{CpuEngine, unpack};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
+use leyden::ops::DeviceTraits;
 use leyden::plan::{Engine, Fetched, Plan, Target};
 use std::sync::Arc;
 
@@ -50,16 +51,51 @@ pub fn check_with(
     seeds: &[u64],
     build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
 ) {
+    check_under(name, inputs, tolerance, seeds, Conditions::default(), build);
+}
+
+/// What a kernel is checked under beside its inputs.
+#[derive(Default, Clone, Copy)]
+pub struct Conditions<'a> {
+    /// Plans for a device with these traits, to try kernels that the tests' device would not be given.
+    pub traits: Option<DeviceTraits>,
+    /// Halves the graph before it is run ([`Graph::halve`]), but for the tensors that this picks and the outputs.
+    pub keep: Option<&'a dyn Fn(&Graph) -> Vec<Tensor>>,
+}
+
+impl Conditions<'_> {
+    fn graph(&self, graph: &Graph, outputs: &[Tensor]) -> Graph {
+        let mut graph = graph.clone();
+        if let Some(keep) = self.keep {
+            let kept: Vec<Tensor> = keep(&graph).into_iter().chain(outputs.iter().copied()).collect();
+            graph.halve(&kept).unwrap_or_else(|error| panic!("{error}"));
+        }
+        graph
+    }
+}
+
+/// As [`check_with`] under `conditions`.
+///
+/// # Panics
+/// As [`check_with`].
+pub fn check_under(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    conditions: Conditions<'_>,
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+) {
     let mut bad = Vec::new();
     for &seed in seeds {
         let mut given = Given::new(inputs, seed);
         let outputs = build(&mut given.graph, &given.tensors).unwrap_or_else(|error| panic!("{error}"));
-        compare(&given, &outputs, tolerance, seed, "forward", &mut bad);
+        compare(&given, &outputs, tolerance, seed, "forward", conditions, &mut bad);
         let real = outputs.iter().any(|&t| given.graph.ty(t).dtype == DType::F32);
         if real && !given.parameters.is_empty() {
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
             given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
-            compare(&given, &[], tolerance, seed, "backward", &mut bad);
+            compare(&given, &[], tolerance, seed, "backward", conditions, &mut bad);
         }
     }
     assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));
@@ -86,25 +122,33 @@ pub fn check_halves(
         };
         let outputs = built(&mut given);
         halve(&mut given);
-        compare(&given, &outputs, tolerance, seed, "forward in halves", &mut bad);
+        compare(&given, &outputs, tolerance, seed, "forward in halves", Conditions::default(), &mut bad);
         if !given.parameters.is_empty() {
             let mut given = Given::new(inputs, seed);
             let outputs = built(&mut given);
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
             given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
             halve(&mut given);
-            compare(&given, &[], tolerance, seed, "backward in halves", &mut bad);
+            compare(&given, &[], tolerance, seed, "backward in halves", Conditions::default(), &mut bad);
         }
     }
     assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));
 }
 
-fn compare(given: &Given, outputs: &[Tensor], tolerance: Tolerance, seed: u64, pass: &str, bad: &mut Vec<String>) {
-    let graph = Arc::new(given.graph.clone());
+fn compare(
+    given: &Given,
+    outputs: &[Tensor],
+    tolerance: Tolerance,
+    seed: u64,
+    pass: &str,
+    conditions: Conditions<'_>,
+    bad: &mut Vec<String>,
+) {
+    let graph = Arc::new(conditions.graph(&given.graph, outputs));
     let len = graph.table().len();
     let mut cpu = CpuEngine::<f32>::new(len);
     let mut gpu = gpu(len);
-    let traits = gpu.traits();
+    let traits = conditions.traits.unwrap_or(gpu.traits());
     let planned = |target| Plan::new(graph.clone(), outputs, target);
     let kernels = planned(Target::Gpu(traits));
     agreement::compare(&kernels, bad);

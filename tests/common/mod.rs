@@ -8,11 +8,13 @@ mod agreement;
 mod gradient;
 mod input;
 mod kernel;
+mod pass;
 mod small;
 
-pub use gradient::{check_gradient, check_gradient_with};
-pub use input::{Input, Seeded};
-pub use kernel::{Tolerance, check, check_halves, check_with};
+pub use gradient::{check_gradient, check_gradient_with, weighted_loss};
+pub use input::{Given, Input, Seeded};
+pub use kernel::{Conditions, Tolerance, check, check_halves, check_under, check_with};
+pub use pass::pass;
 pub use small::small_config;
 
 use leyden::gpu::{Adapter, Choice, GpuEngine, choose};

@@ -1,0 +1,31 @@
+// Cooperative matrices of 8 x 8, and tiles that hold what they are loaded from: element by element, as Metal's
+// simdgroup_load wants it.
+
+alias MatrixA = coop_mat8x8<f16, A>;
+alias MatrixB = coop_mat8x8<f16, B>;
+alias MatrixC = coop_mat8x8<f32, C>;
+const SIZE: u32 = 8;
+// Elements of the tiles' arrays for each vector of 4.
+const UNIT: u32 = 4;
+
+var<workgroup> tile_a: array<f16, room_a * 4>;
+var<workgroup> tile_b: array<f16, room_b * 4>;
+
+fn put_a(at: u32, v: vec4<f16>) {
+    tile_a[at * 4] = v.x;
+    tile_a[at * 4 + 1] = v.y;
+    tile_a[at * 4 + 2] = v.z;
+    tile_a[at * 4 + 3] = v.w;
+}
+
+fn put_b(at: u32, v: vec4<f16>) {
+    tile_b[at * 4] = v.x;
+    tile_b[at * 4 + 1] = v.y;
+    tile_b[at * 4 + 2] = v.z;
+    tile_b[at * 4 + 3] = v.w;
+}
+
+fn get_a(at: u32) -> vec4f {
+    let i = at * 4;
+    return vec4f(f32(tile_a[i]), f32(tile_a[i + 1]), f32(tile_a[i + 2]), f32(tile_a[i + 3]));
+}

@@ -1,0 +1,117 @@
+//! Which of attention's kernels runs: by the device, the sizes, and the tensors' precision.
+
+use super::DeviceTraits;
+use super::attention::Sizes;
+use crate::graph::DType;
+
+/// A family of kernels for attention and its gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionKernel {
+    /// For heads of any width, `shaders/attention.wgsl`, `attention_backward_query.wgsl` and
+    /// `attention_backward_key.wgsl`: every device can run it.
+    General,
+    /// For GPUs and heads of at most 64 columns, a multiple of 4: `shaders/attention_tiles.wgsl` and
+    /// `attention_backward_tiles.wgsl`.
+    Tiles,
+    /// With cooperative matrices, for heads of at most 64 columns and tensors in half precision; heads and lengths are whole
+    /// matrices: `shaders/attention_cooperative_16.wgsl`, `attention_backward_cooperative_16.wgsl` and the same of 8.
+    Cooperative,
+}
+
+/// Rows of a tile of [`AttentionKernel::Tiles`] and [`AttentionKernel::Cooperative`], and their widest head.
+pub(super) const TILE: usize = 64;
+/// Heads from which on the gradient in tiles, which gives each a workgroup of its own, keeps a GPU busy.
+const ENOUGH_HEADS: usize = 64;
+/// Workgroup memory of the kernels of cooperative matrices, in bytes (`shaders/shared/attention_cooperative.wgsl`).
+const COOPERATIVE_MEMORY: u32 = 28_672;
+
+/// Attention or its gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    Forward,
+    Backward,
+}
+
+impl AttentionKernel {
+    /// What [`DeviceTraits::attention`] may be set to for this device once a trial has shown that it agrees with
+    /// [`AttentionKernel::General`] there. Nothing here is used without.
+    pub fn on_trial(device: &DeviceTraits) -> Vec<Self> {
+        let may = !device.software && Self::multiplies(device).is_some();
+        if may { vec![Self::Cooperative] } else { Vec::new() }
+    }
+
+    /// The size of the cooperative matrices, where the device has all that their kernels need.
+    pub(super) fn multiplies(device: &DeviceTraits) -> Option<usize> {
+        let room = device.workgroup_memory >= COOPERATIVE_MEMORY && device.invocations >= 256;
+        device.cooperative.filter(|size| device.f16 && room && [8, 16].contains(size)).map(|size| size as usize)
+    }
+
+    /// The kernel that the device's traits name, where it can run; without a name, or where it cannot, the one that should
+    /// be the fastest of those that need no trial. `factors` are the types of the tensors that are multiplied.
+    pub(super) fn choose(s: Sizes, pass: Pass, factors: &[DType], device: &DeviceTraits) -> Self {
+        let halves = factors.iter().all(|&dtype| dtype == DType::F16);
+        let whole = |size: usize| s.width.is_multiple_of(size) && s.length.is_multiple_of(size) && s.width <= TILE;
+        let cooperative = halves && Self::multiplies(device).is_some_and(whole);
+        let tiles = s.width.is_multiple_of(4) && s.width <= TILE && device.invocations >= 256;
+        // Less than half a tile would be mostly waste.
+        let fast = !device.software && s.length > TILE / 2 && s.width >= TILE / 2;
+        let busy = pass == Pass::Forward || s.length <= TILE || s.examples * s.heads >= ENOUGH_HEADS;
+        match device.attention {
+            Some(Self::Cooperative) if cooperative => Self::Cooperative,
+            Some(Self::Tiles) if tiles => Self::Tiles,
+            None | Some(Self::Cooperative) if tiles && fast && busy => Self::Tiles,
+            _ => Self::General,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Sizes = Sizes { examples: 128, length: 128, heads: 4, width: 64 };
+
+    #[test]
+    fn tiles_are_for_gpus_and_heads_that_fill_them() {
+        let choose = |s, pass, device: &DeviceTraits| AttentionKernel::choose(s, pass, &[DType::F32], device);
+        let (gpu, both) = (DeviceTraits::FLOOR, [Pass::Forward, Pass::Backward]);
+        for pass in both {
+            assert_eq!(choose(SMALL, pass, &gpu), AttentionKernel::Tiles);
+            assert_eq!(choose(SMALL, pass, &DeviceTraits { software: true, ..gpu }), AttentionKernel::General);
+            let general = DeviceTraits { attention: Some(AttentionKernel::General), ..gpu };
+            assert_eq!(choose(SMALL, pass, &general), AttentionKernel::General);
+            for width in [30, 68, 128] {
+                let tiles = DeviceTraits { attention: Some(AttentionKernel::Tiles), ..gpu };
+                assert_eq!(choose(Sizes { width, ..SMALL }, pass, &tiles), AttentionKernel::General);
+            }
+        }
+        let few = Sizes { examples: 8, ..SMALL };
+        assert_eq!(both.map(|pass| choose(few, pass, &gpu)), [AttentionKernel::Tiles, AttentionKernel::General]);
+    }
+
+    #[test]
+    fn cooperative_matrices_are_used_when_named_and_where_all_fits() {
+        let device = DeviceTraits { f16: true, workgroup_memory: 32_768, cooperative: Some(16), ..DeviceTraits::FLOOR };
+        let named = DeviceTraits { attention: Some(AttentionKernel::Cooperative), ..device };
+        let choose = |s, factors: &[DType], device: &DeviceTraits| {
+            [Pass::Forward, Pass::Backward].map(|pass| AttentionKernel::choose(s, pass, factors, device))
+        };
+        let (halves, mixture) = ([DType::F16; 2], [DType::F16, DType::F32]);
+        assert_eq!(AttentionKernel::on_trial(&device), [AttentionKernel::Cooperative]);
+        assert_eq!(choose(SMALL, &halves, &device), [AttentionKernel::Tiles; 2]);
+        assert_eq!(choose(SMALL, &halves, &named), [AttentionKernel::Cooperative; 2]);
+        assert_eq!(choose(SMALL, &mixture, &named), [AttentionKernel::Tiles; 2]);
+        assert_eq!(choose(Sizes { length: 120, ..SMALL }, &halves, &named), [AttentionKernel::Tiles; 2]);
+        assert_eq!(choose(Sizes { width: 40, ..SMALL }, &halves, &named), [AttentionKernel::Tiles; 2]);
+        let eight = DeviceTraits { cooperative: Some(8), ..named };
+        assert_eq!(
+            choose(Sizes { length: 120, width: 40, ..SMALL }, &halves, &eight),
+            [AttentionKernel::Cooperative; 2]
+        );
+        for without in [DeviceTraits { f16: false, ..named }, DeviceTraits { workgroup_memory: 16_384, ..named }] {
+            assert!(AttentionKernel::on_trial(&without).is_empty());
+            assert_eq!(choose(SMALL, &halves, &without), [AttentionKernel::Tiles; 2]);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The cooperative family on a device without cooperative matrices.
+//!
+//! What the shader does with matrices is replaced, word for word, by plain functions in which every invocation holds whole
+//! matrices; all else (tiles, indices, blocks, turns, what is written and where) runs as it is.
+
+use crate::candidates::forced;
+use crate::reference::{source, wrong};
+use crate::run::device;
+use leyden::ops::{DeviceTraits, Dispatch, Matmul, MatmulFamily, MatmulKernel, MatmulShape};
+
+/// What stands in for matrices of `size`, with elements of the tiles' arrays found by `element`.
+fn plain(size: usize, element: &str) -> String {
+    let mut text = format!("struct Matrix {{ e: array<f32, {}> }}\n", size * size);
+    for tile in ["a", "b"] {
+        text += &format!(
+            "fn element_{tile}(i: u32) -> f32 {{ return f32({}); }}
+            fn rows_{tile}(m: ptr<function, Matrix>, at: u32, stride: u32) {{
+                for (var i = 0u; i < SIZE * SIZE; i++) {{
+                    (*m).e[i] = element_{tile}((at + i / SIZE * stride) * 4 / UNIT + i % SIZE);
+                }}
+            }}
+            fn columns_{tile}(m: ptr<function, Matrix>, at: u32, stride: u32) {{
+                for (var i = 0u; i < SIZE * SIZE; i++) {{
+                    (*m).e[i] = element_{tile}((at + i % SIZE * stride) * 4 / UNIT + i / SIZE);
+                }}
+            }}\n",
+            element.replace("tile", &format!("tile_{tile}"))
+        );
+    }
+    text + "fn multiply_add(a: ptr<function, Matrix>, b: ptr<function, Matrix>, c: ptr<function, Matrix>) {
+        for (var i = 0u; i < SIZE * SIZE; i++) {
+            var sum = (*c).e[i];
+            for (var p = 0u; p < SIZE; p++) {
+                sum += (*a).e[i / SIZE * SIZE + p] * (*b).e[p * SIZE + i % SIZE];
+            }
+            (*c).e[i] = sum;
+        }
+    }
+    fn store(c: ptr<function, Matrix>, place: u32) {
+        for (var i = 0u; i < SIZE * SIZE; i++) {
+            result[place + i] = (*c).e[i];
+        }
+    }\n"
+}
+
+/// The shader of a dispatch with plain functions in place of matrices, for subgroups of `lanes`.
+fn emulated(dispatch: &Dispatch, lanes: u32) -> String {
+    let mut text = source(dispatch);
+    let (size, element) = match dispatch.shader {
+        "matmul_cooperative_8" => (8, "tile[i]"),
+        "matmul_cooperative_16" => (16, "tile[i / 4][i % 4]"),
+        _ => return text,
+    };
+    let mut replace = |old: &str, new: &str| {
+        assert!(text.contains(old), "{} has no {old:?}", dispatch.shader);
+        text = text.replace(old, new);
+    };
+    replace("enable wgpu_cooperative_matrix;\n", "");
+    for (matrix, scalar) in [("A", "f16"), ("B", "f16"), ("C", "f32")] {
+        replace(&format!("alias Matrix{matrix} = coop_mat{size}x{size}<{scalar}, {matrix}>;\n"), "");
+    }
+    replace("let zero = coopLoadT<MatrixC>(&result[0], width);", "");
+    replace("    @builtin(subgroup_id) subgroup: u32,\n", "");
+    replace("    @builtin(num_subgroups) subgroups: u32,\n", "");
+    replace("    @builtin(subgroup_invocation_id) lane: u32,\n", "");
+    replace("    @builtin(subgroup_size) lanes: u32,\n", "");
+    let own = format!(
+        "let lanes = {lanes}u; let subgroup = local / lanes; let subgroups = invocations / lanes; let lane = local % lanes;
+    let tile_row"
+    );
+    replace("let tile_row", &own);
+    for i in 0..4 {
+        for (tile, matrix) in [("a", "A"), ("b", "B")] {
+            replace(&format!("var {tile}{i}: Matrix{matrix};"), &format!("var {tile}{i}: Matrix;"));
+            for (load, plain) in [("coopLoad", "columns"), ("coopLoadT", "rows")] {
+                let old = format!("{tile}{i} = {load}<Matrix{matrix}>(&tile_{tile}[at_{tile}{i}], wide_{tile});");
+                replace(&old, &format!("{plain}_{tile}(&{tile}{i}, at_{tile}{i}, wide_{tile});"));
+            }
+        }
+        for j in 0..4 {
+            replace(&format!("var c{i}{j} = zero;"), &format!("var c{i}{j}: Matrix;"));
+            let old = format!("c{i}{j} = coopMultiplyAdd(a{i}, b{j}, c{i}{j});");
+            replace(&old, &format!("multiply_add(&a{i}, &b{j}, &c{i}{j});"));
+            let old = format!("coopStoreT(c{i}{j}, &result[place], width);");
+            replace(&old, &format!("store(&c{i}{j}, place);"));
+        }
+    }
+    assert!(!text.contains("coop"), "{} does more with matrices than is replaced", dispatch.shader);
+    text + &plain(size, element)
+}
+
+/// Runs `kernels` on shapes with every layout and epilogue.
+fn check(size: u32, lanes: u32, kernels: &[&str]) {
+    let mut gpu = device();
+    let traits = DeviceTraits {
+        f16: true,
+        workgroup_memory: gpu.workgroup_memory,
+        cooperative: Some(size),
+        ..DeviceTraits::FLOOR
+    };
+    let mut all = Vec::new();
+    for text in kernels {
+        let kernel: MatmulKernel = text.parse().expect("a kernel");
+        assert_eq!(kernel.family, MatmulFamily::Cooperative);
+        for text in [
+            "64x64x64 nt f16 f16 f16 f16 bias",
+            "72x68x40 nt f16 f16 f16 f16 bias gelu",
+            "36x76x44 nn f16 f16 f16 f32 accumulate",
+            "68x36x75 tn f16 f16 f32 f32 row_sums",
+        ] {
+            let shape: MatmulShape = text.parse().expect("a shape");
+            let matmul = shape.matmul();
+            let kernel = if shape.has_bias { kernel } else { kernel.split(2) };
+            let traits = forced(&matmul, shape.has_bias, kernel, &traits);
+            assert_eq!(matmul.kernel(shape.has_bias, &traits), kernel, "{kernel} does not fit {shape}");
+            let source = |dispatch: &Dispatch| emulated(dispatch, lanes);
+            all.extend(wrong(&mut gpu, (&matmul, shape.has_bias), &traits, 1, source));
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn matrices_of_8() {
+    check(8, 32, &["cooperative 32x32x16 16x16 prefetch", "cooperative 32x64x8 32x16", "cooperative 16x16x32 8x8"]);
+}
+
+#[test]
+fn matrices_of_16() {
+    check(16, 32, &["cooperative 32x32x32 16x32 prefetch", "cooperative 64x32x16 32x16"]);
+}
+
+#[test]
+fn larger_and_smaller_subgroups() {
+    check(8, 64, &["cooperative 32x32x16 16x16"]);
+    check(8, 8, &["cooperative 32x16x16 16x8 prefetch"]);
+}

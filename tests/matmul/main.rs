@@ -1,0 +1,122 @@
+//! The matrix-multiplication kernels against a plain product in double precision, on whatever device is there.
+
+mod candidates;
+mod cooperative;
+mod reference;
+mod run;
+
+use leyden::graph::DType;
+use leyden::ops::{DeviceTraits, Epilogue, Matmul};
+use reference::{C, SECOND, buffers, operands, source, wrong};
+use run::device;
+
+const GPU: DeviceTraits = DeviceTraits::FLOOR;
+const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
+
+/// Runs every case with the base kernels of both sorts of devices and reports all that is wrong.
+fn check(cases: &[(Matmul, bool)]) {
+    let mut gpu = device();
+    let mut all = Vec::new();
+    for (seed, (matmul, has_bias)) in cases.iter().enumerate() {
+        for traits in [GPU, SOFTWARE] {
+            all.extend(wrong(&mut gpu, (matmul, *has_bias), &traits, seed as u64, source));
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+/// A case of these sizes with offsets that a window may have.
+fn case(m: usize, n: usize, k: usize) -> Matmul {
+    Matmul { m, n, k, ..Matmul::default() }
+}
+
+#[test]
+fn forward_with_bias() {
+    let linear = |m, n, k| (Matmul { transpose_b: true, ..case(m, n, k) }, true);
+    let window = Matmul { b_offset: 128, bias_offset: 64, ..linear(19, 36, 20).0 };
+    check(&[
+        linear(1, 1, 1),
+        linear(152, 64, 24),
+        linear(67, 131, 52),
+        linear(33, 1, 256),
+        linear(17, 29, 37),
+        (window, true),
+        (Matmul { a_offset: 64, c_offset: 192, n: 35, ..window }, true),
+    ]);
+}
+
+#[test]
+fn forward_with_gelu() {
+    let linear = |m, n, k| (Matmul { transpose_b: true, epilogue: Epilogue::Gelu, ..case(m, n, k) }, true);
+    check(&[linear(70, 68, 20), linear(5, 7, 11), linear(130, 24, 36)]);
+}
+
+#[test]
+fn input_gradient() {
+    let plain = |m, n, k| (case(m, n, k), false);
+    let adds = |m, n, k| (Matmul { accumulate: true, ..case(m, n, k) }, false);
+    let window = Matmul { b_offset: 64, c_offset: 128, accumulate: true, ..case(21, 24, 44) };
+    check(&[plain(66, 36, 20), plain(31, 7, 1), plain(13, 52, 530), adds(66, 36, 20), adds(9, 5, 3), (window, false)]);
+}
+
+#[test]
+fn weight_and_bias_gradient() {
+    let gradient = |m, n, k| Matmul { transpose_a: true, epilogue: Epilogue::RowSums, ..case(m, n, k) };
+    let window = Matmul { c_offset: 64, bias_offset: 64, ..gradient(20, 36, 700) };
+    check(&[
+        (gradient(64, 68, 40), false),
+        (gradient(20, 132, 1_023), false),
+        (gradient(1, 36, 515), false),
+        (gradient(13, 7, 1), false),
+        (window, false),
+        (Matmul { accumulate: true, ..window }, false),
+        (Matmul { accumulate: true, k: 33, ..window }, false),
+    ]);
+}
+
+#[test]
+fn without_row_sums_and_both_transposed() {
+    let split = Matmul { transpose_a: true, ..case(20, 24, 900) };
+    let both = Matmul { transpose_a: true, transpose_b: true, ..case(12, 20, 28) };
+    check(&[(split, false), (both, false), (Matmul { m: 11, ..both }, false)]);
+}
+
+#[test]
+fn halves_in_every_mixture_that_occurs() {
+    use DType::{F16, F32};
+    let mut cases = Vec::new();
+    // Activations and weights may be halves, and what is made of them.
+    for elements in [[F16, F16, F16, F16], [F32, F16, F16, F32], [F16, F32, F32, F16], [F16, F16, F32, F32]] {
+        for (m, n, k) in [(19, 36, 20), (13, 7, 9)] {
+            let linear = Matmul { transpose_b: true, elements, ..case(m, n, k) };
+            cases.push((linear, true));
+            cases.push((Matmul { epilogue: Epilogue::Gelu, ..linear }, true));
+            cases.push((Matmul { elements, ..case(m, n, k) }, false));
+            cases.push((Matmul { elements, accumulate: true, b_offset: 128, c_offset: 64, ..case(m, n, k) }, false));
+        }
+        let elements = [elements[0], elements[1], F32, F32];
+        for (m, n, k) in [(20, 36, 530), (5, 3, 300)] {
+            let gradient = Matmul { transpose_a: true, epilogue: Epilogue::RowSums, elements, ..case(m, n, k) };
+            cases.push((gradient, false));
+        }
+    }
+    // A split sum of halves.
+    cases.push((Matmul { elements: [F16; 4], ..case(20, 36, 600) }, false));
+    cases.push((Matmul { elements: [F16; 4], accumulate: true, ..case(20, 36, 600) }, false));
+    check(&cases);
+}
+
+#[test]
+fn a_split_sum_has_the_same_bits_each_time() {
+    let mut gpu = device();
+    let matmul = Matmul { transpose_a: true, epilogue: Epilogue::RowSums, ..case(36, 20, 2_000) };
+    for traits in [GPU, SOFTWARE] {
+        let before = buffers(&matmul, false, &traits, 1);
+        let dispatches = matmul.dispatches(&operands(&matmul, false), 0, &traits);
+        assert_eq!(dispatches.len(), 2, "the case is meant to be split");
+        let first = run::run(&mut gpu, &dispatches, &before, source);
+        let second = run::run(&mut gpu, &dispatches, &before, source);
+        assert_eq!(first[&C], second[&C]);
+        assert_eq!(first[&SECOND], second[&SECOND]);
+    }
+}

@@ -1,0 +1,117 @@
+//! The plain product in double precision that the kernels are held against.
+
+use crate::run::{Buffers, Device, run};
+use leyden::gpu::shaders;
+use leyden::graph::DType;
+use leyden::ops::{DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Operand};
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+use std::collections::HashMap;
+
+const A: Operand = Operand::Input(0);
+const B: Operand = Operand::Input(1);
+const BIAS: Operand = Operand::Input(2);
+pub const C: Operand = Operand::Output(0);
+pub const SECOND: Operand = Operand::Output(1);
+
+/// The shader of a dispatch.
+pub fn source(dispatch: &Dispatch) -> String {
+    shaders::source(dispatch.shader, &dispatch.elements).unwrap_or_else(|error| panic!("{error}")).into_owned()
+}
+
+/// Random buffers for a multiplication; each is longer than needed, so that a stray write shows.
+pub fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64) -> Buffers {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let mut random = |dtype: DType, len: usize| {
+        let value = |x: u32| {
+            let x = (x >> 8) as f32 / (1 << 23) as f32 - 1.0;
+            if dtype == DType::F16 { half::f16::from_f32(x).to_f32() } else { x }
+        };
+        (dtype, (0..len.next_multiple_of(4) + 8).map(|_| value(rng.next_u32())).collect::<Vec<f32>>())
+    };
+    let Matmul { m, n, k, elements, .. } = *matmul;
+    let mut buffers = HashMap::from([
+        (A, random(elements[0], matmul.a_offset + m * k)),
+        (B, random(elements[1], matmul.b_offset + k * n)),
+        (C, random(elements[2], matmul.c_offset + m * n)),
+        (BIAS, random(DType::F32, matmul.bias_offset + n)),
+    ]);
+    match matmul.epilogue {
+        Epilogue::None => {}
+        Epilogue::RowSums => _ = buffers.insert(SECOND, random(elements[3], matmul.bias_offset + m)),
+        _ => _ = buffers.insert(SECOND, random(elements[3], m * n)),
+    }
+    for (i, scratch) in matmul.scratch(has_bias, traits).iter().enumerate() {
+        buffers.insert(Operand::Scratch(i), (scratch.dtype, vec![f32::NAN; scratch.len()]));
+    }
+    buffers
+}
+
+pub fn operands(matmul: &Matmul, has_bias: bool) -> MatmulOperands {
+    let second = (matmul.epilogue != Epilogue::None).then_some(SECOND);
+    MatmulOperands { a: A, b: B, c: C, bias: has_bias.then_some(BIAS), second }
+}
+
+/// What C and the second output should hold.
+fn expected(matmul: &Matmul, has_bias: bool, buffers: &Buffers) -> [Vec<f64>; 2] {
+    let Matmul { m, n, k, .. } = *matmul;
+    let wide = |operand: Operand| buffers[&operand].1.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+    let (a, b, mut c) = (wide(A), wide(B), wide(C));
+    let mut second = buffers.get(&SECOND).map(|_| wide(SECOND)).unwrap_or_default();
+    let at = |i: usize, p: usize| a[matmul.a_offset + if matmul.transpose_a { p * m + i } else { i * k + p }];
+    for i in 0..m {
+        for j in 0..n {
+            let product: f64 = (0..k)
+                .map(|p| at(i, p) * b[matmul.b_offset + if matmul.transpose_b { j * k + p } else { p * n + j }])
+                .sum();
+            let old = if matmul.accumulate { c[matmul.c_offset + i * n + j] } else { 0.0 };
+            let bias = if has_bias { f64::from(buffers[&BIAS].1[matmul.bias_offset + j]) } else { 0.0 };
+            let value = product + old + bias;
+            c[matmul.c_offset + i * n + j] = value;
+            if matmul.epilogue == Epilogue::Gelu {
+                second[i * n + j] = 0.5 * value * (1.0 + libm::erf(value * std::f64::consts::FRAC_1_SQRT_2));
+            }
+        }
+        if matmul.epilogue == Epilogue::RowSums {
+            let old = if matmul.accumulate { second[matmul.bias_offset + i] } else { 0.0 };
+            second[matmul.bias_offset + i] = old + (0..k).map(|p| at(i, p)).sum::<f64>();
+        }
+    }
+    [c, second]
+}
+
+/// Runs a multiplication with the shaders of `source` and says what is wrong, if anything.
+pub fn wrong(
+    gpu: &mut Device,
+    (matmul, has_bias): (&Matmul, bool),
+    traits: &DeviceTraits,
+    seed: u64,
+    source: impl Fn(&Dispatch) -> String,
+) -> Vec<String> {
+    let before = buffers(matmul, has_bias, traits, seed);
+    let dispatches = matmul.dispatches(&operands(matmul, has_bias), 0, traits);
+    let after = run(gpu, &dispatches, &before, source);
+    let mut wrong = Vec::new();
+    for (operand, expected) in [C, SECOND].iter().zip(expected(matmul, has_bias, &before)) {
+        let Some(found) = after.get(operand) else { continue };
+        let rounding = if before[operand].0 == DType::F16 { 1.0 / 1024.0 } else { 0.0 };
+        let tolerance = |x: f64| 2e-6 * (matmul.k as f64 + 8.0).sqrt() * 4.0 + rounding * x.abs();
+        let bad = (0..found.len()).filter(|&i| {
+            let difference = (f64::from(found[i]) - expected[i]).abs();
+            difference.is_nan() || difference > tolerance(expected[i])
+        });
+        let bad: Vec<usize> = bad.collect();
+        if let Some(&first) = bad.first() {
+            let (kernel, shape) = (matmul.kernel(has_bias, traits), matmul.shape(has_bias));
+            wrong.push(format!(
+                "{kernel} ({}) of {shape}, seed {seed}: {operand:?}: {} of {} wrong, at {first} {} instead of {}",
+                dispatches[0].shader,
+                bad.len(),
+                found.len(),
+                found[first],
+                expected[first],
+            ));
+        }
+    }
+    wrong
+}
