@@ -247,8 +247,9 @@ fn both_engines_train_alike_in_mixed_precision() {
 #[test]
 fn mixed_precision_stays_near_single_precision() {
     // Dropout and samples are drawn from the same numbers; what differs is rounding.
-    let (expected, _) = run(&mut cpu(&config(0.1)), Target::Cpu, &config(0.1), 12);
-    let found = mixed_steps(&mut cpu(&mixed(0.1)), Target::Cpu, 12, 1);
+    // Later on a sample that falls the other way makes another batch of it.
+    let (expected, _) = run(&mut cpu(&config(0.1)), Target::Cpu, &config(0.1), 5);
+    let found = mixed_steps(&mut cpu(&mixed(0.1)), Target::Cpu, 5, 1);
     let skipped = found.iter().filter(|f| !f.scalar(Output::Norm as usize).is_finite()).count();
     assert_eq!(skipped, 0, "the scale is too large for so small a model");
     for (t, (f, e)) in found.iter().zip(&expected).enumerate() {
