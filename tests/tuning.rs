@@ -109,7 +109,10 @@ fn a_record_outlives_its_driver_where_it_still_agrees() {
     let (found, said) = go_on(&old);
     assert_eq!(found.book, now);
     assert!(said.len() == 1 && said[0].contains("checking"), "{said:?}");
-    assert!(found.remarks[0].contains("the driver has changed") && found.remarks[0].contains("still agree"), "{found:?}");
+    assert!(
+        found.remarks[0].contains("the driver has changed") && found.remarks[0].contains("still agree"),
+        "{found:?}"
+    );
 
     // A kernel that the device does not have any more.
     old.matmul[1].kernel = "tiles 8x8x16 8x8".parse().unwrap();
@@ -131,10 +134,32 @@ fn a_record_outlives_its_driver_where_it_still_agrees() {
 
 /// A model small enough for tests.
 const SMALL: [&str; 26] = [
-    "--set", "model.layers=1", "--set", "model.hidden=32", "--set", "model.embedding=32", "--set", "model.heads=2",
-    "--set", "model.feed_forward=64", "--set", "generator.layers=1", "--set", "generator.hidden=16", "--set",
-    "generator.feed_forward=32", "--set", "training.evaluation_examples=4", "--set", "training.log_every=1", "--set",
-    "model.vocabulary=200", "--length", "32", "--batch", "4",
+    "--set",
+    "model.layers=1",
+    "--set",
+    "model.hidden=32",
+    "--set",
+    "model.embedding=32",
+    "--set",
+    "model.heads=2",
+    "--set",
+    "model.feed_forward=64",
+    "--set",
+    "generator.layers=1",
+    "--set",
+    "generator.hidden=16",
+    "--set",
+    "generator.feed_forward=32",
+    "--set",
+    "training.evaluation_examples=4",
+    "--set",
+    "training.log_every=1",
+    "--set",
+    "model.vocabulary=200",
+    "--length",
+    "32",
+    "--batch",
+    "4",
 ];
 
 fn device() -> String {

@@ -193,6 +193,6 @@ fn open(arguments: &BenchArguments, config: &Config) -> Result<Machine, Failure>
     for remark in &tuned.remarks {
         output::remark(remark);
     }
-    gpu.set_tuning(tuned.book.tuning());
+    gpu.set_traits(tuned.book.traits(gpu.traits()));
     Ok(Machine::Gpu(Box::new(gpu)))
 }

@@ -8,7 +8,7 @@ use super::readback::{self, MOST_STAGING, Staging};
 use super::{Adapter, AdapterInfo, Choice, choose};
 use crate::cpu::{pack, unpack};
 use crate::graph::{Bank, DType, Tensor};
-use crate::ops::{DeviceTraits, StepState, Tuning};
+use crate::ops::{DeviceTraits, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Limits, Plan, Program};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub(super) type Banks = [Option<wgpu::Buffer>; Bank::ALL.len()];
 pub struct GpuEngine {
     pub(super) context: Context,
     info: AdapterInfo,
-    tuning: Tuning,
+    traits: DeviceTraits,
     pipelines: Pipelines,
     /// By [`Bank::index`]; none until used.
     banks: Banks,
@@ -69,7 +69,7 @@ impl GpuEngine {
         Ok(Self {
             context,
             info: adapter.info().clone(),
-            tuning: Tuning::default(),
+            traits: adapter.info().traits(),
             pipelines,
             banks: Banks::default(),
             bank_len,
@@ -98,12 +98,12 @@ impl GpuEngine {
 
     /// What a plan for this engine has to know: [`crate::plan::Target::Gpu`] of it.
     pub fn traits(&self) -> DeviceTraits {
-        DeviceTraits { tuning: self.tuning, ..self.info.traits() }
+        self.traits
     }
 
-    /// Sets what [`Self::traits`] says about the fastest kernels.
-    pub fn set_tuning(&mut self, tuning: Tuning) {
-        self.tuning = tuning;
+    /// Replaces [`Self::traits`], as by those that name the fastest kernels.
+    pub fn set_traits(&mut self, traits: DeviceTraits) {
+        self.traits = traits;
     }
 
     /// CPU time spent on recording commands since the last call. The driver's own work while submitting is not in it: a

@@ -26,6 +26,8 @@ pub struct Subject {
     pub op: Arc<dyn Op>,
     /// Its tensors.
     pub shapes: Shapes,
+    /// What its inputs of whole numbers hold: an index or a length.
+    pub whole: u32,
 }
 
 /// One in so many whole numbers of a result may differ: they are indices of the largest of numbers that are nearly equal.
@@ -174,7 +176,7 @@ impl<'a> Trial<'a> {
         for (seed, &input) in self.inputs.iter().enumerate() {
             let ty = plan.graph().ty(input);
             if plan.region(input).is_some() {
-                engine.write(program, input, &random_words(ty, seed as u32));
+                engine.write(program, input, &contents(ty, seed as u32, self.subject.whole));
             }
         }
         for &guard in &self.guards {
@@ -306,12 +308,11 @@ impl Op for Under {
     fn twin_f64(&self, _: Twin<'_, f64>) {}
 }
 
-/// Numbers between -1 and 1; zeros for whole numbers, which are indices. They come again after a prime number of words, so
-/// that no two rows are alike.
-fn random_words(ty: &TensorType, seed: u32) -> Vec<u32> {
+/// Numbers between -1 and 1, or `whole`. They come again after a prime number of words, so that no two rows are alike.
+fn contents(ty: &TensorType, seed: u32, whole: u32) -> Vec<u32> {
     const PERIOD: u32 = 65_521;
     if ty.dtype == DType::U32 {
-        return vec![0; ty.words()];
+        return vec![whole; ty.words()];
     }
     let number = |i: u32| {
         // A multiplicative hash, and its high bits mixed in (as at the end of xxHash).
@@ -419,7 +420,8 @@ mod tests {
 
     fn subject(spoil: fn(Dispatch) -> Dispatch, dtype: DType) -> Subject {
         let (x, positions) = (TensorType::new(dtype, &[1, LEN]), TensorType::u32(&[1, 1]));
-        Subject { op: Arc::new(Copies(spoil)), shapes: Shapes { outputs: vec![x.clone()], inputs: vec![x, positions] } }
+        let shapes = Shapes { outputs: vec![x.clone()], inputs: vec![x, positions] };
+        Subject { op: Arc::new(Copies(spoil)), shapes, whole: 0 }
     }
 
     fn trials() -> Trials {

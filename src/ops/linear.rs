@@ -4,8 +4,8 @@
 
 use super::gelu::gelu_backward;
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin, mismatch,
-    no_second_derivative, twins,
+    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin,
+    mismatch, no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};

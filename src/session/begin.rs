@@ -1,11 +1,11 @@
 //! From what a person asks for to a session: text, model to start from, device and folder, in that order. The terminal and
 //! the window begin a run here, so both make the same one.
 
-use super::device::{open_on, tuned as tuned_target};
+use super::device::open_on;
 use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
-use crate::ops::Tuning;
+use crate::plan::Target;
 use crate::run::{Run, State};
 use crate::train::{Snapshot, Text};
 use crate::tune::{self, Book, Kernels, Tuned};
@@ -145,8 +145,7 @@ fn setup(
     };
     tuned.iter().flat_map(|tuned| &tuned.remarks).for_each(|remark| watch(Stage::Remark(remark)));
     let book = tuned.as_ref().map(|tuned| tuned.book.clone());
-    let tuning = book.as_ref().map(Book::tuning).unwrap_or_default();
-    let mut first = Some((engine, tuned_target(target, tuning)));
+    let mut first = Some((engine, with_kernels(target, book.as_ref())));
     let open = move || {
         if let Some(first) = first.take() {
             return Ok(first);
@@ -156,7 +155,7 @@ fn setup(
         let same =
             adapter.as_ref().map(|adapter| tune::Device::of(adapter.info())) == book.as_ref().map(|b| b.device.clone());
         let (engine, target) = open_on(adapter.as_ref(), bank)?;
-        Ok((engine, tuned_target(target, if same { tuning } else { Tuning::default() })))
+        Ok((engine, with_kernels(target, book.as_ref().filter(|_| same))))
     };
     let setup = Setup {
         initial: adaptation.map(|found| found.weights(&config, &model)),
@@ -175,6 +174,14 @@ fn setup(
         stop_after,
     };
     Ok((setup, tuned))
+}
+
+/// `target` with the kernels of a book.
+fn with_kernels(target: Target, book: Option<&Book>) -> Target {
+    match (target, book) {
+        (Target::Gpu(traits), Some(book)) => Target::Gpu(book.traits(traits)),
+        _ => target,
+    }
 }
 
 /// How much of a run is done.

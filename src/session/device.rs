@@ -2,7 +2,6 @@
 
 use crate::cpu::CpuEngine;
 use crate::gpu::{Adapter, Choice, GpuEngine, choose};
-use crate::ops::{DeviceTraits, Tuning};
 use crate::plan::{Engine, EngineError, Target};
 use std::fmt;
 use std::str::FromStr;
@@ -78,12 +77,4 @@ pub(super) fn open_on(adapter: Option<&Adapter>, bank_len: usize) -> Result<(Box
             (Box::new(CpuEngine::<f32>::new(bank_len)), Target::Cpu)
         }
     })
-}
-
-/// `target` with the kernels of a tuning.
-pub(super) fn tuned(target: Target, tuning: Tuning) -> Target {
-    match target {
-        Target::Cpu => Target::Cpu,
-        Target::Gpu(traits) => Target::Gpu(DeviceTraits { tuning, ..traits }),
-    }
 }

@@ -1,9 +1,9 @@
 //! The kernels of a device, as a file.
 
-use super::{Kernels, MatmulChoice};
+use super::{AttentionChoice, Kernels, MatmulChoice};
 use crate::files::sha256;
 use crate::gpu::{AdapterInfo, shaders};
-use crate::ops::{MatmulShape, Tuning};
+use crate::ops::{DeviceTraits, MatmulShape, Tuning};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::OnceLock;
@@ -55,6 +55,7 @@ fn sources() -> &'static str {
         }
         all.push_str(include_str!("../ops/matmul.rs"));
         all.push_str(include_str!("../ops/matmul_kernel.rs"));
+        all.push_str(include_str!("../ops/attention_kernel.rs"));
         sha256(all.as_bytes())
     })
 }
@@ -72,6 +73,9 @@ pub struct Book {
     /// Matrix multiplications. One that is not listed has the base kernel.
     #[serde(default)]
     pub matmul: Vec<MatmulChoice>,
+    /// Attention; the last one counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attention: Vec<AttentionChoice>,
 }
 
 /// The file: the book, and the hash of its compact JSON.
@@ -85,7 +89,7 @@ struct Sealed {
 impl Book {
     /// Nothing chosen yet.
     pub fn new(device: Device) -> Self {
-        Self { version: VERSION, device, base: false, matmul: Vec::new() }
+        Self { version: VERSION, device, base: false, matmul: Vec::new(), attention: Vec::new() }
     }
 
     /// What was asked for when it was made.
@@ -98,9 +102,16 @@ impl Book {
         self.matmul.iter().find(|choice| choice.shape == *shape)
     }
 
-    /// For [`crate::ops::DeviceTraits`].
-    pub fn tuning(&self) -> Tuning {
-        Tuning::new(self.matmul.iter().map(|choice| (choice.shape, choice.kernel)).collect())
+    /// `traits` with these kernels.
+    pub fn traits(&self, traits: DeviceTraits) -> DeviceTraits {
+        let tuning = Tuning::new(self.matmul.iter().map(|choice| (choice.shape, choice.kernel)).collect());
+        let attention = self.attention.last().and_then(|choice| choice.kernel);
+        DeviceTraits { tuning, attention, ..traits }
+    }
+
+    /// Whether nothing was chosen.
+    pub fn is_empty(&self) -> bool {
+        self.matmul.is_empty() && self.attention.is_empty()
     }
 
     /// The file's content.

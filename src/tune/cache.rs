@@ -1,6 +1,6 @@
 //! Where choices are kept: a file for each adapter.
 
-use super::{Book, Device, MatmulChoice};
+use super::{Book, Device};
 use crate::files::{sha256, write};
 use std::ffi::OsString;
 use std::fs;
@@ -56,23 +56,25 @@ impl Cache {
 
     /// Keeps what was found, and gives what holds now: where somebody else was first, that is theirs. A folder that cannot
     /// be written gets a line in `remarks`.
-    pub fn add(&self, device: &Device, found: Vec<MatmulChoice>, remarks: &mut Vec<String>) -> Vec<MatmulChoice> {
-        let Some(path) = self.file(device) else { return found };
-        let mut book = self.read(device, remarks);
-        let mut holds = Vec::with_capacity(found.len());
-        for choice in found {
-            match book.get(&choice.shape) {
-                Some(first) => holds.push(first.clone()),
-                None => {
-                    book.matmul.push(choice.clone());
-                    holds.push(choice);
-                }
+    pub fn add(&self, mut found: Book, remarks: &mut Vec<String>) -> Book {
+        let Some(path) = self.file(&found.device) else { return found };
+        let mut kept = self.read(&found.device, remarks);
+        for choice in &mut found.matmul {
+            match kept.matmul.iter().find(|first| first.shape == choice.shape) {
+                Some(first) => *choice = first.clone(),
+                None => kept.matmul.push(choice.clone()),
             }
         }
-        if let Err(reason) = save(&path, &book) {
+        for choice in &mut found.attention {
+            match kept.attention.iter().find(|first| first.ops == choice.ops) {
+                Some(first) => *choice = first.clone(),
+                None => kept.attention.push(choice.clone()),
+            }
+        }
+        if let Err(reason) = save(&path, &kept) {
             remark(remarks, format!("{}: {reason}; kernels are chosen again at the next start", path.display()));
         }
-        holds
+        found
     }
 }
 
@@ -108,6 +110,8 @@ fn place(os: &str, variable: &dyn Fn(&str) -> Option<OsString>, home: Option<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::{AttentionKernel, DeviceTraits};
+    use crate::tune::{AttentionChoice, MatmulChoice};
 
     fn device() -> Device {
         Device {
@@ -129,6 +133,10 @@ mod tests {
         }
     }
 
+    fn book(device: Device, matmul: Vec<MatmulChoice>) -> Book {
+        Book { matmul, ..Book::new(device) }
+    }
+
     const A: &str = "tiles 64x64x16 8x4";
     const B: &str = "tiles 128x128x16 8x8";
 
@@ -138,11 +146,11 @@ mod tests {
         let (cache, mut remarks) = (Cache::at(folder.path().join("new/er")), Vec::new());
         assert!(cache.read(&device(), &mut remarks).matmul.is_empty());
         let found = vec![choice(8, A), choice(9, B)];
-        assert_eq!(cache.add(&device(), found.clone(), &mut remarks), found);
+        assert_eq!(cache.add(book(device(), found.clone()), &mut remarks).matmul, found);
         assert_eq!(cache.read(&device(), &mut remarks).matmul, found);
         // Somebody else tried meanwhile and came to something else.
         assert_eq!(
-            cache.add(&device(), vec![choice(9, A), choice(10, A)], &mut remarks),
+            cache.add(book(device(), vec![choice(9, A), choice(10, A)]), &mut remarks).matmul,
             [choice(9, B), choice(10, A)]
         );
         assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(8, A), choice(9, B), choice(10, A)]);
@@ -155,17 +163,35 @@ mod tests {
     }
 
     #[test]
+    fn attention_is_kept_beside_matrix_multiplications() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
+        let choice =
+            |kernel| AttentionChoice { kernel, ..AttentionChoice::untried(vec!["attention f16[8, 4]".into()], None) };
+        let found = |kernel| Book { attention: vec![choice(kernel)], ..Book::new(device()) };
+        let cooperative = Some(AttentionKernel::Cooperative);
+        cache.add(book(device(), vec![super::tests::choice(8, A)]), &mut remarks);
+        assert_eq!(cache.add(found(cooperative), &mut remarks), found(cooperative));
+        assert_eq!(cache.add(found(None), &mut remarks), found(cooperative));
+        let all = cache.read(&device(), &mut remarks);
+        assert_eq!((all.matmul.len(), all.attention), (1, vec![choice(cooperative)]));
+        let traits = found(cooperative).traits(DeviceTraits::FLOOR);
+        assert_eq!((traits.attention, traits.tuning), (cooperative, DeviceTraits::FLOOR.tuning));
+        assert!(remarks.is_empty(), "{remarks:?}");
+    }
+
+    #[test]
     fn another_driver_or_other_kernels_begin_anew() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
-        cache.add(&device(), vec![choice(8, A)], &mut remarks);
+        cache.add(book(device(), vec![choice(8, A)]), &mut remarks);
         for other in [Device { driver: "NVIDIA 571".into(), ..device() }, Device { sources: "abd".into(), ..device() }]
         {
             assert_eq!(cache.file(&other), cache.file(&device()));
             assert!(cache.read(&other, &mut remarks).matmul.is_empty());
         }
         let newer = Device { driver: "NVIDIA 571".into(), ..device() };
-        cache.add(&newer, vec![choice(8, B)], &mut remarks);
+        cache.add(book(newer.clone(), vec![choice(8, B)]), &mut remarks);
         assert_eq!(cache.read(&newer, &mut remarks).matmul, [choice(8, B)]);
         assert!(cache.read(&device(), &mut remarks).matmul.is_empty());
         assert!(remarks.is_empty(), "{remarks:?}");
@@ -175,7 +201,7 @@ mod tests {
     fn every_flipped_bit_is_noticed_and_mended() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
-        let kept = cache.add(&device(), vec![choice(8, A)], &mut Vec::new());
+        let kept = cache.add(book(device(), vec![choice(8, A)]), &mut Vec::new()).matmul;
         let path = cache.file(&device()).unwrap();
         let good = fs::read(&path).unwrap();
         for bit in 0..good.len() * 8 {
@@ -199,7 +225,7 @@ mod tests {
             assert_eq!(remarks.len(), 1, "{remarks:?}");
             assert!(remarks[0].contains("chosen again"), "{remarks:?}");
         }
-        assert_eq!(cache.add(&device(), vec![choice(9, B)], &mut Vec::new()), [choice(9, B)]);
+        assert_eq!(cache.add(book(device(), vec![choice(9, B)]), &mut Vec::new()).matmul, [choice(9, B)]);
         let mut remarks = Vec::new();
         assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(9, B)]);
         assert!(remarks.is_empty(), "{remarks:?}");
@@ -209,7 +235,7 @@ mod tests {
     fn a_version_that_is_not_known_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
-        cache.add(&device(), vec![choice(8, A)], &mut Vec::new());
+        cache.add(book(device(), vec![choice(8, A)]), &mut Vec::new());
         let path = cache.file(&device()).unwrap();
         let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         file["kernels"]["version"] = 2.into();
@@ -226,7 +252,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let (cache, mut remarks) = (Cache::at(file), Vec::new());
-        assert_eq!(cache.add(&device(), vec![choice(8, A)], &mut remarks), [choice(8, A)]);
+        assert_eq!(cache.add(book(device(), vec![choice(8, A)]), &mut remarks).matmul, [choice(8, A)]);
         assert!(remarks.iter().any(|line| line.contains("at the next start")), "{remarks:?}");
     }
 

@@ -31,12 +31,12 @@ pub trait Measure {
     fn elapsed(&self) -> Duration;
 }
 
-/// A kernel that cannot be used for a multiplication.
+/// A kernel that cannot be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LeftOut {
+pub struct LeftOut<K = MatmulKernel> {
     /// Which.
-    pub kernel: MatmulKernel,
+    pub kernel: K,
     /// Why.
     pub reason: String,
 }
@@ -84,7 +84,7 @@ pub fn choose(mut tasks: Vec<Task>, budget: Duration, measure: &mut dyn Measure)
         let Some(&base) = task.candidates.first() else { continue };
         choices.push(match measure.elapsed() < budget {
             true => choose_one(task, base, measure),
-            false => MatmulChoice::untried(task.shape, base, "there was no time left to try others"),
+            false => MatmulChoice::untried(task.shape, base, super::NO_TIME),
         });
     }
     choices

@@ -1,25 +1,29 @@
 //! Which kernels a device runs: found out by trying them once, and kept.
 //!
-//! No kernel is the fastest on every GPU. Where a multiplication can be done in several ways, each is timed on the device
+//! No kernel is the fastest on every GPU. Where something can be computed in several ways, each is timed on the device
 //! with random numbers ([`choose`]); one that is clearly faster than the base kernel and agrees with it is taken. Other
 //! kernels add in another order, so their results differ in the last bits. For the same bits each time, a choice once
 //! made stays: it is kept in a cache by adapter, backend, driver and the kernels' sources ([`Cache`]), and a run's folder
 //! has its own, which it goes on with ([`Book`]).
 
+mod attention;
 mod book;
 mod cache;
 mod choice;
 mod device;
 
+pub use attention::AttentionChoice;
 pub use book::{Book, Device};
 pub use cache::Cache;
 pub use choice::{LeftOut, MARGIN, MatmulChoice, Measure, Task, choose};
 
 use crate::gpu::{Adapter, Trials};
-use crate::ops::{DeviceTraits, MatmulKernel, MatmulShape};
+use crate::ops::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape};
 use crate::plan::Plan;
-use device::{OnDevice, tasks};
+use attention::choose_attention;
+use device::{Heads, OnDevice};
 use std::fmt;
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -60,6 +64,9 @@ impl fmt::Display for Kernels {
         })
     }
 }
+
+/// Why something was not tried.
+const NO_TIME: &str = "there was no time left to try others";
 
 /// What trying may take in all. Multiplications that are not reached, those with the least to do, keep the base kernel.
 pub const BUDGET: Duration = Duration::from_secs(8);
@@ -128,26 +135,24 @@ pub fn tune<E>(
         return Ok(Tuned { book, remarks });
     }
     let name = adapter.info().name.clone();
+    let families = AttentionKernel::on_trial(&traits);
     let mut trials = OnDevice::new(Trials::new(adapter), traits);
     let mut stale = None;
-    match record {
-        Some(record) if record.device == book.device => book.matmul = record.matmul,
-        // The kernels are still fine, unless the new driver or the new source is wrong.
-        Some(record) if record.kernels() == Kernels::Tuned => {
-            stale = Some(record.device);
-            book.matmul = record.matmul;
-        }
-        _ => {}
+    if let Some(record) = record.filter(|record| record.kernels() == Kernels::Tuned) {
+        // The kernels are still fine after a change, unless the new driver or the new source is wrong.
+        stale = Some(record.device).filter(|before| *before != book.device);
+        (book.matmul, book.attention) = (record.matmul, record.attention);
     }
     for _ in 0..MOST_ROUNDS {
-        let plans = plan(DeviceTraits { tuning: book.tuning(), ..traits })?;
-        let all = tasks(&plans, &traits, &mut trials);
+        let plans = plan(book.traits(traits))?;
+        let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
         if let Some(before) = stale.take() {
             say(&format!("checking the run's kernels on {name}…"));
-            remarks.extend(check_again(&mut book, &before, &all, &mut trials));
+            remarks.extend(check_again(&mut book, &before, &all, &heads, &families, &mut trials));
         }
         let missing: Vec<Task> = all.into_iter().filter(|task| book.get(&task.shape).is_none()).collect();
-        if missing.is_empty() {
+        let settled = heads.is_empty() || book.attention.last().is_some_and(|choice| choice.ops == heads.ops());
+        if missing.is_empty() && settled {
             break;
         }
         let known = cache.read(&book.device, &mut remarks);
@@ -158,20 +163,39 @@ pub fn tune<E>(
                 None => open.push(task),
             }
         }
-        if open.is_empty() {
+        let before = known.attention.iter().find(|choice| choice.ops == heads.ops()).filter(|_| !settled);
+        book.attention.extend(before.cloned());
+        let try_attention = !settled && before.is_none();
+        if open.is_empty() && !try_attention {
             continue;
         }
         say(&format!("trying kernels for {name} (once, up to {} s)…", budget.as_secs().max(1)));
-        let found = choose(open, budget, &mut trials);
+        let mut found = Book::new(book.device.clone());
+        if try_attention {
+            found.attention.push(match trials.elapsed() < budget {
+                true => trials.choose_attention(&heads, &families),
+                false => AttentionChoice::untried(heads.ops(), Some(NO_TIME.into())),
+            });
+        }
+        found.matmul = choose(open, budget, &mut trials);
         remarks.extend(about_left_out(&found));
-        book.matmul.extend(cache.add(&book.device, found, &mut remarks));
+        let held = cache.add(found, &mut remarks);
+        book.matmul.extend(held.matmul);
+        book.attention.extend(held.attention);
     }
     Ok(Tuned { book, remarks })
 }
 
 /// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
-fn check_again(book: &mut Book, before: &Device, tasks: &[Task], trials: &mut OnDevice) -> Option<String> {
-    let now = book.device.clone();
+fn check_again(
+    book: &mut Book,
+    before: &Device,
+    tasks: &[Task],
+    heads: &Heads,
+    families: &[AttentionKernel],
+    trials: &mut OnDevice,
+) -> Option<String> {
+    const GONE: &str = "is no kernel for this device any more";
     let (mut kept, mut dropped) = (0, Vec::new());
     // What the plans do not need any more is not checked, and not kept.
     book.matmul.retain(|choice| tasks.iter().any(|task| task.shape == choice.shape));
@@ -181,10 +205,8 @@ fn check_again(book: &mut Book, before: &Device, tasks: &[Task], trials: &mut On
         if choice.kernel == base {
             continue;
         }
-        let wrong = match task.candidates.contains(&choice.kernel) {
-            true => trials.check(task, choice.kernel).unwrap_or_else(Some),
-            false => Some("is no kernel for this device any more".into()),
-        };
+        let known = task.candidates.contains(&choice.kernel);
+        let wrong = if known { trials.check(task, choice.kernel).unwrap_or_else(Some) } else { Some(GONE.into()) };
         match wrong {
             None => kept += 1,
             Some(reason) => {
@@ -194,7 +216,22 @@ fn check_again(book: &mut Book, before: &Device, tasks: &[Task], trials: &mut On
             }
         }
     }
-    let what = if before.driver == now.driver { "leyden's kernels have" } else { "the driver has" };
+    let attention = book.attention.drain(..).next_back().filter(|choice| choice.ops == heads.ops());
+    if let Some(mut choice) = attention {
+        if let Some(kernel) = choice.kernel {
+            let known = families.contains(&kernel);
+            match if known { trials.check_attention(heads, kernel).unwrap_or_else(Some) } else { Some(GONE.into()) } {
+                None => kept += 1,
+                Some(reason) => {
+                    dropped.push(format!("{kernel} attention: {reason}"));
+                    choice.left_out.push(LeftOut { kernel, reason });
+                    choice.kernel = None;
+                }
+            }
+        }
+        book.attention.push(choice);
+    }
+    let what = if before.driver == book.device.driver { "leyden's kernels have" } else { "the driver has" };
     Some(match dropped.first() {
         None => {
             format!("{what} changed since this run began; its {kept} tuned kernels still agree with the base kernels")
@@ -208,15 +245,16 @@ fn check_again(book: &mut Book, before: &Device, tasks: &[Task], trials: &mut On
 }
 
 /// One line about the kernels that cannot be used.
-fn about_left_out(choices: &[MatmulChoice]) -> Option<String> {
-    let all: Vec<(&MatmulShape, &LeftOut)> =
-        choices.iter().flat_map(|choice| choice.left_out.iter().map(|out| (&choice.shape, out))).collect();
-    let (shape, LeftOut { kernel, reason }) = all.first()?;
-    let count = all.len();
-    let kernels = if count == 1 { "1 kernel is".to_string() } else { format!("{count} kernels are") };
-    Some(format!(
-        "{kernels} not used on this device: {kernel} for {shape}: {reason}; `leyden devices --kernels` lists what is used"
-    ))
+fn about_left_out(found: &Book) -> Option<String> {
+    fn line<K: Display>(LeftOut { kernel, reason }: &LeftOut<K>, what: &dyn Display) -> String {
+        format!("{kernel} for {what}: {reason}")
+    }
+    let matmul = found.matmul.iter().flat_map(|choice| choice.left_out.iter().map(|out| line(out, &choice.shape)));
+    let attention = found.attention.iter().flat_map(|choice| choice.left_out.iter().map(|out| line(out, &"attention")));
+    let all: Vec<String> = attention.chain(matmul).collect();
+    let first = all.first()?;
+    let kernels = if all.len() == 1 { "1 kernel is".to_string() } else { format!("{} kernels are", all.len()) };
+    Some(format!("{kernels} not used on this device: {first}; `leyden devices --kernels` lists what is used"))
 }
 
 /// How far a kernel's sums of k products may be from the base kernel's, relative to what they usually are
@@ -228,6 +266,10 @@ fn about_left_out(choices: &[MatmulChoice]) -> Option<String> {
 pub fn tolerance(k: usize) -> f32 {
     1e-5 + 1e-7 * (k as f32).sqrt()
 }
+
+/// How far attention with cooperative matrices may be from attention without: its probabilities and their gradients are
+/// rounded to half precision, which moves each by up to 2^-11 of itself.
+const ATTENTION_TOLERANCE: f32 = 4.0 / 2_048.0;
 
 /// The traits under which `shape` runs on `kernel`, and everything else on its base kernel.
 fn with_kernel(traits: &DeviceTraits, shape: MatmulShape, kernel: MatmulKernel) -> DeviceTraits {

@@ -7,22 +7,26 @@ use serde_json::{Value, json};
 
 /// Choices that are another kernel than the base.
 fn faster(book: &Book) -> Vec<f64> {
-    let gain = |choice: &MatmulChoice| choice.gain().filter(|&gain| gain > 1.0);
-    book.matmul.iter().filter_map(gain).collect()
+    book.matmul.iter().filter_map(MatmulChoice::gain).filter(|&gain| gain > 1.0).collect()
 }
 
 /// In a line; `None` where nothing was tried.
 pub(super) fn line(book: &Book) -> Option<String> {
-    if book.matmul.is_empty() {
+    if book.is_empty() {
         return None;
     }
     let gains = faster(book);
     let (some, all) = (gains.len(), book.matmul.len());
     let how =
         if gains.is_empty() { String::new() } else { format!(", in the middle {:.2} times as fast", median(&gains)) };
+    let attention = book.attention.iter().find_map(|choice| choice.kernel);
+    let attention = attention.map_or(String::new(), |kernel| format!(", {kernel} attention"));
     let out: usize = book.matmul.iter().map(|choice| choice.left_out.len()).sum();
+    let out = out + book.attention.iter().map(|choice| choice.left_out.len()).sum::<usize>();
     let out = if out > 0 { format!("; {out} that do not work here") } else { String::new() };
-    Some(format!("kernels chosen: for {some} of {all} multiplications another than the base kernel{how}{out}"))
+    Some(format!(
+        "kernels chosen: for {some} of {all} multiplications another than the base kernel{how}{attention}{out}"
+    ))
 }
 
 /// Every choice, and what cannot be used.
@@ -43,16 +47,22 @@ pub(super) fn lines(book: &Book) -> Vec<String> {
             choice.left_out.iter().map(|out| format!("not {} for {}: {}", out.kernel, choice.shape, out.reason)),
         );
     }
+    for choice in &book.attention {
+        let kernel = choice.kernel.map_or("base".to_string(), |kernel| kernel.to_string());
+        let gain = choice.gain().map_or(String::new(), |gain| format!(", {gain:.2} times as fast"));
+        lines.push(format!("attention: {kernel}{gain}, for {}", choice.ops.join("; ")));
+        lines.extend(choice.left_out.iter().map(|out| format!("not {} attention: {}", out.kernel, out.reason)));
+    }
     lines
 }
 
 /// For scripts; null where nothing was tried.
 pub(super) fn as_json(book: &Book, cache: &Cache) -> Value {
-    if book.matmul.is_empty() {
+    if book.is_empty() {
         return Value::Null;
     }
     let file = cache.file(&book.device).map(|path| path.to_string_lossy().into_owned());
-    json!({"file": file, "faster": faster(book).len(), "matmul": book.matmul})
+    json!({"file": file, "faster": faster(book).len(), "matmul": book.matmul, "attention": book.attention})
 }
 
 #[cfg(test)]
