@@ -64,6 +64,7 @@ fn sources() -> &'static str {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Book {
+    /// Of the file.
     version: u32,
     /// What it holds for.
     pub device: Device,

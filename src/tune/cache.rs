@@ -134,7 +134,9 @@ mod tests {
     }
 
     fn book(device: Device, matmul: Vec<MatmulChoice>) -> Book {
-        Book { matmul, ..Book::new(device) }
+        let mut book = Book::new(device);
+        book.matmul = matmul;
+        book
     }
 
     const A: &str = "tiles 64x64x16 8x4";
@@ -168,7 +170,11 @@ mod tests {
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
         let choice =
             |kernel| AttentionChoice { kernel, ..AttentionChoice::untried(vec!["attention f16[8, 4]".into()], None) };
-        let found = |kernel| Book { attention: vec![choice(kernel)], ..Book::new(device()) };
+        let found = |kernel| {
+            let mut book = Book::new(device());
+            book.attention.push(choice(kernel));
+            book
+        };
         let cooperative = Some(AttentionKernel::Cooperative);
         cache.add(book(device(), vec![super::tests::choice(8, A)]), &mut remarks);
         assert_eq!(cache.add(found(cooperative), &mut remarks), found(cooperative));
