@@ -1,5 +1,5 @@
-//! shared: logarithm
-// From what shaders/vocabulary_cross_entropy.wgsl left of each row: the log-sum-exp, the words, and these
+//! shared: logarithm, finite
+// From what vocabulary_cross_entropy.wgsl or vocabulary_tiles_merge.wgsl left of each row: the log-sum-exp, the words, and these
 // rows' share of the mean loss. One workgroup. Twin: ops/vocabulary_cross_entropy.rs.
 
 struct Arguments {
@@ -23,7 +23,9 @@ fn main(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;
     for (var row = local; row < arguments.rows; row += 256u) {
         let at = row * 8u;
-        let x = bitcast<f32>(state[at]) + logarithm(bitcast<f32>(state[at + 1u]));
+        let total = bitcast<f32>(state[at + 1u]);
+        // The logarithm's series makes a number of what is none.
+        let x = select(total, bitcast<f32>(state[at]) + logarithm(total), finite(total));
         let weight = weights[row];
         if weight > 0.0 {
             sum += weight * (x - bitcast<f32>(state[at + 5u]));

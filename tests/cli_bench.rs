@@ -1,6 +1,7 @@
 //! `leyden bench` as a person or a script calls it.
 
 use assert_cmd::Command;
+use serde_json::Value;
 
 const SMALL: [&str; 11] =
     ["bench", "--device", "cpu", "--batch", "2", "--length", "16", "--steps", "2", "--set", "model.vocabulary=200"];
@@ -15,7 +16,9 @@ fn stdout(assert: assert_cmd::assert::Assert) -> String {
 
 #[test]
 fn json_says_what_was_measured() {
-    let line = stdout(leyden(&["--json", "--profile"]));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trace.json");
+    let line = stdout(leyden(&["--json", "--profile", "--trace", file.to_str().unwrap()]));
     let report: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
         (report["batch"].as_u64(), report["length"].as_u64(), report["steps"].as_u64()),
@@ -25,7 +28,8 @@ fn json_says_what_was_measured() {
     let rate = number(&report["tokens_per_second"]) * number(&report["median_step"]);
     assert!((rate - 32.0).abs() < 1e-6, "{rate} tokens a step");
     assert!(number(&report["peak"]["gflops"]) > 0.0);
-    let kernels = report["kernels"].as_array().unwrap();
+    let profile = &report["profile"];
+    let kernels = profile["kernels"].as_array().unwrap();
     let linear = kernels.iter().find(|k| k["name"] == "linear").unwrap();
     // Tiny has two and one layers of four linear layers, two projections, and three linear layers in the heads.
     assert_eq!(number(&linear["calls"]), 17.0);
@@ -33,12 +37,55 @@ fn json_says_what_was_measured() {
     let work: f64 = kernels.iter().map(|k| number(&k["flops"])).sum();
     let whole = number(&report["gflops"]) * number(&report["median_step"]) * 1e9;
     assert!((work / whole - 1.0).abs() < 1e-6, "kernels do {work} operations, a step {whole}");
+    let sum: f64 = kernels.iter().map(|k| number(&k["seconds"])).sum();
+    assert!(sum > 0.0 && (number(&profile["step"]) - number(&profile["sum"]) - number(&profile["gaps"])).abs() < 1e-9);
+    let phases: f64 = profile["phases"].as_array().unwrap().iter().map(|p| number(&p["flops"])).sum();
+    assert_eq!(phases, work);
+    trace_is_of_one_step(&std::fs::read(&file).unwrap(), kernels);
+}
+
+/// The trace's events are the table's calls, one after the other, each on its phase's track.
+fn trace_is_of_one_step(file: &[u8], kernels: &[Value]) {
+    let trace: Value = serde_json::from_slice(file).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let of = |kind: &str| events.iter().filter(|e| e["ph"] == kind).collect::<Vec<_>>();
+    let (calls, names) = (of("X"), of("M"));
+    let total: u64 = kernels.iter().map(|k| k["calls"].as_u64().unwrap()).sum();
+    assert_eq!(calls.len() as u64, total);
+    let mut end = 0.0;
+    for call in &calls {
+        let (begin, duration) = (call["ts"].as_f64().unwrap(), call["dur"].as_f64().unwrap());
+        assert!(begin >= end - 1e-3 && duration >= 0.0, "{call} begins before {end}");
+        end = begin + duration;
+    }
+    let track = |name: &str| names.iter().find(|n| n["args"]["name"] == name).map(|n| n["tid"].clone());
+    let on = |name: &str, op: &str| {
+        let track = track(name).unwrap_or_else(|| panic!("no track {name}"));
+        calls.iter().filter(|c| c["tid"] == track && c["args"]["op"] == op).count()
+    };
+    let halves = ["generator", "discriminator"];
+    assert_eq!(halves.map(|half| on(&format!("forward, {half}"), "attention")), [1, 2]);
+    assert_eq!(halves.map(|half| on(&format!("backward, {half}"), "attention_backward")), [1, 2]);
+    assert_eq!(on("update", "adamw"), 1);
+    let query =
+        calls.iter().find(|c| c["args"]["parameters"].to_string().contains("attention.self.qkv.weight")).unwrap();
+    assert!(query["args"]["outputs"][0].as_str().unwrap().starts_with("f32[32, "), "{query}");
+    assert!(query["args"]["bytes"].as_u64() > Some(0) && query["args"]["flops"].as_u64() > Some(0));
 }
 
 #[test]
 fn table_names_the_kernels_and_their_share() {
     let text = stdout(leyden(&["--profile"]));
-    for word in ["tokens/s", "linear_weight_gradient", "attention_backward", "adamw", "GFLOP/s", "peak"] {
+    for word in [
+        "tokens/s",
+        "linear_weight_gradient",
+        "attention_backward",
+        "adamw",
+        "GFLOP/s",
+        "peak",
+        "forward, generator",
+        "gaps",
+    ] {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }
 }
@@ -73,4 +120,83 @@ fn tokenizing_is_held_against_the_library() {
     assert_eq!(report["rounds"].as_array().unwrap().len(), 1);
     let mut command = Command::cargo_bin("leyden").unwrap();
     command.args(["bench", "--tokenize", "no/such/file.txt"]).assert().code(2);
+}
+
+/// A "Python" that speaks the protocol without PyTorch: steps of half a second, a mode that fails, one that answers wrongly.
+#[cfg(unix)]
+const PEER: &str = r#"#!/bin/sh
+folder=$(dirname "$0")
+mode=
+while [ $# -gt 0 ]; do
+    [ "$1" = --mode ] && mode=$2
+    [ "$1" = --batch ] && batch=$2
+    shift
+done
+echo "loading" >&2
+case $mode in
+compiled-fp32)
+    echo "Traceback (most recent call last):" >&2
+    echo "RuntimeError: no compiler for $batch examples" >&2
+    exit 1 ;;
+esac
+echo '{"torch": "9.9", "device": "a fake", "more": 1}'
+while read -r word steps; do
+    echo "$mode $word $steps" >> "$folder/told"
+    case $mode in
+    eager-tf32) echo '{"steps": [0.5]}' ;;
+    compiled-bf16) echo 'warming up' ;;
+    autotuned-bf16) echo "RuntimeError: out of memory" >&2; exit 1 ;;
+    *) echo '{"steps": [0.5, 0.25]}' ;;
+    esac
+done
+echo "$mode ended" >> "$folder/told"
+"#;
+
+#[test]
+#[cfg(unix)]
+fn every_mode_of_pytorch_has_a_row() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let python = folder.path().join("python");
+    std::fs::write(&python, PEER).unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let python = python.to_str().unwrap();
+    let modes = "eager-fp32,eager-tf32,compiled-fp32,compiled-bf16,autotuned-bf16,eager-bf16";
+    let torch = ["--against", "torch", "--python", python];
+    let report = stdout(leyden(&[&torch[..], &["--torch-modes", modes, "--json"]].concat()));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!([&report["torch"]["version"], &report["torch"]["device"]], ["9.9", "a fake"]);
+    let rows = report["torch"]["modes"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|r| r["mode"].as_str().unwrap()).collect::<Vec<_>>().join(","), modes);
+    for row in [&rows[0], &rows[5]] {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        // 32 tokens in the middle of half a second and a quarter.
+        assert!((number("tokens_per_second") - 32.0 / 0.375).abs() < 1e-9, "{row}");
+        let ratio = number("leyden_tokens_per_second") / number("tokens_per_second");
+        assert!((number("ratio") / ratio - 1.0).abs() < 1e-9, "{row}");
+        assert_eq!(row["rounds"].as_array().unwrap().len(), 3);
+    }
+    for (row, error) in [
+        (&rows[1], "expected the seconds of 2 steps, found [0.5]"),
+        (&rows[2], "RuntimeError: no compiler for 2 examples"),
+        (&rows[3], "\"warming up\""),
+        (&rows[4], "RuntimeError: out of memory"),
+    ] {
+        assert!(row["error"].as_str().unwrap().contains(error), "{row}");
+    }
+    // The first mode, three rounds of two steps, before the next one was begun.
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    let told: Vec<&str> = told.lines().filter(|line| !line.ends_with("ended")).collect();
+    let rounds = |mode: &str| vec![format!("{mode} go 2"); 3];
+    let one = |mode: &str| format!("{mode} go 2");
+    let expected =
+        [rounds("eager-fp32"), ["eager-tf32", "compiled-bf16", "autotuned-bf16"].map(one).into(), rounds("eager-bf16")];
+    assert_eq!(told, expected.concat());
+
+    let text = stdout(leyden(&torch));
+    assert!(text.contains("Against PyTorch 9.9 on a fake") && text.contains("eager-fp32"), "{text}");
+    assert!(!text.contains("eager-bf16"), "on the CPU one mode is the default:\n{text}");
+    let alone = leyden(&[&torch[..], &["--torch-modes", "compiled-fp32"]].concat()).code(1);
+    let error = String::from_utf8(alone.get_output().stderr.clone()).unwrap();
+    assert!(error.contains("no compiler") && error.contains("it needs torch") && error.lines().count() == 1, "{error}");
 }

@@ -5,10 +5,10 @@ use leyden::corpus::{Examples, SpecialTokens};
 use leyden::cpu::CpuEngine;
 use leyden::electra::{Config, Model, preset};
 use leyden::gpu::{Footprint, GpuEngine, adapters};
-use leyden::graph::{Bank, Tensor};
+use leyden::graph::{Bank, Recompute, Tensor};
 use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
-use leyden::train::{MicroBatch, Plans, Text, TrainError, Trainer};
+use leyden::train::{Fit, MicroBatch, Plans, Resources, Text, TrainError, Trainer, candidates, fit};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -42,9 +42,10 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_slice(&run.get_output().stdout).unwrap()
 }
 
-fn small_json(device: &str, memory: u64) -> Value {
+fn small_json(device: &str, memory: u64, recompute: &str) -> Value {
     let (batch, length, memory) = (BATCH.to_string(), LENGTH.to_string(), memory.to_string());
     let mut args = vec!["--device", device, "--batch", &batch, "--length", &length, "--memory", &memory];
+    args.extend(["--recompute", recompute]);
     args.extend(SMALL.iter().flat_map(|set| ["--set", *set]));
     json(&args)
 }
@@ -101,12 +102,12 @@ impl Engine for Watched {
     }
 }
 
-/// A trainer on `engine` that has `room` bytes and may use `memory`, and what the engine holds then.
+/// A trainer on `engine` that has `room` bytes and may use `resources`, and what the engine holds then.
 fn trainer(
     engine: Box<dyn Engine>,
     target: Target,
     room: usize,
-    memory: u64,
+    resources: Resources,
 ) -> (Result<Trainer, TrainError>, Rc<Cell<usize>>) {
     let config = small_config();
     let mut examples = Examples::new(LENGTH);
@@ -118,15 +119,20 @@ fn trainer(
     let allocated = Rc::new(Cell::new(0));
     let watched = Watched { engine, room, allocated: allocated.clone() };
     let text = Text { training, held_out, special };
-    (Trainer::new(Box::new(watched), target, config, text, Some(memory)), allocated)
+    (Trainer::new(Box::new(watched), target, config, text, resources), allocated)
+}
+
+/// Parts only.
+fn parts_of(memory: u64) -> Resources {
+    Resources { memory: Some(memory), recompute: Some(Recompute::Off) }
 }
 
 /// What `engine` holds once a trainer has been made on it, and how it splits a batch.
-fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target, memory: u64) -> (u64, MicroBatch) {
-    let (trainer, allocated) = trainer(engine, target, usize::MAX, memory);
+fn allocated_by_a_trainer(engine: Box<dyn Engine>, target: Target, resources: Resources) -> (u64, Fit) {
+    let (trainer, allocated) = trainer(engine, target, usize::MAX, resources);
     let trainer = trainer.unwrap();
     assert!(!trainer.short_of_memory());
-    (allocated.get() as u64, trainer.micro_batch())
+    (allocated.get() as u64, trainer.fit())
 }
 
 #[test]
@@ -156,9 +162,10 @@ fn small_has_the_numbers_of_the_paper() {
 fn the_peak_is_what_the_cpu_engine_allocates() {
     let mut split = Vec::new();
     for memory in [PLENTY, PLENTY / 2, PLENTY / 3] {
-        let report = small_json("cpu", memory);
+        let report = small_json("cpu", memory, "off");
         let engine = Box::new(CpuEngine::<f32>::new(Model::new(&small_config()).table.len()));
-        let (allocated, found) = allocated_by_a_trainer(engine, Target::Cpu, memory);
+        let (allocated, found) = allocated_by_a_trainer(engine, Target::Cpu, parts_of(memory));
+        let found = found.micro_batch;
         assert_eq!(report["memory"]["peak"], allocated);
         assert!(allocated <= memory, "{allocated} bytes of {memory}");
         assert_eq!([&report["micro_batch"]["parts"], &report["micro_batch"]["rows"]], [found.parts, found.rows]);
@@ -179,15 +186,46 @@ fn a_device_with_less_memory_than_planned_gets_smaller_parts() {
         engines.push((Box::new(gpu), target));
     }
     for (engine, target) in engines {
-        let (trainer, allocated) = trainer(engine, target, 700_000, 10 * PLENTY);
+        let (trainer, allocated) = trainer(engine, target, 700_000, parts_of(10 * PLENTY));
         let mut trainer = trainer.unwrap();
         assert!(trainer.short_of_memory() && allocated.get() <= 700_000, "{} bytes", allocated.get());
         assert_eq!(trainer.micro_batch(), MicroBatch { parts: 4, rows: 9 });
         let (early, late) = (trainer.advance().unwrap(), trainer.finish().unwrap());
         assert_eq!(early.len() + late.len(), 1, "events of one step");
     }
-    let (none, _) = trainer(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu, 1_000, 10 * PLENTY);
+    let (none, _) = trainer(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu, 1_000, parts_of(10 * PLENTY));
     assert!(matches!(none, Err(TrainError::Engine(EngineError::OutOfMemory { .. }))));
+}
+
+#[test]
+fn bytes_are_counted_against_the_least() {
+    let Some(adapter) = adapters().pop() else { return };
+    let name = adapter.info().name.clone();
+    for memory in [10 * PLENTY, PLENTY / 3 * 2] {
+        let report = small_json(&name, memory, "off");
+        let steps = report["bytes"].as_object().unwrap();
+        for (step, bytes) in steps.iter().filter(|(_, bytes)| !bytes.is_null()) {
+            let number = |key: &str| bytes[key].as_u64().unwrap();
+            let (moved, needed, least) = (number("moved"), number("needed"), number("least"));
+            assert!(moved >= needed && needed >= least && least > 0, "{step}: {moved} {needed} {least}");
+            let by_op = bytes["by_op"].as_object().unwrap();
+            let sum = |key: &str| by_op.values().map(|op| op[key].as_u64().unwrap()).sum::<u64>();
+            assert_eq!([sum("moved"), sum("needed")], [moved, needed], "{step}");
+        }
+        let bank = report["memory"]["parameters"].as_u64().unwrap();
+        let update =
+            if report["bytes"]["update"].is_null() { &report["bytes"]["training"] } else { &report["bytes"]["update"] };
+        // Parameters and two moments are read and written, gradients read, and one norm.
+        assert_eq!(update["by_op"]["adamw"]["moved"].as_u64().unwrap(), 7 * bank + 4);
+        assert_eq!(update["by_op"]["adamw"]["needed"].as_u64().unwrap(), 7 * bank + 4);
+    }
+    let run = plan().args(["--device", &name, "--preset", "small"]).assert().success();
+    let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    for word in ["bytes moved", "bytes needed", "bytes, least", "Bytes of the training step by op", "needed:"] {
+        assert!(text.contains(word), "{word} is not in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert!(json(&["--device", "cpu"])["bytes"].is_null());
 }
 
 #[test]
@@ -201,17 +239,19 @@ fn the_peak_is_what_the_gpu_engine_allocates() {
     let number = |value: &Value| value.as_u64().unwrap();
     let target = Target::Gpu(new().traits());
     for budget in [10 * PLENTY, PLENTY / 3 * 2] {
-        let memory = &small_json(&name, budget)["memory"];
+        let memory = &small_json(&name, budget, "off")["memory"];
         let readback = |step: &str| memory[step]["readback"].as_u64().unwrap_or_default();
         let readbacks = readback("training") + readback("update") + readback("evaluation");
-        let (allocated, split) = allocated_by_a_trainer(Box::new(new()), target, budget);
+        let (allocated, split) = allocated_by_a_trainer(Box::new(new()), target, parts_of(budget));
+        let split = split.micro_batch;
         assert_eq!(allocated, number(&memory["peak"]) - readbacks);
         assert!(number(&memory["peak"]) <= budget && (split.parts > 1) == (budget < PLENTY), "{split:?}");
     }
 
     // A step whose outputs nobody collects holds a readback buffer, up to a most.
     let mut engine = new();
-    let plans = Plans::new(&model, &config, MicroBatch::new(BATCH, 1), target).unwrap();
+    let fit = Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute: Recompute::Off };
+    let plans = Plans::new(&model, &config, fit, target).unwrap();
     let footprint = Footprint::of(&plans.training.plan);
     let shared = Footprint::shared(model.table.len(), plans.banks());
     let program = engine.load(plans.training.plan).unwrap();
@@ -233,6 +273,47 @@ fn small_at_batch_128_trains_within_two_gigabytes() {
     let parts = split["micro_batch"]["parts"].as_u64().unwrap();
     assert!((2..=4).contains(&parts), "{}", split["micro_batch"]);
     assert!((1_200_000_000..=2_000_000_000).contains(&peak(&split)), "{}", split["memory"]);
+    // All at once fits as well where activations are computed again, in less than half the memory.
+    let again = json(&["--preset", "small", "--batch", "128", "--device", "cpu", "--recompute", "full"]);
+    assert_eq!(again["micro_batch"]["parts"], 1);
+    assert!(peak(&again) < peak(&whole) / 2, "{}", again["memory"]);
+}
+
+#[test]
+fn what_is_computed_again_needs_no_memory() {
+    let len = Model::new(&small_config()).table.len();
+    let mut peaks = Vec::new();
+    for recompute in Recompute::ALL {
+        let report = small_json("cpu", 10 * PLENTY, recompute.name());
+        let resources = Resources { memory: None, recompute: Some(recompute) };
+        let (allocated, found) = allocated_by_a_trainer(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu, resources);
+        assert_eq!(found, Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute });
+        assert_eq!([&report["memory"]["peak"], &report["candidates"][0]["peak"]], [allocated, allocated]);
+        assert_eq!(report["recompute"], recompute.name());
+        peaks.push((allocated, report["training"]["flops"].as_u64().unwrap()));
+    }
+    let less = |pair: &[(u64, u64)]| pair[0].0 > pair[1].0 && pair[0].1 < pair[1].1;
+    assert!(peaks.windows(2).all(less), "bytes and operations: {peaks:?}");
+}
+
+#[test]
+fn the_least_work_that_fits_is_chosen() {
+    let (config, limits) = (small_config(), CpuEngine::<f32>::new(0).limits());
+    let model = Model::new(&config);
+    // From where there is room down to where nothing fits.
+    let memories = std::iter::successors(Some(PLENTY), |memory| Some(memory / 10 * 9));
+    let chosen: Vec<Fit> = memories
+        .map_while(|memory| {
+            let resources = Resources { memory: Some(memory), recompute: None };
+            let (best, all) = candidates(&model, &config, Target::Cpu, resources, limits).ok()?;
+            assert!(all.contains(&best) && all.iter().all(|c| c.work >= best.work && c.bytes <= memory), "{all:?}");
+            assert_eq!(fit(&model, &config, Target::Cpu, resources, limits).unwrap(), best.fit);
+            Some(best.fit)
+        })
+        .collect();
+    assert_eq!(chosen[0], Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute: Recompute::Off });
+    assert!(chosen.len() > 4 && chosen.iter().any(|fit| fit.micro_batch.parts > 1), "{chosen:?}");
+    assert_ne!(chosen.last().unwrap().recompute, Recompute::Off, "{chosen:?}");
 }
 
 #[test]
@@ -245,7 +326,7 @@ fn settings_decide_and_bad_ones_are_refused() {
     assert!(peak(&two) > peak(&one));
     for bad in [["--preset", "huge"], ["--set", "model.heads=3"], ["--batch", "0"], ["--device", "no such GPU"]]
         .into_iter()
-        .chain([["--memory", "much"], ["--memory", "1kB"]])
+        .chain([["--memory", "much"], ["--memory", "1kB"], ["--recompute", "some"]])
     {
         let run = plan().args(bad).assert().code(2);
         let error = String::from_utf8_lossy(&run.get_output().stderr).into_owned();

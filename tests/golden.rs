@@ -6,7 +6,7 @@ mod common;
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
 use leyden::gpu::GpuEngine;
-use leyden::graph::{Bank, Tensor};
+use leyden::graph::{Bank, Recompute, Tensor};
 use leyden::ops::StepState;
 use leyden::plan::{Engine, Program, Target};
 use leyden::train::step::{PlannedStep, StepShape, step_state, training_step};
@@ -102,7 +102,7 @@ impl Case {
     }
 
     fn step(&self, target: Target) -> PlannedStep {
-        training_step(&self.model, &self.config, self.shape, target, true).unwrap()
+        training_step(&self.model, &self.config, self.shape, target, Recompute::Off, true).unwrap()
     }
 
     fn write(&self, engine: &mut dyn Engine, program: Program, step: &PlannedStep, sampled: &[u32]) {

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Input, Seeded, Tolerance, check_gradient, check_with};
-use leyden::graph::{Graph, GraphError, Tensor};
-use leyden::ops::{self, VocabularyInput, VocabularyOutput};
+use common::{Conditions, Input, Seeded, Tolerance, adapter, check_gradient, check_under, pass};
+use leyden::graph::{DType, Graph, GraphError, Tensor};
+use leyden::ops::{self, DeviceTraits, VocabularyInput, VocabularyOutput};
 
 /// M, E, V, and every how many slots one is unused (0: none).
 struct Case(usize, usize, usize, usize);
@@ -30,6 +30,19 @@ fn all(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     Ok(vec![out.loss, out.lse, out.sampled, out.best])
 }
 
+/// Kernels for GPUs and those for software drivers, both on the tests' device.
+fn kinds() -> [DeviceTraits; 2] {
+    [false, true].map(|software| DeviceTraits { software, ..adapter().info().traits() })
+}
+
+/// Checks the head on these inputs with both kinds of kernels.
+fn check(inputs: &[Input; 6], tolerance: Tolerance, seeds: &[u64]) {
+    for traits in kinds() {
+        let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+        check_under("vocabulary_cross_entropy", inputs, tolerance, seeds, conditions, all);
+    }
+}
+
 #[test]
 fn vocabulary_cross_entropy() {
     let cases = [
@@ -41,16 +54,31 @@ fn vocabulary_cross_entropy() {
         Case(5, 24, 3_001, 2),
         Case(300, 8, 509, 7),
         Case(4, 4, 65, 1),
+        Case(65, 129, 67, 5),
+        Case(130, 134, 194, 3),
+        Case(64, 271, 128, 0),
     ];
     for (case, seed) in cases.iter().zip(1..) {
-        check_with("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[seed], all);
+        check(&case.inputs(), Tolerance::default(), &[seed]);
     }
 }
 
 #[test]
 fn many_rows_in_more_than_two_chunks() {
-    let case = Case(32_768, 4, 522, 5);
-    check_with("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[1], all);
+    // The most rows and words of which a workgroup goes over several tiles of words, and logits come in several chunks.
+    for (traits, case) in kinds().into_iter().zip([Case(16_384, 3, 522, 5), Case(32_768, 4, 522, 5)]) {
+        let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+        check_under("vocabulary_cross_entropy", &case.inputs(), Tolerance::default(), &[1], conditions, all);
+    }
+}
+
+#[test]
+fn targets_at_the_end_of_the_vocabulary() {
+    for (m, v) in [(5, 70), (66, 131)] {
+        let [x, word, bias, _, weights, count] = Case(m, 6, v, 0).inputs();
+        let targets: Vec<u32> = (0..m).map(|i| (v - 1 - i % 3) as u32).collect();
+        check(&[x, word, bias, Input::exactly(&[1, m], &targets), weights, count], Tolerance::default(), &[2]);
+    }
 }
 
 #[test]
@@ -66,14 +94,60 @@ fn of_equal_logits_the_first_word_is_best() {
         Input::values(&[1, m], &vec![1.0; m]),
         Input::values(&[1], &[m as f32]),
     ];
-    check_with("vocabulary_cross_entropy", &inputs, Tolerance::default(), &[1], all);
+    check(&inputs, Tolerance::default(), &[1]);
 }
 
 #[test]
 fn large_logits() {
     let [x, word, bias, targets, weights, count] = Case(11, 8, 300, 0).inputs();
     let inputs = [x.scaled(20.0), word.scaled(20.0), bias, targets, weights, count];
-    check_with("vocabulary_cross_entropy", &inputs, Tolerance { absolute: 5e-3, relative: 1e-3 }, &[1, 2], all);
+    check(&inputs, Tolerance { absolute: 5e-3, relative: 1e-3 }, &[1, 2]);
+}
+
+#[test]
+fn a_word_that_is_ruled_out_is_never_drawn() {
+    let (m, v) = (70, 150);
+    let [x, word, _, _, weights, count] = Case(m, 5, v, 0).inputs();
+    let bias: Vec<f32> = (0..v).map(|i| if i % 7 == 2 { 0.5 } else { f32::NEG_INFINITY }).collect();
+    let targets: Vec<u32> = (0..m).map(|i| (i % 20 * 7 + 2) as u32).collect();
+    let inputs = [x, word, Input::values(&[v], &bias), Input::exactly(&[1, m], &targets), weights, count];
+    check(&inputs, Tolerance::default(), &[1, 2]);
+}
+
+#[test]
+fn what_is_not_a_number_stays_that() {
+    let (m, e, v) = (67, 3, 80);
+    let [_, word, bias, targets, weights, count] = Case(m, e, v, 0).inputs();
+    let mut random = Seeded::new(9);
+    let mut x: Vec<f32> = (0..m * e).map(|_| random.real() as f32).collect();
+    x[4 * e + 1] = f32::NAN;
+    check(&[Input::values(&[m, e], &x), word, bias, targets, weights, count], Tolerance::default(), &[1]);
+}
+
+/// The head on halves of x and of the words.
+fn of_halves(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    let x = pass(g, t[0])?;
+    all(g, &[x, t[1], t[2], t[3], t[4], t[5]])
+}
+
+#[test]
+fn vocabulary_cross_entropy_of_halves() {
+    // Both are read as halves, in the forward and in the backward part.
+    let keep = |g: &Graph| {
+        let mut g = g.clone();
+        g.halve(&[]).expect("halved");
+        for node in g.nodes().iter().filter(|node| node.op.name().starts_with("vocabulary")) {
+            assert_eq!([0, 1].map(|i| g.ty(node.inputs[i]).dtype), [DType::F16; 2], "{}", node.op.name());
+        }
+        Vec::new()
+    };
+    for traits in kinds() {
+        let conditions = Conditions { traits: Some(traits), keep: Some(&keep) };
+        for (case, seed) in [Case(7, 12, 63, 3), Case(67, 20, 131, 4), Case(70, 131, 198, 0)].iter().zip(1..) {
+            let tolerance = Tolerance { absolute: 2e-3, relative: 2e-3 };
+            check_under("vocabulary_cross_entropy", &case.inputs(), tolerance, &[seed], conditions, of_halves);
+        }
+    }
 }
 
 #[test]

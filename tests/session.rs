@@ -13,7 +13,7 @@ use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::run::Run;
 use leyden::session::{Report, Session, SessionError, Setup};
-use leyden::train::Text;
+use leyden::train::{Resources, Text};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -109,7 +109,7 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
         fingerprint: "the text".into(),
         facts: TextFacts { documents: 1, tokens: 9, unigram_entropy: corpus.statistics.unigram_entropy },
         initial: None,
-        memory: None,
+        resources: Resources::default(),
         open: Box::new(move || {
             trouble.borrow_mut().opened += 1;
             let engine = Flaky { inner: CpuEngine::new(bank), trouble: trouble.clone() };

@@ -6,11 +6,11 @@ mod common;
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::data::Batch;
 use leyden::electra::{Config, GeneratorConfig, Model, preset};
-use leyden::graph::Bank;
+use leyden::graph::{Bank, Recompute};
 use leyden::ops::LossScale;
 use leyden::plan::{Engine, Fetched, Target};
 use leyden::train::step::{Output, StepShape, step_state};
-use leyden::train::{MicroBatch, Plans, TrainingStep};
+use leyden::train::{Fit, MicroBatch, Plans, TrainingStep};
 
 const SHAPE: StepShape = StepShape { batch: 5, length: 12, drawn: 3 };
 
@@ -58,12 +58,17 @@ fn batch() -> Batch {
     }
 }
 
-/// Takes `steps` steps on the one batch in `parts` parts; what each left.
-fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, parts: usize) -> Vec<Fetched> {
+/// A step in `parts` parts that keeps everything.
+fn in_parts(parts: usize) -> Fit {
+    Fit { micro_batch: MicroBatch::new(SHAPE.batch, parts), recompute: Recompute::Off }
+}
+
+/// Takes `steps` steps on the one batch; what each left.
+fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, fit: Fit) -> Vec<Fetched> {
     let model = Model::new(config);
-    let plans = Plans::new(&model, config, MicroBatch::new(SHAPE.batch, parts), target).unwrap();
+    let plans = Plans::new(&model, config, fit, target).unwrap();
     let mut step = TrainingStep::load(engine, &plans).unwrap();
-    assert_eq!(step.micro_batch().parts, parts);
+    assert_eq!(step.fit(), fit);
     engine.write_bank(Bank::Parameters, &model.initial(config.seed)).unwrap();
     // What stands there before a first part must not matter.
     engine.write_bank(Bank::Accumulated, &vec![f32::NAN; model.table.len()]).unwrap();
@@ -77,7 +82,7 @@ fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, p
 
 /// As [`steps`] at once; the weights at the end as well.
 fn run(engine: &mut dyn Engine, target: Target, config: &Config, count: u64) -> (Vec<Fetched>, Vec<f32>) {
-    let fetched = steps(engine, target, config, count, 1);
+    let fetched = steps(engine, target, config, count, in_parts(1));
     let weights = engine.read_bank(Bank::Parameters).unwrap();
     (fetched, weights)
 }
@@ -160,7 +165,7 @@ fn parts_on_the_cpu<R: Precision>(tolerance: f64) {
     let config = config(0.1);
     let run = |parts| {
         let mut engine = CpuEngine::<R>::new(Model::new(&config).table.len());
-        let fetched = steps(&mut engine, Target::Cpu, &config, 6, parts);
+        let fetched = steps(&mut engine, Target::Cpu, &config, 6, in_parts(parts));
         let weights: Vec<f64> = engine.bank(Bank::Parameters).iter().map(|w| w.wide()).collect();
         (fetched, weights)
     };
@@ -188,7 +193,7 @@ fn parts_add_up_to_the_whole_on_a_gpu() {
     let run = |parts| {
         let mut gpu = common::gpu(Model::new(&config).table.len());
         let target = Target::Gpu(gpu.traits());
-        let fetched = steps(&mut gpu, target, &config, 4, parts);
+        let fetched = steps(&mut gpu, target, &config, 4, in_parts(parts));
         let weights: Vec<f64> = gpu.read_bank(Bank::Parameters).unwrap().into_iter().map(f64::from).collect();
         (fetched, weights)
     };
@@ -209,7 +214,7 @@ fn mixed_steps(engine: &mut dyn Engine, target: Target, count: u64, parts: usize
     let mut scale = LossScale::initial();
     scale[0] = 1_024.0;
     engine.write_bank(Bank::LossScale, &scale).unwrap();
-    steps(engine, target, &mixed(0.1), count, parts)
+    steps(engine, target, &mixed(0.1), count, in_parts(parts))
 }
 
 #[test]
@@ -272,4 +277,56 @@ fn parts_add_up_to_the_whole_in_mixed_precision() {
         let worst = weights(parts).iter().zip(&whole).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 5e-3, "{parts} parts: weights differ by {worst}");
     }
+}
+
+/// What there is after some steps, as bits: every step's outputs, the last step's gradients, and the weights.
+fn left(engine: &mut dyn Engine, target: Target, config: &Config, fit: Fit) -> (Vec<Vec<Vec<u32>>>, [Vec<u32>; 2]) {
+    let mut scale = LossScale::initial();
+    scale[0] = 1_024.0;
+    engine.write_bank(Bank::LossScale, &scale).unwrap();
+    let outputs = steps(engine, target, config, 3, fit).into_iter().map(|step| step.outputs).collect();
+    let gradients = if fit.micro_batch.parts > 1 { Bank::Accumulated } else { Bank::Gradients };
+    let bits = [gradients, Bank::Parameters].map(|bank| {
+        let bank = engine.read_bank(bank).unwrap();
+        bank.into_iter().map(f32::to_bits).collect()
+    });
+    (outputs, bits)
+}
+
+/// Computing activations again changes no bit, whole or in parts, in either precision. `new` opens an engine whose banks have
+/// the given length.
+fn computed_again(new: impl Fn(usize) -> (Box<dyn Engine>, Target)) {
+    for mut config in [config(0.1), mixed(0.1)] {
+        // All layers but the discriminator's last are computed again.
+        (config.model.layers, config.generator.layers) = (3, 2);
+        for parts in [1, 2] {
+            let run = |recompute| {
+                let (mut engine, target) = new(Model::new(&config).table.len());
+                left(&mut *engine, target, &config, Fit { recompute, ..in_parts(parts) })
+            };
+            let (outputs, banks) = run(Recompute::Off);
+            assert!(banks[0].iter().any(|&bits| bits != 0), "no gradients");
+            for setting in [Recompute::Selective, Recompute::Full] {
+                let what = format!("{setting:?}, {:?}, {parts} parts", config.training.precision);
+                let (found, [gradients, weights]) = run(setting);
+                assert!(found == outputs, "{what}: outputs differ");
+                assert!(gradients == banks[0], "{what}: gradients differ");
+                assert!(weights == banks[1], "{what}: weights differ");
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_computed_again_change_no_bit() {
+    computed_again(|len| (Box::new(CpuEngine::<f32>::new(len)), Target::Cpu));
+}
+
+#[test]
+fn activations_computed_again_change_no_bit_on_a_gpu() {
+    computed_again(|len| {
+        let gpu = common::gpu(len);
+        let target = Target::Gpu(gpu.traits());
+        (Box::new(gpu), target)
+    });
 }

@@ -7,7 +7,7 @@ use common::{adapter, small_config};
 use leyden::electra::Model;
 use leyden::ops::{DeviceTraits, Matmul};
 use leyden::plan::{Plan, Target};
-use leyden::train::{Plans, TrainError, micro_batch};
+use leyden::train::{Plans, Resources, TrainError, fit};
 use leyden::tune::{Book, Cache, Device, Kernels, LeftOut, Tuned, Tuner, tune};
 use serde_json::Value;
 use std::fs;
@@ -24,13 +24,20 @@ fn tuner(cache: &Cache) -> Tuner<'static> {
 
 /// Tunes for a small model; what was said, too.
 fn tuned(tuner: Tuner<'_>) -> (Tuned, Vec<String>) {
-    let config = small_config(&["data.length=32"]);
+    let config = small_config(&[
+        "data.length=32",
+        "model.hidden=48",
+        "model.embedding=48",
+        "model.feed_forward=64",
+        "generator.hidden=48",
+        "generator.feed_forward=64",
+    ]);
     let model = Model::new(&config);
     let limits = tuner.adapter.info().limits();
     let mut plan = |traits| -> Result<Vec<(Plan, usize)>, TrainError> {
         let target = Target::Gpu(traits);
-        let split = micro_batch(&model, &config, target, None, limits)?;
-        let plans = Plans::new(&model, &config, split, target)?;
+        let fit = fit(&model, &config, target, Resources::default(), limits)?;
+        let plans = Plans::new(&model, &config, fit, target)?;
         Ok(vec![(plans.training.plan, 1), (plans.evaluation.plan, 1)])
     };
     let mut said = Vec::new();

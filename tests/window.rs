@@ -9,6 +9,7 @@ use egui_kittest::kittest::Queryable as _;
 use leyden::corpus::SAMPLE;
 use leyden::electra::Config;
 use leyden::session::{self, Device, How};
+use leyden::train::Resources;
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
 use std::path::Path;
@@ -23,7 +24,7 @@ fn config(text: &Path, steps: u64) -> Config {
 }
 
 fn how() -> How {
-    How { device: Device::Cpu, kernels: None, memory: None, rollback: false, stop_after: None }
+    How { device: Device::Cpu, kernels: None, resources: Resources::default(), rollback: false, stop_after: None }
 }
 
 fn job(folder: &Path, steps: u64) -> Job {

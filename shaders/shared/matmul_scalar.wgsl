@@ -5,6 +5,7 @@
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<ElementC>;
 @group(0) @binding(5) var<storage, read_write> second: array<Second>;
+@group(0) @binding(6) var<storage, read> side: array<Side>;
 
 // Elements `at` to `at + 3` of line `line` of a matrix [lines, stride], zero from `limit` on.
 fn read_a(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> vec4f {
@@ -52,11 +53,26 @@ fn put(start: u32, i: u32, value: f32) {
     if accumulate {
         c[start + i] = ElementC(f32(c[start + i]) + value);
     } else {
-        c[start + i] = ElementC(value);
+        c[start + i] = ElementC(finish(i, value));
     }
     if gelu_output {
         second[i] = Second(gelu4(vec4f(value)).x);
     }
+}
+
+// What becomes of element `i` of C before it is written.
+fn finish(i: u32, value: f32) -> f32 {
+    var v = value;
+    if gelu_gradient {
+        v *= gelu_gradient4(vec4f(f32(side[i]))).x;
+    }
+    if has_dropout {
+        v *= kept(i);
+    }
+    if residual {
+        v += f32(side[i]);
+    }
+    return v;
 }
 
 // Writes (or adds) the sums of rows row to row + 3 where inside.

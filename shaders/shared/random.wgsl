@@ -17,22 +17,27 @@ fn draw4(stream: u32, quad: u32) -> vec4<u32> {
     return v;
 }
 
+// Four numbers that begin `shift` behind the first of those of two quads.
+fn from_two(now: vec4<u32>, next: vec4<u32>, shift: u32) -> vec4<u32> {
+    if shift == 1u {
+        return vec4<u32>(now.yzw, next.x);
+    } else if shift == 2u {
+        return vec4<u32>(now.zw, next.xy);
+    } else if shift == 3u {
+        return vec4<u32>(now.w, next.xyz);
+    }
+    return now;
+}
+
 // The numbers of elements element .. element + 4, wherever they begin.
 fn draw4_from(stream: u32, element: u32) -> vec4<u32> {
     let quad = element / 4u;
-    var bits = draw4(stream, quad);
+    let bits = draw4(stream, quad);
     let shift = element % 4u;
-    if shift != 0u {
-        let next = draw4(stream, quad + 1u);
-        if shift == 1u {
-            bits = vec4<u32>(bits.yzw, next.x);
-        } else if shift == 2u {
-            bits = vec4<u32>(bits.zw, next.xy);
-        } else {
-            bits = vec4<u32>(bits.w, next.xyz);
-        }
+    if shift == 0u {
+        return bits;
     }
-    return bits;
+    return from_two(bits, draw4(stream, quad + 1u), shift);
 }
 
 // The number of one element.

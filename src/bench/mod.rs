@@ -2,17 +2,21 @@
 //!
 //! Steps are measured on batches of random tokens: the cost does not depend on them.
 
-mod kernels;
 mod machine;
 mod matmul;
 mod peak;
+mod phase;
+mod profile;
 mod step;
 mod tokenize;
+mod trace;
 
 pub use crate::numbers::median;
-pub use kernels::{KernelTime, kernel_times};
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};
+pub use phase::{Half, Pass, Phase};
+pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};
 pub use step::{StepTime, Stepper, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};
+pub use trace::chrome_trace;

@@ -2,9 +2,10 @@
 
 use super::machine::Machine;
 use super::matmul::{best, time};
-use crate::cpu::parallel::{self, vectorize};
+use crate::cpu::parallel;
 use crate::graph::{DType, Graph, ParameterTable};
 use crate::ops::{self, Matmul};
+use crate::plan::Engine as _;
 use crate::train::TrainError;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use std::time::Instant;
 pub struct Peak {
     /// The best matmul's 10^9 floating-point operations a second.
     pub gflops: f64,
-    /// 10^9 bytes a second, read and written, of a simple loop over memory.
+    /// 10^9 bytes a second, read and written, of a copy: the best of the device's own and a kernel's.
     pub gigabytes: f64,
     /// How both were measured.
     pub how: &'static str,
@@ -26,42 +27,55 @@ pub struct Peak {
 /// The engine's.
 pub fn peak(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Peak, TrainError> {
     let mut gflops = 0.0f64;
-    for (m, n, k) in [(1_024, 1_024, 1_024), (4_096, 1_024, 256)] {
+    let fast = matches!(machine, Machine::Gpu(gpu) if !gpu.traits().software);
+    for &(m, n, k) in if fast { &LARGE } else { &SMALL } {
         for transpose_b in [false, true] {
             let matmul = Matmul { m, n, k, transpose_b, ..Matmul::default() };
             gflops = gflops.max(matmul.flops() as f64 / time(machine, table, matmul)? / 1e9);
         }
     }
     let seconds = match machine {
-        Machine::Cpu(_) => sum_on_cpu(),
-        Machine::Gpu(_) => {
-            let mut g = Graph::new(table.clone());
-            let [a, b] = ["a", "b"].map(|name| g.input(name, DType::F32, &[ELEMENTS]));
-            let sum = ops::add(&mut g, a, b)?;
-            best(machine, g, &[a, b], sum)?
+        Machine::Cpu(_) => copy_on_cpu(),
+        Machine::Gpu(gpu) => {
+            let bytes = (BYTES as u64).min(gpu.limits().buffer / 16 * 16);
+            gpu.time_copy(bytes, 8)? * BYTES as f64 / bytes as f64
         }
     };
-    // Both are read, one is written.
-    let gigabytes = (3 * ELEMENTS * 4) as f64 / seconds / 1e9;
-    Ok(Peak { gflops, gigabytes, how: "matmul 1024^3 and 4096x1024x256; a += b of 64 MiB each" })
+    // All of it is read, and written.
+    let mut gigabytes = (2 * BYTES) as f64 / seconds / 1e9;
+    if let Machine::Gpu(_) = machine {
+        // Some drivers copy slower than a kernel does. Both are read, one is written.
+        let mut g = Graph::new(table.clone());
+        let [a, b] = ["a", "b"].map(|name| g.input(name, DType::F32, &[ELEMENTS]));
+        let sum = ops::add(&mut g, a, b)?;
+        gigabytes = gigabytes.max((3 * ELEMENTS * 4) as f64 / best(machine, g, &[a, b], sum)? / 1e9);
+    }
+    let how = match (machine, fast) {
+        (Machine::Cpu(_), _) => "matmul 1024^3 and 4096x1024x256; a copy of 256 MiB by all cores",
+        (_, false) => "matmul 1024^3 and 4096x1024x256; the better of a 256 MiB copy and a += b of 64 MiB each",
+        (_, true) => "matmul 4096^3 and 16384x1024x256; the better of a 256 MiB copy and a += b of 64 MiB each",
+    };
+    Ok(Peak { gflops, gigabytes, how })
 }
 
-/// Elements of the arrays that are added: more than caches hold.
+/// Products (m, n, k) that fill a device: a GPU, and what computes on a processor's cores.
+const LARGE: [(usize, usize, usize); 2] = [(4_096, 4_096, 4_096), (16_384, 1_024, 256)];
+const SMALL: [(usize, usize, usize); 2] = [(1_024, 1_024, 1_024), (4_096, 1_024, 256)];
+
+/// Bytes that are copied: many times what caches hold.
+const BYTES: usize = 256 << 20;
+
+/// Elements of the arrays that are added: as many as a binding may have everywhere, halved.
 const ELEMENTS: usize = 16 << 20;
 
-fn sum_on_cpu() -> f64 {
-    let (mut a, b) = (vec![1.0f32; ELEMENTS], vec![1.0f32; ELEMENTS]);
+fn copy_on_cpu() -> f64 {
+    let (mut to, from) = (vec![1.0f32; BYTES / 4], vec![2.0f32; BYTES / 4]);
     let mut best = f64::INFINITY;
     for _ in 0..8 {
         let start = Instant::now();
-        parallel::rows(&mut a, 1, |start, a| {
-            vectorize(
-                #[inline(always)]
-                || a.iter_mut().zip(&b[start..]).for_each(|(a, b)| *a += b),
-            );
-        });
+        parallel::rows(&mut to, 1, |start, to| to.copy_from_slice(&from[start..start + to.len()]));
         best = best.min(start.elapsed().as_secs_f64());
     }
-    std::hint::black_box(&a);
+    std::hint::black_box(&to);
     best
 }

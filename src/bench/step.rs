@@ -1,12 +1,13 @@
 //! A whole training step, timed.
 
-use super::machine::{Machine, Part};
+use super::machine::Machine;
 use crate::data::Batch;
 use crate::electra::{Config, Model};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
+use crate::plan::{Plan, Program, Timed};
 use crate::train::step::{StepShape, step_state};
-use crate::train::{MicroBatch, Plans, TrainError, TrainingStep, micro_batch};
+use crate::train::{Fit, Plans, Resources, TrainError, TrainingStep, fit};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::sync::Arc;
@@ -74,22 +75,22 @@ pub struct Stepper {
 
 impl Stepper {
     /// Plans the training step of `config`, loads it into the engine, whose banks must be the model's, and initialises
-    /// the weights. The batch is worked through in the parts that training within `memory` bytes would use.
+    /// the weights. The batch is worked through as training within `resources` would.
     ///
     /// # Errors
-    /// Those of [`micro_batch`], and the engine's, where the device has no room for the step.
-    pub fn new(mut machine: Machine, config: Config, memory: Option<u64>) -> Result<Self, TrainError> {
+    /// Those of [`fit`], and the engine's, where the device has no room for the step.
+    pub fn new(mut machine: Machine, config: Config, resources: Resources) -> Result<Self, TrainError> {
         let model = Model::new(&config);
         let (target, limits) = (machine.target(), machine.engine().limits());
-        let split = micro_batch(&model, &config, target, memory, limits)?;
-        let step = TrainingStep::load(machine.engine(), &Plans::new(&model, &config, split, target)?)?;
+        let fit = fit(&model, &config, target, resources, limits)?;
+        let step = TrainingStep::load(machine.engine(), &Plans::new(&model, &config, fit, target)?)?;
         machine.engine().write_bank(Bank::Parameters, &model.initial(config.seed))?;
         Ok(Self { machine, config, step, next: 0 })
     }
 
-    /// The parts that a step's batch is worked through in.
-    pub fn micro_batch(&self) -> MicroBatch {
-        self.step.micro_batch()
+    /// How a step's batch is worked through.
+    pub fn fit(&self) -> Fit {
+        self.step.fit()
     }
 
     /// Tokens of a step.
@@ -164,19 +165,24 @@ impl Stepper {
         Ok((seconds, encoding))
     }
 
-    /// One step, or one of its batch's parts, dispatch by dispatch.
-    pub(super) fn profile(&mut self) -> Result<Vec<Part>, TrainError> {
-        let state = step_state(&self.config, self.next);
-        self.next += 1;
-        let (plan, program) = self.step.part();
-        Ok(self.machine.profile(plan, program, &state)?)
+    /// When each call of a step ran. On a GPU the step before it is still under way when it is submitted, as in training.
+    pub(super) fn profile(&mut self) -> Result<Vec<Timed>, TrainError> {
+        let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
+        for _ in 0..ahead {
+            self.start()?;
+        }
+        self.machine.begin_profile();
+        let started = self.start();
+        let timed = self.machine.take_profile();
+        started?;
+        for _ in 0..=ahead {
+            self.step.collect(self.machine.engine(), self.config.training.batch, true)?;
+        }
+        Ok(timed?)
     }
 
-    pub(super) fn traits(&self) -> Option<crate::ops::DeviceTraits> {
-        self.machine.traits()
-    }
-
-    pub(super) fn plan(&self) -> &crate::plan::Plan {
-        self.step.part().0
+    /// The programs that a step runs, and their plans.
+    pub(super) fn programs(&self) -> impl Iterator<Item = (Program, &Plan)> {
+        self.step.programs()
     }
 }

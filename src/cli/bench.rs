@@ -9,7 +9,7 @@ use super::Failure;
 use super::memory::{self, Memory};
 use super::output;
 use super::settings::Settings;
-use crate::bench::{KernelTime, Machine, MatmulTime, Peak, Stepper, kernel_times, matmul_times, median, peak};
+use crate::bench::{Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_times, median, peak, profile};
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::GpuEngine;
@@ -34,9 +34,12 @@ pub(crate) struct BenchArguments {
     /// base on a software driver
     #[arg(long, value_name = "base|tuned")]
     kernels: Option<Kernels>,
-    /// Time every kernel of a step, beside the device's measured peak
+    /// Time every kernel of a step, beside the device's measured peak and the step as it really runs
     #[arg(long)]
     profile: bool,
+    /// Write the profiled step as a file for chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    trace: Option<PathBuf>,
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
@@ -46,6 +49,9 @@ pub(crate) struct BenchArguments {
     /// The Python that has torch and transformers
     #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
     python: PathBuf,
+    /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
+    #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
+    torch_modes: Vec<torch::Mode>,
     /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn
     #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "matmul", "against"])]
     tokenize: Option<PathBuf>,
@@ -76,6 +82,11 @@ struct Report {
     /// Parts that a step's batch is worked through in, and examples of each.
     parts: usize,
     rows: usize,
+    /// What the backward part computes again.
+    recompute: &'static str,
+    /// Both in words.
+    #[serde(skip)]
+    how: Option<String>,
     /// Steps timed.
     steps: usize,
     /// Of the median step, padding counted.
@@ -94,8 +105,8 @@ struct Report {
     allocated_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak: Option<Peak>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    kernels: Vec<KernelTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,18 +125,18 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     let config = settings.resolve()?;
     if arguments.window {
-        let (device, kernels, memory) = (arguments.device, arguments.kernels, arguments.memory.bytes()?);
-        let how = How { device, kernels, memory, rollback: false, stop_after: None };
+        let (device, kernels, resources) = (arguments.device, arguments.kernels, arguments.memory.resources()?);
+        let how = How { device, kernels, resources, rollback: false, stop_after: None };
         return window::run(config, how, arguments.json);
     }
     let machine = open(&arguments, &config)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
-    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.bytes()?).map_err(memory::failure)?;
+    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
     let torch = match arguments.against {
         None => None,
         Some(Peer::Torch) => {
-            let peer = torch::Peer::new(&arguments.python, &config, steps, on_gpu)?;
+            let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
             Some(torch::compare(&peer, || {
                 let now = stepper.run(steps).map_err(Failure::work)?;
                 times.extend_from_slice(&now);
@@ -137,23 +148,33 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let kernels = if arguments.profile { kernel_times(&mut stepper, 5).map_err(Failure::work)? } else { Vec::new() };
+    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let median_step = median(&seconds);
+    let profile = match arguments.profile {
+        true => Some(profile(&mut stepper, median_step, 5).map_err(Failure::work)?),
+        false => None,
+    };
+    if let (Some(profile), Some(path)) = (&profile, &arguments.trace) {
+        let trace = chrome_trace(&stepper.describe(), &profile.calls).to_string();
+        let unwritable = |e: std::io::Error| Failure::Work(format!("--trace {}: {e}", path.display()));
+        crate::files::write(path, trace.as_bytes()).map_err(unwritable)?;
+    }
     let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
-    let (device, split) = (stepper.describe(), stepper.micro_batch());
+    let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
-    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
     let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
-    let median_step = median(&seconds);
     let report = Report {
         device,
         preset: config.preset,
         batch: config.training.batch,
         length: config.data.length,
-        parts: split.parts,
-        rows: split.rows,
+        parts: fit.micro_batch.parts,
+        rows: fit.micro_batch.rows,
+        recompute: fit.recompute.name(),
+        how: memory::how(fit),
         steps: seconds.len(),
         tokens_per_second: tokens as f64 / median_step,
         median_step,
@@ -165,7 +186,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         encoding: on_gpu.then(|| median(&encoding)),
         allocated_bytes,
         peak,
-        kernels,
+        profile,
         matmul,
         torch,
     };
@@ -183,12 +204,12 @@ fn open(arguments: &BenchArguments, config: &Config) -> Result<Machine, Failure>
     let model = Model::new(config);
     let bank_len = model.table.len();
     let Some(adapter) = arguments.device.adapter().map_err(Failure::work)? else {
-        return Ok(Machine::Cpu(CpuEngine::new(bank_len)));
+        return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len))));
     };
     let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
-    let memory = arguments.memory.bytes()?;
+    let resources = arguments.memory.resources()?;
     let say = &mut |text: &str| output::note(text);
-    let tuned = session::find_kernels(&adapter, arguments.kernels, None, (&model, config), memory, say);
+    let tuned = session::find_kernels(&adapter, arguments.kernels, None, (&model, config), resources, say);
     let tuned = tuned.map_err(memory::failure)?;
     for remark in &tuned.remarks {
         output::remark(remark);

@@ -15,7 +15,7 @@ use crate::gpu::{Choice, Footprint, choose};
 use crate::graph::Bank;
 use crate::plan::{Engine as _, Limits, Target};
 use crate::session::Device;
-use crate::train::{MicroBatch, Plans, micro_batch};
+use crate::train::{Candidate, Plans, Resources, candidates};
 use clap::Args;
 use parameters::Parameters;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use step::{StepReport, sum};
 Examples:
   leyden plan --preset small --device cpu
   leyden plan --preset small --batch 128 --memory 2GB
+  leyden plan --preset small --batch 128 --recompute full
   leyden plan --preset small --batch 32 --set generator.layers=6 --json")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -41,6 +42,12 @@ pub(crate) struct PlanArguments {
     json: bool,
 }
 
+/// What the rows of bytes mean.
+const DEFINITIONS: &str = "\
+moved: what the dispatches and copies read and write, each window of a buffer once a dispatch.
+needed: every op's inputs read once and its outputs written once: no scratch, copies or second passes.
+least: every tensor written once and read once, however many ops read it; of a table the rows gathered.";
+
 /// Everything that is printed.
 struct Report {
     config: Config,
@@ -51,7 +58,9 @@ struct Report {
     bank: u64,
     /// Bytes of the step's state.
     state: u64,
-    micro_batch: MicroBatch,
+    /// How a step is worked through, and the ways there are.
+    best: Candidate,
+    candidates: Vec<Candidate>,
     /// Bytes of all banks.
     shared: u64,
     /// Bytes of the weights' halves and the loss scale, where there are any.
@@ -68,9 +77,9 @@ struct Report {
 /// Runs the command.
 pub(crate) fn run(arguments: PlanArguments) -> Result<(), Failure> {
     let config = arguments.settings.resolve()?;
-    let memory = arguments.memory.bytes()?;
+    let resources = arguments.memory.resources()?;
     let (device, target, limits) = target(&arguments.device)?;
-    let report = Report::new(config, device, target, memory, limits)?;
+    let report = Report::new(config, device, target, resources, limits)?;
     if arguments.json {
         return print_json(&report.as_json());
     }
@@ -101,12 +110,13 @@ impl Report {
         config: Config,
         device: String,
         target: Target,
-        memory: Option<u64>,
+        resources: Resources,
         limits: Limits,
     ) -> Result<Self, Failure> {
         let model = Model::new(&config);
-        let split = micro_batch(&model, &config, target, memory, limits).map_err(memory::failure)?;
-        let plans = Plans::new(&model, &config, split, target).map_err(Failure::work)?;
+        let (best, candidates) = candidates(&model, &config, target, resources, limits).map_err(memory::failure)?;
+        let plans = Plans::new(&model, &config, best.fit, target).map_err(Failure::work)?;
+        let rows = best.fit.micro_batch.rows;
         let gpu = target != Target::Cpu;
         let len = model.table.len();
         let size = |bank: Bank| if gpu { Footprint::bank(bank, len) } else { bank.ty(len).len() as u64 * 4 };
@@ -116,10 +126,11 @@ impl Report {
             gpu,
             bank: size(Bank::Parameters),
             state: if gpu { Footprint::state() } else { 0 },
-            micro_batch: split,
+            best,
+            candidates,
             shared: plans.banks().into_iter().map(size).sum(),
             mixed: plans.banks().into_iter().filter(|b| matches!(b, Bank::Halves | Bank::LossScale)).map(size).sum(),
-            training: StepReport::new(&plans.training.plan, split.rows, Footprint::MOST_READBACKS),
+            training: StepReport::new(&plans.training.plan, rows, Footprint::MOST_READBACKS),
             update: plans.update.as_ref().map(|plan| StepReport::new(plan, 0, Footprint::MOST_READBACKS)),
             evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.batch, 1),
             peak: plans.bytes(),
@@ -134,11 +145,25 @@ impl Report {
             "batch": self.config.training.batch,
             "length": self.config.data.length,
             "drawn": self.config.max_predictions(),
-            "micro_batch": { "parts": self.micro_batch.parts, "rows": self.micro_batch.rows },
+            "micro_batch": { "parts": self.best.fit.micro_batch.parts, "rows": self.best.fit.micro_batch.rows },
+            "recompute": self.best.fit.recompute.name(),
+            "candidates": self.candidates.iter().map(|c| json!({
+                "recompute": c.fit.recompute.name(),
+                "parts": c.fit.micro_batch.parts,
+                "rows": c.fit.micro_batch.rows,
+                "peak": c.bytes,
+                "flops": c.flops,
+                "relative_work": c.work as f64 / self.best.work.max(1) as f64,
+            })).collect::<Vec<_>>(),
             "parameters": self.parameters.as_json(),
             "training": self.training.as_json(self.config.data.length),
             "update": self.update.as_ref().map(|update| update.as_json(self.config.data.length)),
             "evaluation": self.evaluation.as_json(self.config.data.length),
+            "bytes": self.gpu.then(|| json!({
+                "training": self.training.traffic_json(),
+                "update": self.update.as_ref().map(StepReport::traffic_json),
+                "evaluation": self.evaluation.traffic_json(),
+            })),
             "memory": {
                 "parameters": self.bank,
                 "gradients": self.bank,
@@ -160,8 +185,8 @@ impl Report {
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
         let mut text =
             format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, c.max_predictions());
-        if let Some(parts) = memory::parts(self.micro_batch) {
-            text += &format!("a step's examples {parts}, at most {}\n", bytes(self.peak));
+        if let Some(how) = memory::how(self.best.fit) {
+            text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }
         let mut section = |title: &str, table: &Table| {
             text += &format!("\n{}\n", style.bold(title));
@@ -172,9 +197,16 @@ impl Report {
         section("Parameters", &self.parameters.table());
         section("Steps", &self.steps());
         section("Memory", &self.memory());
+        section("Ways that fit, by what is computed again; the least work is chosen", &self.ways());
         let what = if self.update.is_some() { "a part" } else { "the training step" };
         section(&format!("FLOPs of {what} by op"), &self.training.shares());
+        if self.gpu {
+            section(&format!("Bytes of {what} by op"), &self.training.moves());
+        }
         section(&format!("Largest slots of {what}"), &self.training.largest());
+        if self.gpu {
+            text += &format!("\n{}\n", style.dim(DEFINITIONS));
+        }
         text
     }
 
@@ -206,6 +238,28 @@ impl Report {
         row("copies", &|s| grouped(s.copies as u64));
         row("FLOPs", &|s| of_examples(s, flop(s.flops)));
         row("FLOPs a token", &|s| of_examples(s, flop(s.flops_a_token(length))));
+        if self.gpu {
+            row("bytes moved", &|s| bytes(s.traffic.moved));
+            row("bytes needed", &|s| bytes(s.traffic.needed));
+            row("bytes, least", &|s| bytes(s.traffic.least));
+        }
+        table
+    }
+
+    fn ways(&self) -> Table {
+        let mut table = Table::new(&[false, true, true, true, true, true]);
+        table.row(["", "parts", "examples", "peak", "FLOPs", "work"]);
+        for way in &self.candidates {
+            let chosen = if way.fit == self.best.fit { "* " } else { "  " };
+            table.row([
+                format!("{chosen}{}", way.fit.recompute.name()),
+                grouped(way.fit.micro_batch.parts as u64),
+                grouped(way.fit.micro_batch.rows as u64),
+                bytes(way.bytes),
+                flop(way.flops),
+                format!("{:.2}", way.work as f64 / self.best.work.max(1) as f64),
+            ]);
+        }
         table
     }
 
@@ -228,6 +282,7 @@ impl Report {
         row("inputs", String::new(), &|s| s.inputs);
         let slots: Vec<String> = columns.iter().map(|(_, s)| s.slots.len().to_string()).collect();
         row(&format!("activations, scratch ({} slots)", slots.join(" + ")), String::new(), &|s| sum(&s.slots));
+        row("  in use at once, at most", String::new(), &|s| s.least_slots);
         if self.gpu {
             row("uniforms", bytes(self.state), &|s| s.uniforms);
             row("readback", String::new(), &|s| s.readback);

@@ -3,7 +3,7 @@
 use super::parallel;
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::ops::{Op, Real, StepState, Twin};
-use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step};
+use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step, Timed};
 use half::{f16, slice::HalfFloatSliceExt as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -46,6 +46,8 @@ pub struct CpuEngine<R: Precision = f32> {
     done: VecDeque<Fetched>,
     /// Seconds by op since the engine was made.
     seconds: BTreeMap<&'static str, f64>,
+    /// Where steps are being timed: since when, and what came of it.
+    profile: Option<(Instant, Vec<Timed>)>,
 }
 
 impl<R: Precision> CpuEngine<R> {
@@ -57,6 +59,7 @@ impl<R: Precision> CpuEngine<R> {
             programs: Vec::new(),
             done: VecDeque::new(),
             seconds: BTreeMap::new(),
+            profile: None,
         }
     }
 
@@ -98,9 +101,18 @@ impl<R: Precision> CpuEngine<R> {
         }
     }
 
-    /// Runs one step as [`Engine::submit`] would and returns the seconds of each of [`Plan::steps`] in order, with the
-    /// op's name, or "copy".
-    pub fn profile(&mut self, program: Program, state: &StepState) -> Vec<(&'static str, f64)> {
+    /// From now on every step that is submitted is timed, call by call, until [`CpuEngine::take_profile`].
+    pub fn begin_profile(&mut self) {
+        self.profile = Some((Instant::now(), Vec::new()));
+    }
+
+    /// When each call of the steps since [`CpuEngine::begin_profile`] ran, in order. Empty if it was not called.
+    pub fn take_profile(&mut self) -> Vec<Timed> {
+        self.profile.take().map_or(Vec::new(), |(_, timed)| timed)
+    }
+
+    /// Runs one step and returns the seconds of each of [`Plan::steps`] in order, with the op's name, or "copy".
+    fn times(&mut self, program: Program, state: &StepState) -> Vec<(&'static str, f64)> {
         let mut times = Vec::with_capacity(self.programs[program.0].plan.steps().len());
         let mut last = Instant::now();
         self.run(program, state, |name| {
@@ -268,8 +280,19 @@ impl<R: Precision> Engine for CpuEngine<R> {
     }
 
     fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
-        for (op, seconds) in self.profile(program, state) {
+        let start = Instant::now();
+        let times = self.times(program, state);
+        for &(op, seconds) in &times {
             *self.seconds.entry(op).or_default() += seconds;
+        }
+        if let Some((since, timed)) = &mut self.profile {
+            // Each call begins where the one before ended.
+            let mut end = (start - *since).as_secs_f64();
+            timed.extend(times.into_iter().enumerate().map(|(call, (name, seconds))| {
+                let begin = end;
+                end += seconds;
+                Timed { program, call, name, span: Some(begin..end) }
+            }));
         }
         if fetch {
             let outputs = self.programs[program.0].plan.outputs().to_vec();

@@ -52,7 +52,7 @@ pub fn encode(
         x = linear(g, x, project)?;
     }
     for layer in &p.layers {
-        x = transformer_layer(g, layer, p.heads, x, c)?;
+        x = g.in_segment(|g| transformer_layer(g, layer, p.heads, x, c))?;
     }
     Ok(x)
 }

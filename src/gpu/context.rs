@@ -1,6 +1,7 @@
 //! A device with its queue: allocation against its limits, waiting, and what went wrong behind our back.
 
 use super::Adapter;
+use super::profile::Timestamps;
 use crate::plan::EngineError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,7 +28,7 @@ pub(super) struct Context {
     /// The adapter in words, for errors.
     pub name: String,
     pub software: bool,
-    pub timestamps: bool,
+    pub timestamps: Timestamps,
     /// Bytes of all buffers that were made and kept.
     pub allocated: u64,
     faults: Arc<Mutex<Faults>>,
@@ -51,7 +52,7 @@ impl Context {
         limits.max_compute_invocations_per_workgroup = available.max_compute_invocations_per_workgroup;
         limits.max_compute_workgroup_size_x = available.max_compute_workgroup_size_x;
         use wgpu::Features;
-        let mut wanted = Features::TIMESTAMP_QUERY | Features::SHADER_F16 | Features::SUBGROUP;
+        let mut wanted = Features::SHADER_F16 | Features::SUBGROUP;
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if info.cooperative_matrices.is_some() {
             wanted |= Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
@@ -59,7 +60,7 @@ impl Context {
             // before its results on this device agree with the base kernel's.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
-        let features = handle.features() & wanted;
+        let features = Timestamps::wanted(handle.features()) | (handle.features() & wanted);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("leyden"),
             required_features: features,
@@ -77,7 +78,7 @@ impl Context {
             limits,
             name,
             software: info.software(),
-            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            timestamps: Timestamps::of(features),
             allocated: 0,
             faults: Arc::default(),
         };

@@ -3,6 +3,7 @@
 use super::command;
 use super::context::Context;
 use super::pipelines::Pipelines;
+use super::profile::Profiler;
 use super::program::Loaded;
 use super::readback::{self, MOST_STAGING, Staging};
 use super::{Adapter, AdapterInfo, Choice, choose};
@@ -40,7 +41,9 @@ pub struct GpuEngine {
     bank_len: usize,
     state: wgpu::Buffer,
     pub(super) step: wgpu::BindGroup,
-    programs: Vec<Loaded>,
+    pub(super) programs: Vec<Loaded>,
+    /// Where steps are being timed.
+    pub(super) profiler: Option<Profiler>,
     running: VecDeque<wgpu::SubmissionIndex>,
     pending: VecDeque<Pending>,
     done: VecDeque<Fetched>,
@@ -76,6 +79,7 @@ impl GpuEngine {
             state,
             step,
             programs: Vec::new(),
+            profiler: None,
             running: VecDeque::new(),
             pending: VecDeque::new(),
             done: VecDeque::new(),
@@ -227,12 +231,18 @@ impl Engine for GpuEngine {
         }
         let staging = if fetch { Some(self.staging(program)?) } else { None };
         self.set_state(state);
+        let mut profiler = self.profiler.take();
         let loaded = self.loaded(program)?;
         let (mut last, mut encoding) = (None, Duration::ZERO);
         for (i, range) in loaded.submissions.iter().enumerate() {
             let start = Instant::now();
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
-            command::record(&mut encoder, &loaded.commands[range.clone()], &self.step);
+            match &mut profiler {
+                None => command::record(&mut encoder, &loaded.commands[range.clone()], &self.step),
+                Some(profiler) => {
+                    profiler.record(&self.context, &mut encoder, (program, loaded), range.clone(), &self.step)?;
+                }
+            }
             if let Some(staging) = staging.filter(|_| i + 1 == loaded.submissions.len()) {
                 loaded.staging[staging].record(&mut encoder, loaded);
             }
@@ -241,6 +251,7 @@ impl Engine for GpuEngine {
             last = Some(self.context.queue.submit([commands]));
         }
         self.encoding += encoding;
+        self.profiler = profiler;
         if let Some(submission) = last {
             self.running.push_back(submission.clone());
             if let Some(staging) = staging {
@@ -285,6 +296,7 @@ impl Engine for GpuEngine {
 
     fn reset(&mut self) {
         self.programs.clear();
+        self.profiler = None;
         self.running.clear();
         self.pending.clear();
         self.done.clear();

@@ -7,6 +7,7 @@
 mod adapter;
 mod command;
 mod context;
+mod copy;
 mod engine;
 mod footprint;
 mod pipelines;

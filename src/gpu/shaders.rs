@@ -67,6 +67,9 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "vocabulary_cross_entropy_backward"
     "vocabulary_cross_entropy_finish"
     "vocabulary_cross_entropy_scale"
+    "vocabulary_tiles"
+    "vocabulary_tiles_backward"
+    "vocabulary_tiles_merge"
     "weighted_sum"
     "word_gradient"
     "word_gradient_pieces"
@@ -99,6 +102,8 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "matmul_vector"
     "random"
     "step"
+    "vocabulary_state"
+    "vocabulary_tile"
 );
 
 /// Why a kernel has no source.

@@ -1,6 +1,7 @@
 //! The engine's own behaviour, on the tests' device: a software driver unless `LEYDEN_TEST_DEVICE` names another.
 
 use super::context::Context;
+use super::profile::Timestamps;
 use super::shaders::SHARED;
 use super::*;
 use crate::graph::{Bank, DType, Graph, GraphError, Initialization, Node, ParameterTable, Tensor, TensorType};
@@ -48,7 +49,7 @@ fn at(step: u32) -> StepState {
 
 #[test]
 fn steps_come_back_in_order_however_many_are_queued() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (a, x) = load(&mut engine, 5, 1.0);
     let (b, z) = load(&mut engine, 3, 100.0);
     assert_eq!(engine.collect(true), Ok(None));
@@ -82,10 +83,10 @@ fn long_plans_are_split_and_copies_keep_their_place() {
         }
     }
     outputs.push(sum);
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let plan = Plan::new(Arc::new(g), &outputs, Target::Gpu(engine.traits()));
-    let copies = plan.steps().iter().filter(|step| matches!(step, crate::plan::Step::Copy { .. })).count();
-    assert_eq!(copies, 5);
+    let calls = plan.calls();
+    assert_eq!(calls.iter().filter(|call| call.node.is_none() && call.bytes == 2 * 4 * n as u64).count(), 5);
     let program = engine.load(plan).expect("a program");
     assert_eq!(engine.loaded(program).expect("loaded").submissions.len(), 2);
     engine.write(program, x, &words(&[0.0, 1.0, 2.0]));
@@ -93,6 +94,35 @@ fn long_plans_are_split_and_copies_keep_their_place() {
     let fetched = engine.collect(true).expect("no error").expect("a step");
     for (i, expected) in [1.0, 101.0, 201.0, 301.0, 400.0].into_iter().enumerate() {
         assert_eq!(fetched.real(i), [expected, expected + 1.0, expected + 2.0]);
+    }
+
+    // Steps that are profiled, more calls than a set has timestamps for, compute the same and are the plan's calls.
+    let most = engine.context.timestamps;
+    let steps = 6;
+    for timestamps in [Timestamps::Everywhere, Timestamps::Passes, Timestamps::None] {
+        if timestamps > most {
+            continue;
+        }
+        engine.context.timestamps = timestamps;
+        engine.begin_profile();
+        for step in 0..steps {
+            engine.submit(program, &at(step), true).expect("submitted");
+        }
+        let timed = engine.take_profile().expect("a profile");
+        for _ in 0..steps {
+            assert_eq!(engine.collect(true).expect("no error").expect("a step").outputs, fetched.outputs);
+        }
+        assert_eq!(timed.len(), steps as usize * calls.len());
+        let mut end = 0.0;
+        for (t, (i, call)) in timed.iter().zip(calls.iter().enumerate().cycle()) {
+            assert_eq!((t.program, t.call, t.name), (program, i, call.name));
+            let timed = call.node.is_some() || timestamps != Timestamps::Passes;
+            assert_eq!(t.span.is_some(), timed, "{timestamps:?}: {t:?}");
+            if let Some(span) = &t.span {
+                assert!(end <= span.start && span.start <= span.end, "{timestamps:?}: {t:?} begins before {end}");
+                end = span.end;
+            }
+        }
     }
 }
 
@@ -104,7 +134,7 @@ fn an_engine_can_move_to_another_thread() {
 
 #[test]
 fn allocates_what_the_plan_says_and_nothing_in_a_step() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let banks = engine.allocated();
     assert_eq!(banks, size_of::<StepState>(), "a bank that nobody needs");
     let (graph, x, y) = adds(1_000, 1.0, table(&[&[64]]));
@@ -152,9 +182,13 @@ fn banks_are_shared_and_survive_a_round_trip_in_pieces() {
 
 #[test]
 fn a_profile_names_every_dispatch() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (program, _) = load(&mut engine, 700, 1.0);
-    for timestamps in [engine.context.timestamps, false] {
+    let most = engine.context.timestamps;
+    for timestamps in [Timestamps::Everywhere, Timestamps::Passes, Timestamps::None] {
+        if timestamps > most {
+            continue;
+        }
         engine.context.timestamps = timestamps;
         let times = engine.profile(program, &at(0)).expect("a profile");
         assert_eq!(times.iter().map(|t| t.0).collect::<Vec<_>>(), ["constant", "add"]);
@@ -164,7 +198,7 @@ fn a_profile_names_every_dispatch() {
 
 #[test]
 fn bad_input_is_an_error_of_the_next_call() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (program, x) = load(&mut engine, 5, 1.0);
     engine.write(program, x, &[1, 2, 3]);
     let error = engine.submit(program, &at(0), false).expect_err("three words for five");
@@ -176,9 +210,9 @@ fn bad_input_is_an_error_of_the_next_call() {
     let (graph, _, y) = adds(5, 1.0, table(&[&[64]]));
     let error = engine.load(Plan::new(graph, &[y], Target::Cpu)).expect_err("a plan for the CPU");
     assert!(error.to_string().contains("it was made for the CPU"), "{error}");
-    let (graph, _, y) = adds(5, 1.0, table(&[&[128]]));
+    let (graph, _, y) = adds(5, 1.0, table(&[&[256]]));
     let error = engine.load(Plan::new(graph, &[y], Target::Gpu(engine.traits()))).expect_err("another table");
-    assert!(matches!(error, EngineError::Size { found: 128, expected: 64, .. }), "{error}");
+    assert!(matches!(error, EngineError::Size { found: 256, expected: 128, .. }), "{error}");
 }
 
 /// An op that nobody has written a kernel for.
@@ -204,7 +238,7 @@ impl Op for Unwritten {
 
 #[test]
 fn an_op_without_a_kernel_is_refused_by_name() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let mut g = Graph::new(table(&[&[64]]));
     let x = g.input("x", DType::F32, &[3]);
     let y = g.add1(Unwritten, &[x]).expect("a node");
@@ -214,7 +248,7 @@ fn an_op_without_a_kernel_is_refused_by_name() {
 
 #[test]
 fn what_does_not_fit_is_refused_before_it_is_allocated() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     engine.context.limits.max_storage_buffer_binding_size = 4_096;
     let before = engine.allocated();
     let (graph, _, y) = adds(1_025, 1.0, table(&[&[64]]));
@@ -230,7 +264,7 @@ fn what_does_not_fit_is_refused_before_it_is_allocated() {
 
 #[test]
 fn a_lost_device_is_an_error_and_stays_one() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (program, x) = load(&mut engine, 5, 1.0);
     engine.submit(program, &at(0), true).expect("submitted");
     engine.context.device.destroy();

@@ -7,12 +7,16 @@
 //! Parameters live in one flat bank, and gradients and the two moments mirror it ([`Bank`]); a parameter tensor is a
 //! window of the bank of parameters.
 
+mod fuse;
 mod mixed;
 mod parameters;
+mod recompute;
 mod reverse;
+mod rewrite;
 mod tensor;
 
 pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Part};
+pub use recompute::Recompute;
 pub use tensor::{DType, Tensor, TensorType};
 
 use crate::ops::Op;
@@ -50,6 +54,8 @@ pub enum Source {
         /// Which of the node's outputs.
         output: usize,
     },
+    /// Nowhere: a pass did away with the tensor, and nobody reads it.
+    Nothing,
 }
 
 /// A tensor's type, origin and name.
@@ -72,6 +78,17 @@ pub struct Node {
     pub inputs: Vec<Tensor>,
     /// What it writes.
     pub outputs: Vec<Tensor>,
+    /// Where in the model it belongs.
+    pub place: Place,
+}
+
+/// Where in the model a node belongs, for passes that treat some parts of a graph differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The segment ([`Graph::in_segment`]), such as a layer of an encoder; the gradients of a segment's nodes are in it too.
+    pub segment: Option<u32>,
+    /// Whether reverse mode added it.
+    pub backward: bool,
 }
 
 /// A computation described once and run many times.
@@ -84,6 +101,9 @@ pub struct Graph {
     banks: HashMap<Bank, Tensor>,
     gradients: BTreeMap<Tensor, Vec<usize>>,
     streams: u32,
+    /// Where the next node belongs.
+    place: Place,
+    segments: u32,
 }
 
 impl Graph {
@@ -97,6 +117,8 @@ impl Graph {
             banks: HashMap::new(),
             gradients: BTreeMap::new(),
             streams: 0,
+            place: Place::default(),
+            segments: 0,
         }
     }
 
@@ -151,13 +173,24 @@ impl Graph {
             .enumerate()
             .map(|(output, ty)| self.push(ty, Source::Node { node, output }, ""))
             .collect::<Vec<_>>();
-        self.nodes.push(Node { op: Arc::new(op), inputs: inputs.to_vec(), outputs: outputs.clone() });
+        let (op, inputs, place) = (Arc::new(op), inputs.to_vec(), self.place);
+        self.nodes.push(Node { op, inputs, outputs: outputs.clone(), place });
         Ok(outputs)
     }
 
     /// As [`Graph::add`] for an op with one output.
     pub fn add1(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor, GraphError> {
         Ok(self.add(op, inputs)?[0])
+    }
+
+    /// Adds what `build` adds as a segment of its own: a part of the model with few inputs and outputs, such as a layer, whose
+    /// insides may be computed again in the backward part ([`Graph::recompute`]).
+    pub fn in_segment<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.place.segment.replace(self.segments);
+        self.segments += 1;
+        let built = build(self);
+        self.place.segment = outer;
+        built
     }
 
     /// A number for the next op that draws at random, so that no two draw the same numbers.

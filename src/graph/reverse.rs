@@ -1,6 +1,6 @@
 //! Reverse mode: gradients as more nodes of the same graph.
 
-use super::{Bank, Graph, GraphError, Source, Tensor};
+use super::{Bank, Graph, GraphError, Place, Source, Tensor};
 use crate::ops;
 use std::collections::HashMap;
 
@@ -28,6 +28,7 @@ impl Graph {
             if outputs.iter().all(Option::is_none) || !node.inputs.iter().any(|t| needed.values[t.index()]) {
                 continue;
             }
+            self.place = Place { backward: true, ..node.place };
             let inputs = node.op.backward(self, &node, &outputs)?;
             for (&input, gradient) in node.inputs.iter().zip(inputs) {
                 let Some(gradient) = gradient.filter(|_| needed.values[input.index()]) else { continue };
@@ -38,6 +39,7 @@ impl Graph {
                 gradients.insert(input, sum);
             }
         }
+        self.place = Place::default();
         let mut parameters: Vec<(usize, Tensor)> = self.parameters.iter().map(|(&i, &t)| (i, t)).collect();
         parameters.sort_unstable();
         for (index, tensor) in parameters {

@@ -115,6 +115,8 @@ pub struct Moment {
     pub learning_rate: f64,
     /// The gradients' norm of the last step.
     pub gradient_norm: f64,
+    /// The loss scale of the last step; NaN but in mixed precision.
+    pub loss_scale: f64,
     /// Since the line before.
     pub tokens_per_second: f64,
 }
@@ -134,6 +136,7 @@ impl Default for Moment {
             auc: f64::NAN,
             learning_rate: f64::NAN,
             gradient_norm: f64::NAN,
+            loss_scale: f64::NAN,
             tokens_per_second: f64::NAN,
         }
     }
@@ -190,6 +193,7 @@ struct Line {
     tokens: Option<u64>,
     learning_rate: Option<f64>,
     gradient_norm: Option<f64>,
+    loss_scale: Option<f64>,
     tokens_per_second: Option<f64>,
     held_out: Option<Numbers>,
     // As in `Numbers`; flattening it would have every line kept in between, key by key.
@@ -301,6 +305,7 @@ impl Recorded {
                 auc: or_nan(numbers.auc),
                 learning_rate: or_nan(read.learning_rate),
                 gradient_norm: or_nan(read.gradient_norm),
+                loss_scale: or_nan(read.loss_scale),
                 tokens_per_second: or_nan(read.tokens_per_second),
             };
             if read.held_out.is_some() { self.held_out.push(moment) } else { self.intervals.push(moment) }

@@ -15,13 +15,14 @@ type Measure = (&'static str, fn(&Moment) -> f64);
 
 const LOSSES: [Measure; 2] =
     [("loss/generator", |m| m.generator_loss), ("loss/discriminator", |m| m.discriminator_loss)];
-const OTHERS: [Measure; 7] = [
+const OTHERS: [Measure; 8] = [
     ("accuracy/generator", |m| m.generator_accuracy),
     ("accuracy/discriminator", |m| m.discriminator_accuracy),
     ("discriminator/auc", |m| m.auc),
     ("discriminator/replaced_rate", |m| m.replaced_rate),
     ("optimizer/learning_rate", |m| m.learning_rate),
     ("optimizer/gradient_norm", |m| m.gradient_norm),
+    ("optimizer/loss_scale", |m| m.loss_scale),
     ("speed/tokens_per_second", |m| m.tokens_per_second),
 ];
 

@@ -86,7 +86,9 @@ impl Op for Embedding {
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let [word, _, types, ids, _] = &shapes.inputs[..] else { return Vec::new() };
         let len = shapes.outputs[0].len();
-        let dispatch = (0..5).fold(Dispatch::new("embedding"), |d, i| d.read(Operand::Input(i)));
+        let dispatch = Dispatch::new("embedding").read(Operand::Input(0)).moving(len.min(word.len()));
+        let dispatch = dispatch.read(Operand::Input(1)).moving(ids.columns() * word.columns());
+        let dispatch = (2..5).fold(dispatch, |d, i| d.read(Operand::Input(i)));
         let dispatch = dispatch
             .write(Operand::Output(0))
             .element("Out", shapes.outputs[0].dtype)

@@ -54,6 +54,7 @@ impl Op for GatherRows {
             .element("Out", shapes.outputs[0].dtype)
             .constant("columns", c as u32)
             .read(Operand::Input(0))
+            .moving(len)
             .read(Operand::Input(1))
             .write(Operand::Output(0))
             .word(len)

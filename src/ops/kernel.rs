@@ -5,7 +5,7 @@ use super::Tuning;
 use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operand {
     /// Input of this index.
     Input(usize),
@@ -31,6 +31,9 @@ pub struct Binding {
     pub operand: Operand,
     /// How.
     pub access: Access,
+    /// Elements that the kernel moves through it, where that is not each of the operand's once: see
+    /// [`Dispatch::moving`].
+    pub moves: Option<usize>,
 }
 
 /// One dispatch of one kernel.
@@ -51,6 +54,8 @@ pub struct Dispatch {
     pub uniform: Vec<u32>,
     /// Workgroups in x, y, z.
     pub workgroups: [u32; 3],
+    /// Floating-point operations; 0 where the op does not say how its own are shared out.
+    pub flops: u64,
 }
 
 impl Dispatch {
@@ -63,6 +68,7 @@ impl Dispatch {
             bindings: Vec::new(),
             uniform: Vec::new(),
             workgroups: [1, 1, 1],
+            flops: 0,
         }
     }
 
@@ -82,13 +88,28 @@ impl Dispatch {
 
     /// Binds a tensor for reading.
     pub fn read(mut self, operand: Operand) -> Self {
-        self.bindings.push(Binding { operand, access: Access::Read });
+        self.bindings.push(Binding { operand, access: Access::Read, moves: None });
         self
     }
 
     /// Binds a tensor for reading and writing.
     pub fn write(mut self, operand: Operand) -> Self {
-        self.bindings.push(Binding { operand, access: Access::Write });
+        self.bindings.push(Binding { operand, access: Access::Write, moves: None });
+        self
+    }
+
+    /// Says that the kernel moves `elements` elements through the binding before, for counting bytes: rows that it
+    /// gathers, a window that its uniform points it to, twice as many where it adds to what is there.
+    pub fn moving(mut self, elements: usize) -> Self {
+        if let Some(binding) = self.bindings.last_mut() {
+            binding.moves = Some(elements);
+        }
+        self
+    }
+
+    /// Says how many floating-point operations it does, a multiply-add counted as two.
+    pub fn flops(mut self, flops: u64) -> Self {
+        self.flops = flops;
         self
     }
 

@@ -1,10 +1,11 @@
 //! The generator's output: cross-entropy over the vocabulary, and a sample from it, without ever holding
 //! M x V logits; `shaders/vocabulary_*.wgsl`.
 //!
-//! Logits are computed a few thousand words at a time. The forward pass keeps, for each row, the running maximum and
-//! sum of exponentials (the online softmax of Milakov and Gimelshein, arXiv 1805.02867), the largest logit's word, and
-//! the word with the largest logit + Gumbel noise, which is a sample of the softmax. The gradient computes the same
-//! logits again.
+//! The forward pass keeps, for each row, the running maximum and sum of exponentials (the online softmax of Milakov and
+//! Gimelshein, arXiv 1805.02867), the largest logit's word, and the word with the largest logit + Gumbel noise, which is a
+//! sample of the softmax. The gradient computes the same logits again. GPUs use logits where they are made
+//! (`vocabulary_tiles.rs`). Drivers that run shaders on the CPU, whose workgroup memory is memory like any other, multiply
+//! matrices a few thousand words at a time and read the logits back.
 //!
 //! x [M, E], word [V, E], bias [V], targets and weights [B, K] with M = B K.
 //! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (count + 1e-6), the count given: the sum of the weights of all
@@ -14,7 +15,8 @@ use super::binary_cross_entropy::TINY;
 use super::layer_norm::sum2;
 use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
 use super::{
-    DeviceTraits, Dispatch, Draws, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins, uniform,
+    DeviceTraits, Dispatch, Draws, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins,
+    uniform, vocabulary_tiles,
 };
 use crate::cpu;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
@@ -222,10 +224,12 @@ pub(super) fn chunks(m: usize, v: usize) -> impl Iterator<Item = (usize, usize)>
     (0..v).step_by(words).map(move |first| (first, words.min(v - first)))
 }
 
-/// A chunk's logits: x word^T + bias.
-pub(super) fn logits(m: usize, e: usize, first: usize, words: usize) -> Matmul {
+/// A chunk's logits, x word^T + bias, in single precision.
+pub(super) fn logits(s: &Shapes, first: usize, words: usize) -> Matmul {
+    let (m, e, _) = sizes(s);
+    let elements = [s.inputs[0].dtype, s.inputs[1].dtype, DType::F32, DType::F32];
     let (b_offset, bias_offset) = (first * e, first);
-    Matmul { m, n: words, k: e, transpose_b: true, b_offset, bias_offset, ..Matmul::default() }
+    Matmul { m, n: words, k: e, transpose_b: true, elements, b_offset, bias_offset, ..Matmul::default() }
 }
 
 /// Where [`logits`] reads and writes.
@@ -251,6 +255,40 @@ pub(super) fn shared_scratch(products: impl Iterator<Item = Vec<TensorType>>, sc
     }
 }
 
+/// What is known of each row in the end.
+const STATE: Operand = Operand::Scratch(1);
+
+impl VocabularyCrossEntropy {
+    /// Logits of a chunk, what is known of each row [M, 8], and what the products need.
+    fn chunks_scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
+        let (m, _, v) = sizes(s);
+        let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::u32(&[m, 8])];
+        let products: Vec<Matmul> = chunks(m, v).map(|(first, words)| logits(s, first, words)).collect();
+        shared_scratch(products.iter().map(|p| p.scratch(true, device)), &mut scratch);
+        scratch
+    }
+
+    fn chunks_dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
+        let (m, _, v) = sizes(s);
+        let mut dispatches = Vec::new();
+        for (first, words) in chunks(m, v) {
+            dispatches.extend(logits(s, first, words).dispatches(&LOGITS, 2, device));
+            let update = Dispatch::new("vocabulary_cross_entropy")
+                .read(LOGITS.c)
+                .read(Operand::Input(3))
+                .write(STATE)
+                .word(m)
+                .word(words)
+                .word(first)
+                .word(v)
+                .word(self.stream as usize)
+                .elements(m, 1);
+            dispatches.push(update);
+        }
+        dispatches
+    }
+}
+
 impl Op for VocabularyCrossEntropy {
     fn name(&self) -> &'static str {
         "vocabulary_cross_entropy"
@@ -270,39 +308,27 @@ impl Op for VocabularyCrossEntropy {
         Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None, None, None])
     }
 
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[] }
+    }
+
     fn flops(&self, s: &Shapes) -> u64 {
         2 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
     }
 
-    /// Logits of a chunk, what is known of each row [M, 8], and what the products need.
     fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
-        let (m, e, v) = sizes(s);
-        let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::u32(&[m, 8])];
-        let products: Vec<Matmul> = chunks(m, v).map(|(first, words)| logits(m, e, first, words)).collect();
-        shared_scratch(products.iter().map(|p| p.scratch(true, device)), &mut scratch);
-        scratch
+        if device.software { self.chunks_scratch(s, device) } else { vocabulary_tiles::scratch(s) }
     }
 
     fn dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
-        let (m, e, v) = sizes(s);
-        let state = Operand::Scratch(1);
-        let mut dispatches = Vec::new();
-        for (first, words) in chunks(m, v) {
-            dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
-            let update = Dispatch::new("vocabulary_cross_entropy")
-                .read(LOGITS.c)
-                .read(Operand::Input(3))
-                .write(state)
-                .word(m)
-                .word(words)
-                .word(first)
-                .word(v)
-                .word(self.stream as usize)
-                .elements(m, 1);
-            dispatches.push(update);
-        }
+        let (m, _, v) = sizes(s);
+        let mut dispatches = if device.software {
+            self.chunks_dispatches(s, device)
+        } else {
+            vocabulary_tiles::forward(s, self.stream).to_vec()
+        };
         let finish = Dispatch::new("vocabulary_cross_entropy_finish")
-            .read(state)
+            .read(STATE)
             .read(Operand::Input(4))
             .read(Operand::Input(5));
         let outputs = [0, 1, 2, 3].map(Operand::Output);

@@ -1,14 +1,18 @@
-//! The gradient of [`super::vocabulary_cross_entropy`]; `shaders/vocabulary_cross_entropy_backward.wgsl` and `_scale`.
+//! The gradient of [`super::vocabulary_cross_entropy`]; `shaders/vocabulary_cross_entropy_backward.wgsl` and `_scale`, and
+//! on GPUs `shaders/vocabulary_tiles_backward.wgsl`.
+//!
+//! A few thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
+//! the rows.
 
 use super::binary_cross_entropy::TINY;
 use super::vocabulary_cross_entropy::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, no_second_derivative,
-    twins,
+    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin,
+    no_second_derivative, twins, vocabulary_tiles,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::vectorize;
-use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
 /// From the inputs, the log-sum-exp [M] and the loss's gradient [1]: the gradients of x, word and bias.
@@ -73,18 +77,33 @@ impl VocabularyCrossEntropyBackward {
     }
 }
 
+/// (first word, words) of each chunk.
+fn chunks_for(m: usize, v: usize, device: &DeviceTraits) -> Vec<(usize, usize)> {
+    if device.software { chunks(m, v).collect() } else { vocabulary_tiles::chunks(m, v) }
+}
+
+/// The type of the logits' gradients. Kernels for GPUs make them of logits that nobody reads, and write them as x is; on a
+/// software driver they lie where the logits were.
+fn gradient_type(s: &Shapes, device: &DeviceTraits) -> DType {
+    if device.software { DType::F32 } else { s.inputs[0].dtype }
+}
+
 /// A chunk's part of dx: dlogits word.
-fn input_gradient(m: usize, e: usize, first: usize, words: usize) -> Matmul {
-    Matmul { m, n: e, k: words, accumulate: first > 0, b_offset: first * e, ..Matmul::default() }
+fn input_gradient(s: &Shapes, dlogits: DType, first: usize, words: usize) -> Matmul {
+    let (m, e, _) = sizes(s);
+    let elements = [dlogits, s.inputs[1].dtype, DType::F32, DType::F32];
+    Matmul { m, n: e, k: words, elements, accumulate: first > 0, b_offset: first * e, ..Matmul::default() }
 }
 
 /// A chunk's rows of dword, dlogits^T x, and its part of dbias.
-fn word_gradient(m: usize, e: usize, first: usize, words: usize) -> Matmul {
+fn word_gradient(s: &Shapes, dlogits: DType, first: usize, words: usize) -> Matmul {
+    let (m, e, _) = sizes(s);
     Matmul {
         m: words,
         n: e,
         k: m,
         transpose_a: true,
+        elements: [dlogits, s.inputs[0].dtype, DType::F32, DType::F32],
         c_offset: first * e,
         bias_offset: first,
         epilogue: Epilogue::RowSums,
@@ -99,37 +118,43 @@ impl Op for VocabularyCrossEntropyBackward {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         check("vocabulary_cross_entropy_backward", inputs)?;
-        Ok(inputs[..3].iter().map(|&t| t.clone()).collect())
+        Ok(inputs[..3].iter().map(|t| TensorType::f32(&t.shape)).collect())
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative("vocabulary_cross_entropy_backward")
     }
 
+    /// Not dx: chunk after chunk is added to it, and it is small.
+    fn halves(&self) -> Halves {
+        Halves { inputs: &[0, 1], outputs: &[] }
+    }
+
+    /// The logits once more, and two products.
     fn flops(&self, s: &Shapes) -> u64 {
         6 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
     }
 
-    /// Logits of a chunk, each row's factor [M], and what the products need.
+    /// Gradients of a chunk's logits, each row's factor [M], and what the products need.
     fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
-        let (m, e, v) = sizes(s);
-        let mut scratch = vec![TensorType::f32(&[m, chunk_words(m, v)]), TensorType::f32(&[m])];
-        let products: Vec<[(Matmul, bool); 3]> = chunks(m, v)
-            .map(|(first, words)| {
-                let logits = logits(m, e, first, words);
-                [
-                    (logits, true),
-                    (input_gradient(m, e, first, words), false),
-                    (word_gradient(m, e, first, words), false),
-                ]
-            })
-            .collect();
-        shared_scratch(products.iter().flatten().map(|(p, bias)| p.scratch(*bias, device)), &mut scratch);
+        let (m, _, v) = sizes(s);
+        let dtype = gradient_type(s, device);
+        let mut scratch = vec![TensorType::new(dtype, &[m, chunk_words(m, v)]), TensorType::f32(&[m])];
+        let mut products = Vec::new();
+        for (first, words) in chunks_for(m, v, device) {
+            if device.software {
+                products.push(logits(s, first, words).scratch(true, device));
+            }
+            products.push(input_gradient(s, dtype, first, words).scratch(false, device));
+            products.push(word_gradient(s, dtype, first, words).scratch(false, device));
+        }
+        shared_scratch(products.into_iter(), &mut scratch);
         scratch
     }
 
     fn dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
-        let (m, e, v) = sizes(s);
+        let (m, _, v) = sizes(s);
+        let dtype = gradient_type(s, device);
         let (dlogits, scale) = (Operand::Scratch(0), Operand::Scratch(1));
         let [x, word, targets, weights, count, lse, d] = [0, 1, 3, 4, 5, 6, 7].map(Operand::Input);
         let [dx, dword, dbias] = [0, 1, 2].map(Operand::Output);
@@ -138,20 +163,25 @@ impl Op for VocabularyCrossEntropyBackward {
         let factors = Dispatch::new("vocabulary_cross_entropy_scale").read(weights).read(count).read(d).write(scale);
         let factors = factors.word(m).elements(m, 256);
         let mut dispatches = vec![factors];
-        for (first, words) in chunks(m, v) {
-            dispatches.extend(logits(m, e, first, words).dispatches(&LOGITS, 2, device));
-            let turn = Dispatch::new("vocabulary_cross_entropy_backward")
-                .read(targets)
-                .read(lse)
-                .read(scale)
-                .write(dlogits)
-                .word(m * words)
-                .word(words)
-                .word(first)
-                .elements(m * words, 256);
-            dispatches.push(turn);
-            dispatches.extend(input_gradient(m, e, first, words).dispatches(&to_dx, 2, device));
-            dispatches.extend(word_gradient(m, e, first, words).dispatches(&to_dword, 2, device));
+        for (first, words) in chunks_for(m, v, device) {
+            if device.software {
+                dispatches.extend(logits(s, first, words).dispatches(&LOGITS, 2, device));
+                let turn = Dispatch::new("vocabulary_cross_entropy_backward")
+                    .read(targets)
+                    .read(lse)
+                    .read(scale)
+                    .write(dlogits)
+                    .word(m * words)
+                    .word(words)
+                    .word(first)
+                    .elements(m * words, 256);
+                dispatches.push(turn);
+            } else {
+                let operands = [lse, scale, dlogits];
+                dispatches.push(vocabulary_tiles::backward(s, (first, words), operands, dtype));
+            }
+            dispatches.extend(input_gradient(s, dtype, first, words).dispatches(&to_dx, 2, device));
+            dispatches.extend(word_gradient(s, dtype, first, words).dispatches(&to_dword, 2, device));
         }
         dispatches
     }

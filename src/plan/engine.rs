@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::graph::{Bank, Tensor};
 use crate::ops::StepState;
+use std::ops::Range;
 
 /// Why an engine could not go on. One line each, with what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +104,26 @@ impl Fetched {
     /// The only element of floating-point output `i`.
     pub fn scalar(&self, i: usize) -> f32 {
         self.outputs[i].first().map_or(f32::NAN, |&w| f32::from_bits(w))
+    }
+}
+
+/// One of [`Plan::calls`] as it ran while an engine was profiled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timed {
+    /// Which program it is of.
+    pub program: Program,
+    /// Index into its plan's [`Plan::calls`].
+    pub call: usize,
+    /// The call's name.
+    pub name: &'static str,
+    /// When it began and ended, in seconds on the device's own clock; none where the device does not tell.
+    pub span: Option<Range<f64>>,
+}
+
+impl Timed {
+    /// Seconds that it took; 0 where that is not known.
+    pub fn seconds(&self) -> f64 {
+        self.span.as_ref().map_or(0.0, |span| span.end - span.start)
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod engine;
 mod slots;
+mod traffic;
 
-pub use engine::{Engine, EngineError, Fetched, Limits, Program};
+pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
+pub use traffic::{Call, Traffic};
 
 use crate::graph::{Bank, Graph, Source, Tensor, TensorType};
 use crate::ops::{DeviceTraits, Shapes};
-use slots::Slots;
+use slots::{Assignment, Slots};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -84,6 +86,8 @@ pub struct Plan {
     regions: Vec<Option<Region>>,
     steps: Vec<Step>,
     outputs: Vec<Tensor>,
+    /// Bytes of slots that are in use at once at most.
+    least: usize,
 }
 
 impl Plan {
@@ -137,6 +141,11 @@ impl Plan {
         self.buffers.iter().filter(|b| of(b.kind)).map(|b| b.len * 4).sum()
     }
 
+    /// Bytes of slots that are in use at once at most, which all slots together would at best be.
+    pub fn least_slots(&self) -> usize {
+        self.least
+    }
+
     /// Floating-point operations of one step.
     pub fn flops(&self) -> u64 {
         let flops = |node: usize| self.graph.nodes()[node].op.flops(&self.shapes(node));
@@ -171,7 +180,7 @@ struct Planner {
     buffers: Vec<Buffer>,
     regions: Vec<Option<Region>>,
     slots: Slots,
-    /// By tensor: its slot, if it has one.
+    /// By tensor: its use of a slot, if it has one.
     held: HashMap<Tensor, usize>,
 }
 
@@ -215,8 +224,10 @@ impl Planner {
             self.place_node(index, &mut steps);
         }
         let first = self.buffers.len();
-        self.buffers.extend(self.slots.sizes().iter().map(|&len| Buffer { kind: Kind::Slot, len }));
-        let finish = |r: Region| if r.buffer >= SLOT { Region { buffer: r.buffer - SLOT + first, ..r } } else { r };
+        let Assignment { slots, sizes, least } = self.slots.assign();
+        self.buffers.extend(sizes.iter().map(|&len| Buffer { kind: Kind::Slot, len }));
+        let finish =
+            |r: Region| if r.buffer >= SLOT { Region { buffer: slots[r.buffer - SLOT] + first, ..r } } else { r };
         for step in &mut steps {
             match step {
                 Step::Run { scratch, .. } => scratch.iter_mut().for_each(|r| *r = finish(*r)),
@@ -224,7 +235,8 @@ impl Planner {
             }
         }
         let regions = self.regions.iter().map(|r| r.map(finish)).collect();
-        Plan { graph, target: self.target, buffers: self.buffers, regions, steps, outputs: self.outputs }
+        let (target, buffers, outputs) = (self.target, self.buffers, self.outputs);
+        Plan { graph, target, buffers, regions, steps, outputs, least: least * 4 }
     }
 
     /// Nodes that an output, a gradient or a change of a bank depends on, in order.
@@ -273,7 +285,7 @@ impl Planner {
                     self.buffers.push(Buffer { kind: Kind::Input, len: len.max(1) });
                     Some(Region { buffer: self.buffers.len() - 1, offset: 0, len })
                 }
-                Source::Node { .. } => None,
+                Source::Node { .. } | Source::Nothing => None,
             };
         }
     }
@@ -385,5 +397,5 @@ impl Planner {
     }
 }
 
-/// While planning, buffers from this index on are slots; their final indices are known at the end.
+/// While planning, buffers from this index on are uses of slots; which slots is known at the end.
 const SLOT: usize = 1 << 32;

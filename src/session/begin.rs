@@ -7,7 +7,7 @@ use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::plan::Target;
 use crate::run::{Run, State};
-use crate::train::{Snapshot, Text};
+use crate::train::{Resources, Snapshot, Text};
 use crate::tune::{self, Book, Kernels, Tuned};
 use std::path::Path;
 
@@ -18,8 +18,8 @@ pub struct How {
     pub device: Device,
     /// Which kernels a GPU runs; if `None`, those that the run was trained with, and for a new one what suits the device.
     pub kernels: Option<Kernels>,
-    /// Bytes of its memory that training may take; what it can hold if `None`.
-    pub memory: Option<u64>,
+    /// What training may take of it.
+    pub resources: Resources,
     /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
     /// it.
     pub rollback: bool,
@@ -130,7 +130,7 @@ fn setup(
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
     let model = Model::new(&config);
-    let How { device, kernels, memory, rollback, stop_after } = how;
+    let How { device, kernels, resources, rollback, stop_after } = how;
     let bank = model.table.len();
     let adapter = device.adapter()?;
     let (engine, target) = open_on(adapter.as_ref(), bank)?;
@@ -139,7 +139,7 @@ fn setup(
     let tuned = match &adapter {
         Some(adapter) => {
             let say = &mut |text: &str| watch(Stage::Note(text));
-            Some(find_kernels(adapter, kernels, record, (&model, &config), memory, say)?)
+            Some(find_kernels(adapter, kernels, record, (&model, &config), resources, say)?)
         }
         None => None,
     };
@@ -168,7 +168,7 @@ fn setup(
         tokenizer: prepared.tokenizer.clone(),
         fingerprint: prepared.fingerprint.clone(),
         facts: prepared.facts(),
-        memory,
+        resources,
         open: Box::new(open),
         rollback,
         stop_after,

@@ -29,7 +29,7 @@ use crate::electra::{Config, Model};
 use crate::history::TextFacts;
 use crate::plan::{Engine, EngineError, Target};
 use crate::run::{Identity, Run, Standing, State};
-use crate::train::{Event, Measures, Snapshot, Text, TrainError, Trainer, Verdict};
+use crate::train::{Event, Measures, Resources, Snapshot, Text, TrainError, Trainer, Verdict};
 use report::{HeldOutLine, IntervalLine};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,8 +53,8 @@ pub struct Setup {
     pub facts: TextFacts,
     /// A bank of weights to start from instead of random ones.
     pub initial: Option<Vec<f32>>,
-    /// Bytes of the device's memory that training may take; what the device can hold if `None`.
-    pub memory: Option<u64>,
+    /// What training may take of the device.
+    pub resources: Resources,
     /// The device.
     pub open: Box<OpenEngine>,
     /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
@@ -486,7 +486,7 @@ impl Session {
 
 fn trainer(setup: &mut Setup) -> Result<Trainer, SessionError> {
     let (engine, target) = (setup.open)()?;
-    Ok(Trainer::new(engine, target, setup.config.clone(), setup.text.clone(), setup.memory)?)
+    Ok(Trainer::new(engine, target, setup.config.clone(), setup.text.clone(), setup.resources)?)
 }
 
 /// Domain of the random numbers that make a new seed.

@@ -1,12 +1,11 @@
-//! How many examples are worked through at a time: as many as the memory has room for.
+//! A step's batch in parts, and the plans of everything that training runs.
 
+use super::fit::Fit;
 use super::step::{PlannedStep, StepShape, evaluation_step, part_step, training_step, update_step};
-use super::trainer::TrainError;
-use crate::data::Ahead;
 use crate::electra::{Config, Model};
 use crate::gpu::Footprint;
-use crate::graph::{Bank, GraphError};
-use crate::plan::{Limits, Plan, Target};
+use crate::graph::{Bank, GraphError, Recompute};
+use crate::plan::{Plan, Target};
 use std::collections::BTreeSet;
 
 /// A step's batch, worked through in parts of a size.
@@ -31,6 +30,8 @@ impl MicroBatch {
 pub struct Plans {
     /// The split that the plans are for.
     pub micro_batch: MicroBatch,
+    /// What their backward part computes again.
+    pub recompute: Recompute,
     /// The whole training step, or a part of it.
     pub training: PlannedStep,
     /// What follows the last part; none where the step is whole.
@@ -42,19 +43,21 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Plans training in the given split.
+    /// Plans training in the given way.
     ///
     /// # Errors
     /// [`GraphError`] where the model does not fit together.
-    pub fn new(model: &Model, config: &Config, micro_batch: MicroBatch, target: Target) -> Result<Self, GraphError> {
+    pub fn new(model: &Model, config: &Config, fit: Fit, target: Target) -> Result<Self, GraphError> {
+        let Fit { micro_batch, recompute } = fit;
         let whole = micro_batch.parts == 1;
         let shape = StepShape { batch: micro_batch.rows, ..StepShape::of(config) };
         let evaluation_shape = StepShape::of_evaluation(config, micro_batch.rows);
         Ok(Self {
             micro_batch,
+            recompute,
             training: match whole {
-                true => training_step(model, config, shape, target, false)?,
-                false => part_step(model, config, shape, target)?,
+                true => training_step(model, config, shape, target, recompute, false)?,
+                false => part_step(model, config, shape, target, recompute)?,
             },
             update: if whole { None } else { Some(update_step(model, config, target)?) },
             evaluation: evaluation_step(model, config, evaluation_shape, target)?,
@@ -85,71 +88,22 @@ impl Plans {
     }
 
     /// Bytes of the largest buffer, banks included.
-    fn largest_buffer(&self) -> u64 {
+    pub(super) fn largest_buffer(&self) -> u64 {
         self.all().flat_map(Plan::buffers).map(|buffer| buffer.len as u64 * 4).max().unwrap_or_default()
     }
 
     /// Bytes of the largest window that a kernel sees.
-    fn largest_binding(&self) -> u64 {
+    pub(super) fn largest_binding(&self) -> u64 {
         self.all().map(Footprint::largest_binding).max().unwrap_or_default()
     }
 }
 
-/// Finds the split of a step's batch into the fewest parts that fit into `memory` bytes and the device's `limits`, the
-/// banks, the evaluation step and on the CPU the batches drawn ahead included. Without `memory`, what the device is known
-/// to have counts. More parts are taken to need no more memory.
-///
-/// # Errors
-/// [`TrainError::Memory`] or [`TrainError::Device`] where not even one example at a time fits.
-pub fn micro_batch(
-    model: &Model,
-    config: &Config,
-    target: Target,
-    memory: Option<u64>,
-    limits: Limits,
-) -> Result<MicroBatch, TrainError> {
-    let batch = config.training.batch;
-    let memory = memory.or(limits.memory).unwrap_or(u64::MAX);
-    let whole = StepShape::of(config);
-    let held = if target == Target::Cpu { Ahead::bytes(batch, whole.length, whole.drawn) } else { 0 };
-    let fits = |parts: usize| -> Result<Result<MicroBatch, TrainError>, GraphError> {
-        let split = MicroBatch::new(batch, parts);
-        let plans = Plans::new(model, config, split, target)?;
-        let (needed, buffer, binding) = (plans.bytes() + held, plans.largest_buffer(), plans.largest_binding());
-        Ok(if needed > memory {
-            Err(TrainError::Memory { needed, allowed: memory })
-        } else if buffer > limits.buffer {
-            Err(TrainError::Device { what: "buffer", needed: buffer, limit: limits.buffer })
-        } else if binding > limits.binding {
-            Err(TrainError::Device { what: "binding", needed: binding, limit: limits.binding })
-        } else {
-            Ok(split)
-        })
-    };
-    // Twice as many parts until they fit, then between the last two.
-    let (mut fail, mut parts) = (0, 1);
-    let mut found = loop {
-        match fits(parts)? {
-            Ok(split) => break split,
-            Err(error) if parts >= batch => return Err(error),
-            Err(_) => (fail, parts) = (parts, (2 * parts).min(batch)),
-        }
-    };
-    while fail + 1 < parts {
-        let middle = fail.midpoint(parts);
-        match fits(middle)? {
-            Ok(split) => (found, parts) = (split, middle),
-            Err(_) => fail = middle,
-        }
-    }
-    Ok(found)
-}
-
-/// Floating-point operations of a training step, forward and backward: matrix products and attention.
+/// Floating-point operations of a training step, forward and backward, nothing computed again: matrix products and
+/// attention.
 ///
 /// # Errors
 /// [`GraphError`] where the model does not fit together.
 pub fn flops_a_step(config: &Config) -> Result<u64, GraphError> {
     let model = Model::new(config);
-    Ok(training_step(&model, config, StepShape::of(config), Target::Cpu, false)?.plan.flops())
+    Ok(training_step(&model, config, StepShape::of(config), Target::Cpu, Recompute::Off, false)?.plan.flops())
 }

@@ -2,13 +2,15 @@
 //!
 //! Nothing here touches files, clocks or a screen: [`Trainer::advance`] gives [`Event`]s to whoever drives it.
 
+mod fit;
 mod metrics;
 mod micro_batch;
 mod parts;
 pub mod step;
 mod trainer;
 
+pub use fit::{Candidate, Fit, Resources, candidates, fit};
 pub use metrics::{Measures, Tally};
-pub use micro_batch::{MicroBatch, Plans, flops_a_step, micro_batch};
+pub use micro_batch::{MicroBatch, Plans, flops_a_step};
 pub use parts::TrainingStep;
 pub use trainer::{Event, Interval, Snapshot, Text, TrainError, Trainer, Verdict};

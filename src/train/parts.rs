@@ -1,6 +1,7 @@
 //! A training step on an engine: submitted part after part, and its outputs put together again.
 
-use super::micro_batch::{MicroBatch, Plans};
+use super::fit::Fit;
+use super::micro_batch::Plans;
 use super::step::{Counts, Output, PlannedStep};
 use crate::data::Batch;
 use crate::ops::StepState;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 /// A training step that is loaded into an engine, whole or in parts.
 #[derive(Debug)]
 pub struct TrainingStep {
-    micro_batch: MicroBatch,
+    fit: Fit,
     step: PlannedStep,
     program: Program,
     update: Option<(Plan, Program)>,
@@ -29,12 +30,13 @@ impl TrainingStep {
             Some(plan) => Some((plan.clone(), engine.load(plan.clone())?)),
             None => None,
         };
-        Ok(Self { micro_batch: plans.micro_batch, step: plans.training.clone(), program, update, found: Vec::new() })
+        let fit = Fit { micro_batch: plans.micro_batch, recompute: plans.recompute };
+        Ok(Self { fit, step: plans.training.clone(), program, update, found: Vec::new() })
     }
 
-    /// Parts, and examples of each.
-    pub fn micro_batch(&self) -> MicroBatch {
-        self.micro_batch
+    /// The parts, and what is computed again.
+    pub fn fit(&self) -> Fit {
+        self.fit
     }
 
     /// The whole step's plan, or a part's, and the program it is.
@@ -42,10 +44,16 @@ impl TrainingStep {
         (&self.step.plan, self.program)
     }
 
+    /// The programs that a step runs, and their plans.
+    pub fn programs(&self) -> impl Iterator<Item = (Program, &Plan)> {
+        let update = self.update.iter().map(|(plan, program)| (*program, plan));
+        [(self.program, &self.step.plan)].into_iter().chain(update)
+    }
+
     /// Every plan that a step runs, with how often it does.
     pub fn plans(&self) -> impl Iterator<Item = (&Plan, usize)> {
         let update = self.update.iter().map(|(plan, _)| (plan, 1));
-        [(&self.step.plan, self.micro_batch.parts)].into_iter().chain(update)
+        [(&self.step.plan, self.fit.micro_batch.parts)].into_iter().chain(update)
     }
 
     /// Floating-point operations of a whole step by kind of operation.
@@ -72,8 +80,8 @@ impl TrainingStep {
             self.step.write(engine, self.program, batch, whole);
             return engine.submit(self.program, state, true);
         };
-        for index in 0..self.micro_batch.parts {
-            let part = batch.part(index, self.micro_batch.rows);
+        for index in 0..self.fit.micro_batch.parts {
+            let part = batch.part(index, self.fit.micro_batch.rows);
             self.step.write(engine, self.program, &part, whole);
             engine.submit(self.program, &StepState { part: index as u32, ..*state }, true)?;
         }
@@ -94,7 +102,7 @@ impl TrainingStep {
         if self.update.is_none() {
             return engine.collect(wait);
         }
-        while self.found.len() <= self.micro_batch.parts {
+        while self.found.len() <= self.fit.micro_batch.parts {
             let Some(fetched) = engine.collect(wait)? else { return Ok(None) };
             self.found.push(fetched);
         }
@@ -114,7 +122,7 @@ impl TrainingStep {
     /// Of the parts' outputs and the update's: losses added up, rows one after the other without those that filled up the
     /// last part, and the update's own.
     fn put_together(&mut self, batch: usize) -> Fetched {
-        let rows = self.micro_batch.rows;
+        let rows = self.fit.micro_batch.rows;
         let mut parts = std::mem::take(&mut self.found);
         let update = parts.pop();
         let of_update = update.map(|update| update.outputs).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crate::data::Batch;
 use crate::electra::{Config, Inputs, Model, Objective, Precision, electra};
-use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
+use crate::graph::{Bank, DType, Graph, GraphError, Recompute, Tensor};
 use crate::ops::{self, AdamW, StepState};
 use crate::plan::{Engine, Plan, Program, Target};
 use std::sync::Arc;
@@ -112,6 +112,7 @@ pub fn training_step(
     config: &Config,
     shape: StepShape,
     target: Target,
+    recompute: Recompute,
     given_samples: bool,
 ) -> Result<PlannedStep, GraphError> {
     let mut g = Graph::new(model.table.clone());
@@ -119,32 +120,49 @@ pub fn training_step(
     let samples = given_samples.then(|| g.input("samples", DType::U32, &[shape.batch * shape.drawn]));
     let objective = electra(&mut g, model, config, inputs, true, samples)?;
     let mut outputs = outputs(&objective);
-    gradients(&mut g, &objective, &outputs, config)?;
+    gradients(&mut g, &objective, &outputs, config, recompute)?;
     outputs.extend(update(&mut g, Bank::Gradients, config)?);
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples, objective })
 }
 
 /// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
 /// before. [`update_step`] follows the last part.
-pub fn part_step(model: &Model, config: &Config, shape: StepShape, target: Target) -> Result<PlannedStep, GraphError> {
+pub fn part_step(
+    model: &Model,
+    config: &Config,
+    shape: StepShape,
+    target: Target,
+    recompute: Recompute,
+) -> Result<PlannedStep, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, true, None)?;
     let outputs = outputs(&objective);
-    gradients(&mut g, &objective, &outputs, config)?;
+    gradients(&mut g, &objective, &outputs, config, recompute)?;
     ops::accumulate(&mut g)?;
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
 }
 
 /// Reverse mode, and what follows from it: the passes over the whole graph.
-fn gradients(g: &mut Graph, objective: &Objective, outputs: &[Tensor], config: &Config) -> Result<(), GraphError> {
+fn gradients(
+    g: &mut Graph,
+    objective: &Objective,
+    outputs: &[Tensor],
+    config: &Config,
+    recompute: Recompute,
+) -> Result<(), GraphError> {
     match config.training.precision {
-        Precision::F32 => g.backward(objective.loss),
+        Precision::F32 => {
+            g.backward(objective.loss)?;
+            g.fuse(outputs)?;
+        }
         Precision::Mixed => {
             g.backward_scaled(objective.loss)?;
-            g.halve(outputs)
+            g.fuse(outputs)?;
+            g.halve(outputs)?;
         }
     }
+    g.recompute(recompute)
 }
 
 /// Norm, clip and update with the accumulated gradients; the outputs are [`Output::Norm`] and what follows it.
@@ -178,6 +196,7 @@ pub fn evaluation_step(
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, false, None)?;
     let outputs = outputs(&objective);
+    g.fuse(&outputs)?;
     if config.training.precision == Precision::Mixed {
         g.halve(&outputs)?;
     }

@@ -1,7 +1,8 @@
 //! The trainer: a value that one advances. It starts steps, and reports on those that have finished.
 
+use super::fit::{Fit, Resources, fit};
 use super::metrics::{Measures, Tally};
-use super::micro_batch::{MicroBatch, Plans, micro_batch};
+use super::micro_batch::{MicroBatch, Plans};
 use super::parts::TrainingStep;
 use super::step::{Counts, Output, PlannedStep, learning_rate, step_state};
 use crate::corpus::{Examples, SpecialTokens};
@@ -208,20 +209,21 @@ const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
 
 impl Trainer {
     /// Plans both steps, loads them into `engine` and initialises the weights. A step's batch is worked through in as many
-    /// parts as it takes to stay within `memory` bytes and what the device can hold ([`micro_batch`]); where the device
+    /// parts, and computes as many activations again, as it takes to stay within `resources` and what the device can hold ([`fit`]); where the device
     /// turns out to have less, in more.
     pub fn new(
         mut engine: Box<dyn Engine>,
         target: Target,
         config: Config,
         text: Text,
-        memory: Option<u64>,
+        resources: Resources,
     ) -> Result<Self, TrainError> {
         let model = Model::new(&config);
-        let planned = micro_batch(&model, &config, target, memory, engine.limits())?;
-        let mut parts = planned.parts;
+        let planned = fit(&model, &config, target, resources, engine.limits())?;
+        let mut parts = planned.micro_batch.parts;
         let (training, evaluation) = loop {
-            let plans = Plans::new(&model, &config, MicroBatch::new(config.training.batch, parts), target)?;
+            let fit = Fit { micro_batch: MicroBatch::new(config.training.batch, parts), ..planned };
+            let plans = Plans::new(&model, &config, fit, target)?;
             match load(&mut *engine, &plans) {
                 Err(EngineError::OutOfMemory { .. }) if plans.micro_batch.rows > 1 => {
                     engine.reset();
@@ -230,7 +232,7 @@ impl Trainer {
                 loaded => break loaded?,
             }
         };
-        let short_of_memory = training.micro_batch() != planned;
+        let short_of_memory = training.fit() != planned;
         engine.write_bank(Bank::Parameters, &model.initial(config.seed))?;
         if config.training.precision == Precision::Mixed {
             engine.write_bank(Bank::LossScale, &LossScale::initial())?;
@@ -272,9 +274,14 @@ impl Trainer {
         self.engine.describe()
     }
 
+    /// How a step's batch is worked through.
+    pub fn fit(&self) -> Fit {
+        self.training.fit()
+    }
+
     /// The parts that a step's batch is worked through in.
     pub fn micro_batch(&self) -> MicroBatch {
-        self.training.micro_batch()
+        self.fit().micro_batch
     }
 
     /// Bytes of the device's memory that training takes.

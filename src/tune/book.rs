@@ -54,6 +54,7 @@ fn sources() -> &'static str {
             all.push_str(source);
         }
         all.push_str(include_str!("../ops/matmul.rs"));
+        all.push_str(include_str!("../ops/matmul_choice.rs"));
         all.push_str(include_str!("../ops/matmul_kernel.rs"));
         all.push_str(include_str!("../ops/attention_kernel.rs"));
         sha256(all.as_bytes())

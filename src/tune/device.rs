@@ -179,8 +179,9 @@ mod tests {
     use super::*;
     use crate::electra::{Model, preset};
     use crate::gpu::{Choice, choose};
+    use crate::graph::Recompute;
     use crate::plan::Target;
-    use crate::train::{MicroBatch, Plans};
+    use crate::train::{Fit, MicroBatch, Plans};
 
     /// Cooperative matrices are nothing that the tests' device has; the general kernels in place of tiles are the same kind
     /// of choice.
@@ -193,8 +194,8 @@ mod tests {
         let settings = settings.iter().chain(&["data.length=36", "generator.hidden=32", "generator.layers=1"]);
         let config = settings.fold(preset("tiny").unwrap(), |config, setting| config.set(setting).unwrap());
         let traits = DeviceTraits::FLOOR;
-        let split = MicroBatch { parts: 1, rows: 2 };
-        let plans = Plans::new(&Model::new(&config), &config, split, Target::Gpu(traits)).unwrap();
+        let fit = Fit { micro_batch: MicroBatch { parts: 1, rows: 2 }, recompute: Recompute::Off };
+        let plans = Plans::new(&Model::new(&config), &config, fit, Target::Gpu(traits)).unwrap();
         let plans = [(plans.training.plan, 1)];
         let mut device = OnDevice::new(Trials::new(&adapter), traits);
         assert!(device.heads(&plans, &[]).is_empty());

@@ -2,17 +2,26 @@
 
 One step is what leyden does in one: generator forward, its MLM head at the drawn positions only (gathered first),
 Gumbel sampling, replacement, discriminator forward, joint loss, backward, global-norm clip, AdamW. Models are those of
-transformers in eager mode with the attention it picks by default (sdpa), dropout .1. Token ids are random: the cost does
-not depend on them. Prints one line of JSON; tokens_per_second is the batch's tokens over the median step.
+transformers with the attention it picks by default (sdpa, which runs a fused kernel where the device has one), AdamW is
+the fused one, dropout is .1. Token ids are random: the cost does not depend on them.
 
-Run:  python tests/tools/bench_torch.py --preset small --batch 8 --length 128 --steps 10
-Any size of the preset can be given as a flag, for example --preset tiny --hidden 96 --vocabulary 8192.
+Modes: eager or compiled (torch.compile of the forward pass, and with it of the backward pass), in fp32 without TF32, in
+fp32 with it, or under bf16 autocast; "autotuned" is compiled with max-autotune, PyTorch's own search for its best.
+
+Run:  python tests/tools/bench_torch.py --preset small --batch 8 --length 128 --steps 10 --mode compiled-bf16 --device cuda
+prints one line of JSON; tokens_per_second is the batch's tokens over the median step. Any size of the preset can be given
+as a flag, for example --preset tiny --hidden 96 --vocabulary 8192.
+
+With --serve it warms up, prints a line of JSON that says who it is, and then answers each line "go N" on its standard input
+with the seconds of N steps, {"steps": [...]}, until the input ends.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
+import sys
 import time
 
 import torch
@@ -27,6 +36,7 @@ PRESETS = {
                  generator_hidden=64, generator_heads=1, generator_ffn=256),
 }  # fmt: skip
 MASK = 4
+MODES = ["eager-fp32", "eager-tf32", "eager-bf16", "compiled-fp32", "compiled-tf32", "compiled-bf16", "autotuned-bf16"]
 
 
 def arguments():
@@ -35,7 +45,9 @@ def arguments():
     parser.add_argument("--batch", type=int, default=8, help="rows a step")
     parser.add_argument("--length", type=int, default=128, help="tokens a row")
     parser.add_argument("--steps", type=int, default=10, help="timed steps")
-    parser.add_argument("--warmup", type=int, default=2, help="steps before the clock starts")
+    parser.add_argument("--warmup", type=int, default=4, help="steps before the clock starts")
+    parser.add_argument("--mode", choices=MODES, default="eager-fp32")
+    parser.add_argument("--serve", action="store_true", help="take steps when told to on the standard input")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (all cores)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dropout", type=float, default=0.1)
@@ -83,63 +95,116 @@ def batch(args, sizes, generator):
     masked = ids.clone()
     masked.view(-1)[flat[torch.rand(b * k, generator=generator) < 0.85]] = MASK
     types = (torch.arange(length) >= length // 2).long().expand(b, length).contiguous()
-    mask = torch.ones(b, length, dtype=torch.long)
-    return [t.to(args.device) for t in (ids, masked, types, mask, flat, ids.view(-1)[flat])]
+    return [t.to(args.device) for t in (ids, masked, types, flat, ids.view(-1)[flat])]
 
 
 def losses(generator, discriminator, inputs):
-    ids, masked, types, mask, flat, targets = inputs
-    hidden = generator.electra(masked, token_type_ids=types, attention_mask=mask).last_hidden_state
+    """Both losses. All tokens are valid, so there is no attention mask: with one, sdpa could not take its flash kernel."""
+    ids, masked, types, flat, targets = inputs
+    hidden = generator.electra(masked, token_type_ids=types).last_hidden_state
     drawn = hidden.view(-1, hidden.shape[-1])[flat]
     logits = generator.generator_lm_head(generator.generator_predictions(drawn))
     generator_loss = F.cross_entropy(logits, targets)
     with torch.no_grad():
-        uniform = torch.rand_like(logits)
+        # Noise in fp32 under autocast as well: in bf16 it would have 256 different values.
+        uniform = torch.rand_like(logits, dtype=torch.float32)
         sampled = (logits - torch.log(-torch.log(uniform + 1e-9) + 1e-9)).argmax(-1)
         corrupted = ids.clone()
         corrupted.view(-1)[flat] = sampled
-        labels = (corrupted != ids).to(logits.dtype)
-    verdicts = discriminator(corrupted, token_type_ids=types, attention_mask=mask).logits
-    weight = mask.to(verdicts.dtype)
-    binary = F.binary_cross_entropy_with_logits(verdicts, labels, reduction="none")
-    return generator_loss, (binary * weight).sum() / (weight.sum() + 1e-6)
+        labels = (corrupted != ids).to(torch.float32)
+    verdicts = discriminator(corrupted, token_type_ids=types).logits
+    return generator_loss, F.binary_cross_entropy_with_logits(verdicts.float(), labels)
+
+
+class Trainer:
+    """Both models, AdamW, and a step in one of the modes."""
+
+    def __init__(self, args, sizes):
+        self.args, self.sizes = args, sizes
+        self.way, precision = args.mode.split("-")
+        torch.manual_seed(0)
+        # "highest" is fp32 in every product, "high" is TF32 where the device has it.
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        self.bf16 = precision == "bf16"
+        self.random = torch.Generator().manual_seed(0)
+        self.generator, self.discriminator = models(sizes, args.dropout, args.device)
+        self.adamw, self.parameters = optimizer(self.generator, self.discriminator)
+        options = {"compiled": {}, "autotuned": {"mode": "max-autotune"}}
+        self.losses = losses if self.way == "eager" else torch.compile(losses, **options[self.way])
+
+    def step(self, inputs):
+        self.adamw.zero_grad(set_to_none=True)
+        if self.way == "autotuned":
+            # CUDA graphs use their outputs' memory again from here on.
+            torch.compiler.cudagraph_mark_step_begin()
+        autocast = torch.autocast(self.args.device, dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+        with autocast:
+            generator_loss, discriminator_loss = self.losses(self.generator, self.discriminator, inputs)
+            loss = generator_loss + 50.0 * discriminator_loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.adamw.step()
+        return loss
+
+    def run(self, steps):
+        """Seconds of each of some steps. Batches are made before the clock starts; on a GPU nothing waits in between."""
+        inputs = [batch(self.args, self.sizes, self.random) for _ in range(steps)]
+        if self.args.device == "cuda":
+            torch.cuda.synchronize()
+            events = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
+            events[0].record()
+            for batch_inputs, event in zip(inputs, events[1:]):
+                loss = self.step(batch_inputs)
+                event.record()
+            torch.cuda.synchronize()
+            seconds = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:])]
+        else:
+            seconds = []
+            for batch_inputs in inputs:
+                start = time.perf_counter()
+                loss = self.step(batch_inputs)
+                seconds.append(time.perf_counter() - start)
+        if steps and not torch.isfinite(loss).item():
+            raise SystemExit("a loss that is not a number")
+        return seconds
+
+    def describe(self):
+        return {
+            "torch": torch.__version__,
+            "mode": self.args.mode,
+            "threads": self.args.threads,
+            "device": torch.cuda.get_device_name() if self.args.device == "cuda" else "cpu",
+            "attention": self.generator.config._attn_implementation,
+            "parameters": sum(p.numel() for p in self.parameters),
+            "batch": self.args.batch,
+            "length": self.args.length,
+            **self.sizes,
+        }
 
 
 def main():
     args, sizes = arguments()
+    # What libraries print must not come between the lines of JSON.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def answer(report):
+        print(json.dumps(report), file=answers, flush=True)
+
     torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    random = torch.Generator().manual_seed(0)
-    generator, discriminator = models(sizes, args.dropout, args.device)
-    adamw, parameters = optimizer(generator, discriminator)
-    seconds = []
-    for step in range(args.warmup + args.steps):
-        inputs = batch(args, sizes, random)  # made before the clock starts
-        if args.device == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        generator_loss, discriminator_loss = losses(generator, discriminator, inputs)
-        (generator_loss + 50.0 * discriminator_loss).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        adamw.step()
-        adamw.zero_grad(set_to_none=True)
-        if args.device == "cuda":
-            torch.cuda.synchronize()
-        if step >= args.warmup:
-            seconds.append(time.perf_counter() - start)
-    report = {
-        "tokens_per_second": round(args.batch * args.length / statistics.median(seconds), 1),
-        "steps": [round(s, 4) for s in seconds],
-        "torch": torch.__version__,
-        "threads": args.threads,
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
-        "attention": generator.config._attn_implementation,
-        "parameters": sum(p.numel() for p in parameters),
-        "batch": args.batch,
-        "length": args.length,
-        **sizes,
-    }
-    print(json.dumps(report))
+    trainer = Trainer(args, sizes)
+    trainer.run(args.warmup)
+    if args.serve:
+        answer(trainer.describe())
+        for line in sys.stdin:
+            word, steps = line.split()
+            if word != "go":
+                raise SystemExit(f"expected go N, found {line.strip()!r}")
+            answer({"steps": trainer.run(int(steps))})
+        return
+    seconds = trainer.run(args.steps)
+    rate = round(args.batch * args.length / statistics.median(seconds), 1)
+    answer({"tokens_per_second": rate, "steps": [round(s, 4) for s in seconds], **trainer.describe()})
 
 
 if __name__ == "__main__":

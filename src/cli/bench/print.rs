@@ -1,16 +1,16 @@
 //! The report as tables.
 
 use super::Report;
-use crate::cli::memory;
+use super::torch::{Comparison, ModeReport, Outcome};
+use crate::bench::{Peak, Profile};
 use crate::cli::style::Style;
-use crate::train::MicroBatch;
 
 /// Prints everything that was measured.
 pub(super) fn report(r: &Report) {
     let style = Style::stdout();
     println!("{}", style.bold(&r.device));
-    let parts = memory::parts(MicroBatch { parts: r.parts, rows: r.rows }).map_or(String::new(), |p| format!(" {p}"));
-    println!("  preset {}, {} examples of {} tokens{parts}, median of {} steps", r.preset, r.batch, r.length, r.steps);
+    let how = r.how.as_ref().map_or(String::new(), |how| format!(" {how}"));
+    println!("  preset {}, {} examples of {} tokens{how}, median of {} steps", r.preset, r.batch, r.length, r.steps);
     println!();
     row("training", &format!("{} tokens/s", style.bold(&number(r.tokens_per_second))));
     let range = format!("({} to {})", time(r.fastest_step), time(r.slowest_step));
@@ -26,45 +26,11 @@ pub(super) fn report(r: &Report) {
     row("memory", &format!("{:.0} MiB", r.allocated_bytes as f64 / f64::from(1 << 20)));
     if let Some(torch) = &r.torch {
         println!();
-        println!("{}", style.bold(&format!("Against PyTorch {}", torch.version)));
-        row("PyTorch", &format!("{} tokens/s", number(torch.tokens_per_second)));
-        row("leyden / PyTorch", &format!("{:.2} {}", torch.ratio, style.dim(&rounds(&torch.rounds))));
+        against(torch, &style);
     }
-    if let Some(peak) = &r.peak {
+    if let (Some(profile), Some(peak)) = (&r.profile, &r.peak) {
         println!();
-        let what = if r.parts > 1 { "Kernels of one part" } else { "Kernels of a step" };
-        println!("{}", style.bold(what));
-        let how = format!("peak {} GFLOP/s, {} GB/s: {}", number(peak.gflops), number(peak.gigabytes), peak.how);
-        println!("  {}", style.dim(&how));
-        println!(
-            "  {}",
-            style.dim(&format!(
-                "{:<36} {:>5} {:>11} {:>6}  {:>15}  {:>13}",
-                "", "calls", "time", "share", "GFLOP/s (peak)", "GB/s (peak)"
-            ))
-        );
-        let whole: f64 = r.kernels.iter().map(|k| k.seconds).sum();
-        for k in &r.kernels {
-            let rate = |amount: u64, peak: f64| {
-                let rate = amount as f64 / k.seconds / 1e9;
-                // More than the peak is possible where a cache serves; a time of nothing is no measurement.
-                if amount == 0 || !rate.is_finite() {
-                    String::new()
-                } else {
-                    format!("{} ({:>3.0} %)", number(rate), rate / peak * 100.0)
-                }
-            };
-            println!(
-                "  {:<36} {:>5} {:>11} {:>5.1}%  {:>15}  {:>13}",
-                k.name,
-                k.calls,
-                time(k.seconds),
-                k.seconds / whole * 100.0,
-                rate(k.flops, peak.gflops),
-                rate(k.bytes, peak.gigabytes),
-            );
-        }
-        println!("  {:<36} {:>5} {:>11}", "all, one after the other", "", time(whole));
+        profiled(profile, peak, &style);
     }
     if !r.matmul.is_empty() {
         println!();
@@ -85,6 +51,70 @@ pub(super) fn report(r: &Report) {
             );
         }
     }
+}
+
+/// PyTorch's speed in each mode, and leyden's beside it.
+fn against(torch: &Comparison, style: &Style) {
+    println!("{}", style.bold(&format!("Against PyTorch {} on {}", torch.version, torch.device)));
+    let titles = format!("{:<18} {:>14} {:>14} {:>16}", "", "its tokens/s", "our tokens/s", "leyden / PyTorch");
+    println!("  {}", style.dim(&titles));
+    for ModeReport { mode, outcome } in &torch.modes {
+        // Padded as text: a mode's name is written without regard to a width.
+        let mode = mode.to_string();
+        match outcome {
+            Outcome::Failed { error } => println!("  {mode:<18} failed: {error}"),
+            Outcome::Speeds { tokens_per_second, leyden_tokens_per_second, ratio, rounds: by_round } => println!(
+                "  {mode:<18} {:>14} {:>14} {ratio:>16.2} {}",
+                number(*tokens_per_second),
+                number(*leyden_tokens_per_second),
+                style.dim(&rounds(by_round))
+            ),
+        }
+    }
+}
+
+/// Where the time of a step goes.
+fn profiled(p: &Profile, peak: &Peak, style: &Style) {
+    println!("{}", style.bold("Kernels of a step"));
+    let how = format!("peak {} GFLOP/s, {} GB/s: {}", number(peak.gflops), number(peak.gigabytes), peak.how);
+    println!("  {}", style.dim(&how));
+    let titles = |what: &str| {
+        let (flops, bytes) = ("GFLOP/s (peak)", "GB/s (copy)");
+        style.dim(&format!("{what:<36} {:>5} {:>11} {:>6}  {flops:>15}  {bytes:>13}", "calls", "time", "share"))
+    };
+    let line = |name: &str, calls: usize, seconds: f64, flops: u64, bytes: u64| {
+        let rate = |amount: u64, peak: f64| {
+            let rate = amount as f64 / seconds / 1e9;
+            // More than the peak is possible where a cache serves; a time of nothing is no measurement.
+            if amount == 0 || !rate.is_finite() {
+                String::new()
+            } else {
+                format!("{} ({:>3.0} %)", number(rate), rate / peak * 100.0)
+            }
+        };
+        let share = seconds / p.sum * 100.0;
+        let (flops, bytes) = (rate(flops, peak.gflops), rate(bytes, peak.gigabytes));
+        println!("  {name:<36} {calls:>5} {:>11} {share:>5.1}%  {flops:>15}  {bytes:>13}", time(seconds));
+    };
+    println!("  {}", titles(""));
+    for k in &p.kernels {
+        line(k.name, k.calls, k.seconds, k.flops, k.bytes);
+    }
+    println!();
+    println!("  {}", titles("by phase"));
+    for phase in &p.phases {
+        line(&phase.phase.to_string(), phase.calls, phase.seconds, phase.flops, phase.bytes);
+    }
+    println!();
+    row("a step as it runs", &time(p.step));
+    let extent = format!("(from the first to the last {} while profiled)", time(p.extent));
+    row("its kernels", &format!("{} {}", time(p.sum), style.dim(&extent)));
+    let untimed = match p.untimed {
+        0 => String::new(),
+        n => format!("with {n} copies, which this device does not time; "),
+    };
+    let gaps = format!("({untimed}{:.1} % of the step)", p.gaps / p.step * 100.0);
+    row("gaps", &format!("{:.2} ms {}", p.gaps * 1e3, style.dim(&gaps)));
 }
 
 fn row(name: &str, value: &str) {

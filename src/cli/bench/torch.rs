@@ -1,44 +1,117 @@
-//! The same step in PyTorch and transformers, on the same machine at the same time.
+//! The same step in PyTorch and transformers, on the same machine, in turns.
 
 use crate::bench::median;
 use crate::cli::Failure;
 use crate::electra::Config;
+use clap::ValueEnum;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 
-/// Builds the models of transformers and times steps; prints a line of JSON.
+/// Builds the models of transformers and times steps when it is told to; see its own words on the protocol.
 const SCRIPT: &str = include_str!("../../../tests/tools/bench_torch.py");
 
 /// How often each side runs. They take turns, so that a busy machine slows both.
 const ROUNDS: usize = 3;
+
+/// How PyTorch runs the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mode {
+    /// Op by op in fp32, TF32 off
+    EagerFp32,
+    /// Op by op in fp32 with TF32
+    EagerTf32,
+    /// Op by op under bf16 autocast
+    EagerBf16,
+    /// torch.compile in fp32, TF32 off
+    CompiledFp32,
+    /// torch.compile in fp32 with TF32
+    CompiledTf32,
+    /// torch.compile under bf16 autocast
+    CompiledBf16,
+    /// torch.compile with max-autotune (searched kernels, CUDA graphs) under bf16 autocast
+    AutotunedBf16,
+}
+
+impl Mode {
+    /// What is compared where nothing is asked for: on a GPU everything.
+    fn defaults(on_gpu: bool) -> &'static [Self] {
+        if on_gpu { Self::value_variants() } else { &[Self::EagerFp32] }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
 
 /// What the peer reached.
 #[derive(Debug, Serialize)]
 pub(super) struct Comparison {
     /// PyTorch's version.
     pub version: String,
-    /// PyTorch's tokens/s: of the median of all its steps.
-    pub tokens_per_second: f64,
-    /// leyden's tokens/s over PyTorch's, of the medians of all steps.
-    pub ratio: f64,
-    /// The same by round.
-    pub rounds: Vec<f64>,
+    /// The device in PyTorch's words.
+    pub device: String,
+    /// By mode, in the order they were asked for.
+    pub modes: Vec<ModeReport>,
+}
+
+/// What came of one mode.
+#[derive(Debug, Serialize)]
+pub(super) struct ModeReport {
+    pub mode: Mode,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Speeds, or why there are none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    Speeds {
+        /// PyTorch's tokens/s: of the median of all its steps.
+        tokens_per_second: f64,
+        /// leyden's tokens/s in the same rounds.
+        leyden_tokens_per_second: f64,
+        /// leyden's tokens/s over PyTorch's, of the medians of all steps.
+        ratio: f64,
+        /// The same by round.
+        rounds: Vec<f64>,
+    },
+    Failed {
+        /// The last line of what PyTorch said.
+        error: String,
+    },
 }
 
 /// How to start the peer.
 pub(super) struct Peer {
     python: PathBuf,
+    modes: Vec<Mode>,
     flags: Vec<String>,
+    steps: usize,
     tokens: f64,
 }
 
 impl Peer {
-    /// The peer of `config`.
+    /// The peer of `config`, in `modes`, those that fit the device if none are given.
     ///
     /// # Errors
     /// [`Failure::Input`] where the script has no such model.
-    pub(super) fn new(python: &Path, config: &Config, steps: usize, on_gpu: bool) -> Result<Self, Failure> {
+    pub(super) fn new(
+        python: &Path,
+        modes: &[Mode],
+        config: &Config,
+        steps: usize,
+        on_gpu: bool,
+    ) -> Result<Self, Failure> {
         let (m, g) = (&config.model, &config.generator);
         if g.layers != m.layers || m.dropout != m.attention_dropout {
             return Err(Failure::Input(
@@ -50,7 +123,6 @@ impl Peer {
         let numbers = [
             ("batch", config.training.batch),
             ("length", config.data.length),
-            ("steps", steps),
             ("vocabulary", m.vocabulary),
             ("positions", m.positions),
             ("embedding", m.embedding),
@@ -70,44 +142,160 @@ impl Peer {
             flags.extend(["--threads".into(), rayon::current_num_threads().to_string()]);
         }
         let tokens = (config.training.batch * config.data.length) as f64;
-        Ok(Self { python: python.to_path_buf(), flags, tokens })
+        let modes = if modes.is_empty() { Mode::defaults(on_gpu) } else { modes }.to_vec();
+        Ok(Self { python: python.to_path_buf(), modes, flags, steps, tokens })
     }
 
-    /// One round: PyTorch's version and the seconds of its steps.
-    fn run(&self) -> Result<(String, Vec<f64>), Failure> {
-        let place = self.python.display();
-        let out = Command::new(&self.python).arg("-c").arg(SCRIPT).args(&self.flags).output();
-        let out = out.map_err(|e| Failure::Input(format!("--python {place}: {e}")))?;
-        if !out.status.success() {
-            let text = String::from_utf8_lossy(&out.stderr);
-            let last = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no message");
-            return Err(Failure::Work(format!("{place}: {last}; it needs torch and transformers")));
-        }
-        let text = String::from_utf8_lossy(&out.stdout);
-        let parsed: Option<(String, Vec<f64>)> = text.lines().last().and_then(|line| {
-            let report: serde_json::Value = serde_json::from_str(line).ok()?;
-            let steps = report["steps"].as_array()?.iter().filter_map(serde_json::Value::as_f64).collect();
-            Some((report["torch"].as_str()?.to_string(), steps))
-        });
-        parsed.ok_or_else(|| Failure::Work(format!("{place}: expected a line of JSON, found {:?}", text.trim())))
+    /// Starts a mode's process and waits until it is warm.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where there is no such Python. Inside, in one line, why PyTorch could not.
+    fn start(&self, mode: Mode) -> Result<Result<(Process, Ready), String>, Failure> {
+        let mut command = Command::new(&self.python);
+        command.arg("-c").arg(SCRIPT).arg("--serve").args(["--mode", &mode.to_string()]).args(&self.flags);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.map_err(|e| Failure::Input(format!("--python {}: {e}", self.python.display())))?;
+        let mut process = Process::new(child);
+        Ok(process.answer::<Ready>().map(|ready| (process, ready)))
     }
 }
 
-/// Runs both sides in turn; `ours` gives the seconds of some of leyden's steps.
+/// What a process says when it is warm.
+#[derive(Debug, serde::Deserialize)]
+struct Ready {
+    torch: String,
+    device: String,
+}
+
+/// Its answer to "go N".
+#[derive(Debug, serde::Deserialize)]
+struct Times {
+    /// Seconds of each of N steps.
+    steps: Vec<f64>,
+}
+
+/// A Python that has its models ready and waits for a line.
+struct Process {
+    child: Child,
+    /// Closed to end it.
+    input: Option<ChildStdin>,
+    output: Option<BufReader<ChildStdout>>,
+    /// Collects what it says to people; read all the time, or it would stop when the pipe is full.
+    said: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    fn new(mut child: Child) -> Self {
+        let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
+        let said = child.stderr.take().map(|mut stderr| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                // What could be read is all there is to tell.
+                let _ = stderr.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        });
+        Self { child, input, output, said }
+    }
+
+    /// The next line of its output as JSON, or why there is none.
+    fn answer<T: DeserializeOwned>(&mut self) -> Result<T, String> {
+        let mut line = String::new();
+        let read = self.output.as_mut().map_or(Ok(0), |output| output.read_line(&mut line));
+        match read {
+            Err(error) => Err(error.to_string()),
+            Ok(0) => Err(self.last_words()),
+            Ok(_) => serde_json::from_str(&line)
+                .map_err(|error| format!("expected a line of JSON, found {:?} ({error})", line.trim_end())),
+        }
+    }
+
+    /// Seconds of `count` steps, taken now.
+    fn go(&mut self, count: usize) -> Result<Vec<f64>, String> {
+        let told = self.input.as_mut().map(|input| writeln!(input, "go {count}").and_then(|()| input.flush()));
+        if !matches!(told, Some(Ok(()))) {
+            return Err(self.last_words());
+        }
+        let Times { steps } = self.answer()?;
+        if steps.len() != count || steps.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+            return Err(format!("expected the seconds of {count} steps, found {steps:?}"));
+        }
+        Ok(steps)
+    }
+
+    /// Ends it and gives the last line that it said to people.
+    fn last_words(&mut self) -> String {
+        self.end();
+        let text = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        last.map_or_else(|| "it ended without a word".to_string(), String::from)
+    }
+
+    fn end(&mut self) {
+        self.input = None;
+        self.output = None;
+        // It may be in the middle of something, and nobody waits for it any more; it may also be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Runs both sides in turn, mode after mode, never at the same time and with one Python at a time, so that no mode is short
+/// of memory because of another. `ours` gives the seconds of some of leyden's steps.
 ///
 /// # Errors
-/// Either side's.
+/// leyden's; [`Failure::Input`] where there is no such Python; [`Failure::Work`] where no mode ran at all.
 pub(super) fn compare(peer: &Peer, mut ours: impl FnMut() -> Result<Vec<f64>, Failure>) -> Result<Comparison, Failure> {
+    let mut found: Option<Ready> = None;
+    let mut modes = Vec::with_capacity(peer.modes.len());
+    for &mode in &peer.modes {
+        let outcome = match peer.start(mode)? {
+            Err(error) => Outcome::Failed { error },
+            Ok((mut process, ready)) => {
+                found.get_or_insert(ready);
+                in_turns(peer, &mut process, &mut ours)?
+            }
+        };
+        modes.push(ModeReport { mode, outcome });
+    }
+    let first = modes.iter().find_map(|m| if let Outcome::Failed { error } = &m.outcome { Some(error) } else { None });
+    match (found, first) {
+        (Some(Ready { torch: version, device }), _) => Ok(Comparison { version, device, modes }),
+        (None, error) => {
+            let (place, error) = (peer.python.display(), error.map_or("no mode to run", String::as_str));
+            Err(Failure::Work(format!("{place}: {error}; it needs torch and transformers")))
+        }
+    }
+}
+
+/// The rounds of one mode.
+fn in_turns(
+    peer: &Peer,
+    process: &mut Process,
+    ours: &mut impl FnMut() -> Result<Vec<f64>, Failure>,
+) -> Result<Outcome, Failure> {
     let (mut all_ours, mut all_theirs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
-    let mut version = String::new();
     for _ in 0..ROUNDS {
         let our_seconds = ours()?;
-        let (found, their_seconds) = peer.run()?;
-        version = found;
+        let their_seconds = match process.go(peer.steps) {
+            Ok(seconds) => seconds,
+            Err(error) => return Ok(Outcome::Failed { error }),
+        };
         rounds.push(median(&their_seconds) / median(&our_seconds));
         all_ours.extend(our_seconds);
         all_theirs.extend(their_seconds);
     }
-    let theirs = median(&all_theirs);
-    Ok(Comparison { version, tokens_per_second: peer.tokens / theirs, ratio: theirs / median(&all_ours), rounds })
+    let (ours, theirs) = (median(&all_ours), median(&all_theirs));
+    Ok(Outcome::Speeds {
+        tokens_per_second: peer.tokens / theirs,
+        leyden_tokens_per_second: peer.tokens / ours,
+        ratio: theirs / ours,
+        rounds,
+    })
 }

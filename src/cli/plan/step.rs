@@ -3,12 +3,15 @@
 use crate::cli::output::{bytes, flop, grouped};
 use crate::cli::table::Table;
 use crate::gpu::Footprint;
-use crate::plan::{Kind, Plan, Step};
+use crate::plan::{Kind, Plan, Step, Traffic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Ops and slots that are listed.
 const MOST_LISTED: usize = 6;
+
+/// Ops whose bytes are listed.
+const MOST_MOVERS: usize = 12;
 
 /// A slot and who uses it.
 #[derive(Debug, Clone)]
@@ -38,12 +41,16 @@ pub(super) struct StepReport {
     pub inputs: u64,
     /// The slots, largest first.
     pub slots: Vec<Slot>,
+    /// Bytes of them that are in use at once at most.
+    pub least_slots: u64,
     /// Bytes of uniforms.
     pub uniforms: u64,
     /// Bytes that outputs are read back through.
     pub readback: u64,
     /// FLOPs by op, largest first.
     by_op: Vec<(&'static str, u64)>,
+    /// Bytes that a GPU moves.
+    pub traffic: Traffic,
 }
 
 /// Bytes of all slots.
@@ -77,9 +84,11 @@ impl StepReport {
             flops: plan.flops(),
             inputs: footprint.inputs,
             slots: slots(plan),
+            least_slots: plan.least_slots() as u64,
             uniforms: footprint.uniforms,
             readback: footprint.readback * readbacks,
             by_op,
+            traffic: plan.traffic(),
         }
     }
 
@@ -101,10 +110,45 @@ impl StepReport {
         })
     }
 
+    /// What a GPU moves.
+    pub(super) fn traffic_json(&self) -> Value {
+        let by_op: serde_json::Map<String, Value> = self
+            .traffic
+            .by_op
+            .iter()
+            .map(|&(op, moved, needed)| (op.to_string(), json!({ "moved": moved, "needed": needed })))
+            .collect();
+        let Traffic { moved, needed, least, .. } = self.traffic;
+        json!({ "moved": moved, "needed": needed, "least": least, "by_op": by_op })
+    }
+
+    /// The ops that move the most, beside what they need.
+    pub(super) fn moves(&self) -> Table {
+        let mut table = Table::new(&[false, true, true, true]);
+        table.row(["", "moved", "needed", "ratio"]);
+        let mut row = |name: &str, moved: u64, needed: u64| {
+            let ratio = if needed > 0 { format!("{:.2}", moved as f64 / needed as f64) } else { String::new() };
+            table.row([name.to_string(), bytes(moved), bytes(needed), ratio]);
+        };
+        let by_op = &self.traffic.by_op;
+        let most = if by_op.len() > MOST_MOVERS + 1 { MOST_MOVERS } else { by_op.len() };
+        let (listed, rest) = by_op.split_at(most);
+        for &(op, moved, needed) in listed {
+            row(op, moved, needed);
+        }
+        if !rest.is_empty() {
+            let (moved, needed) = rest.iter().fold((0, 0), |(m, n), &(_, moved, needed)| (m + moved, n + needed));
+            row(&format!("{} others", rest.len()), moved, needed);
+        }
+        row("all", self.traffic.moved, self.traffic.needed);
+        table
+    }
+
     pub(super) fn memory_json(&self) -> Value {
         let slots: Vec<u64> = self.slots.iter().map(|slot| slot.bytes).collect();
         json!({
             "inputs": self.inputs, "activations": sum(&self.slots), "slots": slots,
+            "in_use_at_once": self.least_slots,
             "uniforms": self.uniforms, "readback": self.readback, "total": self.bytes(),
         })
     }

@@ -143,7 +143,7 @@ fn how(arguments: &TrainArguments) -> Result<How, Failure> {
     Ok(How {
         device: arguments.device.clone(),
         kernels: arguments.kernels,
-        memory: arguments.memory.bytes()?,
+        resources: arguments.memory.resources()?,
         rollback: arguments.on_nan == OnNan::Rollback,
         stop_after: arguments.stop_after,
     })

@@ -17,11 +17,11 @@ const LINES: u64 = 20;
 /// How a step's batch is worked through, where that is not all at once.
 pub(super) fn parts(session: &Session) -> Option<String> {
     let trainer = session.trainer();
-    let parts = memory::parts(trainer.micro_batch())?;
+    let how = memory::how(trainer.fit())?;
     if trainer.short_of_memory() {
         remark("the device had no room for larger parts");
     }
-    Some(format!("memory  each step's {} examples {parts}", trainer.config().training.batch))
+    Some(format!("memory  each step's {} examples {how}", trainer.config().training.batch))
 }
 
 /// What is shown while training.

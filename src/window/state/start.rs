@@ -2,6 +2,7 @@
 
 use crate::electra::{Config, ConfigError, preset};
 use crate::session::{Device, How};
+use crate::train::Resources;
 use crate::window::Job;
 use bytesize::ByteSize;
 use std::path::{Path, PathBuf};
@@ -180,7 +181,8 @@ impl Form {
             },
         };
         let Ok(device): Result<Device, _> = self.device.trim().parse();
-        Ok(How { device, kernels: None, memory, rollback: false, stop_after: None })
+        let resources = Resources { memory, recompute: None };
+        Ok(How { device, kernels: None, resources, rollback: false, stop_after: None })
     }
 }
 
@@ -206,7 +208,9 @@ mod tests {
         let form = Form::default();
         assert_eq!(form.config().unwrap(), preset("tiny").unwrap());
         let Job::Start { folder, files, how, .. } = form.job().unwrap() else { panic!("another job") };
-        assert!(folder.is_none() && files.is_empty() && how.device == Device::Auto && how.memory.is_none());
+        assert!(
+            folder.is_none() && files.is_empty() && how.device == Device::Auto && how.resources == Resources::default()
+        );
     }
 
     #[test]
@@ -221,7 +225,7 @@ mod tests {
         };
         let config = form.config().unwrap();
         assert_eq!((config.training.hours, config.seed, config.optimizer.learning_rate), (Some(40.0 / 60.0), 7, 1e-3));
-        assert_eq!(form.how().unwrap().memory, Some(2_000_000_000));
+        assert_eq!(form.how().unwrap().resources.memory, Some(2_000_000_000));
         let steps = Form { end: End::Steps, steps: "12,000".into(), ..Form::default() };
         assert_eq!(steps.config().unwrap().training.steps, 12_000);
         let comma = Form { learning_rate: "0,001".into(), end: End::Minutes, minutes: "1,5".into(), ..Form::default() };

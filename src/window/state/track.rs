@@ -104,11 +104,12 @@ impl Track {
             }),
             Report::Interval { interval, tokens_per_second } => {
                 let before = self.intervals.last().map_or(0, |m| m.tokens);
-                let Interval { step, tokens, learning_rate, gradient_norm, measures, .. } = *interval;
+                let Interval { step, tokens, learning_rate, gradient_norm, loss_scale, measures, .. } = *interval;
                 self.intervals.push(Moment {
                     tokens: before + tokens,
                     learning_rate,
                     gradient_norm: gradient_norm.into(),
+                    loss_scale: loss_scale.map_or(f64::NAN, f64::from),
                     tokens_per_second: *tokens_per_second,
                     ..self.moment(step, seconds, &measures)
                 });

@@ -1,0 +1,154 @@
+//! Which part of a training step a node is of, found from what it reads and who reads it.
+
+use crate::graph::{Bank, Source, Tensor};
+use crate::plan::Plan;
+use crate::train::step::Output;
+use serde::Serialize;
+use std::fmt;
+
+/// What a node is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pass {
+    /// A loss or another output of the step depends on it.
+    Forward,
+    /// Only gradients depend on it; what is computed anew for them is among these.
+    Backward,
+    /// It reads whole gradients: accumulation, norm, clip and update.
+    Update,
+}
+
+/// Whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Half {
+    /// The generator's.
+    Generator,
+    /// The discriminator's.
+    Discriminator,
+}
+
+/// A node's part of the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Phase {
+    /// What it is there for.
+    pub pass: Pass,
+    /// Whose it is; none where it serves both.
+    pub half: Option<Half>,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.pass {
+            Pass::Forward => "forward",
+            Pass::Backward => "backward",
+            Pass::Update => "update",
+        })?;
+        match self.half {
+            Some(Half::Generator) => f.write_str(", generator"),
+            Some(Half::Discriminator) => f.write_str(", discriminator"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The phase of each node of a training step's plan, a part's or an update's, by index; of nodes that do not run it means
+/// nothing.
+pub(super) fn phases(plan: &Plan) -> Vec<Phase> {
+    let graph = plan.graph();
+    let nodes = graph.nodes();
+    let maker = |t: Tensor| match graph.values()[t.index()].source {
+        Source::Node { node, .. } => Some(node),
+        _ => None,
+    };
+    let makers = |node: usize| nodes[node].inputs.iter().filter_map(move |&t| maker(t));
+
+    let mut update = vec![false; nodes.len()];
+    for (i, node) in nodes.iter().enumerate() {
+        let whole = |t: &Tensor| matches!(graph.values()[t.index()].source, Source::Bank { bank, .. } if bank != Bank::Parameters);
+        update[i] = node.inputs.iter().any(whole) || makers(i).any(|maker| update[maker]);
+    }
+    let ancestors = |of: &dyn Fn(usize) -> bool| {
+        let mut found = vec![false; nodes.len()];
+        for (i, &output) in plan.outputs().iter().enumerate() {
+            if let Some(node) = maker(output).filter(|&node| of(i) && !update[node]) {
+                found[node] = true;
+            }
+        }
+        for i in (0..nodes.len()).rev() {
+            if found[i] {
+                makers(i).for_each(|maker| found[maker] = true);
+            }
+        }
+        found
+    };
+    let forward = ancestors(&|_| true);
+    let generators = [Output::GeneratorLoss, Output::Best, Output::Sampled].map(|output| output as usize);
+    let generator = ancestors(&|output| generators.contains(&output));
+
+    let mut phases: Vec<Phase> = Vec::with_capacity(nodes.len());
+    for i in 0..nodes.len() {
+        let phase = if update[i] {
+            Phase { pass: Pass::Update, half: None }
+        } else if forward[i] {
+            let half = if generator[i] { Half::Generator } else { Half::Discriminator };
+            Phase { pass: Pass::Forward, half: Some(half) }
+        } else {
+            // Activations tell better whose a gradient is than other gradients do.
+            let halves =
+                |pass: Pass| makers(i).map(|maker| phases[maker]).filter(move |p| p.pass == pass).map(|p| p.half);
+            let half = common(halves(Pass::Forward)).or_else(|| common(halves(Pass::Backward))).flatten();
+            Phase { pass: Pass::Backward, half }
+        };
+        phases.push(phase);
+    }
+    phases
+}
+
+/// What all of them are, or none where they differ; none at all of nothing.
+fn common(mut halves: impl Iterator<Item = Option<Half>>) -> Option<Option<Half>> {
+    let first = halves.next()?;
+    Some(if halves.all(|half| half == first) { first } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::{Config, Model, preset};
+    use crate::graph::Recompute;
+    use crate::plan::{Step, Target};
+    use crate::train::step::{StepShape, training_step};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_node_is_where_it_belongs() {
+        let mut config: Config = preset("tiny").unwrap();
+        config.training.batch = 2;
+        config.data.length = 16;
+        let model = Model::new(&config);
+        let step = training_step(&model, &config, StepShape::of(&config), Target::Cpu, Recompute::Off, false).unwrap();
+        let phases = phases(&step.plan);
+        let mut count: BTreeMap<(&str, String), usize> = BTreeMap::new();
+        for step_of in step.plan.steps() {
+            if let Step::Run { node, .. } = step_of {
+                let name = step.plan.graph().nodes()[*node].op.name();
+                *count.entry((name, phases[*node].to_string())).or_default() += 1;
+            }
+        }
+        let of = |op, phase: &str| count.get(&(op, phase.to_string())).copied().unwrap_or_default();
+        let (generator, discriminator) = (config.generator.layers, config.model.layers);
+        assert_eq!(of("attention", "forward, generator"), generator);
+        assert_eq!(of("attention", "forward, discriminator"), discriminator);
+        assert_eq!(of("attention_backward", "backward, generator"), generator);
+        assert_eq!(of("attention_backward", "backward, discriminator"), discriminator);
+        assert_eq!(of("vocabulary_cross_entropy", "forward, generator"), 1);
+        assert_eq!(of("vocabulary_cross_entropy_backward", "backward, generator"), 1);
+        assert_eq!(of("replace_tokens", "forward, discriminator"), 1);
+        assert_eq!([of("adamw", "update"), of("global_norm", "update")], [1, 1]);
+        let forward = |half: &str| of("linear", &format!("forward, {half}"));
+        let backward = |half: &str| of("linear_weight_gradient", &format!("backward, {half}"));
+        for half in ["generator", "discriminator"] {
+            assert!(forward(half) > 4 && forward(half) == backward(half), "{half}: {count:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a step moves through memory, counted: by call, by op, and against the least there could be.
+
+use super::{Plan, Step, Target};
+use crate::graph::{Source, Tensor, TensorType};
+use crate::ops::{Dispatch, Operand, Shapes};
+use std::collections::BTreeMap;
+
+/// A dispatch or a copy of a step; on the CPU a node or a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// The shader's stem, on the CPU the op's name, or "copy".
+    pub name: &'static str,
+    /// Index into the graph's nodes; none for a copy.
+    pub node: Option<usize>,
+    /// Floating-point operations that the dispatch says are its own ([`Dispatch::flops`]); on the CPU the node's.
+    pub flops: u64,
+    /// Bytes read and written: each operand once, or as often as the dispatch says ([`Dispatch::moving`]). What is read
+    /// again and again through a cache counts once.
+    pub bytes: u64,
+}
+
+/// The bytes of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// What all dispatches and copies read and write.
+    pub moved: u64,
+    /// Every node's inputs read once and its outputs written once: without scratch, copies and second passes.
+    pub needed: u64,
+    /// Every tensor of the graph written once and read once, however many nodes read it. Parameters are read once by the
+    /// model and once by the update; of a table that rows are gathered from, the rows count.
+    pub least: u64,
+    /// [`Self::moved`] and [`Self::needed`] by op, copies as "copy"; most moved first.
+    pub by_op: Vec<(&'static str, u64, u64)>,
+}
+
+impl Plan {
+    /// The dispatches and copies of a step in the order they run; on the CPU the nodes and copies.
+    pub fn calls(&self) -> Vec<Call> {
+        let mut calls = Vec::with_capacity(self.steps().len());
+        for step in self.steps() {
+            match step {
+                // A GPU has no copies of nothing.
+                Step::Copy { from, .. } if from.len == 0 && self.target() != Target::Cpu => {}
+                Step::Copy { from, .. } => {
+                    calls.push(Call { name: "copy", node: None, flops: 0, bytes: from.len as u64 * 8 });
+                }
+                Step::Run { node, .. } => self.calls_of(*node, &mut calls),
+            }
+        }
+        calls
+    }
+
+    fn calls_of(&self, index: usize, calls: &mut Vec<Call>) {
+        let (op, shapes) = (&self.graph().nodes()[index].op, self.shapes(index));
+        let Target::Gpu(device) = self.target() else {
+            // An input that an output takes over is among the inputs: read as well as written.
+            let bytes = shapes.inputs.iter().chain(&shapes.outputs).map(TensorType::bytes).sum::<usize>() as u64;
+            return calls.push(Call { name: op.name(), node: Some(index), flops: op.flops(&shapes), bytes });
+        };
+        let scratch = op.scratch(&shapes, &device);
+        for dispatch in op.dispatches(&shapes, &device) {
+            if dispatch.workgroups.contains(&0) {
+                continue;
+            }
+            let bytes = operands(&dispatch, &shapes, &scratch, op.takes_over()).values().sum();
+            calls.push(Call { name: dispatch.shader, node: Some(index), flops: dispatch.flops, bytes });
+        }
+    }
+
+    /// What a step moves, and the least it could.
+    pub fn traffic(&self) -> Traffic {
+        let mut by_op: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
+        for call in self.calls() {
+            let name = call.node.map_or(call.name, |node| self.graph().nodes()[node].op.name());
+            by_op.entry(name).or_default().0 += call.bytes;
+        }
+        // By tensor: the most that a node needs to read of it.
+        let mut read: BTreeMap<Tensor, u64> = BTreeMap::new();
+        let mut written = 0;
+        for step in self.steps() {
+            let Step::Run { node: index, .. } = step else { continue };
+            let node = &self.graph().nodes()[*index];
+            let outputs = self.shapes(*index).outputs.iter().map(TensorType::bytes).sum::<usize>() as u64;
+            let inputs = self.needs(*index);
+            by_op.entry(node.op.name()).or_default().1 += outputs + inputs.values().sum::<u64>();
+            written += outputs;
+            for (tensor, bytes) in inputs {
+                let most = read.entry(tensor).or_default();
+                *most = bytes.max(*most);
+            }
+        }
+        let mut by_op: Vec<_> = by_op.into_iter().map(|(op, (moved, needed))| (op, moved, needed)).collect();
+        by_op.sort_by_key(|&(_, moved, _)| std::cmp::Reverse(moved));
+        Traffic {
+            moved: by_op.iter().map(|&(_, moved, _)| moved).sum(),
+            needed: by_op.iter().map(|&(_, _, needed)| needed).sum(),
+            least: written + read.values().sum::<u64>(),
+            by_op,
+        }
+    }
+
+    /// Bytes that a node needs of each of its inputs.
+    fn needs(&self, index: usize) -> BTreeMap<Tensor, u64> {
+        let (node, shapes) = (&self.graph().nodes()[index], self.shapes(index));
+        let mut bound: BTreeMap<Operand, u64> = BTreeMap::new();
+        if let Target::Gpu(device) = self.target() {
+            let scratch = node.op.scratch(&shapes, &device);
+            for dispatch in node.op.dispatches(&shapes, &device) {
+                for (operand, bytes) in operands(&dispatch, &shapes, &scratch, &[]) {
+                    *bound.entry(operand).or_default() += bytes;
+                }
+            }
+        }
+        let mut needs = BTreeMap::new();
+        for (i, (&tensor, ty)) in node.inputs.iter().zip(&shapes.inputs).enumerate() {
+            let whole = ty.bytes() as u64;
+            let taken_over = node.op.takes_over().iter().any(|&(input, _)| input == i);
+            // A kernel that goes over an input several times needs it once; one that binds it nowhere does not need it.
+            let bytes = if taken_over || self.target() == Target::Cpu {
+                whole
+            } else {
+                bound.get(&Operand::Input(i)).map_or(0, |&bytes| bytes.min(whole))
+            };
+            let most: &mut u64 = needs.entry(tensor).or_default();
+            *most = bytes.max(*most);
+        }
+        needs
+    }
+
+    /// The names of the parameters that a node reads.
+    pub fn parameters_of(&self, node: usize) -> Vec<&str> {
+        let values = self.graph().nodes()[node].inputs.iter().map(|t| &self.graph().values()[t.index()]);
+        values.filter(|v| matches!(v.source, Source::Bank { .. })).map(|v| v.name.as_str()).collect()
+    }
+}
+
+/// Bytes that a dispatch moves through each of its operands, those counted once that are bound twice.
+fn operands(
+    dispatch: &Dispatch,
+    shapes: &Shapes,
+    scratch: &[TensorType],
+    takes_over: &[(usize, usize)],
+) -> BTreeMap<Operand, u64> {
+    let mut operands = BTreeMap::new();
+    for binding in &dispatch.bindings {
+        let (ty, times) = match binding.operand {
+            Operand::Input(i) => (shapes.inputs.get(i), 1),
+            // What an output takes over is read before it is written.
+            Operand::Output(i) => (shapes.outputs.get(i), 1 + takes_over.iter().filter(|&&(_, o)| o == i).count()),
+            Operand::Scratch(i) => (scratch.get(i), 1),
+        };
+        let Some(ty) = ty else { continue };
+        let element = ty.bytes().checked_div(ty.len()).unwrap_or_default();
+        let bytes = binding.moves.map_or(ty.bytes() * times, |elements| elements * element) as u64;
+        let most: &mut u64 = operands.entry(binding.operand).or_default();
+        *most = bytes.max(*most);
+    }
+    operands
+}
