@@ -1,7 +1,8 @@
 //! Where a step's time goes, kernel by kernel.
 
 use super::phase::{Phase, phases};
-use super::step::{Stepper, median};
+use super::step::Stepper;
+use crate::numbers::median;
 use crate::plan::{Call, Plan, Program, Timed};
 use crate::train::TrainError;
 use serde::Serialize;
