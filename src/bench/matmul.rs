@@ -7,7 +7,7 @@ use crate::ops::{
     DeviceTraits, Dispatch, Matmul, MatmulKernel, MatmulOperands, Op, Operand, Real, Shapes, StepState, Tuning, Twin,
     mismatch, no_second_derivative, twins,
 };
-use crate::plan::{Plan, Timed};
+use crate::plan::{Plan, Target, Timed};
 use crate::train::TrainError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,7 +126,10 @@ pub fn matmul_times(
     table: &Arc<ParameterTable>,
     all: bool,
 ) -> Result<Vec<MatmulTime>, TrainError> {
-    let traits = machine.traits();
+    let traits = match machine.target() {
+        Target::Cpu => None,
+        Target::Gpu(traits) => Some(traits),
+    };
     let precisions: &[DType] = if traits.is_some_and(|t| t.f16) { &[DType::F32, DType::F16] } else { &[DType::F32] };
     let mut times = Vec::new();
     for (t, outputs, inputs) in shapes(traits.is_none_or(|t| t.software)) {
