@@ -28,6 +28,12 @@ pub(super) fn report(r: &Report) {
         println!();
         against(torch, &style);
     }
+    if let Some(burn) = &r.burn {
+        println!();
+        println!("{}", style.bold(&format!("Against burn {}", burn.version)));
+        row("burn in f32", &format!("{} tokens/s", number(burn.tokens_per_second)));
+        row("leyden / burn", &format!("{:.2} {}", burn.ratio, style.dim(&rounds(&burn.rounds))));
+    }
     if let (Some(profile), Some(peak)) = (&r.profile, &r.peak) {
         println!();
         profiled(profile, peak, &style);
