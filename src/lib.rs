@@ -12,7 +12,7 @@
 //!                                                    electra   a graph, built once
 //!      ─> gradients as more nodes of it              graph, ops
 //!      ─> plan: order, and a place for every tensor  plan
-//!      ─> run it, step after step                    gpu (WGSL) or cpu (the kernels' twins)
+//!      ─> run it, step after step                    gpu (WGSL; tune finds the kernels) or cpu (their twins)
 //!      ─> losses, accuracies, events                 train
 //!      ─> files, checkpoints, recovery               session, run
 //!      ─> terminal, window                           cli, window
@@ -39,6 +39,8 @@
 #![warn(missing_docs)]
 
 pub mod bench;
+#[cfg(feature = "burn")]
+pub mod burn;
 pub mod cli;
 pub mod corpus;
 pub mod cpu;
@@ -57,4 +59,5 @@ pub mod probe;
 pub mod run;
 pub mod session;
 pub mod train;
+pub mod tune;
 pub mod window;
