@@ -137,9 +137,9 @@ fn main(
                 s = add_products(local, s);
                 workgroupBarrier();
                 let line = local / 8u;
-                let from = local % 8u;
-                pool[place(line, from)] = read_dout(head, first_query + line, c + from);
-                pool[place(line + 32u, from)] = read_dout(head, first_query + line + 32u, c + from);
+                let lane = local % 8u;
+                pool[place(line, lane)] = read_dout(head, first_query + line, c + lane);
+                pool[place(line + 32u, lane)] = read_dout(head, first_query + line + 32u, c + lane);
                 load_rows(SECOND, local, head, head.values, first_key, valid, c);
                 workgroupBarrier();
                 dp = add_products(local, dp);
@@ -165,10 +165,10 @@ fn main(
 
             let queries = min(TILE, length - first_query);
             for (var half = 0u; half * HALF < queries; half++) {
-                let from = first_query + half * HALF + local / 16u;
+                let line = first_query + half * HALF + local / 16u;
                 store_lines(local, half, kept);
-                pool[SECOND + local] = read_dout(head, from, column);
-                pool[SECOND + 256u + local] = read_dout(head, from + 16u, column);
+                pool[SECOND + local] = read_dout(head, line, column);
+                pool[SECOND + 256u + local] = read_dout(head, line + 16u, column);
                 workgroupBarrier();
                 dvalues = add_transposed(local, dvalues);
                 workgroupBarrier();

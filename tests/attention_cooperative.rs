@@ -14,6 +14,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use wgpu::util::DeviceExt as _;
 
+/// A matrix is the number of a place in the invocation's own memory: every load in a product has another one, and sums stay
+/// where they are.
+const PLACES: usize = 5;
+
 /// The kernel's source without cooperative matrices: `invocations` of a workgroup of 256 make a subgroup, and each of them
 /// computes all of it.
 fn emulated(dispatch: &Dispatch, invocations: u32) -> String {
@@ -26,10 +30,17 @@ fn emulated(dispatch: &Dispatch, invocations: u32) -> String {
         .replace("    @builtin(subgroup_id) subgroup: u32,\n    @builtin(num_subgroups) subgroups: u32,\n", "")
         .replace(
             "    let group = workgroup.y",
-            &format!("let subgroup = local / {invocations}u; let subgroups = {subgroups}u;\nlet group = workgroup.y"),
+            &format!(
+                "    base = ((workgroup.y * workgroups.x + workgroup.x) * 256u + local) * {PLACES}u * AREA;
+    edge = SIZE * min(arguments.groups, 1u);
+    let subgroup = local / {invocations}u;
+    let subgroups = {subgroups}u;
+    let group = workgroup.y"
+            ),
         )
         .replace("coopMultiplyAdd(", "multiply_add(");
     // coopLoad<MatrixA>(&buffer[at], stride) and coopStore(matrix, &buffer[at], stride), both with or without T.
+    let mut loads = 0;
     let mut functions = BTreeSet::new();
     let mut out = String::new();
     let mut rest = text.as_str();
@@ -44,41 +55,50 @@ fn emulated(dispatch: &Dispatch, invocations: u32) -> String {
         let load = head.starts_with("Load");
         let lines = if head.split('<').next().is_some_and(|name| name.ends_with('T')) { "rows" } else { "columns" };
         let name = format!("{}_{buffer}_{lines}", if load { "load" } else { "store" });
-        out.push_str(&format!("{name}({before}"));
+        let place = if load { format!("{}u, ", loads % PLACES) } else { String::new() };
+        loads += usize::from(load);
+        out.push_str(&format!("{name}({place}{before}"));
         functions.insert((load, buffer.to_string(), lines, name));
         let (index, after) = after.split_once(']').expect("an index");
         out.push_str(index);
         rest = after;
     }
     out.push_str(rest);
-    for matrix in ["A", "B", "C"] {
-        out.push_str(&format!("\nalias Matrix{matrix} = Matrix;"));
-    }
-    out.push_str(
+    assert_eq!(loads % PLACES, 0, "a product that loads other matrices than two sums, one A and two B");
+    let binding = dispatch.bindings.len() + 1;
+    out.push_str(&format!(
         "
-alias Matrix = array<f32, SIZE * SIZE>;
-fn multiply_add(a: Matrix, b: Matrix, c: Matrix) -> Matrix {
-    var x = a; var y = b; var sum = c;
-    for (var i = 0u; i < SIZE; i++) { for (var j = 0u; j < SIZE; j++) { for (var k = 0u; k < SIZE; k++) {
-        sum[i * SIZE + j] += x[i * SIZE + k] * y[k * SIZE + j];
-    } } }
-    return sum;
-}
-",
-    );
+// `places` is a buffer and `edge` no constant, for the drivers' compilers would take too long otherwise.
+@group(0) @binding({binding}) var<storage, read_write> places: array<f32>;
+const AREA: u32 = SIZE * SIZE;
+var<private> base: u32; // of the invocation's places
+var<private> edge: u32; // SIZE
+
+fn multiply_add(a: u32, b: u32, c: u32) -> u32 {{
+    for (var i = 0u; i < edge; i++) {{
+        for (var j = 0u; j < edge; j++) {{
+            var sum = places[base + c * AREA + i * SIZE + j];
+            for (var k = 0u; k < edge; k++) {{
+                sum += places[base + a * AREA + i * SIZE + k] * places[base + b * AREA + k * SIZE + j];
+            }}
+            places[base + c * AREA + i * SIZE + j] = sum;
+        }}
+    }}
+    return c;
+}}
+"
+    ));
     for (load, buffer, lines, name) in functions {
-        let place = if lines == "rows" { "at + i * stride + j" } else { "at + j * stride + i" };
-        let each = "for (var i = 0u; i < SIZE; i++) { for (var j = 0u; j < SIZE; j++) {";
+        let there = if lines == "rows" { "at + i * stride + j" } else { "at + j * stride + i" };
+        let here = "places[base + m * AREA + i * SIZE + j]";
+        let each = "for (var i = 0u; i < edge; i++) { for (var j = 0u; j < edge; j++) {";
         out.push_str(&if load {
             format!(
-                "fn {name}(at: u32, stride: u32) -> Matrix {{ var m: Matrix; {each} m[i * SIZE + j] = \
-                 f32({buffer}[{place}]); }} }} return m; }}\n"
+                "fn {name}(m: u32, at: u32, stride: u32) -> u32 {{ {each} {here} = f32({buffer}[{there}]); }} }} \
+                 return m; }}\n"
             )
         } else {
-            format!(
-                "fn {name}(x: Matrix, at: u32, stride: u32) {{ var m = x; {each} {buffer}[{place}] = \
-                 m[i * SIZE + j]; }} }} }}\n"
-            )
+            format!("fn {name}(m: u32, at: u32, stride: u32) {{ {each} {buffer}[{there}] = {here}; }} }} }}\n")
         });
     }
     out
@@ -94,11 +114,13 @@ fn run(dispatch: &Dispatch, source: String, buffers: &HashMap<Operand, Vec<u32>>
     words.resize(words.len().next_multiple_of(4), 0);
     let bound: Vec<wgpu::Buffer> = std::iter::once(buffer(bytemuck::cast_slice(&words)))
         .chain(dispatch.bindings.iter().map(|binding| buffer(bytemuck::cast_slice(&buffers[&binding.operand]))))
+        .chain([places(&device, dispatch)])
         .collect();
     let step = [buffer(bytemuck::bytes_of(&state(seed)))];
     let uniform = wgpu::BufferBindingType::Uniform;
     let storage = |access: Access| wgpu::BufferBindingType::Storage { read_only: access == Access::Read };
-    let types = std::iter::once(uniform).chain(dispatch.bindings.iter().map(|b| storage(b.access)));
+    let access = dispatch.bindings.iter().map(|binding| binding.access).chain([Access::Write]);
+    let types = std::iter::once(uniform).chain(access.map(storage));
     let groups = [(types.collect::<Vec<_>>(), &bound[..]), (vec![uniform], &step[..])];
     let groups = groups.map(|(types, buffers)| {
         let entry = |(binding, ty): (usize, wgpu::BufferBindingType)| wgpu::BindGroupLayoutEntry {
@@ -139,7 +161,7 @@ fn run(dispatch: &Dispatch, source: String, buffers: &HashMap<Operand, Vec<u32>>
     let [x, y, z] = dispatch.workgroups;
     pass.dispatch_workgroups(x, y, z);
     drop(pass);
-    let copies: Vec<wgpu::Buffer> = bound[1..]
+    let copies: Vec<wgpu::Buffer> = bound[1..bound.len() - 1]
         .iter()
         .map(|buffer| {
             let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
@@ -160,6 +182,15 @@ fn run(dispatch: &Dispatch, source: String, buffers: &HashMap<Operand, Vec<u32>>
         bytemuck::pod_collect_to_vec(&mapped)
     };
     copies.iter().map(read).collect()
+}
+
+/// Room for the matrices of all invocations.
+fn places(device: &wgpu::Device, dispatch: &Dispatch) -> wgpu::Buffer {
+    const LARGEST: usize = 16;
+    let invocations = dispatch.workgroups.iter().product::<u32>() as usize * 256;
+    let size = (invocations * PLACES * LARGEST * LARGEST * size_of::<f32>()) as u64;
+    let usage = wgpu::BufferUsages::STORAGE;
+    device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
 }
 
 fn device() -> (wgpu::Device, wgpu::Queue) {

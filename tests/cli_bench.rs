@@ -171,7 +171,7 @@ fn every_mode_of_pytorch_has_a_row() {
     std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
     let python = python.to_str().unwrap();
     let modes = "eager-fp32,eager-tf32,compiled-fp32,compiled-bf16,autotuned-bf16,eager-bf16";
-    let torch = ["--against", "torch", "--python", python];
+    let torch = ["--set", "generator.layers=2", "--against", "torch", "--python", python];
     let report = stdout(leyden(&[&torch[..], &["--torch-modes", modes, "--json"]].concat()));
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!([&report["torch"]["version"], &report["torch"]["device"]], ["9.9", "a fake"]);

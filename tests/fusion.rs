@@ -13,10 +13,13 @@ use leyden::train::step::{Counts, Output, PlannedStep, StepShape, step_state};
 use std::sync::Arc;
 
 type Built = Result<Vec<Tensor>, GraphError>;
+type Build = fn(&mut Graph, &[Tensor]) -> Built;
 
 /// T, K, N: a layer from K to N.
-const SHAPES: [[usize; 3]; 7] =
-    [[1, 4, 5], [3, 5, 2], [17, 20, 36], [33, 64, 5], [40, 12, 52], [70, 24, 130], [300, 9, 7]];
+const SHAPES: [[usize; 3]; 3] = [[3, 5, 2], [33, 64, 36], [70, 24, 130]];
+
+/// T, N: square layers.
+const SQUARES: [[usize; 2]; 3] = [[3, 7], [33, 36], [70, 130]];
 
 /// x [T, K], W [N, K], b [N], and the way back, [K, N] and [K].
 fn there_and_back([t, k, n]: [usize; 3]) -> [Input; 5] {
@@ -29,13 +32,6 @@ fn feed_forward(g: &mut Graph, t: &[Tensor]) -> Built {
     Ok(vec![ops::linear(g, wide, t[3], t[4])?])
 }
 
-/// Two layers with dropout between them.
-fn dropped(g: &mut Graph, t: &[Tensor]) -> Built {
-    let wide = ops::linear(g, t[0], t[1], t[2])?;
-    let wide = ops::dropout(g, wide, 0.3)?;
-    Ok(vec![ops::linear(g, wide, t[3], t[4])?])
-}
-
 /// A layer and what it was given, each on its way through another: the gradient of the first has two summands.
 fn branches(g: &mut Graph, t: &[Tensor]) -> Built {
     let wide = ops::linear(g, t[0], t[1], t[2])?;
@@ -44,24 +40,49 @@ fn branches(g: &mut Graph, t: &[Tensor]) -> Built {
     Ok(vec![ops::add(g, narrow, activated)?])
 }
 
-/// A sum whose two summands share their gradient: neither product may add to what the other reads.
-fn shared(g: &mut Graph, t: &[Tensor]) -> Built {
-    let wide = ops::linear(g, t[0], t[1], t[2])?;
-    let there = ops::linear(g, wide, t[3], t[4])?;
-    let again = ops::linear(g, there, t[1], t[2])?;
-    let sum = ops::add(g, again, wide)?;
-    Ok(vec![ops::linear(g, sum, t[3], t[4])?])
+/// x [T, N], W [N, N] and three vectors [N]: a bias, gamma and beta.
+fn square([t, n]: [usize; 2]) -> [Input; 5] {
+    [&[t, n][..], &[n, n], &[n], &[n], &[n]].map(Input::parameter)
+}
+
+/// Layers with layer norm and dropout between them, and what goes around the last. Of the gradients one is through dropout,
+/// and one has two summands.
+fn around(g: &mut Graph, t: &[Tensor]) -> Built {
+    let x = ops::linear(g, t[0], t[1], t[2])?;
+    let x = ops::layer_norm(g, x, t[3], t[4])?;
+    let x = ops::dropout(g, x, 0.3)?;
+    let x = ops::linear(g, x, t[1], t[2])?;
+    let y = ops::linear(g, x, t[1], t[2])?;
+    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), 0.4)?])
+}
+
+/// The same without dropout.
+fn around_all(g: &mut Graph, t: &[Tensor]) -> Built {
+    let x = ops::linear(g, t[0], t[1], t[2])?;
+    let y = ops::linear(g, x, t[1], t[2])?;
+    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), 0.0)?])
+}
+
+/// Every builder with its inputs.
+fn cases() -> Vec<(&'static str, Vec<Input>, Build)> {
+    let mut cases: Vec<(_, _, Build)> = Vec::new();
+    for shape in SHAPES {
+        let inputs = there_and_back(shape).map(|input| input.scaled(0.5)).to_vec();
+        cases.push(("feed_forward", inputs.clone(), feed_forward));
+        cases.push(("branches", inputs, branches));
+    }
+    for shape in SQUARES {
+        cases.push(("around", square(shape).to_vec(), around));
+    }
+    cases.push(("around_all", square([9, 20]).to_vec(), around_all));
+    cases
 }
 
 #[test]
-fn gradients_through_gelu_dropout_and_sums() {
-    for (shape, seed) in SHAPES.into_iter().zip(1..) {
-        let inputs = there_and_back(shape).map(|input| input.scaled(0.5));
-        let tolerance = Tolerance { absolute: 1e-4, relative: 1e-4 };
-        check_fused("feed_forward", &inputs, tolerance, &[seed], feed_forward);
-        check_fused("dropped", &inputs, tolerance, &[seed], dropped);
-        check_fused("branches", &inputs, tolerance, &[seed], branches);
-        check_fused("shared", &inputs, tolerance, &[seed], shared);
+fn fused_ops() {
+    let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
+    for ((name, inputs, build), seed) in cases().into_iter().zip(1..) {
+        check_fused(name, &inputs, tolerance, &[seed], build);
     }
 }
 
@@ -74,37 +95,16 @@ fn fused_ops_of_halves() {
         assert!(halves > 4, "{halves} tensors are in half precision");
         Ok(())
     };
-    let tolerance = Tolerance { absolute: 0.02, relative: 0.01 };
-    for (shape, seed) in SHAPES.into_iter().zip(1..) {
-        let inputs = there_and_back(shape).map(|input| input.scaled(0.5));
-        for (name, build) in [
-            ("feed_forward", feed_forward as fn(&mut Graph, &[Tensor]) -> Built),
-            ("dropped", dropped),
-            ("branches", branches),
-            ("shared", shared),
-        ] {
-            check_passed(name, &inputs, tolerance, &[seed], |g, t| passing(g, t, build), halve);
-        }
+    let tolerance = Tolerance { absolute: 0.03, relative: 0.02 };
+    for ((name, inputs, build), seed) in cases().into_iter().zip(1..) {
+        // In halves between an op before and one behind that can do both.
+        let passing = |g: &mut Graph, t: &[Tensor]| -> Built {
+            let x = pass(g, t[0])?;
+            let outputs = build(g, &[&[x][..], &t[1..]].concat())?;
+            outputs.into_iter().map(|y| pass(g, y)).collect()
+        };
+        check_passed(name, &inputs, tolerance, &[seed], passing, halve);
     }
-    for (t, n) in [(3, 8), (33, 36), (70, 130)] {
-        let vectors = [n, n, n].map(|n| Input::parameter(&[n]));
-        let inputs = [&[Input::parameter(&[t, n]), Input::parameter(&[n, n])][..], &vectors].concat();
-        check_passed("linear, residual", &inputs, tolerance, &[1], |g, t| passing(g, t, residual), halve);
-    }
-}
-
-/// What `build` makes of a first tensor that may be of halves, in halves if need be.
-fn passing(g: &mut Graph, t: &[Tensor], build: fn(&mut Graph, &[Tensor]) -> Built) -> Built {
-    let x = pass(g, t[0])?;
-    let outputs = build(g, &[&[x], &t[1..]].concat())?;
-    outputs.into_iter().map(|y| pass(g, y)).collect()
-}
-
-/// Two square layers, and what goes around the second.
-fn residual(g: &mut Graph, t: &[Tensor]) -> Built {
-    let x = ops::linear(g, t[0], t[1], t[2])?;
-    let y = ops::linear(g, x, t[1], t[2])?;
-    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), 0.3)?])
 }
 
 #[test]
@@ -115,44 +115,15 @@ fn gradients_against_finite_differences() {
         assert!(g.nodes().len() < before, "nothing was fused");
         Ok(())
     };
-    for shape in [[1, 4, 5], [3, 5, 2], [4, 3, 7]] {
-        let inputs = there_and_back(shape);
-        for (name, build) in [
-            ("feed_forward", feed_forward as fn(&mut Graph, &[Tensor]) -> Built),
-            ("dropped", dropped),
-            ("branches", branches),
-            ("shared", shared),
-        ] {
-            check_gradient_passed(name, &inputs, (1e-5, 1e-6), &[1], build, fuse);
+    for shape in [[1, 4, 5], [4, 3, 7]] {
+        for build in [feed_forward as Build, branches] {
+            check_gradient_passed("layers", &there_and_back(shape), (1e-5, 1e-6), &[1], build, fuse);
         }
     }
-}
-
-#[test]
-fn linear_with_dropout_and_residual() {
-    for ([t, k, n], seed) in SHAPES.into_iter().filter(|shape| shape[2] > 4).zip(1..) {
-        let vectors = [n, n, n].map(|n| Input::parameter(&[n]));
-        let matrices = [[t, k], [n, k], [t, n]].map(|shape| Input::parameter(&shape));
-        let inputs = [&matrices[..], &vectors[..]].concat();
-        for probability in [0.0, 0.4] {
-            let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
-            check_fused("linear, residual", &inputs, tolerance, &[seed], |g, t| {
-                let x = ops::linear(g, t[0], t[1], t[3])?;
-                Ok(vec![ops::residual_layer_norm(g, x, t[2], (t[4], t[5]), probability)?])
-            });
+    for shape in [[1, 5], [4, 7]] {
+        for build in [around as Build, around_all] {
+            check_gradient_passed("around", &square(shape), (1e-6, 1e-5), &[1], build, fuse);
         }
-    }
-}
-
-#[test]
-fn layer_norm_with_dropout() {
-    for ([t, _, n], seed) in SHAPES.into_iter().filter(|shape| shape[2] > 4).zip(1..) {
-        let inputs = [&[t, n][..], &[n], &[n]].map(Input::parameter);
-        let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
-        check_fused("layer_norm, dropout", &inputs, tolerance, &[seed], |g, t| {
-            let x = ops::layer_norm(g, t[0], t[1], t[2])?;
-            Ok(vec![ops::dropout(g, x, 0.3)?])
-        });
     }
 }
 

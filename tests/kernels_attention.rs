@@ -106,9 +106,9 @@ fn attention_of_halves() {
 }
 
 #[test]
-fn attention_of_every_mixture_of_precisions() {
+fn attention_of_mixed_precisions() {
     let case = Case(9, 2, 6, &[9, 5]);
-    for mixture in 0..16 {
+    for mixture in [0b0001, 0b0010, 0b0100, 0b1000, 0b0110, 0b1001] {
         let keep = |g: &Graph| kept(g, mixture);
         let conditions = Conditions { keep: Some(&keep), ..Conditions::default() };
         check_under("attention", &case.inputs(), HALF, &[mixture], conditions, build_between(&case, 0.2));

@@ -95,8 +95,8 @@ fn kept4(i: u32) -> vec4f {
     return select(vec4f(), vec4f(problem.scale), bits >= vec4u(problem.threshold));
 }
 
-// The factor of one element.
-fn kept(i: u32) -> f32 {
-    let bits = draw(problem.stream, step.part * problem.m * problem.n + i);
-    return select(0.0, problem.scale, bits >= problem.threshold);
+// The same wherever they begin.
+fn kept4_from(i: u32) -> vec4f {
+    let bits = draw4_from(problem.stream, step.part * problem.m * problem.n + i);
+    return select(vec4f(), vec4f(problem.scale), bits >= vec4u(problem.threshold));
 }

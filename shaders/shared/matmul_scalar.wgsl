@@ -31,21 +31,20 @@ fn read_bias(column: u32) -> vec4f {
 // Writes (or adds) C[row, column to column + 3] where inside, and its GELU to the second output; `start` is where C or
 // slice z of the partial sums begins.
 fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
-    if row >= problem.m {
+    if (row >= problem.m) | (column >= problem.n) {
         return;
     }
     let i = row * problem.n + column;
-    if column < problem.n {
-        put(start, i, value.x);
-    }
+    let v = finish(i, column, value);
+    put(start, i, v.x);
     if column + 1 < problem.n {
-        put(start, i + 1, value.y);
+        put(start, i + 1, v.y);
     }
     if column + 2 < problem.n {
-        put(start, i + 2, value.z);
+        put(start, i + 2, v.z);
     }
     if column + 3 < problem.n {
-        put(start, i + 3, value.w);
+        put(start, i + 3, v.w);
     }
 }
 
@@ -53,24 +52,30 @@ fn put(start: u32, i: u32, value: f32) {
     if accumulate {
         c[start + i] = ElementC(f32(c[start + i]) + value);
     } else {
-        c[start + i] = ElementC(finish(i, value));
+        c[start + i] = ElementC(value);
     }
     if gelu_output {
         second[i] = Second(gelu4(vec4f(value)).x);
     }
 }
 
-// What becomes of element `i` of C before it is written.
-fn finish(i: u32, value: f32) -> f32 {
+// What becomes of elements `i` to `i + 3` of C, those of a row from `column` on, before they are written.
+fn finish(i: u32, column: u32, value: vec4f) -> vec4f {
     var v = value;
+    var s = vec4f();
+    if gelu_gradient || residual {
+        let inside = vec4u(column) + vec4u(0, 1, 2, 3) < vec4u(problem.n);
+        let j = select(vec4u(i), vec4u(i) + vec4u(0, 1, 2, 3), inside);
+        s = vec4f(f32(side[j.x]), f32(side[j.y]), f32(side[j.z]), f32(side[j.w]));
+    }
     if gelu_gradient {
-        v *= gelu_gradient4(vec4f(f32(side[i]))).x;
+        v *= gelu_gradient4(s);
     }
     if has_dropout {
-        v *= kept(i);
+        v *= kept4_from(i);
     }
     if residual {
-        v += f32(side[i]);
+        v += s;
     }
     return v;
 }

@@ -13,6 +13,7 @@ mod step;
 mod tokenize;
 mod trace;
 
+pub use crate::numbers::median;
 #[cfg(feature = "burn")]
 pub use burn::BurnStepper;
 pub use machine::Machine;
@@ -20,6 +21,6 @@ pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};
 pub use phase::{Half, Pass, Phase};
 pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};
-pub use step::{StepTime, Stepper, median, random_batch};
+pub use step::{StepTime, Stepper, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};
 pub use trace::chrome_trace;

@@ -211,6 +211,8 @@ impl Op for LayerNorm {
             .read(residual)
             .write(Operand::Output(0))
             .write(Operand::Output(1))
+            // Where nothing is done to x it is read only.
+            .moving(rows * c * if self.residual || self.drops_input() { 2 } else { 1 })
             .write(Operand::Output(2));
         vec![self.dropout.words(dispatch.word(rows)).float(EPSILON).elements(rows, 256 / lanes(c))]
     }

@@ -5,8 +5,8 @@
 use super::dropout::Dropout;
 use super::gelu::{gelu_backward, gelu_derivative};
 use super::{
-    DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Pointwise, Real, Shapes,
-    Twin, mismatch, no_second_derivative, twins,
+    DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Pointwise, Real,
+    Shapes, Twin, mismatch, no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};
@@ -162,6 +162,10 @@ impl Op for Linear {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[0] as u64
     }
 
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(true)]
+    }
+
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         self.product(shapes).scratch(true, device)
     }
@@ -292,6 +296,10 @@ impl Op for LinearInputGradient {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[1] as u64
     }
 
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(false)]
+    }
+
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         self.product(shapes).scratch(false, device)
     }
@@ -360,6 +368,10 @@ impl Op for LinearWeightGradient {
 
     fn flops(&self, s: &Shapes) -> u64 {
         2 * s.inputs[0].len() as u64 * s.inputs[1].columns() as u64
+    }
+
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(false)]
     }
 
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {

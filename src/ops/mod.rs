@@ -113,6 +113,11 @@ pub trait Op: Debug + Send + Sync {
         0
     }
 
+    /// The matrix multiplications among the WGSL dispatches for which there is a choice of kernels.
+    fn matmuls(&self, _shapes: &Shapes) -> Vec<MatmulShape> {
+        Vec::new()
+    }
+
     /// Tensors that the WGSL dispatches need beside inputs and outputs.
     fn scratch(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<TensorType> {
         Vec::new()

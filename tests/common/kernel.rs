@@ -55,13 +55,16 @@ pub fn check_with(
     check_under(name, inputs, tolerance, seeds, Conditions::default(), build);
 }
 
+/// Picks the tensors of a graph that stay in single precision.
+pub type Keep<'a> = &'a dyn Fn(&Graph) -> Vec<Tensor>;
+
 /// What a kernel is checked under beside its inputs.
 #[derive(Default, Clone, Copy)]
 pub struct Conditions<'a> {
     /// Plans for a device with these traits, to try kernels that the tests' device would not be given.
     pub traits: Option<DeviceTraits>,
     /// Halves the graph before it is run ([`Graph::halve`]), but for the tensors that this picks and the outputs.
-    pub keep: Option<&'a dyn Fn(&Graph) -> Vec<Tensor>>,
+    pub keep: Option<Keep<'a>>,
 }
 
 impl Conditions<'_> {

@@ -23,7 +23,7 @@ const SHAPES: [&str; 9] = [
     "68x132x520 tn f32 f32 f32 f32 row_sums accumulate",
     "136x76x40 nt f16 f16 f16 f16 bias gelu",
     "132x140x44 nn f16 f16 f16 f32",
-    "132x68x516 tn f16 f16 f32 f32 row_sums",
+    "132x68x516 tn f16 f16 f32 f32 row_sums accumulate",
     "136x76x40 nt f32 f32 f32 f32 bias residual",
     "132x140x44 nn f16 f16 f16 f16 gelu_gradient",
 ];
@@ -33,7 +33,8 @@ fn every_candidate_multiplies() {
     let mut gpu = device();
     let traits = DeviceTraits { f16: true, workgroup_memory: gpu.workgroup_memory, ..DeviceTraits::FLOOR };
     let mut all = Vec::new();
-    for text in SHAPES {
+    // Both ways that A and B are stored, tiles that divide and that do not, every epilogue that a kernel's own loop has a part in.
+    for text in [SHAPES[0], SHAPES[4], SHAPES[6]] {
         let shape: MatmulShape = text.parse().expect("a shape");
         let mut candidates = Matmul::candidates(&shape, &traits);
         candidates.extend(Matmul::candidates(&shape, &DeviceTraits { software: true, ..traits }));
