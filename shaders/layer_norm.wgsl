@@ -10,6 +10,7 @@ override lanes: u32 = 64u;    // a power of two, at most 256
 override per_lane: u32 = 4u;  // ceil(C / lanes), at most 16
 override has_residual: bool = false;
 override has_dropout: bool = false;
+override drops_output: bool = false; // dropout is of y instead of x
 override inverse: f32 = 1.0 / f32(columns);
 
 struct Arguments {
@@ -94,7 +95,11 @@ fn main(
     for (var k = 0u; k < per_lane; k++) {
         let j = lane + k * lanes;
         if j < end {
-            y[first + j] = Y((values[k] - mean) * rstd * gamma[j] + beta[j]);
+            var value = (values[k] - mean) * rstd * gamma[j] + beta[j];
+            if drops_output {
+                value *= select(0.0, arguments.scale, draw(arguments.stream, drawn + j) >= arguments.threshold);
+            }
+            y[first + j] = Y(value);
         }
     }
     if lane == 0u && end > 0u {

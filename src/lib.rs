@@ -11,8 +11,10 @@
 //!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
 //!                                                    electra   a graph, built once
 //!      ─> gradients as more nodes of it              graph, ops
+//!      ─> passes over all of it: fused, halved, computed again
+//!                                                    graph::{fuse, mixed, recompute}, each may be left out
 //!      ─> plan: order, and a place for every tensor  plan
-//!      ─> run it, step after step                    gpu (WGSL) or cpu (the kernels' twins)
+//!      ─> run it, step after step                    gpu (WGSL; tune finds the kernels) or cpu (their twins)
 //!      ─> losses, accuracies, events                 train
 //!      ─> files, checkpoints, recovery               session, run
 //!      ─> terminal, window                           cli, window
@@ -33,12 +35,16 @@
 //!
 //! * Random numbers are functions of (seed, step, op, element), and sums have a fixed order: the same device and seed
 //!   give the same bits, and both engines agree to rounding.
-//! * Kernels stay within what every WebGPU device offers: 8 storage buffers, 128 MiB a binding, 16 KiB of workgroup memory,
-//!   256 invocations, no subgroups.
+//! * Base kernels stay within what every WebGPU device offers: 8 storage buffers, 128 MiB a binding, 16 KiB of workgroup
+//!   memory, 256 invocations, no subgroups, no 16-bit numbers. Faster ones are tried on a device once ([`tune`]), and must
+//!   agree with the base kernel there before they are used.
+//! * In mixed precision what is large and passed on is stored in 16 bits; what adds up is in 32.
 //! * Weights are written as `transformers` names them, beside their old version and renamed.
 #![warn(missing_docs)]
 
 pub mod bench;
+#[cfg(feature = "burn")]
+pub mod burn;
 pub mod cli;
 pub mod corpus;
 pub mod cpu;
@@ -57,4 +63,5 @@ pub mod probe;
 pub mod run;
 pub mod session;
 pub mod train;
+pub mod tune;
 pub mod window;

@@ -13,6 +13,17 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// The middle of some measurements; NaN without any.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}
+
 /// Bytes in the largest unit that leaves at least 1, as in `1.9 GiB`.
 pub(crate) fn bytes(number: u64) -> String {
     scaled(number as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])

@@ -108,6 +108,15 @@ fn wrong_input_is_said_in_one_line() {
     }
 }
 
+#[cfg(not(feature = "burn"))]
+#[test]
+fn a_build_without_burn_says_how_to_get_one_with_it() {
+    let assert = leyden(&["--against", "burn"]).code(2);
+    let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(text.contains("cargo run --release --features burn -- bench --against burn"), "{text}");
+    assert_eq!(text.trim().lines().count(), 1, "{text}");
+}
+
 #[test]
 fn tokenizing_is_held_against_the_library() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +171,7 @@ fn every_mode_of_pytorch_has_a_row() {
     std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
     let python = python.to_str().unwrap();
     let modes = "eager-fp32,eager-tf32,compiled-fp32,compiled-bf16,autotuned-bf16,eager-bf16";
-    let torch = ["--against", "torch", "--python", python];
+    let torch = ["--set", "generator.layers=2", "--against", "torch", "--python", python];
     let report = stdout(leyden(&[&torch[..], &["--torch-modes", modes, "--json"]].concat()));
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!([&report["torch"]["version"], &report["torch"]["device"]], ["9.9", "a fake"]);

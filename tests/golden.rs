@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::{close, compare_banks, parameter_key};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
 use leyden::gpu::GpuEngine;
@@ -41,12 +42,6 @@ impl Golden {
     fn has_steps(&self) -> bool {
         let (_, meta) = SafeTensors::read_metadata(&self.bytes).unwrap();
         meta.metadata().as_ref().unwrap().contains_key("training")
-    }
-
-    /// The key of a parameter of `half` under `prefix`: tied ones are the discriminator's.
-    fn key(half: Half, name: &str) -> String {
-        let tied = name.starts_with("electra.embeddings.");
-        format!("{}.{name}", if tied { "discriminator" } else { half.name() })
     }
 }
 
@@ -93,7 +88,7 @@ impl Case {
         for half in [Half::Generator, Half::Discriminator] {
             for entry in checkpoint::entries(&self.model, half) {
                 if entry.name != "generator_lm_head.weight" {
-                    let values = self.golden.reals(&format!("{prefix}{}", Golden::key(half, &entry.name)));
+                    let values = self.golden.reals(&format!("{prefix}{}", parameter_key(half, &entry.name)));
                     bank[entry.offset..entry.offset + values.len()].copy_from_slice(&values);
                 }
             }
@@ -128,25 +123,8 @@ impl Case {
 
     /// Every tensor of `found` against the golden ones under `prefix`, relative to the tensor's largest element.
     fn compare(&self, prefix: &str, found: &[f32], tolerance: f32) {
-        let expected = self.bank(prefix);
-        let mut bad = Vec::new();
-        for half in [Half::Generator, Half::Discriminator] {
-            for e in checkpoint::entries(&self.model, half) {
-                let range = e.offset..e.offset + e.shape.iter().product::<usize>();
-                let (f, x) = (&found[range.clone()], &expected[range]);
-                let scale = x.iter().fold(0.1f32, |m, x| m.max(x.abs()));
-                let worst = f.iter().zip(x).fold(0.0f32, |m, (f, x)| m.max((f - x).abs()));
-                if worst.is_nan() || worst > tolerance * scale {
-                    bad.push(format!("{prefix}{}: off by {worst} of {scale}", Golden::key(half, &e.name)));
-                }
-            }
-        }
-        assert!(bad.is_empty(), "{} tensors differ:\n{}", bad.len(), bad.join("\n"));
+        compare_banks(&self.model, prefix, found, &self.bank(prefix), tolerance);
     }
-}
-
-fn close(name: &str, found: f32, expected: f32, tolerance: f32) {
-    assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{name}: {found}, expected {expected}");
 }
 
 fn losses_logits_and_gradients(name: &str, engine: &mut dyn Engine, target: Target, tolerance: f32) {

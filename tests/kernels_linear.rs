@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Input, Tolerance, check_gradient, check_with};
+use common::{Input, Tolerance, check_gradient, check_halves, check_with};
 use leyden::ops;
 
 /// T, K, N.
@@ -28,6 +28,23 @@ fn linear_gelu() {
         check_with("linear_gelu", &inputs(shape), Tolerance::default(), &[seed], |g, t| {
             Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?])
         });
+    }
+}
+
+#[test]
+fn linear_of_halves() {
+    for (shape, seed) in [[17, 20, 36], [3, 5, 2], [300, 9, 7]].into_iter().zip(1..) {
+        let [x, w, b] = inputs(shape);
+        // With x in half precision, and with its gradient.
+        for x in [Input::half(&shape[..2]), x] {
+            let inputs = [x, w.clone(), b.clone()];
+            check_halves("linear", &inputs, Tolerance::HALVES, &[seed], |g, t| {
+                Ok(vec![ops::linear(g, t[0], t[1], t[2])?])
+            });
+            check_halves("linear_gelu", &inputs, Tolerance::HALVES, &[seed], |g, t| {
+                Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?])
+            });
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 // `transpose_b`. Invocations with z > 0 exist where k is split: slice z covers k from z * slice on, and C and the
 // second output then are partial sums [slices, ..] that `matmul_sum.wgsl` adds up.
 //
-// Bindings 1 to 5 (A, B, bias, C, second output) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`, with element
-// types ElementA, ElementB, ElementC and Second. All arithmetic is in single precision, whatever they are.
+// Bindings 1 to 6 (A, B, bias, C, second output, side input) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`,
+// with element types ElementA, ElementB, ElementC, Second and Side. All arithmetic is in single precision, whatever they are.
 
 override transpose_a: bool = false;
 override transpose_b: bool = false;
@@ -15,6 +15,12 @@ override accumulate: bool = false;
 override has_bias: bool = false;
 // The second output is gelu(C), [m, n].
 override gelu_output: bool = false;
+// C is multiplied by gelu'(side), side [m, n].
+override gelu_gradient: bool = false;
+// C is put through dropout, as in `dropout.wgsl`.
+override has_dropout: bool = false;
+// The side input [m, n] is added to C.
+override residual: bool = false;
 // The second output is the sum over k of every row of op(A), [m].
 override row_sums: bool = false;
 // A workgroup's tiles never reach beyond the matrices, so that nothing needs to be checked where they are read.
@@ -33,6 +39,10 @@ struct Problem {
     bias_offset: u32,
     // How many lanes of a workgroup lie side by side along n; the others lie along m (`matmul_blocks.wgsl`).
     lanes: u32,
+    // Dropout's.
+    threshold: u32, // probability * 2^32
+    scale: f32,     // 1 / (1 - probability)
+    stream: u32,
 }
 
 @group(0) @binding(0) var<uniform> problem: Problem;
@@ -66,4 +76,27 @@ fn gelu4(x: vec4f) -> vec4f {
     let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
     let erf = sign(x) * (1.0 - p * exp(-a * a));
     return 0.5 * x * (1.0 + erf);
+}
+
+// Its derivative Phi(x) + x phi(x). The exponential is the one inside erf.
+fn gelu_gradient4(x: vec4f) -> vec4f {
+    let a = abs(x) * 0.70710678;
+    let t = 1.0 / (1.0 + 0.3275911 * a);
+    let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
+    // exp is 0 in f32 long before -87; some drivers return nonsense far below that.
+    let e = exp(max(-a * a, vec4f(-87.0)));
+    let erf = sign(x) * (1.0 - p * e);
+    return 0.5 * (1.0 + erf) + x * (0.3989423 * e);
+}
+
+// Dropout's factors of the four elements of C from `i` on; `i` and n are multiples of 4.
+fn kept4(i: u32) -> vec4f {
+    let bits = draw4(problem.stream, (step.part * problem.m * problem.n + i) / 4);
+    return select(vec4f(), vec4f(problem.scale), bits >= vec4u(problem.threshold));
+}
+
+// The same wherever they begin.
+fn kept4_from(i: u32) -> vec4f {
+    let bits = draw4_from(problem.stream, step.part * problem.m * problem.n + i);
+    return select(vec4f(), vec4f(problem.scale), bits >= vec4u(problem.threshold));
 }

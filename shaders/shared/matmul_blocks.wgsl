@@ -139,38 +139,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     write_piece(start, row + 12, column + 4, c31);
     write_piece(start, row + 12, column + 8, c32);
     write_piece(start, row + 12, column + 12, c33);
-    if row_sums {
-            sums0 += ones * a0;
-            sums1 += ones * a1;
-            sums2 += ones * a2;
-            sums3 += ones * a3;
-        }
-    }
-
-    let start = problem.c_offset + group.z * problem.m * problem.n;
-    write_piece(start, row + 0, column + 0, c00);
-    write_piece(start, row + 0, column + 4, c01);
-    write_piece(start, row + 0, column + 8, c02);
-    write_piece(start, row + 0, column + 12, c03);
-    write_piece(start, row + 4, column + 0, c10);
-    write_piece(start, row + 4, column + 4, c11);
-    write_piece(start, row + 4, column + 8, c12);
-    write_piece(start, row + 4, column + 12, c13);
-    write_piece(start, row + 8, column + 0, c20);
-    write_piece(start, row + 8, column + 4, c21);
-    write_piece(start, row + 8, column + 8, c22);
-    write_piece(start, row + 8, column + 12, c23);
-    write_piece(start, row + 12, column + 0, c30);
-    write_piece(start, row + 12, column + 4, c31);
-    write_piece(start, row + 12, column + 8, c32);
-    write_piece(start, row + 12, column + 12, c33);
-    if gelu_output {
-        for (var i = 0u; i < 16; i++) {
-            for (var j = 0u; j < 16; j += 4) {
-                write_gelu(start, row + i, column + j);
-            }
-        }
-    }
     if row_sums && column == 0 {
         let sums_start = problem.bias_offset + group.z * problem.m;
         write_sums(sums_start, row + 0, sums0);

@@ -8,8 +8,10 @@ const SIZE: u32 = 8;
 // Elements of the tiles' arrays for each vector of 4.
 const UNIT: u32 = 4;
 
-var<workgroup> tile_a: array<f16, room_a * 4>;
-var<workgroup> tile_b: array<f16, room_b * 4>;
+override elements_a: u32 = room_a * UNIT;
+override elements_b: u32 = room_b * UNIT;
+var<workgroup> tile_a: array<f16, elements_a>;
+var<workgroup> tile_b: array<f16, elements_b>;
 
 fn put_a(at: u32, v: vec4<f16>) {
     tile_a[at * 4] = v.x;

@@ -5,6 +5,7 @@
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<ElementC>;
 @group(0) @binding(5) var<storage, read_write> second: array<Second>;
+@group(0) @binding(6) var<storage, read> side: array<Side>;
 
 // Elements `at` to `at + 3` of line `line` of a matrix [lines, stride], zero from `limit` on.
 fn read_a(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> vec4f {
@@ -30,21 +31,20 @@ fn read_bias(column: u32) -> vec4f {
 // Writes (or adds) C[row, column to column + 3] where inside, and its GELU to the second output; `start` is where C or
 // slice z of the partial sums begins.
 fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
-    if row >= problem.m {
+    if (row >= problem.m) | (column >= problem.n) {
         return;
     }
     let i = row * problem.n + column;
-    if column < problem.n {
-        put(start, i, value.x);
-    }
+    let v = finish(i, column, value);
+    put(start, i, v.x);
     if column + 1 < problem.n {
-        put(start, i + 1, value.y);
+        put(start, i + 1, v.y);
     }
     if column + 2 < problem.n {
-        put(start, i + 2, value.z);
+        put(start, i + 2, v.z);
     }
     if column + 3 < problem.n {
-        put(start, i + 3, value.w);
+        put(start, i + 3, v.w);
     }
 }
 
@@ -57,6 +57,27 @@ fn put(start: u32, i: u32, value: f32) {
     if gelu_output {
         second[i] = Second(gelu4(vec4f(value)).x);
     }
+}
+
+// What becomes of elements `i` to `i + 3` of C, those of a row from `column` on, before they are written.
+fn finish(i: u32, column: u32, value: vec4f) -> vec4f {
+    var v = value;
+    var s = vec4f();
+    if gelu_gradient || residual {
+        let inside = vec4u(column) + vec4u(0, 1, 2, 3) < vec4u(problem.n);
+        let j = select(vec4u(i), vec4u(i) + vec4u(0, 1, 2, 3), inside);
+        s = vec4f(f32(side[j.x]), f32(side[j.y]), f32(side[j.z]), f32(side[j.w]));
+    }
+    if gelu_gradient {
+        v *= gelu_gradient4(s);
+    }
+    if has_dropout {
+        v *= kept4_from(i);
+    }
+    if residual {
+        v += s;
+    }
+    return v;
 }
 
 // Writes (or adds) the sums of rows row to row + 3 where inside.

@@ -6,6 +6,7 @@
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> c: array<ElementC4>;
 @group(0) @binding(5) var<storage, read_write> second: array<Second4>;
+@group(0) @binding(6) var<storage, read> side: array<Side4>;
 
 // Elements `at` to `at + 3` of line `line` of a matrix [lines, stride], zero from `limit` on.
 fn fetch_a(offset: u32, line: u32, at: u32, stride: u32, lines: u32, limit: u32) -> ElementA4 {
@@ -45,12 +46,27 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
         if accumulate {
             c[to] = ElementC4(vec4f(c[to]) + value);
         } else {
-            c[to] = ElementC4(value);
+            c[to] = ElementC4(finish(i, value));
         }
         if gelu_output {
             second[i / 4] = Second4(gelu4(value));
         }
     }
+}
+
+// What becomes of elements `i` to `i + 3` of C before they are written.
+fn finish(i: u32, value: vec4f) -> vec4f {
+    var v = value;
+    if gelu_gradient {
+        v *= gelu_gradient4(vec4f(side[i / 4]));
+    }
+    if has_dropout {
+        v *= kept4(i);
+    }
+    if residual {
+        v += vec4f(side[i / 4]);
+    }
+    return v;
 }
 
 // Writes (or adds) the sums of rows row to row + 3 where inside.

@@ -4,25 +4,33 @@ use super::machine::Machine;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::graph::{DType, Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
 use crate::ops::{
-    DeviceTraits, Dispatch, Matmul, MatmulOperands, Op, Operand, Real, Shapes, StepState, Twin, mismatch,
-    no_second_derivative, twins,
+    DeviceTraits, Dispatch, Matmul, MatmulKernel, MatmulOperands, Op, Operand, Real, Shapes, StepState, Tuning, Twin,
+    mismatch, no_second_derivative, twins,
 };
-use crate::plan::{Plan, Timed};
+use crate::plan::{Plan, Target, Timed};
 use crate::train::TrainError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// C = op(A) op(B) as an op of its own; a model has none, its matmuls are parts of its linear layers.
 #[derive(Debug)]
-struct Product(Matmul);
+struct Product {
+    matmul: Matmul,
+    /// Stands in for the device's own, where a kernel is to be used whatever that says.
+    tuning: Option<Tuning>,
+}
 
 impl Product {
     fn shape(rows: usize, columns: usize, transposed: bool) -> [usize; 2] {
         if transposed { [columns, rows] } else { [rows, columns] }
     }
 
+    fn traits(&self, device: &DeviceTraits) -> DeviceTraits {
+        DeviceTraits { tuning: self.tuning.unwrap_or(device.tuning), ..*device }
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let Matmul { m, n, k, transpose_a, transpose_b, .. } = self.0;
+        let Matmul { m, n, k, transpose_a, transpose_b, .. } = self.matmul;
         let view = |data, columns, rows, transposed| {
             if transposed { Matrix::new(data, rows).t() } else { Matrix::new(data, columns) }
         };
@@ -37,10 +45,12 @@ impl Op for Product {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
-        let Matmul { m, n, k, transpose_a, transpose_b, .. } = self.0;
+        let Matmul { m, n, k, transpose_a, transpose_b, .. } = self.matmul;
         let shapes = [Self::shape(m, k, transpose_a), Self::shape(k, n, transpose_b)];
         match inputs {
-            [a, b] if a.shape == shapes[0] && b.shape == shapes[1] => Ok(vec![TensorType::f32(&[m, n])]),
+            [a, b] if a.shape == shapes[0] && b.shape == shapes[1] => {
+                Ok(vec![TensorType::new(self.matmul.elements[2], &[m, n])])
+            }
             _ => Err(mismatch("matmul", inputs, format!("{shapes:?}"))),
         }
     }
@@ -50,16 +60,17 @@ impl Op for Product {
     }
 
     fn flops(&self, _: &Shapes) -> u64 {
-        self.0.flops()
+        self.matmul.flops()
     }
 
     fn scratch(&self, _: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
-        self.0.scratch(false, device)
+        self.matmul.scratch(false, &self.traits(device))
     }
 
     fn dispatches(&self, _: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let (a, b, c) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
-        self.0.dispatches(&MatmulOperands { a, b, c, bias: None, second: None }, 0, device)
+        let operands = MatmulOperands { a, b, c, bias: None, second: None };
+        self.matmul.dispatches(&operands, 0, &self.traits(device))
     }
 
     twins!();
@@ -76,47 +87,111 @@ pub struct MatmulTime {
     pub n: usize,
     /// The length of the sums.
     pub k: usize,
+    /// The precision of both factors, and of the result but for a weight gradient, which is always single.
+    pub precision: &'static str,
+    /// The kernel; empty on the CPU.
+    pub kernel: String,
     /// Seconds: the best of several.
     pub seconds: f64,
     /// 2 m n k / seconds / 10^9.
     pub gflops: f64,
+    /// Of the speed of the fastest kernel that was timed for this multiplication.
+    pub of_best: f64,
 }
 
 /// The layouts of a linear layer: the name, and whether A and B are stored transposed.
 const LAYOUTS: [(&str, bool, bool); 3] = [("x W^T", false, true), ("dy W", false, false), ("dy^T x", true, false)];
 
-/// Shapes (m, n, k): the encoder's of ELECTRA-Small and its generator's, the vocabulary's, and a large square.
-const SHAPES: [(usize, usize, usize); 6] = [
-    (2_048, 256, 256),
-    (2_048, 1_024, 256),
-    (2_048, 256, 1_024),
-    (2_048, 64, 64),
-    (304, 4_096, 128),
-    (1_024, 1_024, 1_024),
-];
+/// Layers of ELECTRA-Small's encoder and its generator's: N outputs of K inputs.
+const LAYERS: [(usize, usize); 4] = [(1_024, 256), (256, 1_024), (256, 256), (64, 64)];
 
-/// Times every layout at every shape.
+/// Tokens of a batch on a GPU, and on what is slower.
+const TOKENS: [usize; 2] = [16_384, 2_048];
+
+/// Shapes (T, N, K): the layers', a part of the vocabulary's, and a large square.
+fn shapes(slow: bool) -> Vec<(usize, usize, usize)> {
+    let tokens = TOKENS[usize::from(slow)];
+    let mut shapes: Vec<_> = LAYERS.into_iter().map(|(n, k)| (tokens, n, k)).collect();
+    shapes.extend([(304, 4_096, 128), (1_024, 1_024, 1_024)]);
+    shapes
+}
+
+/// Times forward, input gradient and weight gradient at every shape, in single precision and, where the device has it, in
+/// half precision. With `all`, every kernel that the device can run, not only the one that it uses.
 ///
 /// # Errors
-/// The engine's.
-pub fn matmul_times(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Vec<MatmulTime>, TrainError> {
+/// The engine's; but a kernel that only `all` asks for and that fails is left out.
+pub fn matmul_times(
+    machine: &mut Machine,
+    table: &Arc<ParameterTable>,
+    all: bool,
+) -> Result<Vec<MatmulTime>, TrainError> {
+    let traits = match machine.target() {
+        Target::Cpu => None,
+        Target::Gpu(traits) => Some(traits),
+    };
+    let precisions: &[DType] = if traits.is_some_and(|t| t.f16) { &[DType::F32, DType::F16] } else { &[DType::F32] };
     let mut times = Vec::new();
-    for (m, n, k) in SHAPES {
-        for (layout, transpose_a, transpose_b) in LAYOUTS {
-            let matmul = Matmul { m, n, k, transpose_a, transpose_b, ..Matmul::default() };
-            let seconds = time(machine, table, matmul)?;
-            times.push(MatmulTime { layout, m, n, k, seconds, gflops: matmul.flops() as f64 / seconds / 1e9 });
+    for (t, outputs, inputs) in shapes(traits.is_none_or(|t| t.software)) {
+        for ((layout, transpose_a, transpose_b), (m, n, k)) in
+            LAYOUTS.into_iter().zip([(t, outputs, inputs), (t, inputs, outputs), (outputs, inputs, t)])
+        {
+            for &precision in precisions {
+                let result = if transpose_a { DType::F32 } else { precision };
+                let elements = [precision, precision, result, DType::F32];
+                let matmul = Matmul { m, n, k, transpose_a, transpose_b, elements, ..Matmul::default() };
+                let first = times.len();
+                for kernel in kernels(&matmul, traits.as_ref(), all) {
+                    let seconds = match time(machine, table, matmul, kernel) {
+                        Ok(seconds) => seconds,
+                        Err(_) if all && kernel != traits.map(|t| matmul.kernel(false, &t)) => continue,
+                        Err(error) => return Err(error),
+                    };
+                    times.push(MatmulTime {
+                        layout,
+                        m,
+                        n,
+                        k,
+                        precision: precision.name(),
+                        kernel: kernel.map(|kernel| kernel.to_string()).unwrap_or_default(),
+                        seconds,
+                        gflops: matmul.flops() as f64 / seconds / 1e9,
+                        of_best: 1.0,
+                    });
+                }
+                let best = times[first..].iter().map(|t| t.seconds).fold(f64::INFINITY, f64::min);
+                times[first..].iter_mut().for_each(|t| t.of_best = best / t.seconds);
+            }
         }
     }
     Ok(times)
 }
 
-/// Seconds of one multiplication, the best of at least 5 and of as many as fit into a fifth of a second.
-pub(super) fn time(machine: &mut Machine, table: &Arc<ParameterTable>, matmul: Matmul) -> Result<f64, TrainError> {
+/// The kernels to time; `None` for the CPU engine's only way.
+fn kernels(matmul: &Matmul, traits: Option<&DeviceTraits>, all: bool) -> Vec<Option<MatmulKernel>> {
+    let Some(traits) = traits else { return vec![None] };
+    let used = matmul.kernel(false, traits);
+    let mut kernels = vec![used];
+    if all {
+        kernels.extend(Matmul::candidates(&matmul.shape(false), traits).into_iter().filter(|&kernel| kernel != used));
+    }
+    kernels.into_iter().map(Some).collect()
+}
+
+/// Seconds of one multiplication, the best of at least 6 and of as many as fit into a fifth of a second; with the kernel
+/// that the device uses, or another.
+pub(super) fn time(
+    machine: &mut Machine,
+    table: &Arc<ParameterTable>,
+    matmul: Matmul,
+    kernel: Option<MatmulKernel>,
+) -> Result<f64, TrainError> {
     let mut g = Graph::new(table.clone());
-    let a = g.input("a", DType::F32, &Product::shape(matmul.m, matmul.k, matmul.transpose_a));
-    let b = g.input("b", DType::F32, &Product::shape(matmul.k, matmul.n, matmul.transpose_b));
-    let c = g.add1(Product(matmul), &[a, b])?;
+    let a = g.input("a", matmul.elements[0], &Product::shape(matmul.m, matmul.k, matmul.transpose_a));
+    let b = g.input("b", matmul.elements[1], &Product::shape(matmul.k, matmul.n, matmul.transpose_b));
+    // A few words that stay in memory until the program ends: as many as there are kernels to time.
+    let tuning = kernel.map(|kernel| Tuning(vec![(matmul.shape(false), kernel)].leak()));
+    let c = g.add1(Product { matmul, tuning }, &[a, b])?;
     best(machine, g, &[a, b], c)
 }
 
@@ -125,11 +200,14 @@ pub(super) fn best(machine: &mut Machine, g: Graph, inputs: &[Tensor], out: Tens
     let plan = Plan::new(Arc::new(g), &[out], machine.target());
     let program = machine.engine().load(plan.clone())?;
     for &input in inputs {
-        let len = plan.graph().ty(input).len();
+        let ty = plan.graph().ty(input);
         // Numbers of every size between -1 and 1: zeros would be faster on some devices.
-        let words: Vec<u32> = (0..len as u32)
-            .map(|i| ((i.wrapping_mul(2_654_435_769) >> 8) as f32 / 8_388_608.0 - 1.0).to_bits())
-            .collect();
+        let number = |i: u32| (i.wrapping_mul(2_654_435_769) >> 8) as f32 / 8_388_608.0 - 1.0;
+        let half = |i: u32| u32::from(half::f16::from_f32(number(i)).to_bits());
+        let words: Vec<u32> = match ty.dtype {
+            DType::F16 => (0..ty.words() as u32).map(|i| half(2 * i) | half(2 * i + 1) << 16).collect(),
+            _ => (0..ty.len() as u32).map(|i| number(i).to_bits()).collect(),
+        };
         machine.engine().write(program, input, &words);
     }
     let calls = plan.calls();

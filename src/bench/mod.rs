@@ -2,6 +2,8 @@
 //!
 //! Steps are measured on batches of random tokens: the cost does not depend on them.
 
+#[cfg(feature = "burn")]
+mod burn;
 mod machine;
 mod matmul;
 mod peak;
@@ -11,11 +13,14 @@ mod step;
 mod tokenize;
 mod trace;
 
+pub use crate::numbers::median;
+#[cfg(feature = "burn")]
+pub use burn::BurnStepper;
 pub use machine::Machine;
 pub use matmul::{MatmulTime, matmul_times};
 pub use peak::{Peak, peak};
 pub use phase::{Half, Pass, Phase};
 pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};
-pub use step::{StepTime, Stepper, median, random_batch};
+pub use step::{StepTime, Stepper, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};
 pub use trace::chrome_trace;

@@ -31,7 +31,7 @@ pub fn peak(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Peak, 
     for &(m, n, k) in if fast { &LARGE } else { &SMALL } {
         for transpose_b in [false, true] {
             let matmul = Matmul { m, n, k, transpose_b, ..Matmul::default() };
-            gflops = gflops.max(matmul.flops() as f64 / time(machine, table, matmul)? / 1e9);
+            gflops = gflops.max(matmul.flops() as f64 / time(machine, table, matmul, None)? / 1e9);
         }
     }
     let seconds = match machine {

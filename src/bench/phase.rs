@@ -63,11 +63,20 @@ pub(super) fn phases(plan: &Plan) -> Vec<Phase> {
     };
     let makers = |node: usize| nodes[node].inputs.iter().filter_map(move |&t| maker(t));
 
+    let bank = |t: Tensor| match graph.values()[t.index()].source {
+        Source::Bank { bank, .. } => Some(bank),
+        _ => None,
+    };
+    let of_update = |t: &Tensor| {
+        let banks = [Bank::Gradients, Bank::Accumulated, Bank::Moment1, Bank::Moment2];
+        bank(*t).is_some_and(|bank| banks.contains(&bank))
+    };
     let mut update = vec![false; nodes.len()];
     for (i, node) in nodes.iter().enumerate() {
-        let whole = |t: &Tensor| matches!(graph.values()[t.index()].source, Source::Bank { bank, .. } if bank != Bank::Parameters);
-        update[i] = node.inputs.iter().any(whole) || makers(i).any(|maker| update[maker]);
+        update[i] = node.inputs.iter().any(of_update) || makers(i).any(|maker| update[maker]);
     }
+    // What else changes a bank prepares weights for the forward pass.
+    let prepares = |i: usize| nodes[i].op.takes_over().iter().any(|&(input, _)| bank(nodes[i].inputs[input]).is_some());
     let ancestors = |of: &dyn Fn(usize) -> bool| {
         let mut found = vec![false; nodes.len()];
         for (i, &output) in plan.outputs().iter().enumerate() {
@@ -90,6 +99,8 @@ pub(super) fn phases(plan: &Plan) -> Vec<Phase> {
     for i in 0..nodes.len() {
         let phase = if update[i] {
             Phase { pass: Pass::Update, half: None }
+        } else if prepares(i) {
+            Phase { pass: Pass::Forward, half: None }
         } else if forward[i] {
             let half = if generator[i] { Half::Generator } else { Half::Discriminator };
             Phase { pass: Pass::Forward, half: Some(half) }

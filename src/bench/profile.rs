@@ -1,7 +1,8 @@
 //! Where a step's time goes, kernel by kernel.
 
 use super::phase::{Phase, phases};
-use super::step::{Stepper, median};
+use super::step::Stepper;
+use crate::numbers::median;
 use crate::plan::{Call, Plan, Program, Timed};
 use crate::train::TrainError;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use std::ops::Range;
 /// A step by its kernels, beside the step as it really runs. Times are in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
-    /// The step as it runs, unprofiled, one after the other.
+    /// The step as it runs, unprofiled, back to back with others: the median of some between the profiled ones.
     pub step: f64,
     /// All kernels and copies of a profiled step added up: the median of the profiled steps.
     pub sum: f64,
@@ -95,19 +96,21 @@ impl TracedCall {
     }
 }
 
-/// Profiles `count` steps after a first one and holds them against the seconds `step` of one that is not profiled.
+/// Profiles `count` steps after a first one, in turns with steps that are not profiled, so that a busy machine slows both.
 ///
 /// # Errors
 /// The engine's.
-pub fn profile(stepper: &mut Stepper, step: f64, count: usize) -> Result<Profile, TrainError> {
+pub fn profile(stepper: &mut Stepper, count: usize) -> Result<Profile, TrainError> {
     stepper.profile()?;
     let known: HashMap<Program, Known> =
         stepper.programs().map(|(program, plan)| (program, Known::new(plan))).collect();
-    let mut steps = Vec::with_capacity(count);
+    let (mut steps, mut unprofiled) = (Vec::with_capacity(count), Vec::new());
     for _ in 0..count.max(1) {
+        unprofiled.extend(stepper.run(2)?.iter().map(|time| time.seconds));
         steps.push(traced(&known, &stepper.profile()?));
     }
     let sums: Vec<f64> = steps.iter().map(|calls| calls.iter().map(TracedCall::seconds).sum()).collect();
+    let step = median(&unprofiled);
     let (sum, extents) = (median(&sums), steps.iter().map(|calls| extent(calls)).collect::<Vec<_>>());
     let kernels = totals(&steps, |call| Some(call.name));
     let mut kernels: Vec<KernelTime> = kernels

@@ -53,17 +53,6 @@ pub fn random_batch(config: &Config, seed: u64) -> Batch {
     }
 }
 
-/// The middle of some measurements; NaN without any.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
-    }
-}
-
 /// The time of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepTime {

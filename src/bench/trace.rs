@@ -48,7 +48,7 @@ pub fn chrome_trace(device: &str, calls: &[TracedCall]) -> Value {
 
 /// A phase's track, in the order of a step.
 fn track(phase: Option<Phase>) -> u32 {
-    let Some(phase) = phase else { return 9 };
+    let Some(phase) = phase else { return 10 };
     let pass = match phase.pass {
         Pass::Forward => 0,
         Pass::Backward => 3,

@@ -1,5 +1,6 @@
 //! `leyden bench`.
 
+mod burn;
 mod print;
 mod tokenize;
 mod torch;
@@ -7,12 +8,14 @@ mod window;
 
 use super::Failure;
 use super::memory::{self, Memory};
+use super::output;
 use super::settings::Settings;
 use crate::bench::{Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_times, median, peak, profile};
 use crate::cpu::CpuEngine;
-use crate::electra::Model;
-use crate::gpu::{Choice, GpuEngine};
-use crate::session::Device;
+use crate::electra::{Config, Model};
+use crate::gpu::GpuEngine;
+use crate::session::{self, Device, How};
+use crate::tune::Kernels;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -28,6 +31,10 @@ pub(crate) struct BenchArguments {
     device: Device,
     #[command(flatten)]
     memory: Memory,
+    /// base: kernels that every GPU can run; tuned: the fastest, found by trying once and kept. Without it: tuned on a GPU,
+    /// base on a software driver
+    #[arg(long, value_name = "base|tuned")]
+    kernels: Option<Kernels>,
     /// Time every kernel of a step, beside the device's measured peak and the step as it really runs
     #[arg(long)]
     profile: bool,
@@ -37,7 +44,10 @@ pub(crate) struct BenchArguments {
     /// Time matrix multiplication at the shapes that matter
     #[arg(long)]
     matmul: bool,
-    /// Take the same steps with PyTorch and transformers, in alternation
+    /// With --matmul: time every kernel that the device can run, not only the one that it uses
+    #[arg(long, requires = "matmul")]
+    all: bool,
+    /// Take the same steps with another framework, in alternation
     #[arg(long, value_name = "PEER")]
     against: Option<Peer>,
     /// The Python that has torch and transformers
@@ -63,7 +73,10 @@ pub(crate) struct BenchArguments {
 /// What leyden can be held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Peer {
+    /// PyTorch and transformers
     Torch,
+    /// burn on the same adapter, in builds with the feature `burn`
+    Burn,
 }
 
 /// All that was measured. Times are in seconds.
@@ -105,6 +118,8 @@ struct Report {
     matmul: Vec<MatmulTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torch: Option<torch::Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burn: Option<burn::Comparison>,
 }
 
 /// Runs the command.
@@ -119,31 +134,36 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     let config = settings.resolve()?;
     if arguments.window {
-        return window::run(config, arguments.device, arguments.memory.resources()?, arguments.json);
+        let (device, kernels, resources) = (arguments.device, arguments.kernels, arguments.memory.resources()?);
+        let how = How { device, kernels, resources, rollback: false, stop_after: None };
+        return window::run(config, how, arguments.json);
     }
-    let machine = open(&arguments.device, Model::new(&config).table.len())?;
+    let machine = open(&arguments, &config)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
-    let torch = match arguments.against {
-        None => None,
+    let mut ours = || {
+        let now = stepper.run(steps).map_err(Failure::work)?;
+        times.extend_from_slice(&now);
+        Ok(now.iter().map(|t| t.seconds).collect())
+    };
+    let (mut torch, mut burn) = (None, None);
+    match arguments.against {
+        None => {}
         Some(Peer::Torch) => {
             let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
-            Some(torch::compare(&peer, || {
-                let now = stepper.run(steps).map_err(Failure::work)?;
-                times.extend_from_slice(&now);
-                Ok(now.iter().map(|t| t.seconds).collect())
-            })?)
+            torch = Some(torch::compare(&peer, ours)?);
         }
-    };
+        Some(Peer::Burn) => {
+            burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
+        }
+    }
     if times.is_empty() {
         times = stepper.run(steps).map_err(Failure::work)?;
     }
     let allocated_bytes = stepper.allocated();
-    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
-    let median_step = median(&seconds);
     let profile = match arguments.profile {
-        true => Some(profile(&mut stepper, median_step, 5).map_err(Failure::work)?),
+        true => Some(profile(&mut stepper, 5).map_err(Failure::work)?),
         false => None,
     };
     if let (Some(profile), Some(path)) = (&profile, &arguments.trace) {
@@ -155,7 +175,13 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
-    let matmul = if arguments.matmul { matmul_times(machine, &table).map_err(Failure::work)? } else { Vec::new() };
+    let matmul = if arguments.matmul {
+        matmul_times(machine, &table, arguments.all).map_err(Failure::work)?
+    } else {
+        Vec::new()
+    };
+    let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
+    let median_step = median(&seconds);
     let submitting: Vec<f64> = times.iter().map(|t| t.submitting).collect();
     let encoding: Vec<f64> = times.iter().map(|t| t.encoding).collect();
     let report = Report {
@@ -181,6 +207,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         profile,
         matmul,
         torch,
+        burn,
     };
     if arguments.json {
         let line = serde_json::to_string(&report).map_err(Failure::work)?;
@@ -191,12 +218,21 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(device: &Device, bank_len: usize) -> Result<Machine, Failure> {
-    let choice = match device {
-        Device::Cpu => return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len)))),
-        Device::Auto => Choice::Auto,
-        Device::Named(name) => Choice::Named(name.clone()),
+/// The device with its kernels.
+fn open(arguments: &BenchArguments, config: &Config) -> Result<Machine, Failure> {
+    let model = Model::new(config);
+    let bank_len = model.table.len();
+    let Some(adapter) = arguments.device.adapter().map_err(Failure::work)? else {
+        return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len))));
     };
-    let gpu = GpuEngine::open(&choice, bank_len).map_err(Failure::work)?;
-    Ok(gpu.map_or_else(|| Machine::Cpu(Box::new(CpuEngine::new(bank_len))), |gpu| Machine::Gpu(Box::new(gpu))))
+    let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
+    let resources = arguments.memory.resources()?;
+    let say = &mut |text: &str| output::note(text);
+    let tuned = session::find_kernels(&adapter, arguments.kernels, None, (&model, config), resources, say);
+    let tuned = tuned.map_err(memory::failure)?;
+    for remark in &tuned.remarks {
+        output::remark(remark);
+    }
+    gpu.set_traits(tuned.book.traits(gpu.traits()));
+    Ok(Machine::Gpu(Box::new(gpu)))
 }

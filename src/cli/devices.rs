@@ -1,10 +1,13 @@
 //! `leyden devices`.
 
+mod kernels;
+
 use super::Failure;
-use super::output::{bytes, print, print_json};
+use super::output::{self, bytes, print, print_json};
 use super::style::Style;
 use super::table::Table;
 use crate::gpu::{AdapterInfo, Choice, adapters, choose};
+use crate::tune::{Book, Cache, Device};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -23,6 +26,17 @@ pub(crate) struct DevicesArguments {
     /// Print a JSON array, sizes in bytes
     #[arg(long)]
     json: bool,
+    /// List the kernels that were chosen on each device by trying, and those that do not work there
+    #[arg(long)]
+    kernels: bool,
+}
+
+/// What was chosen on each adapter.
+struct Chosen {
+    cache: Cache,
+    books: Vec<Book>,
+    /// All of it, not a line.
+    listed: bool,
 }
 
 /// The CPU engine's means.
@@ -46,13 +60,19 @@ pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     // Of two equal GPUs the first one is taken.
     let chosen = automatic.and_then(|automatic| infos.iter().position(|info| *info == automatic));
     let cpu = Cpu::here();
-    if arguments.json {
-        return print_json(&as_json(&infos, chosen, &cpu));
+    let (cache, mut remarks) = (Cache::usual(), Vec::new());
+    let books = infos.iter().map(|info| cache.read(&Device::of(info), &mut remarks)).collect();
+    let kernels = Chosen { cache, books, listed: arguments.kernels };
+    for remark in &remarks {
+        output::remark(remark);
     }
-    print(&as_text(&infos, chosen, &cpu, Style::stdout())).map(drop)
+    if arguments.json {
+        return print_json(&as_json(&infos, chosen, &kernels, &cpu));
+    }
+    print(&as_text(&infos, chosen, &kernels, &cpu, Style::stdout())).map(drop)
 }
 
-fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu) -> Value {
+fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: &Cpu) -> Value {
     let gpu = |(i, a): (usize, &AdapterInfo)| {
         json!({
             "engine": "gpu", "name": a.name, "auto": chosen == Some(i),
@@ -61,6 +81,7 @@ fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu) -> Value {
             "workgroup_memory": a.workgroup_memory, "max_invocations": a.max_invocations,
             "subgroup_size": a.subgroup_size.map(|(least, most)| [least, most]),
             "f16": a.f16, "timestamps": a.timestamps, "cooperative_matrices": a.cooperative_matrices,
+            "kernels": kernels.books.get(i).map(|book| kernels::as_json(book, &kernels.cache)),
         })
     };
     let mut all: Vec<Value> = infos.iter().enumerate().map(gpu).collect();
@@ -71,7 +92,7 @@ fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu) -> Value {
     Value::Array(all)
 }
 
-fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu, style: Style) -> String {
+fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: &Cpu, style: Style) -> String {
     let yes = |on: bool| if on { "yes" } else { "no" }.to_string();
     let mut table = Table::new(&[false, false, true, true, true, true]);
     table.row(["", "device", "binding", "buffer", "workgroup", "subgroups", "f16", "timestamps", "matrices"]);
@@ -106,6 +127,14 @@ fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, cpu: &Cpu, style: Style
             Some(i) => infos.get(i).map_or_else(|| about_cpu(cpu), about),
         };
         text += &format!("     {}\n", style.dim(&details));
+        let Some(book) = i.checked_sub(1).and_then(|i| kernels.books.get(i)) else { continue };
+        let lines = kernels::line(book).into_iter();
+        let all = if kernels.listed { kernels::lines(book) } else { Vec::new() };
+        let file = kernels.cache.file(&book.device).filter(|_| !all.is_empty());
+        let file = file.map(|path| format!("kept in {}; remove it to try them again", path.display()));
+        for line in lines.chain(all.iter().map(|line| format!("  {line}"))).chain(file) {
+            text += &format!("     {}\n", style.dim(&line));
+        }
     }
     text += "\n* is what --device auto takes. ";
     text += "For another, give --device a part of its name, driver or backend,\n";
@@ -181,6 +210,10 @@ mod tests {
         Cpu { threads: 8, vectors: "NEON", memory: Some(16 << 30) }
     }
 
+    fn nothing() -> Chosen {
+        Chosen { cache: Cache::at("cache"), books: Vec::new(), listed: false }
+    }
+
     fn radeon() -> AdapterInfo {
         AdapterInfo {
             name: "AMD Radeon RX 7600 (with a very long name)".into(),
@@ -200,20 +233,20 @@ mod tests {
 
     #[test]
     fn marks_what_auto_takes() {
-        let text = as_text(&[radeon()], Some(0), &cpu(), Style::plain());
+        let text = as_text(&[radeon()], Some(0), &nothing(), &cpu(), Style::plain());
         assert!(text.contains("\n*  AMD Radeon") && text.contains("…    4 GiB   8 GiB"), "{text}");
         assert!(text.contains("32-64") && text.contains("\n   cpu\n"), "{text}");
         assert!(text.contains("Vulkan, discrete GPU, radv Mesa 25"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
-        let json = as_json(&[radeon()], Some(0), &cpu());
+        let json = as_json(&[radeon()], Some(0), &nothing(), &cpu());
         assert_eq!((json[0]["auto"] == true, json[1]["auto"] == false), (true, true));
     }
 
     #[test]
     fn without_adapters_there_is_the_cpu_and_a_way_to_more() {
-        let text = as_text(&[], None, &cpu(), Style::plain());
+        let text = as_text(&[], None, &nothing(), &cpu(), Style::plain());
         assert!(text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, 16 GiB of memory"), "{text}");
         assert!(text.contains("No GPU adapter was found") && text.contains("driver"), "{text}");
-        assert_eq!(as_json(&[], None, &cpu())[0]["auto"], true);
+        assert_eq!(as_json(&[], None, &nothing(), &cpu())[0]["auto"], true);
     }
 }

@@ -1,8 +1,9 @@
 //! Results on standard output, where a reader may leave early.
 
 use super::Failure;
+use super::style::Style;
 pub(crate) use crate::numbers::{bytes, flop, grouped};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 
 /// Writes `text` to standard output at once. `false` if the reader is gone (`leyden devices | head -1`), which is no
 /// failure but the end.
@@ -18,4 +19,16 @@ pub(crate) fn print(text: &str) -> Result<bool, Failure> {
 /// JSON as one document over several lines.
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{value:#}\n")).map(drop)
+}
+
+/// Says on standard error what is going on, to a person who watches.
+pub(crate) fn note(text: &str) {
+    if io::stderr().is_terminal() {
+        eprintln!("{}", Style::stderr().dim(text));
+    }
+}
+
+/// Says on standard error what a person should know.
+pub(crate) fn remark(text: &str) {
+    eprintln!("{} {text}", Style::stderr().yellow("note:"));
 }

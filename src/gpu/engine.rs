@@ -34,6 +34,7 @@ pub(super) type Banks = [Option<wgpu::Buffer>; Bank::ALL.len()];
 pub struct GpuEngine {
     pub(super) context: Context,
     info: AdapterInfo,
+    traits: DeviceTraits,
     pipelines: Pipelines,
     /// By [`Bank::index`]; none until used.
     banks: Banks,
@@ -71,6 +72,7 @@ impl GpuEngine {
         Ok(Self {
             context,
             info: adapter.info().clone(),
+            traits: adapter.info().traits(),
             pipelines,
             banks: Banks::default(),
             bank_len,
@@ -100,7 +102,12 @@ impl GpuEngine {
 
     /// What a plan for this engine has to know: [`crate::plan::Target::Gpu`] of it.
     pub fn traits(&self) -> DeviceTraits {
-        self.info.traits()
+        self.traits
+    }
+
+    /// Replaces [`Self::traits`], as by those that name the fastest kernels.
+    pub fn set_traits(&mut self, traits: DeviceTraits) {
+        self.traits = traits;
     }
 
     /// CPU time spent on recording commands since the last call. The driver's own work while submitting is not in it: a

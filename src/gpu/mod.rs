@@ -17,7 +17,9 @@ mod readback;
 pub mod shaders;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
 pub use footprint::Footprint;
+pub use trial::{Subject, Trials};

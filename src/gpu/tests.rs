@@ -49,7 +49,7 @@ fn at(step: u32) -> StepState {
 
 #[test]
 fn steps_come_back_in_order_however_many_are_queued() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (a, x) = load(&mut engine, 5, 1.0);
     let (b, z) = load(&mut engine, 3, 100.0);
     assert_eq!(engine.collect(true), Ok(None));
@@ -83,7 +83,7 @@ fn long_plans_are_split_and_copies_keep_their_place() {
         }
     }
     outputs.push(sum);
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let plan = Plan::new(Arc::new(g), &outputs, Target::Gpu(engine.traits()));
     let calls = plan.calls();
     assert_eq!(calls.iter().filter(|call| call.node.is_none() && call.bytes == 2 * 4 * n as u64).count(), 5);
@@ -134,7 +134,7 @@ fn an_engine_can_move_to_another_thread() {
 
 #[test]
 fn allocates_what_the_plan_says_and_nothing_in_a_step() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let banks = engine.allocated();
     assert_eq!(banks, size_of::<StepState>(), "a bank that nobody needs");
     let (graph, x, y) = adds(1_000, 1.0, table(&[&[64]]));
@@ -182,7 +182,7 @@ fn banks_are_shared_and_survive_a_round_trip_in_pieces() {
 
 #[test]
 fn a_profile_names_every_dispatch() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (program, _) = load(&mut engine, 700, 1.0);
     let most = engine.context.timestamps;
     for timestamps in [Timestamps::Everywhere, Timestamps::Passes, Timestamps::None] {
@@ -198,7 +198,7 @@ fn a_profile_names_every_dispatch() {
 
 #[test]
 fn bad_input_is_an_error_of_the_next_call() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (program, x) = load(&mut engine, 5, 1.0);
     engine.write(program, x, &[1, 2, 3]);
     let error = engine.submit(program, &at(0), false).expect_err("three words for five");
@@ -210,9 +210,9 @@ fn bad_input_is_an_error_of_the_next_call() {
     let (graph, _, y) = adds(5, 1.0, table(&[&[64]]));
     let error = engine.load(Plan::new(graph, &[y], Target::Cpu)).expect_err("a plan for the CPU");
     assert!(error.to_string().contains("it was made for the CPU"), "{error}");
-    let (graph, _, y) = adds(5, 1.0, table(&[&[128]]));
+    let (graph, _, y) = adds(5, 1.0, table(&[&[256]]));
     let error = engine.load(Plan::new(graph, &[y], Target::Gpu(engine.traits()))).expect_err("another table");
-    assert!(matches!(error, EngineError::Size { found: 128, expected: 64, .. }), "{error}");
+    assert!(matches!(error, EngineError::Size { found: 256, expected: 128, .. }), "{error}");
 }
 
 /// An op that nobody has written a kernel for.
@@ -238,7 +238,7 @@ impl Op for Unwritten {
 
 #[test]
 fn an_op_without_a_kernel_is_refused_by_name() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let mut g = Graph::new(table(&[&[64]]));
     let x = g.input("x", DType::F32, &[3]);
     let y = g.add1(Unwritten, &[x]).expect("a node");
@@ -248,7 +248,7 @@ fn an_op_without_a_kernel_is_refused_by_name() {
 
 #[test]
 fn what_does_not_fit_is_refused_before_it_is_allocated() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     engine.context.limits.max_storage_buffer_binding_size = 4_096;
     let before = engine.allocated();
     let (graph, _, y) = adds(1_025, 1.0, table(&[&[64]]));
@@ -264,7 +264,7 @@ fn what_does_not_fit_is_refused_before_it_is_allocated() {
 
 #[test]
 fn a_lost_device_is_an_error_and_stays_one() {
-    let mut engine = engine(64);
+    let mut engine = engine(128);
     let (program, x) = load(&mut engine, 5, 1.0);
     engine.submit(program, &at(0), true).expect("submitted");
     engine.context.device.destroy();

@@ -7,6 +7,7 @@
 //! Parameters live in one flat bank, and gradients and the two moments mirror it ([`Bank`]); a parameter tensor is a
 //! window of the bank of parameters.
 
+mod fuse;
 mod mixed;
 mod parameters;
 mod recompute;
@@ -53,6 +54,8 @@ pub enum Source {
         /// Which of the node's outputs.
         output: usize,
     },
+    /// Nowhere: a pass did away with the tensor, and nobody reads it.
+    Nothing,
 }
 
 /// A tensor's type, origin and name.

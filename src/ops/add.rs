@@ -1,6 +1,6 @@
 //! Sum of two tensors of one shape; `shaders/add.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, twins};
+use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, mismatch, twins};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
@@ -46,6 +46,11 @@ impl Op for Add {
 
     fn halves(&self) -> Halves {
         Halves { inputs: &[0, 1], outputs: &[0] }
+    }
+
+    fn prologues(&self) -> Vec<Prologue> {
+        let sum = |input, side| Prologue { what: Pointwise::Add, input, side: Some(side), rest: None };
+        vec![sum(0, 1), sum(1, 0)]
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

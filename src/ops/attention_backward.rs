@@ -137,10 +137,12 @@ impl Op for AttentionBackward {
             let dispatch = Dispatch::new(shader).element("Qkv", element(0));
             dispatch.element("Dqkv", shapes.outputs[0].dtype)
         };
-        let all = |shader| {
+        let written = shapes.outputs[0].len();
+        let some = |shader, thirds: usize| {
             let dispatch = typed(shader).element("Out", element(2)).read(qkv).read(lengths).read(out).read(lse).read(d);
-            dispatch.write(dqkv).write(scratch)
+            dispatch.write(dqkv).moving(written / 3 * thirds).write(scratch)
         };
+        let all = |shader| some(shader, 3);
         let whole = |dispatch| vec![s.arguments(self.dropout, 1, dispatch)];
         match self.kernel(shapes, device) {
             AttentionKernel::Tiles => whole(all("attention_backward_tiles").element("Dout", element(4))),
@@ -150,9 +152,12 @@ impl Op for AttentionBackward {
             }
             AttentionKernel::Cooperative => whole(all("attention_backward_cooperative_16")),
             AttentionKernel::General => {
-                let query = all("attention_backward_query");
+                // Three of the five products are the queries' kernel's; the other one computes two of them again.
+                let flops = self.flops(shapes);
+                let query = some("attention_backward_query", 1).flops(flops / 5 * 3);
                 let key = typed("attention_backward_key").read(qkv).read(lengths).read(lse).read(d).read(scratch);
-                let both = [query, key.write(dqkv)].map(|dispatch| dispatch.element("Dout", element(4)));
+                let key = key.write(dqkv).moving(written / 3 * 2).flops(flops - flops / 5 * 3);
+                let both = [query, key].map(|dispatch| dispatch.element("Dout", element(4)));
                 both.map(|dispatch| s.arguments(self.dropout, s.blocks(), dispatch)).into()
             }
         }

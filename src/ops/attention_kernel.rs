@@ -3,6 +3,7 @@
 use super::DeviceTraits;
 use super::attention::Sizes;
 use crate::graph::DType;
+use std::fmt;
 
 /// A family of kernels for attention and its gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -17,6 +18,16 @@ pub enum AttentionKernel {
     /// With cooperative matrices, for heads of at most 64 columns and tensors in half precision; heads and lengths are whole
     /// matrices: `shaders/attention_cooperative_16.wgsl`, `attention_backward_cooperative_16.wgsl` and the same of 8.
     Cooperative,
+}
+
+impl fmt::Display for AttentionKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::General => "general",
+            Self::Tiles => "tiles",
+            Self::Cooperative => "cooperative",
+        })
+    }
 }
 
 /// Rows of a tile of [`AttentionKernel::Tiles`] and [`AttentionKernel::Cooperative`], and their widest head.

@@ -1,16 +1,24 @@
 //! Dropout; `shaders/dropout.wgsl`. The mask is drawn again in the gradient, never stored.
 
-use super::{DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
+use super::{
+    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, keep_threshold,
+    mismatch, twins,
+};
 use crate::cpu;
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
 /// Each element is 0 with probability `probability`, else divided by `1 - probability`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Dropout {
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Dropout {
+    /// From 0 to below 1.
     pub probability: f32,
+    /// The number of the random numbers that are drawn, [`Graph::stream`].
     pub stream: u32,
 }
+
+// A probability is a number.
+impl Eq for Dropout {}
 
 /// Dropout of `x`; `x` itself where `probability` is 0.
 pub fn dropout(g: &mut Graph, x: Tensor, probability: f32) -> Result<Tensor, GraphError> {
@@ -72,6 +80,10 @@ impl Op for Dropout {
 
     fn halves(&self) -> Halves {
         Halves { inputs: &[0], outputs: &[0] }
+    }
+
+    fn prologues(&self) -> Vec<Prologue> {
+        vec![Prologue { what: Pointwise::Dropout(*self), input: 0, side: None, rest: None }]
     }
 
     fn backward(&self, g: &mut Graph, _: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

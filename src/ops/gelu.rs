@@ -1,6 +1,9 @@
 //! The derivative of GELU; `shaders/gelu_backward.wgsl`. The forward part is an epilogue of [`super::linear_gelu`].
 
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
+use super::{
+    DeviceTraits, Dispatch, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, mismatch,
+    no_second_derivative, twins,
+};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 
@@ -15,7 +18,7 @@ pub fn gelu_backward(g: &mut Graph, u: Tensor, dy: Tensor) -> Result<Tensor, Gra
 
 /// d/dx x Phi(x) = Phi(x) + x phi(x).
 #[inline(always)]
-fn gelu_derivative<R: Real>(x: R) -> R {
+pub(super) fn gelu_derivative<R: Real>(x: R) -> R {
     // The exponential is the one inside erf, which the compiler sees.
     let z = x * R::of(std::f64::consts::FRAC_1_SQRT_2);
     let phi = (-(z * z)).exp() * R::of(0.398_942_280_401_432_7);
@@ -56,6 +59,10 @@ impl Op for GeluBackward {
 
     fn halves(&self) -> Halves {
         Halves { inputs: &[0, 1], outputs: &[0] }
+    }
+
+    fn prologues(&self) -> Vec<Prologue> {
+        vec![Prologue { what: Pointwise::GeluGradient, input: 0, side: Some(1), rest: None }]
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

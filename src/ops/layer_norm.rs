@@ -6,11 +6,13 @@
 
 use super::dropout::Dropout;
 use super::{
-    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins,
+    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, mismatch,
+    no_second_derivative, twins,
 };
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// ELECTRA's epsilon.
 pub const EPSILON: f32 = 1e-12;
@@ -36,11 +38,13 @@ fn split_rows(dispatch: Dispatch, columns: usize) -> Dispatch {
 struct LayerNorm {
     residual: bool,
     dropout: Dropout,
+    /// Whether dropout is of y instead of x.
+    drops_output: bool,
 }
 
 /// `layer_norm(x) * gamma + beta`.
 pub fn layer_norm(g: &mut Graph, x: Tensor, gamma: Tensor, beta: Tensor) -> Result<Tensor, GraphError> {
-    let op = LayerNorm { residual: false, dropout: Dropout { probability: 0.0, stream: 0 } };
+    let op = LayerNorm { residual: false, dropout: Dropout::default(), drops_output: false };
     Ok(g.add(op, &[x, gamma, beta])?[0])
 }
 
@@ -53,11 +57,15 @@ pub fn residual_layer_norm(
     probability: f32,
 ) -> Result<Tensor, GraphError> {
     let stream = if probability > 0.0 { g.stream() } else { 0 };
-    let op = LayerNorm { residual: true, dropout: Dropout { probability, stream } };
+    let op = LayerNorm { residual: true, dropout: Dropout { probability, stream }, drops_output: false };
     Ok(g.add(op, &[x, gamma, beta, residual])?[0])
 }
 
 impl LayerNorm {
+    fn drops_input(&self) -> bool {
+        self.dropout.probability > 0.0 && !self.drops_output
+    }
+
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (gamma, beta) = (t.real(1), t.real(2));
         let residual = if self.residual { t.real(3) } else { &[] };
@@ -73,7 +81,7 @@ impl LayerNorm {
                         y.chunks_exact_mut(c).zip(h.chunks_exact_mut(c)).zip(stats.chunks_exact_mut(2)).enumerate()
                     {
                         let row = start + i;
-                        if this.dropout.probability > 0.0 {
+                        if this.drops_input() {
                             this.dropout.apply(draws, row * c, h);
                         }
                         if this.residual {
@@ -85,6 +93,9 @@ impl LayerNorm {
                         let rstd = R::ONE / (variance + R::of(EPSILON.into())).sqrt();
                         for (((y, &h), &g), &b) in y.iter_mut().zip(&*h).zip(gamma).zip(beta) {
                             *y = (h - mean) * rstd * g + b;
+                        }
+                        if this.drops_output {
+                            this.dropout.apply(draws, row * c, y);
                         }
                         stats.copy_from_slice(&[mean, rstd]);
                     }
@@ -149,7 +160,29 @@ impl Op for LayerNorm {
         Halves { inputs: &[0, 3], outputs: &[0, 1] }
     }
 
+    fn prologues(&self) -> Vec<Prologue> {
+        if !self.residual {
+            return Vec::new();
+        }
+        let dropout = Some(self.dropout).filter(|dropout| dropout.probability > 0.0);
+        let rest = Self { residual: false, dropout: Dropout::default(), drops_output: false };
+        vec![Prologue { what: Pointwise::Residual(dropout), input: 0, side: Some(3), rest: Some(Arc::new(rest)) }]
+    }
+
+    fn fused(&self, next: Pointwise) -> Option<Arc<dyn Op>> {
+        match next {
+            Pointwise::Dropout(dropout) if !self.residual && self.dropout.probability == 0.0 => {
+                Some(Arc::new(Self { dropout, drops_output: true, ..*self }))
+            }
+            _ => None,
+        }
+    }
+
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        if self.drops_output {
+            // Ops are fused when the gradients are there.
+            return no_second_derivative("layer_norm");
+        }
         let Some(dy) = d[0] else { return Ok(vec![None; node.inputs.len()]) };
         let op = LayerNormBackward { dropout: self.dropout };
         let out = g.add(op, &[dy, node.outputs[1], node.outputs[2], node.inputs[1]])?;
@@ -171,12 +204,15 @@ impl Op for LayerNorm {
             .element("Y", shapes.outputs[0].dtype)
             .element("H", shapes.outputs[1].dtype)
             .constant("has_residual", self.residual)
-            .constant("has_dropout", self.dropout.probability > 0.0)
+            .constant("has_dropout", self.drops_input())
+            .constant("drops_output", self.drops_output)
             .read(Operand::Input(1))
             .read(Operand::Input(2))
             .read(residual)
             .write(Operand::Output(0))
             .write(Operand::Output(1))
+            // Where nothing is done to x it is read only.
+            .moving(rows * c * if self.residual || self.drops_input() { 2 } else { 1 })
             .write(Operand::Output(2));
         vec![self.dropout.words(dispatch.word(rows)).float(EPSILON).elements(rows, 256 / lanes(c))]
     }

@@ -2,28 +2,34 @@
 //!
 //! x is [T, K], W is [N, K] as `transformers` stores it, b is [N], y is [T, N].
 
-use super::gelu::gelu_backward;
+use super::dropout::Dropout;
+use super::gelu::{gelu_backward, gelu_derivative};
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch,
-    no_second_derivative, twins,
+    DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Pointwise, Real,
+    Shapes, Twin, mismatch, no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use std::sync::Arc;
 
-#[derive(Debug)]
+/// With a fourth input `residual` [T, N]: y = residual + dropout(x W^T + b).
+#[derive(Debug, Clone, Copy, Default)]
 struct Linear {
     gelu: bool,
+    residual: bool,
+    /// Only with a residual.
+    dropout: Option<Dropout>,
 }
 
 /// `x W^T + b`.
 pub fn linear(g: &mut Graph, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor, GraphError> {
-    g.add1(Linear { gelu: false }, &[x, weight, bias])
+    g.add1(Linear::default(), &[x, weight, bias])
 }
 
 /// `gelu(x W^T + b)`; the sum before GELU is kept for the gradient.
 pub fn linear_gelu(g: &mut Graph, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor, GraphError> {
-    Ok(g.add(Linear { gelu: true }, &[x, weight, bias])?[1])
+    Ok(g.add(Linear { gelu: true, ..Linear::default() }, &[x, weight, bias])?[1])
 }
 
 /// GELU with the error function, as BERT has it: x Phi(x).
@@ -32,13 +38,24 @@ pub(super) fn gelu<R: Real>(x: R) -> R {
     R::of(0.5) * x * (R::ONE + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
 }
 
+/// Adds what stands at the front of `from`.
+#[inline(always)]
+fn add<R: Real>(to: &mut [R], from: &[R]) {
+    for (t, &f) in to.iter_mut().zip(from) {
+        *t += f;
+    }
+}
+
 impl Linear {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[0], s.inputs[0].columns());
-        let epilogue = if self.gelu { Epilogue::Gelu } else { Epilogue::None };
-        let y = s.outputs.get(1).unwrap_or(&s.outputs[0]).dtype;
-        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, y];
-        Matmul { m, n, k, transpose_b: true, elements, epilogue, ..Matmul::default() }
+        let (epilogue, second) = match (self.gelu, self.residual) {
+            (true, _) => (Epilogue::Gelu, s.outputs[1].dtype),
+            (false, true) => (Epilogue::Residual, s.inputs[3].dtype),
+            (false, false) => (Epilogue::None, DType::F32),
+        };
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, second];
+        Matmul { m, n, k, transpose_b: true, elements, epilogue, dropout: self.dropout, ..Matmul::default() }
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -48,6 +65,8 @@ impl Linear {
             let (m, x, w) = (out.len() / n, Matrix::new(&x[start * k..], k), Matrix::new(w, k));
             gemm((m, n, k), (out, n), x, w.t(), (1.0, false), Threads::One);
         };
+        let residual = if self.residual { t.real(3) } else { &[] };
+        let draws = self.dropout.map(|d| (d, Draws::new(&t.step, d.stream, t.output_types[0].len())));
         let u = t.out(0);
         if self.gelu {
             parallel::blocks2(u, t.out(1), n, |start, u, y| {
@@ -71,10 +90,13 @@ impl Linear {
                     #[inline(always)]
                     || {
                         for u in u.chunks_exact_mut(n) {
-                            u.iter_mut().zip(b).for_each(
-                                #[inline(always)]
-                                |(u, &b)| *u += b,
-                            );
+                            add(u, b);
+                        }
+                        if let Some((dropout, draws)) = draws {
+                            dropout.apply(draws, start * n, u);
+                        }
+                        if !residual.is_empty() {
+                            add(u, &residual[start * n..]);
                         }
                     },
                 );
@@ -90,19 +112,39 @@ impl Op for Linear {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [x, w, b] if w.shape.len() == 2 && w.shape[1] == x.columns() && b.shape == w.shape[..1] => {
+            [x, w, b, rest @ ..]
+                if w.shape.len() == 2
+                    && w.shape[1] == x.columns()
+                    && b.shape == w.shape[..1]
+                    && rest.len() == usize::from(self.residual)
+                    && rest.iter().all(|r| r.len() == x.rows() * w.shape[0]) =>
+            {
                 let y = TensorType::f32(&[x.rows(), w.shape[0]]);
                 Ok(vec![y; if self.gelu { 2 } else { 1 }])
             }
-            _ => Err(mismatch("linear", inputs, "x [T, K], weight [N, K], bias [N]")),
+            _ => Err(mismatch("linear", inputs, "x [T, K], weight [N, K], bias [N] and, with one, residual [T, N]")),
+        }
+    }
+
+    fn fused(&self, next: Pointwise) -> Option<Arc<dyn Op>> {
+        match next {
+            Pointwise::Residual(dropout) if !self.gelu && !self.residual => {
+                Some(Arc::new(Self { residual: true, dropout, ..*self }))
+            }
+            _ => None,
         }
     }
 
     fn halves(&self) -> Halves {
-        Halves { inputs: &[0, 1], outputs: if self.gelu { &[0, 1] } else { &[0] } }
+        // With a residual or without.
+        Halves { inputs: &[0, 1, 3], outputs: if self.gelu { &[0, 1] } else { &[0] } }
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
+        if self.residual {
+            // Ops are fused when the gradients are there.
+            return no_second_derivative("linear");
+        }
         let d = if self.gelu {
             let Some(dy) = d[1] else { return Ok(vec![None; 3]) };
             gelu_backward(g, node.outputs[0], dy)?
@@ -111,13 +153,17 @@ impl Op for Linear {
             dy
         };
         let (x, w) = (node.inputs[0], node.inputs[1]);
-        let dx = g.add1(LinearInputGradient, &[d, w])?;
+        let dx = g.add1(LinearInputGradient { then: None }, &[d, w])?;
         let dw = g.add(LinearWeightGradient, &[d, x])?;
         Ok(vec![Some(dx), Some(dw[0]), Some(dw[1])])
     }
 
     fn flops(&self, s: &Shapes) -> u64 {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[0] as u64
+    }
+
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(true)]
     }
 
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
@@ -130,7 +176,11 @@ impl Op for Linear {
             b: Operand::Input(1),
             c: Operand::Output(0),
             bias: Some(Operand::Input(2)),
-            second: self.gelu.then_some(Operand::Output(1)),
+            second: match (self.gelu, self.residual) {
+                (true, _) => Some(Operand::Output(1)),
+                (false, true) => Some(Operand::Input(3)),
+                (false, false) => None,
+            },
         };
         self.product(shapes).dispatches(&operands, 0, device)
     }
@@ -138,23 +188,66 @@ impl Op for Linear {
     twins!();
 }
 
-/// `dx = dy W`.
+/// `dx = dy W`, and what is done to dx then, whose side input is input 2.
 #[derive(Debug)]
-struct LinearInputGradient;
+struct LinearInputGradient {
+    then: Option<Pointwise>,
+}
 
 impl LinearInputGradient {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[1], s.inputs[0].columns());
-        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, DType::F32];
-        Matmul { m, n, k, elements, ..Matmul::default() }
+        let (epilogue, accumulate) = match self.then {
+            None => (Epilogue::None, false),
+            Some(Pointwise::Add) => (Epilogue::None, true),
+            Some(Pointwise::GeluGradient) => (Epilogue::GeluGradient, false),
+            Some(Pointwise::Dropout(_)) => (Epilogue::Dropout, false),
+            Some(Pointwise::Residual(_)) => (Epilogue::Residual, false),
+        };
+        let side = if self.reads_side() { s.inputs[2].dtype } else { DType::F32 };
+        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, side];
+        Matmul { m, n, k, elements, accumulate, epilogue, dropout: self.dropout(), ..Matmul::default() }
+    }
+
+    fn dropout(&self) -> Option<Dropout> {
+        match self.then {
+            Some(Pointwise::Dropout(dropout)) => Some(dropout),
+            Some(Pointwise::Residual(dropout)) => dropout,
+            _ => None,
+        }
+    }
+
+    /// Whether there is an input 2 that is read as it is.
+    fn reads_side(&self) -> bool {
+        matches!(self.then, Some(Pointwise::GeluGradient | Pointwise::Residual(_)))
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, w) = (t.real(0), t.real(1));
         let (n, k) = (t.input_types[1].shape[0], t.input_types[1].shape[1]);
+        let side = if self.reads_side() { t.real(2) } else { &[] };
+        let draws = self.dropout().map(|d| (d, Draws::new(&t.step, d.stream, t.output_types[0].len())));
+        let then = self.then;
         parallel::blocks(t.out(0), k, |start, out| {
-            let m = out.len() / k;
-            gemm((m, k, n), (out, k), Matrix::new(&dy[start * n..], n), Matrix::new(w, k), (1.0, false), Threads::One);
+            let (m, dy, w) = (out.len() / k, Matrix::new(&dy[start * n..], n), Matrix::new(w, k));
+            gemm((m, k, n), (&mut *out, k), dy, w, (1.0, then == Some(Pointwise::Add)), Threads::One);
+            vectorize(
+                #[inline(always)]
+                || {
+                    if let Some((dropout, draws)) = draws {
+                        dropout.apply(draws, start * k, out);
+                    }
+                    match then {
+                        Some(Pointwise::GeluGradient) => {
+                            for (d, &u) in out.iter_mut().zip(&side[start * k..]) {
+                                *d *= gelu_derivative(u);
+                            }
+                        }
+                        Some(Pointwise::Residual(_)) => add(out, &side[start * k..]),
+                        _ => {}
+                    }
+                },
+            );
         });
     }
 }
@@ -165,16 +258,34 @@ impl Op for LinearInputGradient {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
+        let has_side = self.reads_side() || self.then == Some(Pointwise::Add);
         match inputs {
-            [d, w] if w.shape.len() == 2 && w.shape[0] == d.columns() => {
+            [d, w, rest @ ..]
+                if w.shape.len() == 2
+                    && w.shape[0] == d.columns()
+                    && rest.len() == usize::from(has_side)
+                    && rest.iter().all(|side| side.len() == d.rows() * w.shape[1]) =>
+            {
                 Ok(vec![TensorType::f32(&[d.rows(), w.shape[1]])])
             }
-            _ => Err(mismatch("linear_input_gradient", inputs, "dy [T, N], weight [N, K]")),
+            _ => {
+                let expected = "dy [T, N], weight [N, K] and, with one, a side input [T, K]";
+                Err(mismatch("linear_input_gradient", inputs, expected))
+            }
         }
     }
 
+    fn takes_over(&self) -> &'static [(usize, usize)] {
+        if self.then == Some(Pointwise::Add) { &[(2, 0)] } else { &[] }
+    }
+
+    fn fused(&self, next: Pointwise) -> Option<Arc<dyn Op>> {
+        self.then.is_none().then(|| Arc::new(Self { then: Some(next) }) as Arc<dyn Op>)
+    }
+
     fn halves(&self) -> Halves {
-        Halves { inputs: &[0, 1], outputs: &[0] }
+        // With a side input or without.
+        Halves { inputs: &[0, 1, 2], outputs: &[0] }
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -185,13 +296,18 @@ impl Op for LinearInputGradient {
         2 * s.inputs[0].len() as u64 * s.inputs[1].shape[1] as u64
     }
 
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(false)]
+    }
+
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         self.product(shapes).scratch(false, device)
     }
 
     fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let (a, b, c) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
-        self.product(shapes).dispatches(&MatmulOperands { a, b, c, bias: None, second: None }, 0, device)
+        let second = self.reads_side().then_some(Operand::Input(2));
+        self.product(shapes).dispatches(&MatmulOperands { a, b, c, bias: None, second }, 0, device)
     }
 
     twins!();
@@ -252,6 +368,10 @@ impl Op for LinearWeightGradient {
 
     fn flops(&self, s: &Shapes) -> u64 {
         2 * s.inputs[0].len() as u64 * s.inputs[1].columns() as u64
+    }
+
+    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
+        vec![self.product(shapes).shape(false)]
     }
 
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {

@@ -5,6 +5,7 @@
 //! `matmul_cooperative.wgsl` for tensor cores, over vectors of 4 (`matmul_vector.wgsl`) or, for sizes that are not multiples
 //! of 4, over elements (`matmul_scalar.wgsl`). Which forms of them there are is in `matmul_choice.rs`.
 
+use super::dropout::Dropout;
 use super::matmul_choice::{BLOCK, STEP, spare};
 use super::{DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape, Operand};
 use crate::graph::{DType, TensorType};
@@ -24,7 +25,7 @@ pub struct Matmul {
     pub transpose_a: bool,
     /// B is stored \[n, k\] instead of \[k, n\].
     pub transpose_b: bool,
-    /// The types of A, B, C and the second output, each single or half precision. A bias and row sums are in single precision.
+    /// The types of A, B, C and the second tensor, each single or half precision. A bias and row sums are in single precision.
     pub elements: [DType; 4],
     /// C += instead of C =; holds for the row sums too.
     pub accumulate: bool,
@@ -36,8 +37,11 @@ pub struct Matmul {
     pub c_offset: usize,
     /// Elements before the bias that is read or, with [`Epilogue::RowSums`], the row sums that are written.
     pub bias_offset: usize,
-    /// What else is written.
+    /// What else is done.
     pub epilogue: Epilogue,
+    /// Dropout of C; only with [`Epilogue::Dropout`] and [`Epilogue::Residual`]. C's elements are the mask's, so C must be
+    /// the whole of what is dropped out.
+    pub dropout: Option<Dropout>,
 }
 
 impl Default for Matmul {
@@ -55,11 +59,12 @@ impl Default for Matmul {
             c_offset: 0,
             bias_offset: 0,
             epilogue: Epilogue::None,
+            dropout: None,
         }
     }
 }
 
-/// What a matrix multiplication writes beside C.
+/// What a matrix multiplication does beside writing the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Epilogue {
     /// Nothing.
@@ -70,10 +75,29 @@ pub enum Epilogue {
     /// The sum over k of every row of op(A), \[m\], from `bias_offset` on: of a weight gradient dY^T X the bias
     /// gradient. Not with a bias.
     RowSums,
+    /// C becomes op(A) op(B) times gelu'(U), element by element: of an input gradient dY W what flows on through GELU.
+    /// U \[m, n\] is read from element 0 of the second tensor on. Not with `accumulate`.
+    GeluGradient,
+    /// C is put through `dropout`. Not with `accumulate`.
+    Dropout,
+    /// C is put through `dropout`, if there is one, and the second tensor \[m, n\] from element 0 on is added. Not with
+    /// `accumulate`.
+    Residual,
 }
 
 impl Epilogue {
-    pub(super) const ALL: [Self; 3] = [Self::None, Self::Gelu, Self::RowSums];
+    pub(super) const ALL: [Self; 6] =
+        [Self::None, Self::Gelu, Self::RowSums, Self::GeluGradient, Self::Dropout, Self::Residual];
+
+    /// Whether there is a second tensor and it is written.
+    pub fn writes_second(self) -> bool {
+        matches!(self, Self::Gelu | Self::RowSums)
+    }
+
+    /// Whether there is a second tensor and it is read.
+    pub fn reads_second(self) -> bool {
+        matches!(self, Self::GeluGradient | Self::Residual)
+    }
 
     /// The name in the text form of a [`MatmulShape`].
     pub(super) fn name(self) -> &'static str {
@@ -81,6 +105,9 @@ impl Epilogue {
             Self::None => "none",
             Self::Gelu => "gelu",
             Self::RowSums => "row_sums",
+            Self::GeluGradient => "gelu_gradient",
+            Self::Dropout => "dropout",
+            Self::Residual => "residual",
         }
     }
 }
@@ -96,7 +123,7 @@ pub struct MatmulOperands {
     pub c: Operand,
     /// A vector \[n\] that is added to every row of C.
     pub bias: Option<Operand>,
-    /// The epilogue's output; must be there exactly where the epilogue is not [`Epilogue::None`].
+    /// The epilogue's tensor; must be there exactly where [`Epilogue::writes_second`] or [`Epilogue::reads_second`].
     pub second: Option<Operand>,
 }
 
@@ -136,7 +163,7 @@ impl Matmul {
         }
         if grid.slices > 1 && self.epilogue == Epilogue::RowSums {
             scratch.push(TensorType::f32(&[grid.slices, self.m]));
-        } else if self.epilogue == Epilogue::None {
+        } else if !self.epilogue.writes_second() {
             scratch.push(TensorType::f32(&[4]));
         }
         scratch
@@ -156,7 +183,9 @@ impl Matmul {
         let row_sums = self.epilogue == Epilogue::RowSums;
         let partial_c = Operand::Scratch(first_scratch);
         let spare = Operand::Scratch(first_scratch + usize::from(split));
-        let second = operands.second.unwrap_or(spare);
+        let written = operands.second.filter(|_| self.epilogue.writes_second());
+        let side = operands.second.filter(|_| self.epilogue.reads_second());
+        let second = written.unwrap_or(spare);
         let (c, c_offset) = if split { (partial_c, 0) } else { (operands.c, self.c_offset) };
         let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
 
@@ -168,12 +197,16 @@ impl Matmul {
             .element("ElementA", element_a)
             .element("ElementB", element_b)
             .element("ElementC", if split { DType::F32 } else { element_c })
-            .element("Second", element_second)
+            .element("Second", if side.is_some() { DType::F32 } else { element_second })
+            .element("Side", if side.is_some() { element_second } else { DType::F32 })
             .constant("transpose_a", flag(self.transpose_a))
             .constant("transpose_b", flag(self.transpose_b))
             .constant("accumulate", flag(self.accumulate && !split))
             .constant("has_bias", flag(has_bias))
             .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
+            .constant("gelu_gradient", flag(self.epilogue == Epilogue::GeluGradient))
+            .constant("has_dropout", flag(self.dropout.is_some()))
+            .constant("residual", flag(self.epilogue == Epilogue::Residual))
             .constant("row_sums", flag(row_sums))
             .constant("exact", flag(grid.exact))
             .flops(self.flops())
@@ -188,10 +221,12 @@ impl Matmul {
             .moving(grid.slices * written(self.accumulate && !split))
             .write(second_now)
             .moving(match self.epilogue {
-                Epilogue::None => 0,
                 Epilogue::Gelu => self.m * self.n,
                 Epilogue::RowSums => grid.slices * self.m,
+                _ => 0,
             })
+            .read(side.unwrap_or(operands.a))
+            .moving(if side.is_some() { self.m * self.n } else { 0 })
             .word(self.m)
             .word(self.n)
             .word(self.k)
@@ -202,6 +237,7 @@ impl Matmul {
             .word(bias_offset)
             .word(grid.lanes)
             .groups(grid.groups[0], grid.groups[1], grid.slices);
+        product = self.dropout.unwrap_or_default().words(product);
         for (name, value) in grid.kernel.constants(device) {
             product = product.constant(name, value);
         }

@@ -168,7 +168,7 @@ pub struct MatmulShape {
     pub transpose_a: bool,
     /// B is stored \[n, k\].
     pub transpose_b: bool,
-    /// The types of A, B, C and the second output.
+    /// The types of A, B, C and the second tensor.
     pub elements: [DType; 4],
     /// A bias is added.
     pub has_bias: bool,
@@ -302,6 +302,8 @@ mod tests {
             "16384x1024x256 nt f32 f32 f32 f32 bias gelu",
             "256x1024x16384 tn f16 f16 f32 f32 row_sums accumulate",
             "7x9x1 nn f32 f16 f16 f32 unaligned",
+            "16384x1024x256 nn f16 f16 f16 f16 gelu_gradient",
+            "16384x256x1024 nt f32 f32 f32 f32 bias residual",
         ] {
             let shape: MatmulShape = text.parse().expect("a shape");
             assert_eq!(shape.to_string(), text);

@@ -28,6 +28,7 @@ mod loss_scale;
 mod matmul;
 mod matmul_choice;
 mod matmul_kernel;
+mod pointwise;
 mod random;
 mod real;
 mod replace_tokens;
@@ -46,7 +47,7 @@ pub use attention::attention;
 pub use attention_kernel::AttentionKernel;
 pub use binary_cross_entropy::binary_cross_entropy;
 pub use constant::constant;
-pub use dropout::dropout;
+pub use dropout::{Dropout, dropout};
 pub use embedding::{EmbeddingTables, embedding};
 pub use embedding_gradient::{position_gradient, word_gradient};
 pub use gather_rows::gather_rows;
@@ -58,6 +59,7 @@ pub use linear::{linear, linear_gelu};
 pub use loss_scale::{LossScale, loss_scale};
 pub use matmul::{Epilogue, Matmul, MatmulOperands};
 pub use matmul_kernel::{MatmulFamily, MatmulKernel, MatmulShape, MatmulTextError};
+pub use pointwise::{Pointwise, Prologue};
 pub use random::{Draws, keep_threshold, uniform};
 pub use real::Real;
 pub use replace_tokens::replace_tokens;
@@ -70,6 +72,7 @@ pub use weighted_sum::{MOST_TERMS, weighted_sum};
 
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// What a node computes.
 pub trait Op: Debug + Send + Sync {
@@ -91,12 +94,28 @@ pub trait Op: Debug + Send + Sync {
         Halves::NONE
     }
 
+    /// What the op does to one of its inputs element by element before all else, which the op that computes the input could
+    /// do as well; for the pass `graph/fuse.rs`. Where there are several, one of them is enough.
+    fn prologues(&self) -> Vec<Prologue> {
+        Vec::new()
+    }
+
+    /// This op with `next` done to its output 0, the side input behind its own inputs; `None` where it cannot.
+    fn fused(&self, _next: Pointwise) -> Option<Arc<dyn Op>> {
+        None
+    }
+
     /// The gradient rule: from the outputs' gradients (`None`: does not matter to the loss) to the inputs'.
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError>;
 
     /// Floating-point operations, a multiply-add counted as two; 0 where they do not matter beside the matmuls.
     fn flops(&self, _shapes: &Shapes) -> u64 {
         0
+    }
+
+    /// The matrix multiplications among the WGSL dispatches for which there is a choice of kernels.
+    fn matmuls(&self, _shapes: &Shapes) -> Vec<MatmulShape> {
+        Vec::new()
     }
 
     /// Tensors that the WGSL dispatches need beside inputs and outputs.

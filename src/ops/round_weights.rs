@@ -50,6 +50,8 @@ impl Op for RoundWeights {
             .element("Half", DType::F16)
             .read(Operand::Input(0))
             .write(Operand::Output(0))
+            // What was there is not read.
+            .moving(shapes.outputs[0].len())
             .word(quads);
         vec![dispatch.elements(quads, 256)]
     }

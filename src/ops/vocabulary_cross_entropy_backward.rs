@@ -7,7 +7,7 @@
 use super::binary_cross_entropy::TINY;
 use super::vocabulary_cross_entropy::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use super::{
-    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin,
+    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin,
     no_second_derivative, twins, vocabulary_tiles,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
@@ -133,6 +133,21 @@ impl Op for VocabularyCrossEntropyBackward {
     /// The logits once more, and two products.
     fn flops(&self, s: &Shapes) -> u64 {
         6 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
+    }
+
+    /// Those of a GPU, where most chunks are alike.
+    fn matmuls(&self, s: &Shapes) -> Vec<MatmulShape> {
+        let ((m, _, v), dtype) = (sizes(s), s.inputs[0].dtype);
+        let mut shapes = Vec::new();
+        for (first, words) in vocabulary_tiles::chunks(m, v) {
+            for product in [input_gradient(s, dtype, first, words), word_gradient(s, dtype, first, words)] {
+                let shape = product.shape(false);
+                if !shapes.contains(&shape) {
+                    shapes.push(shape);
+                }
+            }
+        }
+        shapes
     }
 
     /// Gradients of a chunk's logits, each row's factor [M], and what the products need.

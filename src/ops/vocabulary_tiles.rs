@@ -60,16 +60,19 @@ pub(super) fn scratch(s: &Shapes) -> Vec<TensorType> {
     vec![TensorType::u32(&[groups(m, v).0, PARTIAL, m]), TensorType::u32(&[m, STATE])]
 }
 
-/// What `shaders/shared/vocabulary_tile.wgsl` needs.
-fn tiles(shader: &'static str, s: &Shapes) -> Dispatch {
+/// What `shaders/shared/vocabulary_tile.wgsl` needs, for the logits of `words` words.
+fn tiles(shader: &'static str, s: &Shapes, words: usize) -> Dispatch {
     let (m, e, v) = sizes(s);
     Dispatch::new(shader)
         .constant("aligned", f64::from(u8::from(e.is_multiple_of(4))))
         .element("X", s.inputs[0].dtype)
         .element("Word", s.inputs[1].dtype)
+        .flops(2 * (m * e * words) as u64)
         .read(Operand::Input(0))
         .read(Operand::Input(1))
+        .moving(e * words)
         .read(Operand::Input(2))
+        .moving(words)
         .read(Operand::Input(3))
         .word(m)
         .word(v)
@@ -81,7 +84,7 @@ pub(super) fn forward(s: &Shapes, stream: u32) -> [Dispatch; 2] {
     let (m, _, v) = sizes(s);
     let (groups, each) = groups(m, v);
     let (some, state) = (Operand::Scratch(0), Operand::Scratch(1));
-    let know = tiles("vocabulary_tiles", s).write(some).word(each).word(stream as usize);
+    let know = tiles("vocabulary_tiles", s, v).write(some).word(each).word(stream as usize);
     let merge = Dispatch::new("vocabulary_tiles_merge").read(some).write(state).word(m).word(groups);
     [know.groups(m.div_ceil(TILE), groups, 1), merge.elements(m, 8)]
 }
@@ -94,8 +97,8 @@ pub(super) fn backward(
     dtype: DType,
 ) -> Dispatch {
     let (m, ..) = sizes(s);
-    let dispatch =
-        tiles("vocabulary_tiles_backward", s).element("Gradient", dtype).read(lse).read(scale).write(gradient);
+    let dispatch = tiles("vocabulary_tiles_backward", s, words).element("Gradient", dtype);
+    let dispatch = dispatch.read(lse).read(scale).write(gradient).moving(m * words);
     dispatch.word(first).word(words).groups(words.div_ceil(TILE), m.div_ceil(TILE), 1)
 }
 

@@ -285,7 +285,7 @@ impl Planner {
                     self.buffers.push(Buffer { kind: Kind::Input, len: len.max(1) });
                     Some(Region { buffer: self.buffers.len() - 1, offset: 0, len })
                 }
-                Source::Node { .. } => None,
+                Source::Node { .. } | Source::Nothing => None,
             };
         }
     }

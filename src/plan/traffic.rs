@@ -106,7 +106,7 @@ impl Plan {
         if let Target::Gpu(device) = self.target() {
             let scratch = node.op.scratch(&shapes, &device);
             for dispatch in node.op.dispatches(&shapes, &device) {
-                for (operand, bytes) in operands(&dispatch, &shapes, &scratch, &[]) {
+                for (operand, bytes) in operands(&dispatch, &shapes, &scratch, node.op.takes_over()) {
                     *bound.entry(operand).or_default() += bytes;
                 }
             }
@@ -114,12 +114,14 @@ impl Plan {
         let mut needs = BTreeMap::new();
         for (i, (&tensor, ty)) in node.inputs.iter().zip(&shapes.inputs).enumerate() {
             let whole = ty.bytes() as u64;
-            let taken_over = node.op.takes_over().iter().any(|&(input, _)| input == i);
+            let moved = |operand| bound.get(&operand).copied().unwrap_or_default();
+            let taken_over = node.op.takes_over().iter().find(|&&(input, _)| input == i);
             // A kernel that goes over an input several times needs it once; one that binds it nowhere does not need it.
-            let bytes = if taken_over || self.target() == Target::Cpu {
-                whole
-            } else {
-                bound.get(&Operand::Input(i)).map_or(0, |&bytes| bytes.min(whole))
+            let bytes = match taken_over {
+                _ if self.target() == Target::Cpu => whole,
+                // What goes through the output beside its being written.
+                Some(&(_, output)) => moved(Operand::Output(output)).saturating_sub(whole).min(whole),
+                None => moved(Operand::Input(i)).min(whole),
             };
             let most: &mut u64 = needs.entry(tensor).or_default();
             *most = bytes.max(*most);
@@ -156,4 +158,63 @@ fn operands(
         *most = bytes.max(*most);
     }
     operands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::{Config, Model, Precision, preset};
+    use crate::graph::Recompute;
+    use crate::ops::DeviceTraits;
+    use crate::train::step::{StepShape, training_step};
+    use std::collections::HashMap;
+
+    fn plan(software: bool, precision: Precision) -> Plan {
+        let mut config: Config = preset("tiny").unwrap();
+        config.training.batch = 3;
+        config.training.precision = precision;
+        config.data.length = 16;
+        let device = DeviceTraits { software, f16: true, ..DeviceTraits::FLOOR };
+        let (model, shape) = (Model::new(&config), StepShape::of(&config));
+        training_step(&model, &config, shape, Target::Gpu(device), Recompute::Off, false).unwrap().plan
+    }
+
+    #[test]
+    fn dispatches_claim_no_more_than_their_op_does_and_move_no_less_than_it_needs() {
+        let mut moved = Vec::new();
+        for (software, precision) in [(false, Precision::F32), (true, Precision::F32), (false, Precision::Mixed)] {
+            let plan = plan(software, precision);
+            let mut claimed: HashMap<usize, u64> = HashMap::new();
+            for call in plan.calls() {
+                let Some(node) = call.node else { continue };
+                *claimed.entry(node).or_default() += call.flops;
+            }
+            for (&node, &flops) in &claimed {
+                let op = &plan.graph().nodes()[node].op;
+                let all = op.flops(&plan.shapes(node));
+                assert!(flops <= all, "{}: {flops} of {all}", op.name());
+            }
+            let products = claimed.values().sum::<u64>() as f64 / plan.flops() as f64;
+            assert!(products > 0.9, "only {products} of the operations are somebody's own");
+            let traffic = plan.traffic();
+            for &(op, moved, needed) in &traffic.by_op {
+                assert!(moved >= needed, "{op} moves {moved} bytes and needs {needed}");
+            }
+            assert!(traffic.needed > traffic.least && traffic.least > 0, "{traffic:?}");
+            moved.push(traffic.moved);
+        }
+        assert!(moved[2] < moved[0], "halves move as much as whole numbers: {moved:?}");
+    }
+
+    #[test]
+    fn gathered_rows_and_windows_count_as_what_they_are() {
+        let plan = plan(false, Precision::F32);
+        let bytes = |shader: &str| plan.calls().iter().find(|call| call.name == shader).unwrap().bytes;
+        let (tokens, width) = (3 * 16u64, 64);
+        // Rows of words and positions, two types, ids and types; the sums are written.
+        let rows = tokens * width + 16 * width + 2 * width + 2 * tokens + tokens * width;
+        assert_eq!(bytes("embedding"), 4 * rows);
+        let bank = plan.graph().table().len() as u64;
+        assert_eq!(bytes("adamw"), 4 * (7 * bank + 1));
+    }
 }

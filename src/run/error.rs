@@ -40,6 +40,14 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A record of kernels that is damaged.
+    #[error("{}: {reason}; put the file back, or remove it to have the kernels chosen again", path.display())]
+    Kernels {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file or folder that cannot be written.
     #[error("{}: {source}; check the disk's free space and the folder's permissions", path.display())]
     File {

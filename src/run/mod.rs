@@ -5,6 +5,7 @@
 //!   config.toml              every setting, defaults included, and a checksum
 //!   tokenizer.json           and vocab.txt, tokenizer_config.json, special_tokens_map.json
 //!   text.json                how many documents and tokens the training text had, and its unigram entropy
+//!   kernels.json             on a GPU: the kernels it is trained with, and a checksum
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
 //!   events.jsonl             when the run was started, continued, stopped, rolled back, and what it was warned of
@@ -19,6 +20,7 @@
 
 mod checkpoint;
 mod error;
+mod kernels;
 mod lock;
 mod settings;
 mod state;
@@ -31,6 +33,7 @@ use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::history::TextFacts;
 use crate::train::Snapshot;
+use crate::tune::Book;
 use lock::Lock;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
@@ -219,6 +222,22 @@ impl Run {
     /// [`RunError::File`] if the disk does not take it.
     pub fn rewrite_config(&self, config: &Config) -> Result<(), RunError> {
         settings::write(&self.folder, config)
+    }
+
+    /// The kernels that the run is trained with; `None` where it has never been on a GPU.
+    ///
+    /// # Errors
+    /// [`RunError::Kernels`] for a file that cannot be used.
+    pub fn kernels(&self) -> Result<Option<Book>, RunError> {
+        kernels::read(&self.folder)
+    }
+
+    /// Keeps the kernels that the run is trained with.
+    ///
+    /// # Errors
+    /// [`RunError::File`] if the disk does not take it.
+    pub fn keep_kernels(&self, book: &Book) -> Result<(), RunError> {
+        kernels::write(&self.folder, book)
     }
 
     /// Whether metrics.jsonl has no line yet.

@@ -1,11 +1,14 @@
 //! From what a person asks for to a session: text, model to start from, device and folder, in that order. The terminal and
 //! the window begin a run here, so both make the same one.
 
-use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, open, prepared};
+use super::device::open_on;
+use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
+use crate::plan::Target;
 use crate::run::{Run, State};
 use crate::train::{Resources, Snapshot, Text};
+use crate::tune::{self, Book, Kernels, Tuned};
 use std::path::Path;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
@@ -13,6 +16,8 @@ use std::path::Path;
 pub struct How {
     /// The device.
     pub device: Device,
+    /// Which kernels a GPU runs; if `None`, those that the run was trained with, and for a new one what suits the device.
+    pub kernels: Option<Kernels>,
     /// What training may take of it.
     pub resources: Resources,
     /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
@@ -25,7 +30,9 @@ pub struct How {
 /// How far the beginning is.
 pub enum Stage<'a> {
     /// Work that takes a moment.
-    Note(&'static str),
+    Note(&'a str),
+    /// Something that a person should know, in a line.
+    Remark(&'a str),
     /// The text is read and the device open; training is about to begin.
     Ready {
         /// The run's settings, the vocabulary's real size among them.
@@ -69,8 +76,10 @@ pub fn start(
     }
     let tokenizer = adaptation.as_ref().and_then(Adaptation::tokenizer);
     let prepared = prepared::prepare(&mut config, length, tokenizer, &mut |text| watch(Stage::Note(text)))?;
-    let setup = setup(config, &prepared, adaptation.as_ref(), how, watch)?;
-    Ok(Opened { session: Session::create(folder, setup)?, prepared })
+    let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, None, watch)?;
+    let mut session = Session::create(folder, setup)?;
+    keep(&mut session, tuned, None)?;
+    Ok(Opened { session, prepared })
 }
 
 /// Goes on with `run` from what [`Run::newest`] found, `None` for a run that was never saved.
@@ -87,8 +96,24 @@ pub fn go_on(
     let prepared = prepared::prepare_again(&config, run.folder(), &mut |text| watch(Stage::Note(text)))?;
     // Only a run that was never saved still needs what it started from.
     let adaptation = if newest.is_none() { adaptation(&config)? } else { None };
-    let setup = setup(config, &prepared, adaptation.as_ref(), how, watch)?;
-    Ok(Opened { session: Session::resume_from(run, setup, newest)?, prepared })
+    let record = run.kernels()?;
+    let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, record.clone(), watch)?;
+    let mut session = Session::resume_from(run, setup, newest)?;
+    keep(&mut session, tuned, record.as_ref())?;
+    Ok(Opened { session, prepared })
+}
+
+/// Keeps the kernels in the run's folder where they are not what its `record` says.
+fn keep(session: &mut Session, tuned: Option<Tuned>, record: Option<&Book>) -> Result<(), SessionError> {
+    let Some(Tuned { book, remarks }) = tuned else { return Ok(()) };
+    if record != Some(&book) {
+        session.run().keep_kernels(&book)?;
+    }
+    let step = session.step();
+    for remark in remarks {
+        session.run_mut().log_event(step, "kernels", &remark)?;
+    }
+    Ok(())
 }
 
 /// What the run starts from, if not from random weights.
@@ -101,16 +126,38 @@ fn setup(
     prepared: &Prepared,
     adaptation: Option<&Adaptation>,
     how: How,
+    record: Option<Book>,
     watch: &mut dyn FnMut(Stage<'_>),
-) -> Result<Setup, SessionError> {
+) -> Result<(Setup, Option<Tuned>), SessionError> {
     let model = Model::new(&config);
-    let How { device, resources, rollback, stop_after } = how;
+    let How { device, kernels, resources, rollback, stop_after } = how;
     let bank = model.table.len();
-    let first = open(&device, bank)?;
-    let name = first.0.describe();
+    let adapter = device.adapter()?;
+    let (engine, target) = open_on(adapter.as_ref(), bank)?;
+    let name = engine.describe();
     watch(Stage::Ready { config: &config, model: &model, prepared, device: &name, from: adaptation });
-    let mut first = Some(first);
-    Ok(Setup {
+    let tuned = match &adapter {
+        Some(adapter) => {
+            let say = &mut |text: &str| watch(Stage::Note(text));
+            Some(find_kernels(adapter, kernels, record, (&model, &config), resources, say)?)
+        }
+        None => None,
+    };
+    tuned.iter().flat_map(|tuned| &tuned.remarks).for_each(|remark| watch(Stage::Remark(remark)));
+    let book = tuned.as_ref().map(|tuned| tuned.book.clone());
+    let mut first = Some((engine, with_kernels(target, book.as_ref())));
+    let open = move || {
+        if let Some(first) = first.take() {
+            return Ok(first);
+        }
+        let adapter = device.adapter()?;
+        // An adapter that is another one when the device is opened again has kernels of its own: the base ones.
+        let same =
+            adapter.as_ref().map(|adapter| tune::Device::of(adapter.info())) == book.as_ref().map(|b| b.device.clone());
+        let (engine, target) = open_on(adapter.as_ref(), bank)?;
+        Ok((engine, with_kernels(target, book.as_ref().filter(|_| same))))
+    };
+    let setup = Setup {
         initial: adaptation.map(|found| found.weights(&config, &model)),
         config,
         text: Text {
@@ -122,10 +169,19 @@ fn setup(
         fingerprint: prepared.fingerprint.clone(),
         facts: prepared.facts(),
         resources,
-        open: Box::new(move || first.take().map_or_else(|| open(&device, bank), Ok)),
+        open: Box::new(open),
         rollback,
         stop_after,
-    })
+    };
+    Ok((setup, tuned))
+}
+
+/// `target` with the kernels of a book.
+fn with_kernels(target: Target, book: Option<&Book>) -> Target {
+    match (target, book) {
+        (Target::Gpu(traits), Some(book)) => Target::Gpu(book.traits(traits)),
+        _ => target,
+    }
 }
 
 /// How much of a run is done.

@@ -1,7 +1,7 @@
 //! The device that a person names: `auto`, `cpu` or part of an adapter's name.
 
 use crate::cpu::CpuEngine;
-use crate::gpu::{Choice, GpuEngine};
+use crate::gpu::{Adapter, Choice, GpuEngine, choose};
 use crate::plan::{Engine, EngineError, Target};
 use std::fmt;
 use std::str::FromStr;
@@ -39,18 +39,33 @@ impl fmt::Display for Device {
     }
 }
 
+impl Device {
+    /// The adapter that is meant; `None` for the CPU engine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoAdapter`] where there is none of that name.
+    pub fn adapter(&self) -> Result<Option<Adapter>, EngineError> {
+        match self {
+            Self::Cpu => Ok(None),
+            Self::Auto => choose(&Choice::Auto),
+            Self::Named(name) => choose(&Choice::Named(name.clone())),
+        }
+    }
+}
+
 /// Opens an engine whose banks have `bank_len` elements, and says what to plan for.
 ///
 /// # Errors
 /// [`EngineError`] where there is no such device, or it has no room.
 pub fn open(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
-    let gpu = match device {
-        Device::Cpu => None,
-        Device::Auto => GpuEngine::open(&Choice::Auto, bank_len)?,
-        Device::Named(name) => GpuEngine::open(&Choice::Named(name.clone()), bank_len)?,
-    };
-    Ok(match gpu {
-        Some(engine) => {
+    open_on(device.adapter()?.as_ref(), bank_len)
+}
+
+/// Opens an engine on an adapter, or the CPU engine without one.
+pub(super) fn open_on(adapter: Option<&Adapter>, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
+    Ok(match adapter {
+        Some(adapter) => {
+            let engine = GpuEngine::new(adapter, bank_len)?;
             let target = Target::Gpu(engine.traits());
             (Box::new(engine), target)
         }

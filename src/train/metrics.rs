@@ -45,8 +45,40 @@ pub struct Tally {
     discriminator_loss: f64,
     best: f64,
     sampled: f64,
-    /// (logit, replaced) of every token.
-    verdicts: Vec<(f32, bool)>,
+    verdicts: Verdicts,
+}
+
+/// (logit, replaced) of every token, as runs that are sorted by logit. Sorting an interval's millions of verdicts in one go
+/// would keep the caller busy for longer than a fast GPU has steps waiting, so each step's are sorted when they come, and
+/// runs are merged when they are of a size.
+#[derive(Debug, Clone, Default)]
+struct Verdicts(Vec<Vec<(f32, bool)>>);
+
+impl Verdicts {
+    fn add(&mut self, mut verdicts: Vec<(f32, bool)>) {
+        verdicts.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        self.0.push(verdicts);
+        self.merge(|before, last| before <= last);
+    }
+
+    /// Merges the last two runs as long as they are to be, by their lengths.
+    fn merge(&mut self, wanted: impl Fn(usize, usize) -> bool) {
+        while let [.., before, last] = &mut self.0[..] {
+            if !wanted(before.len(), last.len()) {
+                break;
+            }
+            before.append(last);
+            // A stable sort finds the two runs and merges them.
+            before.sort_by(|a, b| a.0.total_cmp(&b.0));
+            self.0.pop();
+        }
+    }
+
+    /// All of them, sorted.
+    fn sorted(mut self) -> Vec<(f32, bool)> {
+        self.merge(|_, _| true);
+        self.0.pop().unwrap_or_default()
+    }
 }
 
 impl Tally {
@@ -65,16 +97,14 @@ impl Tally {
         self.best += hits(Output::Best);
         self.sampled += hits(Output::Sampled);
         let rows = out.outputs[Output::Logits as usize].iter().zip(&out.outputs[Output::Labels as usize]);
-        for (i, (&logit, &label)) in rows.enumerate() {
-            if i % batch.length < batch.lengths[i / batch.length] as usize {
-                self.verdicts.push((f32::from_bits(logit), label == 1));
-            }
-        }
+        let valid = |i: usize| i % batch.length < batch.lengths[i / batch.length] as usize;
+        let verdict = |(_, (&logit, &label)): (usize, (&u32, &u32))| (f32::from_bits(logit), label == 1);
+        self.verdicts.add(rows.enumerate().filter(|&(i, _)| valid(i)).map(verdict).collect());
     }
 
     /// Whether no step was taken in since the start or the last [`Tally::finish`].
     pub fn is_empty(&self) -> bool {
-        self.verdicts.is_empty()
+        self.verdicts.0.iter().all(Vec::is_empty)
     }
 
     /// Tokens seen, padding not counted.
@@ -86,7 +116,7 @@ impl Tally {
     pub fn finish(&mut self) -> Measures {
         let tally = std::mem::take(self);
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
-        let mut verdicts = tally.verdicts;
+        let verdicts = tally.verdicts.sorted();
         let replaced = verdicts.iter().filter(|v| v.1).count() as f64;
         let called = verdicts.iter().filter(|v| v.0 > 0.0).count() as f64;
         let hits = verdicts.iter().filter(|v| v.1 && v.0 > 0.0).count() as f64;
@@ -102,15 +132,14 @@ impl Tally {
             discriminator_accuracy: share(right, count),
             precision: some(hits, called),
             recall: some(hits, replaced),
-            auc: auc(&mut verdicts),
+            auc: auc(&verdicts),
         }
     }
 }
 
 /// The probability that a replaced token has a higher logit than an original one, ties counted half (Mann and
-/// Whitney's U): exact, by ranks.
-fn auc(verdicts: &mut [(f32, bool)]) -> Option<f64> {
-    verdicts.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+/// Whitney's U): exact, by ranks. The verdicts are sorted by logit.
+fn auc(verdicts: &[(f32, bool)]) -> Option<f64> {
     let positives = verdicts.iter().filter(|v| v.1).count() as f64;
     let negatives = verdicts.len() as f64 - positives;
     if positives == 0.0 || negatives == 0.0 {
@@ -132,9 +161,41 @@ mod tests {
 
     #[test]
     fn auc_is_the_share_of_ordered_pairs() {
-        assert_eq!(auc(&mut [(0.1, false), (0.9, true), (0.4, false), (0.2, true)]), Some(0.75));
-        assert_eq!(auc(&mut [(0.5, false), (0.5, true)]), Some(0.5));
-        assert_eq!(auc(&mut [(0.5, true)]), None);
+        assert_eq!(auc(&[(0.1, false), (0.2, true), (0.4, false), (0.9, true)]), Some(0.75));
+        assert_eq!(auc(&[(0.5, false), (0.5, true)]), Some(0.5));
+        assert_eq!(auc(&[(0.5, true)]), None);
+    }
+
+    #[test]
+    fn verdicts_that_come_step_by_step_are_sorted_together() {
+        let mut verdicts = Verdicts::default();
+        let mut all = Vec::new();
+        for step in 0..11u32 {
+            let some = (0..7 + step % 3).map(|i| (((i * 37 + step * 11) % 23) as f32 - 9.5, (i + step) % 4 == 0));
+            all.extend(some.clone());
+            verdicts.add(some.collect());
+            // Fewer runs than steps, and none so short that many would pile up.
+            assert!(verdicts.0.len() <= 4, "{} runs after {} steps", verdicts.0.len(), step + 1);
+        }
+        let sorted = verdicts.sorted();
+        assert!(sorted.is_sorted_by(|a, b| a.0 <= b.0) && sorted.len() == all.len());
+        let count = |of: &[(f32, bool)]| of.iter().filter(|v| v.1).map(|v| v.0).sum::<f32>();
+        assert_eq!(count(&sorted), count(&all));
+        // By all pairs.
+        let (mut wins, mut pairs) = (0.0, 0.0);
+        for (a, _) in all.iter().filter(|v| v.1) {
+            for (b, _) in all.iter().filter(|v| !v.1) {
+                wins += if a > b {
+                    1.0
+                } else if a == b {
+                    0.5
+                } else {
+                    0.0
+                };
+                pairs += 1.0;
+            }
+        }
+        assert_eq!(auc(&sorted), Some(wins / pairs));
     }
 
     #[test]

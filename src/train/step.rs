@@ -152,9 +152,13 @@ fn gradients(
     recompute: Recompute,
 ) -> Result<(), GraphError> {
     match config.training.precision {
-        Precision::F32 => g.backward(objective.loss)?,
+        Precision::F32 => {
+            g.backward(objective.loss)?;
+            g.fuse(outputs)?;
+        }
         Precision::Mixed => {
             g.backward_scaled(objective.loss)?;
+            g.fuse(outputs)?;
             g.halve(outputs)?;
         }
     }
@@ -192,6 +196,7 @@ pub fn evaluation_step(
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let objective = electra(&mut g, model, config, inputs, false, None)?;
     let outputs = outputs(&objective);
+    g.fuse(&outputs)?;
     if config.training.precision == Precision::Mixed {
         g.halve(&outputs)?;
     }

@@ -36,7 +36,7 @@ pub enum Command {
 #[derive(Debug)]
 pub enum News {
     /// Work before the first step.
-    Note(&'static str),
+    Note(String),
     /// A dataset is being made.
     Preparing(PrepareProgress),
     /// Training can begin, or a run's networks are there to be asked.

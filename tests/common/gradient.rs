@@ -33,6 +33,18 @@ pub fn check_gradient_with(
     seeds: &[u64],
     build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
 ) {
+    check_gradient_passed(name, inputs, (h, tolerance), seeds, build, |_| Ok(()));
+}
+
+/// As [`check_gradient`] of a gradient whose graph `pass` was let loose on; the loss is computed without.
+pub fn check_gradient_passed(
+    name: &str,
+    inputs: &[Input],
+    (h, tolerance): (f64, f64),
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+    pass: impl Fn(&mut Graph) -> Result<(), GraphError>,
+) {
     let mut bad = Vec::new();
     for &seed in seeds {
         let mut given = Given::new(inputs, seed);
@@ -41,6 +53,7 @@ pub fn check_gradient_with(
         let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
         let forward = Arc::new(given.graph.clone());
         given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+        pass(&mut given.graph).unwrap_or_else(|error| panic!("{error}"));
         let table = given.graph.table().clone();
 
         let mut engine = CpuEngine::<f64>::new(table.len());

@@ -7,6 +7,7 @@ use leyden::cpu::{CpuEngine, unpack};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::ops::DeviceTraits;
 use leyden::plan::{Engine, Fetched, Plan, Target};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// How far a kernel may be from its twin: |a - b| <= absolute + relative * |b|. Unsigned outputs must be equal.
@@ -54,13 +55,16 @@ pub fn check_with(
     check_under(name, inputs, tolerance, seeds, Conditions::default(), build);
 }
 
+/// Picks the tensors of a graph that stay in single precision.
+pub type Keep<'a> = &'a dyn Fn(&Graph) -> Vec<Tensor>;
+
 /// What a kernel is checked under beside its inputs.
 #[derive(Default, Clone, Copy)]
 pub struct Conditions<'a> {
     /// Plans for a device with these traits, to try kernels that the tests' device would not be given.
     pub traits: Option<DeviceTraits>,
     /// Halves the graph before it is run ([`Graph::halve`]), but for the tensors that this picks and the outputs.
-    pub keep: Option<&'a dyn Fn(&Graph) -> Vec<Tensor>>,
+    pub keep: Option<Keep<'a>>,
 }
 
 impl Conditions<'_> {
@@ -110,26 +114,62 @@ pub fn check_halves(
     seeds: &[u64],
     build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
 ) {
+    check_passed(name, inputs, tolerance, seeds, build, |g, _| {
+        g.halve(&[])?;
+        let halves = g.values().iter().filter(|value| value.ty.dtype == DType::F16).count();
+        assert!(halves > 0, "{name}: nothing is in half precision");
+        Ok(())
+    });
+}
+
+/// As [`check_with`] with everything fused that can be, in the forward and the backward part.
+///
+/// # Panics
+/// As [`check_with`], and if nothing is fused.
+pub fn check_fused(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+) {
+    let fused = Cell::new(0);
+    check_passed(name, inputs, tolerance, seeds, build, |g, keep| {
+        let ops = |g: &Graph| g.nodes().iter().map(|node| format!("{:?}", node.op)).collect::<Vec<_>>();
+        let before = ops(g);
+        g.fuse(keep)?;
+        fused.set(fused.get() + usize::from(ops(g) != before));
+        Ok(())
+    });
+    assert!(fused.get() >= seeds.len(), "{name}: fused {} times in {} runs", fused.get(), 2 * seeds.len());
+}
+
+/// As [`check_with`] of graphs that `pass` was let loose on; it is told what is read of them.
+pub fn check_passed(
+    name: &str,
+    inputs: &[Input],
+    tolerance: Tolerance,
+    seeds: &[u64],
+    build: impl Fn(&mut Graph, &[Tensor]) -> Result<Vec<Tensor>, GraphError>,
+    pass: impl Fn(&mut Graph, &[Tensor]) -> Result<(), GraphError>,
+) {
     let mut bad = Vec::new();
     for &seed in seeds {
-        let mut given = Given::new(inputs, seed);
         let built =
             |given: &mut Given| build(&mut given.graph, &given.tensors).unwrap_or_else(|error| panic!("{error}"));
-        let halve = |given: &mut Given| {
-            given.graph.halve(&[]).unwrap_or_else(|error| panic!("{error}"));
-            let halves = given.graph.values().iter().filter(|value| value.ty.dtype == DType::F16).count();
-            assert!(halves > 0, "{name}: nothing is in half precision");
-        };
+        let passed =
+            |given: &mut Given, keep: &[Tensor]| pass(&mut given.graph, keep).unwrap_or_else(|e| panic!("{e}"));
+        let mut given = Given::new(inputs, seed);
         let outputs = built(&mut given);
-        halve(&mut given);
-        compare(&given, &outputs, tolerance, seed, "forward in halves", Conditions::default(), &mut bad);
+        passed(&mut given, &outputs);
+        compare(&given, &outputs, tolerance, seed, "forward", Conditions::default(), &mut bad);
         if !given.parameters.is_empty() {
             let mut given = Given::new(inputs, seed);
             let outputs = built(&mut given);
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
             given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
-            halve(&mut given);
-            compare(&given, &[], tolerance, seed, "backward in halves", Conditions::default(), &mut bad);
+            passed(&mut given, &[]);
+            compare(&given, &[], tolerance, seed, "backward", Conditions::default(), &mut bad);
         }
     }
     assert!(bad.is_empty(), "{name}: kernel and twin differ\ninputs {inputs:?}\n{}", bad.join("\n"));

@@ -8,12 +8,14 @@ mod agreement;
 mod gradient;
 mod input;
 mod kernel;
+mod model;
 mod pass;
 mod small;
 
-pub use gradient::{check_gradient, check_gradient_with, weighted_loss};
+pub use gradient::{check_gradient, check_gradient_passed, check_gradient_with, weighted_loss};
 pub use input::{Given, Input, Seeded};
-pub use kernel::{Conditions, Tolerance, check, check_halves, check_under, check_with};
+pub use kernel::{Conditions, Tolerance, check, check_fused, check_halves, check_passed, check_under, check_with};
+pub use model::{close, compare_banks, parameter_key};
 pub use pass::pass;
 pub use small::small_config;
 

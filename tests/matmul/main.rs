@@ -6,7 +6,7 @@ mod reference;
 mod run;
 
 use leyden::graph::DType;
-use leyden::ops::{DeviceTraits, Epilogue, Matmul};
+use leyden::ops::{DeviceTraits, Dropout, Epilogue, Matmul};
 use reference::{C, SECOND, buffers, operands, source, wrong};
 use run::device;
 
@@ -60,6 +60,31 @@ fn input_gradient() {
 }
 
 #[test]
+fn forward_with_dropout_and_residual() {
+    let linear = |m, n, k| Matmul { transpose_b: true, epilogue: Epilogue::Residual, ..case(m, n, k) };
+    let dropout = Some(Dropout { probability: 0.3, stream: 5 });
+    let window = Matmul { b_offset: 128, c_offset: 192, bias_offset: 64, dropout, ..linear(19, 36, 20) };
+    check(&[
+        (linear(70, 68, 20), true),
+        (linear(5, 7, 11), true),
+        (Matmul { dropout, ..linear(66, 20, 12) }, true),
+        (Matmul { dropout, ..linear(13, 9, 300) }, true),
+        (Matmul { dropout, ..linear(33, 12, 530) }, false),
+        (window, true),
+    ]);
+}
+
+#[test]
+fn input_gradient_through_gelu_and_dropout() {
+    let dropout = Some(Dropout { probability: 0.2, stream: 6 });
+    let gelu = |m, n, k| (Matmul { epilogue: Epilogue::GeluGradient, ..case(m, n, k) }, false);
+    let dropped = |m, n, k| (Matmul { epilogue: Epilogue::Dropout, dropout, ..case(m, n, k) }, false);
+    let window = Matmul { a_offset: 64, b_offset: 64, c_offset: 128, ..gelu(21, 24, 44).0 };
+    check(&[gelu(66, 36, 20), gelu(31, 7, 1), gelu(130, 68, 12), gelu(13, 52, 530), (window, false)]);
+    check(&[dropped(66, 36, 20), dropped(31, 7, 1), dropped(13, 52, 530)]);
+}
+
+#[test]
 fn weight_and_bias_gradient() {
     let gradient = |m, n, k| Matmul { transpose_a: true, epilogue: Epilogue::RowSums, ..case(m, n, k) };
     let window = Matmul { c_offset: 64, bias_offset: 64, ..gradient(20, 36, 700) };
@@ -87,21 +112,15 @@ fn halves_in_every_mixture_that_occurs() {
     let mut cases = Vec::new();
     // Activations and weights may be halves, and what is made of them.
     for elements in [[F16, F16, F16, F16], [F32, F16, F16, F32], [F16, F32, F32, F16], [F16, F16, F32, F32]] {
-        for (m, n, k) in [(19, 36, 20), (13, 7, 9)] {
-            let linear = Matmul { transpose_b: true, elements, ..case(m, n, k) };
-            cases.push((linear, true));
-            cases.push((Matmul { epilogue: Epilogue::Gelu, ..linear }, true));
-            cases.push((Matmul { elements, ..case(m, n, k) }, false));
-            cases.push((Matmul { elements, accumulate: true, b_offset: 128, c_offset: 64, ..case(m, n, k) }, false));
-        }
+        let linear = Matmul { transpose_b: true, elements, epilogue: Epilogue::Gelu, ..case(19, 36, 20) };
+        cases.push((linear, true));
+        let window = Matmul { elements, accumulate: true, b_offset: 128, c_offset: 64, ..case(13, 7, 9) };
+        cases.push((window, false));
         let elements = [elements[0], elements[1], F32, F32];
-        for (m, n, k) in [(20, 36, 530), (5, 3, 300)] {
-            let gradient = Matmul { transpose_a: true, epilogue: Epilogue::RowSums, elements, ..case(m, n, k) };
-            cases.push((gradient, false));
-        }
+        let gradient = Matmul { transpose_a: true, epilogue: Epilogue::RowSums, elements, ..case(20, 36, 530) };
+        cases.push((gradient, false));
     }
     // A split sum of halves.
-    cases.push((Matmul { elements: [F16; 4], ..case(20, 36, 600) }, false));
     cases.push((Matmul { elements: [F16; 4], accumulate: true, ..case(20, 36, 600) }, false));
     check(&cases);
 }

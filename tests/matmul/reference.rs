@@ -1,9 +1,9 @@
 //! The plain product in double precision that the kernels are held against.
 
-use crate::run::{Buffers, Device, run};
+use crate::run::{Buffers, Device, STEP, run};
 use leyden::gpu::shaders;
 use leyden::graph::DType;
-use leyden::ops::{DeviceTraits, Dispatch, Epilogue, Matmul, MatmulOperands, Operand};
+use leyden::ops::{DeviceTraits, Dispatch, Draws, Epilogue, Matmul, MatmulOperands, Operand, keep_threshold};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::collections::HashMap;
@@ -37,9 +37,13 @@ pub fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64
         (BIAS, random(DType::F32, matmul.bias_offset + n)),
     ]);
     match matmul.epilogue {
-        Epilogue::None => {}
+        Epilogue::None | Epilogue::Dropout => {}
         Epilogue::RowSums => _ = buffers.insert(SECOND, random(elements[3], matmul.bias_offset + m)),
         _ => _ = buffers.insert(SECOND, random(elements[3], m * n)),
+    }
+    if matmul.epilogue == Epilogue::GeluGradient {
+        // Between -4 and 4, so that both tails are there.
+        buffers.entry(SECOND).and_modify(|(_, u)| u.iter_mut().for_each(|u| *u *= 4.0));
     }
     for (i, scratch) in matmul.scratch(has_bias, traits).iter().enumerate() {
         buffers.insert(Operand::Scratch(i), (scratch.dtype, vec![f32::NAN; scratch.len()]));
@@ -48,7 +52,7 @@ pub fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64
 }
 
 pub fn operands(matmul: &Matmul, has_bias: bool) -> MatmulOperands {
-    let second = (matmul.epilogue != Epilogue::None).then_some(SECOND);
+    let second = (matmul.epilogue.writes_second() || matmul.epilogue.reads_second()).then_some(SECOND);
     MatmulOperands { a: A, b: B, c: C, bias: has_bias.then_some(BIAS), second }
 }
 
@@ -66,7 +70,20 @@ fn expected(matmul: &Matmul, has_bias: bool, buffers: &Buffers) -> [Vec<f64>; 2]
                 .sum();
             let old = if matmul.accumulate { c[matmul.c_offset + i * n + j] } else { 0.0 };
             let bias = if has_bias { f64::from(buffers[&BIAS].1[matmul.bias_offset + j]) } else { 0.0 };
-            let value = product + old + bias;
+            let mut value = product + old + bias;
+            if matmul.epilogue == Epilogue::GeluGradient {
+                let u = second[i * n + j];
+                let density = (-0.5 * u * u).exp() / std::f64::consts::TAU.sqrt();
+                value *= 0.5 * (1.0 + libm::erf(u * std::f64::consts::FRAC_1_SQRT_2)) + u * density;
+            }
+            if let Some(dropout) = matmul.dropout {
+                let bits = Draws::new(&STEP, dropout.stream, m * n).element(i * n + j);
+                let kept = bits >= keep_threshold(dropout.probability);
+                value *= if kept { 1.0 / (1.0 - f64::from(dropout.probability)) } else { 0.0 };
+            }
+            if matmul.epilogue == Epilogue::Residual {
+                value += second[i * n + j];
+            }
             c[matmul.c_offset + i * n + j] = value;
             if matmul.epilogue == Epilogue::Gelu {
                 second[i * n + j] = 0.5 * value * (1.0 + libm::erf(value * std::f64::consts::FRAC_1_SQRT_2));

@@ -1,7 +1,7 @@
 //! Runs dispatches on whatever device is there, without the engine.
 
 use leyden::graph::DType;
-use leyden::ops::{Access, Dispatch, Operand};
+use leyden::ops::{Access, Dispatch, Operand, StepState};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use wgpu::util::DeviceExt as _;
@@ -39,6 +39,38 @@ pub fn device() -> MutexGuard<'static, Device> {
     device.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// The step of all dispatches.
+pub const STEP: StepState = StepState {
+    seed: [11, 12],
+    step: 13,
+    part: 2,
+    learning_rate: 0.0,
+    correction1: 1.0,
+    correction2: 1.0,
+    padding: 0.0,
+};
+
+/// Group 1 of every kernel: the step's state.
+fn step_group(device: &wgpu::Device) -> (wgpu::BindGroupLayout, wgpu::BindGroup) {
+    let ty = wgpu::BufferBindingType::Uniform;
+    let entry = wgpu::BindGroupLayoutEntry {
+        binding: 0,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[entry] });
+    let step = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: None,
+        contents: bytemuck::bytes_of(&STEP),
+        usage: wgpu::BufferUsages::UNIFORM,
+    });
+    let entries = [wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }];
+    let group =
+        device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries });
+    (layout, group)
+}
+
 /// A tensor's type and contents.
 pub type Buffers = HashMap<Operand, (DType, Vec<f32>)>;
 
@@ -72,6 +104,7 @@ pub fn run(
             (*operand, device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage }))
         })
         .collect();
+    let (step_layout, step) = step_group(device);
     let mut ready = Vec::new();
     for dispatch in dispatches {
         let mut layout = vec![(wgpu::BufferBindingType::Uniform, 0)];
@@ -100,7 +133,7 @@ pub fn run(
             let module =
                 unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                bind_group_layouts: &[Some(&group_layout)],
+                bind_group_layouts: &[Some(&group_layout), Some(&step_layout)],
                 ..Default::default()
             });
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -139,6 +172,7 @@ pub fn run(
     for (pipeline, group, workgroups) in &ready {
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[]);
+        pass.set_bind_group(1, &step, &[]);
         pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
     }
     drop(pass);

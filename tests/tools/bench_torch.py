@@ -8,7 +8,7 @@ the fused one, dropout is .1. Token ids are random: the cost does not depend on 
 Modes: eager or compiled (torch.compile of the forward pass, and with it of the backward pass), in fp32 without TF32, in
 fp32 with it, or under bf16 autocast; "autotuned" is compiled with max-autotune, PyTorch's own search for its best.
 
-Run:  python tests/tools/bench_torch.py --preset small --batch 8 --length 128 --steps 10 --mode compiled-bf16 --device cuda
+Run:  python tests/tools/bench_torch.py --preset small --batch 8 --length 128 --steps 10 --mode compiled-bf16 --device gpu
 prints one line of JSON; tokens_per_second is the batch's tokens over the median step. Any size of the preset can be given
 as a flag, for example --preset tiny --hidden 96 --vocabulary 8192.
 
@@ -49,7 +49,7 @@ def arguments():
     parser.add_argument("--mode", choices=MODES, default="eager-fp32")
     parser.add_argument("--serve", action="store_true", help="take steps when told to on the standard input")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (all cores)")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--device", choices=["cpu", "cuda", "mps", "gpu"], default="cpu", help="gpu: cuda, or else mps")
     parser.add_argument("--dropout", type=float, default=0.1)
     for name in PRESETS["small"]:
         parser.add_argument("--" + name.replace("_", "-"), type=int, help=f"{name} instead of the preset's")
@@ -57,6 +57,10 @@ def arguments():
     sizes = {name: getattr(args, name) or value for name, value in PRESETS[args.preset].items()}
     if args.length > sizes["positions"]:
         parser.error(f"--length {args.length} is more than the model's {sizes['positions']} positions")
+    if args.device == "gpu":
+        if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+            raise SystemExit("PyTorch finds no GPU that it can use")
+        args.device = "cuda" if torch.cuda.is_available() else "mps"
     return args, sizes
 
 
@@ -147,24 +151,26 @@ class Trainer:
         return loss
 
     def run(self, steps):
-        """Seconds of each of some steps. Batches are made before the clock starts; on a GPU nothing waits in between."""
-        inputs = [batch(self.args, self.sizes, self.random) for _ in range(steps)]
+        """Seconds of each of some steps after one that is not counted, as leyden has one. Batches are made before the clock
+        starts; on a GPU nothing waits in between."""
+        inputs = [batch(self.args, self.sizes, self.random) for _ in range(steps + 1)]
         if self.args.device == "cuda":
             torch.cuda.synchronize()
-            events = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
-            events[0].record()
-            for batch_inputs, event in zip(inputs, events[1:]):
+            events = [torch.cuda.Event(enable_timing=True) for _ in inputs]
+            for batch_inputs, event in zip(inputs, events):
                 loss = self.step(batch_inputs)
                 event.record()
             torch.cuda.synchronize()
             seconds = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:])]
         else:
-            seconds = []
+            ends = []
             for batch_inputs in inputs:
-                start = time.perf_counter()
                 loss = self.step(batch_inputs)
-                seconds.append(time.perf_counter() - start)
-        if steps and not torch.isfinite(loss).item():
+                if self.args.device == "mps":
+                    torch.mps.synchronize()
+                ends.append(time.perf_counter())
+            seconds = [b - a for a, b in zip(ends, ends[1:])]
+        if not torch.isfinite(loss).item():
             raise SystemExit("a loss that is not a number")
         return seconds
 
@@ -173,7 +179,7 @@ class Trainer:
             "torch": torch.__version__,
             "mode": self.args.mode,
             "threads": self.args.threads,
-            "device": torch.cuda.get_device_name() if self.args.device == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name() if self.args.device == "cuda" else self.args.device,
             "attention": self.generator.config._attn_implementation,
             "parameters": sum(p.numel() for p in self.parameters),
             "batch": self.args.batch,

@@ -28,6 +28,12 @@ pub(super) fn report(r: &Report) {
         println!();
         against(torch, &style);
     }
+    if let Some(burn) = &r.burn {
+        println!();
+        println!("{}", style.bold(&format!("Against burn {}", burn.version)));
+        row("burn in f32", &format!("{} tokens/s", number(burn.tokens_per_second)));
+        row("leyden / burn", &format!("{:.2} {}", burn.ratio, style.dim(&rounds(&burn.rounds))));
+    }
     if let (Some(profile), Some(peak)) = (&r.profile, &r.peak) {
         println!();
         profiled(profile, peak, &style);
@@ -35,19 +41,23 @@ pub(super) fn report(r: &Report) {
     if !r.matmul.is_empty() {
         println!();
         println!("{}", style.bold("Matrix multiplication"));
-        println!(
-            "  {}",
-            style.dim(&format!("{:>6} {:>6} {:>6}  {:<8} {:>11} {:>9}", "m", "n", "k", "", "best time", "GFLOP/s"))
+        let heading = format!(
+            "{:>6} {:>6} {:>6}  {:<7} {:<4} {:>10} {:>9} {:>8}  kernel",
+            "m", "n", "k", "", "", "best time", "GFLOP/s", "of best"
         );
+        println!("  {}", style.dim(&heading));
         for t in &r.matmul {
             println!(
-                "  {:>6} {:>6} {:>6}  {:<8} {:>11} {:>9}",
+                "  {:>6} {:>6} {:>6}  {:<7} {:<4} {:>10} {:>9} {:>7.0}%  {}",
                 t.m,
                 t.n,
                 t.k,
                 t.layout,
+                t.precision,
                 time(t.seconds),
-                number(t.gflops)
+                number(t.gflops),
+                100.0 * t.of_best,
+                t.kernel
             );
         }
     }

@@ -137,7 +137,7 @@ impl Peer {
         let mut flags: Vec<String> =
             numbers.iter().flat_map(|(name, n)| [format!("--{name}"), n.to_string()]).collect();
         flags.extend(["--dropout".into(), m.dropout.to_string()]);
-        flags.extend(["--device".into(), if on_gpu { "cuda" } else { "cpu" }.into()]);
+        flags.extend(["--device".into(), if on_gpu { "gpu" } else { "cpu" }.into()]);
         if !on_gpu {
             flags.extend(["--threads".into(), rayon::current_num_threads().to_string()]);
         }

@@ -4,8 +4,7 @@ use crate::bench::median;
 use crate::cli::Failure;
 use crate::cli::output::{print, print_json};
 use crate::electra::Config;
-use crate::session::{Device, How};
-use crate::train::Resources;
+use crate::session::How;
 use crate::window::{Job, Opening, Turns, open};
 use serde_json::json;
 use std::sync::Arc;
@@ -16,14 +15,13 @@ const PAIRS: usize = 4;
 const TURN: Duration = Duration::from_secs(10);
 
 /// Trains in a window that is drawn in every other turn, and says how fast both were.
-pub(super) fn run(mut config: Config, device: Device, resources: Resources, json: bool) -> Result<(), Failure> {
+pub(super) fn run(mut config: Config, how: How, json: bool) -> Result<(), Failure> {
     let folder = std::env::temp_dir().join(format!("leyden-bench-window-{}", std::process::id()));
     // Nothing but steps: no end, no evaluation and no checkpoint in between.
     let t = &mut config.training;
     (t.steps, t.hours) = (u64::from(u32::MAX), None);
     (t.evaluate_every, t.checkpoint_every, t.checkpoint_minutes, t.evaluation_examples) = (1 << 40, 1 << 40, 0.0, 8);
-    let name = format!("{}, {} x {} tokens, {device}", config.preset, t.batch, config.data.length);
-    let how = How { device, resources, rollback: false, stop_after: None };
+    let name = format!("{}, {} x {} tokens, {}", config.preset, t.batch, config.data.length, how.device);
     let turns = Arc::new(Turns::new(PAIRS, TURN));
     let job =
         Job::Start { folder: Some(folder.clone()), config: Box::new(config), length: None, files: Vec::new(), how };

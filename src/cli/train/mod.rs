@@ -7,7 +7,7 @@ mod summary;
 
 use super::Failure;
 use super::memory::Memory;
-use super::output::grouped;
+use super::output::{self, grouped};
 use super::settings::Settings;
 use super::style::Style;
 use crate::electra::{Config, Model};
@@ -17,6 +17,7 @@ use crate::session::{
     self, Device, Done, Ending, ExtendError, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
 };
 use crate::train::Measures;
+use crate::tune::Kernels;
 use crate::window::{self, Job, Opening};
 use clap::{Args, ValueEnum};
 use progress::Progress;
@@ -41,6 +42,10 @@ pub(crate) struct TrainArguments {
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
     device: Device,
+    /// base: kernels that every GPU can run; tuned: the fastest, found by trying once and kept. Without it: tuned on a GPU,
+    /// base on a software driver, and what it was trained with for a run that goes on
+    #[arg(long, value_name = "base|tuned")]
+    kernels: Option<Kernels>,
     #[command(flatten)]
     memory: Memory,
     /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
@@ -137,6 +142,7 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
 fn how(arguments: &TrainArguments) -> Result<How, Failure> {
     Ok(How {
         device: arguments.device.clone(),
+        kernels: arguments.kernels,
         resources: arguments.memory.resources()?,
         rollback: arguments.on_nan == OnNan::Rollback,
         stop_after: arguments.stop_after,
@@ -212,7 +218,8 @@ fn failure(error: SessionError) -> Failure {
 
 fn show(stage: Stage<'_>) -> Result<(), Failure> {
     match stage {
-        Stage::Note(text) => progress::note(text),
+        Stage::Note(text) => output::note(text),
+        Stage::Remark(text) => output::remark(text),
         Stage::Ready { config, model, prepared, device, from } => {
             say!("{}", heading(Style::stdout(), config, model, prepared, device));
             if let Some(found) = from {

@@ -1,6 +1,7 @@
 //! The progress bar; a line now and then where standard error is no terminal.
 
 use crate::cli::memory;
+use crate::cli::output::remark;
 use crate::cli::style::Style;
 use crate::session::{Report, Session};
 use crate::train::Interval;
@@ -13,20 +14,12 @@ const SMOOTH: f64 = 20.0;
 /// How many lines a run prints where there is no terminal.
 const LINES: u64 = 20;
 
-/// Says what is going on, to a person who watches.
-pub(super) fn note(text: &str) {
-    if std::io::stderr().is_terminal() {
-        eprintln!("{}", Style::stderr().dim(text));
-    }
-}
-
 /// How a step's batch is worked through, where that is not all at once.
 pub(super) fn parts(session: &Session) -> Option<String> {
     let trainer = session.trainer();
     let how = memory::how(trainer.fit())?;
     if trainer.short_of_memory() {
-        let warning = "the device had no room for larger parts";
-        eprintln!("{} {warning}", Style::stderr().yellow("note:"));
+        remark("the device had no room for larger parts");
     }
     Some(format!("memory  each step's {} examples {how}", trainer.config().training.batch))
 }

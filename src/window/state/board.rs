@@ -313,7 +313,7 @@ mod tests {
     fn a_run_goes_from_preparing_to_done() {
         let mut board = Board::default();
         assert!(!board.phase.is_busy());
-        assert!(!board.take_in(News::Note("reading the text…")));
+        assert!(!board.take_in(News::Note("reading the text…".into())));
         assert_eq!(board.phase, Phase::Preparing { note: "reading the text".into(), progress: None });
         assert!(board.take_in(News::Begun(begun(Some("CPU")))));
         assert_eq!((board.page, board.phase.name(), board.at.step), (Page::Run, "training", 3));

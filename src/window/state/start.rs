@@ -182,7 +182,7 @@ impl Form {
         };
         let Ok(device): Result<Device, _> = self.device.trim().parse();
         let resources = Resources { memory, recompute: None };
-        Ok(How { device, resources, rollback: false, stop_after: None })
+        Ok(How { device, kernels: None, resources, rollback: false, stop_after: None })
     }
 }
 

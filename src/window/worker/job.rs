@@ -100,9 +100,11 @@ pub(super) fn run(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) {
 
 fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
     let mut watch = |stage: Stage<'_>| {
-        if let Stage::Note(text) = stage {
-            outbox.tell(News::Note(text));
-        }
+        match stage {
+            Stage::Note(text) => outbox.tell(News::Note(text.into())),
+            Stage::Remark(text) => outbox.tell(News::Complaint(text.into())),
+            Stage::Ready { .. } => true,
+        };
     };
     let words = |e: &dyn std::fmt::Display| e.to_string();
     let opened = match job {

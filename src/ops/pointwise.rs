@@ -1,0 +1,32 @@
+//! What can be done to a tensor as it is written: how ops say so to the pass `graph/fuse.rs`.
+
+use super::Op;
+use super::dropout::Dropout;
+use std::sync::Arc;
+
+/// Something done to the elements of a tensor x one by one, perhaps with those of a side input of the same size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pointwise {
+    /// x gelu'(side)
+    GeluGradient,
+    /// x + side, in the side input's memory
+    Add,
+    /// dropout(x)
+    Dropout(Dropout),
+    /// dropout(x) + side, where `None` drops nothing; not in the side input's memory
+    Residual(Option<Dropout>),
+}
+
+/// What an op does to one of its inputs first.
+#[derive(Debug, Clone)]
+pub struct Prologue {
+    /// What it does.
+    pub what: Pointwise,
+    /// The input that it does it to.
+    pub input: usize,
+    /// The input that is the side input, if there is one.
+    pub side: Option<usize>,
+    /// The op that is left, with the same inputs but the side input, and the same outputs. `None` where nothing is left: the
+    /// op's one output is the result.
+    pub rest: Option<Arc<dyn Op>>,
+}

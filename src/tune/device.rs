@@ -1,0 +1,213 @@
+//! The choice made on a device.
+
+use super::{ATTENTION_TOLERANCE, AttentionChoice, Measure, Task, choose_attention, tolerance, with_kernel};
+use crate::gpu::{Subject, Trials};
+use crate::graph::TensorType;
+use crate::numbers::median;
+use crate::ops::{AttentionKernel, DeviceTraits, Matmul, MatmulKernel, MatmulShape, Op, Shapes};
+use crate::plan::{EngineError, Plan, Step};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Trials of what some plans compute.
+pub(super) struct OnDevice {
+    trials: Trials,
+    traits: DeviceTraits,
+    /// For each multiplication the first op that does it.
+    subjects: HashMap<MatmulShape, Subject>,
+    /// When the first trial began.
+    start: Option<Instant>,
+}
+
+impl OnDevice {
+    pub(super) fn new(trials: Trials, traits: DeviceTraits) -> Self {
+        Self { trials, traits, subjects: HashMap::new(), start: None }
+    }
+
+    fn begin(&mut self, shape: &MatmulShape) -> Result<Subject, String> {
+        self.start.get_or_insert_with(Instant::now);
+        self.subjects.get(shape).cloned().ok_or_else(|| "no plan has it".into())
+    }
+}
+
+impl Measure for OnDevice {
+    fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, String> {
+        let subject = self.begin(&task.shape)?;
+        let ways: Vec<DeviceTraits> = kernels.iter().map(|&k| with_kernel(&self.traits, task.shape, k)).collect();
+        self.trials.time(&subject, &ways).map_err(reason)
+    }
+
+    fn check(&mut self, task: &Task, kernel: MatmulKernel) -> Result<Option<String>, String> {
+        let subject = self.begin(&task.shape)?;
+        let [base, other] = [task.candidates[0], kernel].map(|k| with_kernel(&self.traits, task.shape, k));
+        self.trials.compare(&subject, &base, &other, tolerance(task.shape.k)).map_err(reason)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.map_or(Duration::ZERO, |start| start.elapsed())
+    }
+}
+
+/// Why a kernel could not be run, without advice that is meant for a run.
+fn reason(error: EngineError) -> String {
+    match error {
+        EngineError::Kernel { what, reason, .. } => format!("{what}: {reason}"),
+        EngineError::DeviceLost { reason, .. } => format!("the device was lost: {reason}"),
+        EngineError::OutOfMemory { .. } => "the device has no memory for it".into(),
+        other => other.to_string(),
+    }
+}
+
+impl OnDevice {
+    /// The multiplications of `plans` for which there is a choice, each once.
+    pub(super) fn tasks(&mut self, plans: &[(Plan, usize)]) -> Vec<Task> {
+        let mut tasks: Vec<Task> = Vec::new();
+        for (op, shapes, times) in nodes(plans) {
+            for shape in op.matmuls(&shapes) {
+                let work = shape.flops() * times as u64;
+                if let Some(task) = tasks.iter_mut().find(|task| task.shape == shape) {
+                    task.work += work;
+                    continue;
+                }
+                let candidates = Matmul::candidates(&shape, &self.traits);
+                if candidates.len() > 1 {
+                    let subject = || Subject { op: op.clone(), shapes: shapes.clone(), whole: 0 };
+                    self.subjects.entry(shape).or_insert_with(subject);
+                    tasks.push(Task { shape, candidates, work });
+                }
+            }
+        }
+        tasks
+    }
+
+    /// The ops of `plans` that other families of attention would change, each kind once.
+    pub(super) fn heads(&self, plans: &[(Plan, usize)], families: &[AttentionKernel]) -> Heads {
+        let mut heads = Heads::default();
+        for (op, shapes, times) in nodes(plans) {
+            let with = |attention| op.dispatches(&shapes, &DeviceTraits { attention, ..self.traits });
+            if families.is_empty() || families.iter().all(|&family| with(Some(family)) == with(None)) {
+                continue;
+            }
+            let name = describe(op.name(), &shapes);
+            if let Some((_, _, count)) = heads.0.iter_mut().find(|(known, _, _)| *known == name) {
+                *count += times;
+                continue;
+            }
+            // Every example is as long as it can be.
+            let [rows, lengths] =
+                [0, 1].map(|i| shapes.inputs.get(i).map_or(1, |ty| if i == 0 { ty.rows() } else { ty.len() }));
+            let subject = Subject { op: op.clone(), whole: (rows / lengths.max(1)) as u32, shapes };
+            heads.0.push((name, subject, times));
+        }
+        heads
+    }
+
+    /// Chooses for all of them together.
+    pub(super) fn choose_attention(&mut self, heads: &Heads, families: &[AttentionKernel]) -> AttentionChoice {
+        self.start.get_or_insert_with(Instant::now);
+        // One device, two uses of it in turns.
+        let this = std::cell::RefCell::new(self);
+        choose_attention(
+            heads.ops(),
+            families,
+            &mut |kernel| this.borrow_mut().time_attention(heads, kernel),
+            &mut |kernel| this.borrow_mut().check_attention(heads, kernel),
+        )
+    }
+
+    fn time_attention(&mut self, heads: &Heads, kernel: AttentionKernel) -> Result<[f64; 2], String> {
+        let ways = [None, Some(kernel)].map(|attention| DeviceTraits { attention, ..self.traits });
+        let mut sums = [0.0; 2];
+        for (_, subject, count) in &heads.0 {
+            let times = self.trials.time(subject, &ways).map_err(reason)?;
+            for (sum, times) in sums.iter_mut().zip(&times) {
+                *sum += median(times) * *count as f64;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// What is wrong with a family for any of them, if anything is.
+    pub(super) fn check_attention(&mut self, heads: &Heads, kernel: AttentionKernel) -> Result<Option<String>, String> {
+        self.start.get_or_insert_with(Instant::now);
+        // The general kernels are what everything else is held against.
+        let [base, other] =
+            [AttentionKernel::General, kernel].map(|kernel| DeviceTraits { attention: Some(kernel), ..self.traits });
+        for (name, subject, _) in &heads.0 {
+            let wrong = self.trials.compare(subject, &base, &other, ATTENTION_TOLERANCE).map_err(reason)?;
+            if let Some(wrong) = wrong {
+                return Ok(Some(format!("{name} {wrong}")));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Attention and its gradients: what each is, how it is tried, and how often it runs in a step.
+#[derive(Debug, Default)]
+pub(super) struct Heads(Vec<(String, Subject, usize)>);
+
+impl Heads {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// By which a choice is known.
+    pub(super) fn ops(&self) -> Vec<String> {
+        self.0.iter().map(|(name, _, count)| format!("{count} {name}")).collect()
+    }
+}
+
+/// Every node of some plans: its op, its tensors, and how often it runs in a step.
+fn nodes(plans: &[(Plan, usize)]) -> impl Iterator<Item = (&Arc<dyn Op>, Shapes, usize)> {
+    plans.iter().flat_map(|(plan, times)| {
+        let node = |step: &Step| if let Step::Run { node, .. } = step { Some(*node) } else { None };
+        let nodes = plan.steps().iter().filter_map(node);
+        nodes.map(move |node| (&plan.graph().nodes()[node].op, plan.shapes(node), *times))
+    })
+}
+
+/// An op with the types of its tensors, in a line.
+fn describe(name: &str, shapes: &Shapes) -> String {
+    let list = |types: &[TensorType]| types.iter().map(|ty| ty.to_string()).collect::<Vec<_>>().join(" ");
+    format!("{name} {} -> {}", list(&shapes.inputs), list(&shapes.outputs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::{Model, preset};
+    use crate::gpu::{Choice, choose};
+    use crate::graph::Recompute;
+    use crate::plan::Target;
+    use crate::train::{Fit, MicroBatch, Plans};
+
+    /// Cooperative matrices are nothing that the tests' device has; the general kernels in place of tiles are the same kind
+    /// of choice.
+    #[test]
+    fn attention_is_tried_on_the_device() {
+        let name = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
+        let adapter = choose(&Choice::Named(name)).unwrap_or_else(|error| panic!("{error}")).expect("a named choice");
+        let settings =
+            ["model.layers=1", "model.hidden=32", "model.embedding=32", "model.heads=1", "model.vocabulary=99"];
+        let settings = settings.iter().chain(&["data.length=36", "generator.hidden=32", "generator.layers=1"]);
+        let config = settings.fold(preset("tiny").unwrap(), |config, setting| config.set(setting).unwrap());
+        let traits = DeviceTraits::FLOOR;
+        let fit = Fit { micro_batch: MicroBatch { parts: 1, rows: 2 }, recompute: Recompute::Off };
+        let plans = Plans::new(&Model::new(&config), &config, fit, Target::Gpu(traits)).unwrap();
+        let plans = [(plans.training.plan, 1)];
+        let mut device = OnDevice::new(Trials::new(&adapter), traits);
+        assert!(device.heads(&plans, &[]).is_empty());
+        let families = [AttentionKernel::General];
+        let heads = device.heads(&plans, &families);
+        let ops = heads.ops();
+        assert!(ops.iter().any(|op| op.starts_with("2 attention ")), "{ops:?}");
+        let choice = device.choose_attention(&heads, &families);
+        assert!(choice.left_out.is_empty() && choice.untried.is_none() && choice.ops == ops, "{choice:?}");
+        let tiles = AttentionKernel::Tiles;
+        assert_eq!(device.check_attention(&heads, tiles), Ok(None));
+        let [base, general] = device.time_attention(&heads, AttentionKernel::General).unwrap();
+        assert!(base > 0.0 && general > 0.0);
+    }
+}

@@ -1,0 +1,279 @@
+//! Which kernels a device runs: found out by trying them once, and kept.
+//!
+//! No kernel is the fastest on every GPU. Where something can be computed in several ways, each is timed on the device
+//! with random numbers ([`choose`]); one that is clearly faster than the base kernel and agrees with it is taken. Other
+//! kernels add in another order, so their results differ in the last bits. For the same bits each time, a choice once
+//! made stays: it is kept in a cache by adapter, backend, driver and the kernels' sources ([`Cache`]), and a run's folder
+//! has its own, which it goes on with ([`Book`]).
+
+mod attention;
+mod book;
+mod cache;
+mod choice;
+mod device;
+
+pub use attention::AttentionChoice;
+pub use book::{Book, Device};
+pub use cache::Cache;
+pub use choice::{LeftOut, MARGIN, MatmulChoice, Measure, Task, choose};
+
+use crate::gpu::{Adapter, Trials};
+use crate::ops::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape};
+use crate::plan::Plan;
+use attention::choose_attention;
+use device::{Heads, OnDevice};
+use std::fmt;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Which kernels to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernels {
+    /// Those that every device can run.
+    Base,
+    /// The fastest that were found on the device.
+    Tuned,
+}
+
+impl Kernels {
+    /// What is taken where nobody has asked for either: a software driver's base kernels are what was found to be fast on
+    /// software drivers, the same everywhere.
+    pub fn default_for(device: &DeviceTraits) -> Self {
+        if device.software { Self::Base } else { Self::Tuned }
+    }
+}
+
+impl FromStr for Kernels {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s.to_ascii_lowercase().as_str() {
+            "base" => Ok(Self::Base),
+            "tuned" => Ok(Self::Tuned),
+            _ => Err("expected base or tuned".into()),
+        }
+    }
+}
+
+impl fmt::Display for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Base => "base",
+            Self::Tuned => "tuned",
+        })
+    }
+}
+
+/// Why something was not tried.
+const NO_TIME: &str = "there was no time left to try others";
+
+/// What trying may take in all. Multiplications that are not reached, those with the least to do, keep the base kernel.
+pub const BUDGET: Duration = Duration::from_secs(8);
+
+/// What [`tune`] works with.
+#[derive(Debug)]
+pub struct Tuner<'a> {
+    /// The device.
+    pub adapter: &'a Adapter,
+    /// What its kernels are chosen by; the tuning in it does not count.
+    pub traits: DeviceTraits,
+    /// Which kernels were asked for; `None` leaves it to the record, and without one to the device.
+    pub kernels: Option<Kernels>,
+    /// What a run has been trained with so far.
+    pub record: Option<Book>,
+    /// Where choices are kept.
+    pub cache: Cache,
+    /// What trying may take: [`BUDGET`].
+    pub budget: Duration,
+}
+
+/// What [`tune`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuned {
+    /// The kernels to run, and to go on with.
+    pub book: Book,
+    /// What a person should know, a line each.
+    pub remarks: Vec<String>,
+}
+
+/// Rounds of planning and choosing. Kernels may need other amounts of scratch memory, so that a batch is worked through in
+/// other parts, which are multiplications of other shapes.
+const MOST_ROUNDS: usize = 4;
+
+/// Finds the kernels for the plans that `plan` makes for a device; with each plan comes how often it runs in a step.
+///
+/// The result is a function of the record and of what is in the cache when this returns. `say` is told before something
+/// that takes a while.
+///
+/// # Errors
+/// Those of `plan`. Kernels that fail are left out, and a cache that cannot be used is no error.
+pub fn tune<E>(
+    tuner: Tuner<'_>,
+    plan: &mut dyn FnMut(DeviceTraits) -> Result<Vec<(Plan, usize)>, E>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Tuned, E> {
+    let Tuner { adapter, traits, kernels, record, cache, budget } = tuner;
+    let device = Device::of(adapter.info());
+    let mut remarks = Vec::new();
+    let record = record.filter(|record| {
+        let same = record.device.is_same_adapter(&device);
+        if !same && !record.matmul.is_empty() {
+            remarks.push(format!("the run was trained on {}: other kernels are used on {}", record.device, device));
+        }
+        same
+    });
+    let kernels = kernels.or(record.as_ref().map(|record| record.kernels()));
+    let mut book = Book::new(device);
+    if kernels.unwrap_or(Kernels::default_for(&traits)) == Kernels::Base {
+        if record.is_some_and(|record| record.kernels() == Kernels::Tuned) {
+            remarks.push(
+                "the run was trained with tuned kernels, and goes on with base ones: not to the same bits".into(),
+            );
+        }
+        book.base = true;
+        return Ok(Tuned { book, remarks });
+    }
+    let name = adapter.info().name.clone();
+    let families = AttentionKernel::on_trial(&traits);
+    let mut trials = OnDevice::new(Trials::new(adapter), traits);
+    let mut stale = None;
+    if let Some(record) = record.filter(|record| record.kernels() == Kernels::Tuned) {
+        // The kernels are still fine after a change, unless the new driver or the new source is wrong.
+        stale = Some(record.device).filter(|before| *before != book.device);
+        (book.matmul, book.attention) = (record.matmul, record.attention);
+    }
+    for _ in 0..MOST_ROUNDS {
+        let plans = plan(book.traits(traits))?;
+        let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
+        if let Some(before) = stale.take() {
+            say(&format!("checking the run's kernels on {name}…"));
+            remarks.extend(check_again(&mut book, &before, &all, &heads, &families, &mut trials));
+        }
+        let missing: Vec<Task> = all.into_iter().filter(|task| book.get(&task.shape).is_none()).collect();
+        let settled = heads.is_empty() || book.attention.last().is_some_and(|choice| choice.ops == heads.ops());
+        if missing.is_empty() && settled {
+            break;
+        }
+        let known = cache.read(&book.device, &mut remarks);
+        let mut open = Vec::new();
+        for task in missing {
+            match known.get(&task.shape).filter(|choice| task.candidates.contains(&choice.kernel)) {
+                Some(choice) => book.matmul.push(choice.clone()),
+                None => open.push(task),
+            }
+        }
+        let before = known.attention.iter().find(|choice| choice.ops == heads.ops()).filter(|_| !settled);
+        book.attention.extend(before.cloned());
+        let try_attention = !settled && before.is_none();
+        if open.is_empty() && !try_attention {
+            continue;
+        }
+        say(&format!("trying kernels for {name} (once, up to {} s)…", budget.as_secs().max(1)));
+        let mut found = Book::new(book.device.clone());
+        if try_attention {
+            found.attention.push(match trials.elapsed() < budget {
+                true => trials.choose_attention(&heads, &families),
+                false => AttentionChoice::untried(heads.ops(), Some(NO_TIME.into())),
+            });
+        }
+        found.matmul = choose(open, budget, &mut trials);
+        remarks.extend(about_left_out(&found));
+        let held = cache.add(found, &mut remarks);
+        book.matmul.extend(held.matmul);
+        book.attention.extend(held.attention);
+    }
+    // However it came about, the same choice is the same file.
+    book.matmul.sort_by_cached_key(|choice| choice.shape.to_string());
+    Ok(Tuned { book, remarks })
+}
+
+/// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
+fn check_again(
+    book: &mut Book,
+    before: &Device,
+    tasks: &[Task],
+    heads: &Heads,
+    families: &[AttentionKernel],
+    trials: &mut OnDevice,
+) -> Option<String> {
+    const GONE: &str = "is no kernel for this device any more";
+    let (mut kept, mut dropped) = (0, Vec::new());
+    // What the plans do not need any more is not checked, and not kept.
+    book.matmul.retain(|choice| tasks.iter().any(|task| task.shape == choice.shape));
+    for choice in &mut book.matmul {
+        let Some(task) = tasks.iter().find(|task| task.shape == choice.shape) else { continue };
+        let [base, ..] = task.candidates[..] else { continue };
+        if choice.kernel == base {
+            continue;
+        }
+        let known = task.candidates.contains(&choice.kernel);
+        let wrong = if known { trials.check(task, choice.kernel).unwrap_or_else(Some) } else { Some(GONE.into()) };
+        match wrong {
+            None => kept += 1,
+            Some(reason) => {
+                dropped.push(format!("{} for {}: {reason}", choice.kernel, choice.shape));
+                choice.left_out.push(LeftOut { kernel: choice.kernel, reason });
+                choice.kernel = base;
+            }
+        }
+    }
+    let attention = book.attention.drain(..).next_back().filter(|choice| choice.ops == heads.ops());
+    if let Some(mut choice) = attention {
+        if let Some(kernel) = choice.kernel {
+            let known = families.contains(&kernel);
+            match if known { trials.check_attention(heads, kernel).unwrap_or_else(Some) } else { Some(GONE.into()) } {
+                None => kept += 1,
+                Some(reason) => {
+                    dropped.push(format!("{kernel} attention: {reason}"));
+                    choice.left_out.push(LeftOut { kernel, reason });
+                    choice.kernel = None;
+                }
+            }
+        }
+        book.attention.push(choice);
+    }
+    let what = if before.driver == book.device.driver { "leyden's kernels have" } else { "the driver has" };
+    Some(match dropped.first() {
+        None => {
+            format!("{what} changed since this run began; its {kept} tuned kernels still agree with the base kernels")
+        }
+        Some(first) => format!(
+            "{what} changed since this run began: the base kernel takes the place of {} ({first}), so it does not go on to \
+             the same bits",
+            dropped.len()
+        ),
+    })
+}
+
+/// One line about the kernels that cannot be used.
+fn about_left_out(found: &Book) -> Option<String> {
+    fn line<K: Display>(LeftOut { kernel, reason }: &LeftOut<K>, what: &dyn Display) -> String {
+        format!("{kernel} for {what}: {reason}")
+    }
+    let matmul = found.matmul.iter().flat_map(|choice| choice.left_out.iter().map(|out| line(out, &choice.shape)));
+    let attention = found.attention.iter().flat_map(|choice| choice.left_out.iter().map(|out| line(out, &"attention")));
+    let all: Vec<String> = attention.chain(matmul).collect();
+    let first = all.first()?;
+    let kernels = if all.len() == 1 { "1 kernel is".to_string() } else { format!("{} kernels are", all.len()) };
+    Some(format!("{kernels} not used on this device: {first}; `leyden devices --kernels` lists what is used"))
+}
+
+/// How far a kernel's sums of k products may be from the base kernel's, relative to what they usually are
+/// ([`Trials::compare`]).
+///
+/// Another order of adding moves a sum by some units in the last place, 6e-8 of it each; tensor cores cut off where others
+/// round, which adds up over k / 16 steps. One product that is missing or taken twice moves it by about 1 / sqrt(k) of what
+/// it usually is, far more.
+pub fn tolerance(k: usize) -> f32 {
+    1e-5 + 1e-7 * (k as f32).sqrt()
+}
+
+/// How far attention with cooperative matrices may be from attention without: its probabilities and their gradients are
+/// rounded to half precision, which moves each by up to 2^-11 of itself.
+const ATTENTION_TOLERANCE: f32 = 4.0 / 2_048.0;
+
+/// The traits under which `shape` runs on `kernel`, and everything else on its base kernel.
+fn with_kernel(traits: &DeviceTraits, shape: MatmulShape, kernel: MatmulKernel) -> DeviceTraits {
+    DeviceTraits { tuning: crate::ops::Tuning::new(vec![(shape, kernel)]), ..*traits }
+}

@@ -1,0 +1,403 @@
+//! The second implementation: leyden's losses, logits and gradients against burn's autodiff, on burn's wgpu backend, which
+//! shares no kernel and no gradient rule with leyden's engines; and what the burn modules promise to a Rust program.
+
+mod common;
+
+use burn::module::Module as _;
+use burn::tensor::{Device, activation};
+use common::{Seeded, close, compare_banks};
+use leyden::burn::{Batch, BurnError, Discriminator, Electra, Optimizer, Tokens};
+use leyden::cpu::{CpuEngine, Precision};
+use leyden::data;
+use leyden::electra::{Config, GeneratorConfig, Half, Model, ModelConfig, checkpoint, preset};
+use leyden::graph::{Bank, Recompute};
+use leyden::ops::StepState;
+use leyden::plan::{Engine, Target};
+use leyden::probe::Pretrained;
+use leyden::train::step::{Counts, StepShape, learning_rate, step_state, training_step};
+use std::path::{Path, PathBuf};
+
+/// burn's device on the tests' adapter.
+fn device() -> Device {
+    leyden::burn::device(common::adapter()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A small model with random weights, a batch for it, and what stands at the drawn positions.
+struct Case {
+    config: Config,
+    model: Model,
+    bank: Vec<f32>,
+    batch: data::Batch,
+    samples: Vec<u32>,
+}
+
+/// Odd sizes: both projections and none, one head and several, padding, unused slots, three segment types.
+fn cases() -> Vec<Case> {
+    let small = preset("small").unwrap();
+    let config = |model: ModelConfig, hidden: usize, layers: usize, heads: usize, feed_forward: usize| {
+        let model = ModelConfig { dropout: 0.0, attention_dropout: 0.0, ..model };
+        Config { model, generator: GeneratorConfig { hidden, layers, heads, feed_forward }, ..small.clone() }
+    };
+    let projected = ModelConfig {
+        vocabulary: 53,
+        positions: 17,
+        embedding: 12,
+        hidden: 20,
+        layers: 2,
+        heads: 2,
+        feed_forward: 36,
+        ..small.model.clone()
+    };
+    let square = ModelConfig {
+        vocabulary: 101,
+        positions: 13,
+        types: 3,
+        embedding: 28,
+        hidden: 28,
+        layers: 1,
+        heads: 7,
+        feed_forward: 44,
+        ..small.model.clone()
+    };
+    vec![
+        Case::new(config(projected, 8, 3, 1, 20), StepShape { batch: 3, length: 7, drawn: 3 }, 1),
+        Case::new(config(square, 28, 2, 4, 12), StepShape { batch: 5, length: 13, drawn: 4 }, 2),
+    ]
+}
+
+impl Case {
+    fn new(config: Config, shape: StepShape, seed: u64) -> Self {
+        let model = Model::new(&config);
+        let mut random = Seeded::new(seed);
+        // Biases, scales and shifts away from 0 and 1 too, so that none can be mistaken for another.
+        let mut bank = vec![0.0; model.table.len()];
+        for p in model.table.parameters() {
+            let center = if p.name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 };
+            bank[p.range()].fill_with(|| (center + 0.3 * random.real()) as f32);
+        }
+        let batch = batch(&config, shape, &mut random);
+        // Every third sample hits the original.
+        let words = config.model.vocabulary as u32;
+        let samples: Vec<u32> = (batch.targets.iter().enumerate())
+            .map(|(i, &target)| if i % 3 == 0 { target } else { random.below(words) })
+            .collect();
+        Self { config, model, bank, batch, samples }
+    }
+
+    fn electra(&self, device: &Device) -> Electra {
+        Electra::from_bank(&self.config, &self.model, &self.bank, device).unwrap()
+    }
+
+    fn shape(&self) -> StepShape {
+        StepShape { batch: self.batch.batch_size, length: self.batch.length, drawn: self.batch.predictions }
+    }
+}
+
+/// A batch of random words with padding, unused slots and segments.
+fn batch(config: &Config, shape: StepShape, random: &mut Seeded) -> data::Batch {
+    let StepShape { batch, length, drawn } = shape;
+    let words = config.model.vocabulary as u32;
+    let lengths: Vec<u32> =
+        (0..batch).map(|b| if b == 0 { length as u32 } else { 4 + random.below(length as u32 - 3) }).collect();
+    let mut all = data::Batch {
+        batch_size: batch,
+        length,
+        predictions: drawn,
+        ids: vec![0; batch * length],
+        masked_ids: Vec::new(),
+        type_ids: vec![0; batch * length],
+        positions: Vec::new(),
+        targets: Vec::new(),
+        weights: Vec::new(),
+        lengths,
+    };
+    for b in 0..batch {
+        for i in 0..all.lengths[b] as usize {
+            all.ids[b * length + i] = 5 + random.below(words - 5);
+            all.type_ids[b * length + i] = (i * config.model.types / length) as u32;
+        }
+    }
+    all.masked_ids = all.ids.clone();
+    for b in 0..batch {
+        // The last example leaves a slot unused.
+        let used = if b + 1 == batch { drawn - 1 } else { drawn };
+        let start = random.below(all.lengths[b] - used as u32 + 1) as usize;
+        for k in 0..drawn {
+            let place = if k < used { b * length + start + k } else { b * length };
+            all.positions.push(place as u32);
+            all.targets.push(if k < used { all.ids[place] } else { 0 });
+            all.weights.push(if k < used { 1.0 } else { 0.0 });
+            if k < used && random.below(4) > 0 {
+                all.masked_ids[place] = 4;
+            }
+        }
+    }
+    all
+}
+
+/// What one side makes of a case: both losses, labels, logits and the gradients.
+struct Outcome {
+    losses: [f32; 2],
+    labels: Vec<u32>,
+    logits: Vec<f32>,
+    gradients: Vec<f32>,
+}
+
+fn by_burn(case: &Case) -> Outcome {
+    let device = device().autodiff();
+    let electra = case.electra(&device);
+    let batch = Batch::new(&case.batch, &device);
+    let out = electra.forward(&batch, Some(batch.samples(&case.samples)));
+    let labels = out.labels.try_into_vec_as::<i32>().unwrap().into_iter().map(|y| y as u32).collect();
+    let gradients = electra.gradients(out.loss.backward(), &case.model).unwrap();
+    Outcome {
+        losses: [out.generator_loss, out.discriminator_loss].map(|x| x.into_scalar()),
+        labels,
+        logits: out.logits.try_into_vec_as().unwrap(),
+        gradients,
+    }
+}
+
+fn by_leyden(case: &Case, engine: &mut dyn Engine, target: Target) -> Outcome {
+    let step = training_step(&case.model, &case.config, case.shape(), target, Recompute::Off, true).unwrap();
+    let program = engine.load(step.plan.clone()).unwrap();
+    engine.write_bank(Bank::Parameters, &case.bank).unwrap();
+    step.write(engine, program, &case.batch, Counts::of(&case.batch));
+    engine.write(program, step.samples.unwrap(), &case.samples);
+    let state = StepState { correction1: 1.0, correction2: 1.0, ..StepState::default() };
+    engine.submit(program, &state, true).unwrap();
+    let out = engine.collect(true).unwrap().unwrap();
+    Outcome {
+        losses: [out.scalar(0), out.scalar(1)],
+        labels: out.outputs[4].clone(),
+        logits: out.real(5),
+        gradients: engine.read_bank(Bank::Gradients).unwrap(),
+    }
+}
+
+fn compare(case: &Case, name: &str, found: &Outcome, expected: &Outcome, tolerance: f32) {
+    for (half, (f, x)) in ["generator", "discriminator"].iter().zip(found.losses.iter().zip(expected.losses)) {
+        close(&format!("{name}: {half} loss"), *f, x, tolerance);
+    }
+    assert_eq!(found.labels, expected.labels, "{name}: labels");
+    for (i, (&f, &x)) in found.logits.iter().zip(&expected.logits).enumerate() {
+        if i % case.batch.length < case.batch.lengths[i / case.batch.length] as usize {
+            close(&format!("{name}: logit {i}"), f, x, 10.0 * tolerance);
+        }
+    }
+    compare_banks(
+        &case.model,
+        &format!("{name}: gradient of "),
+        &found.gradients,
+        &expected.gradients,
+        5.0 * tolerance,
+    );
+}
+
+fn cpu<R: Precision>(case: &Case) -> Outcome {
+    by_leyden(case, &mut CpuEngine::<R>::new(case.model.table.len()), Target::Cpu)
+}
+
+#[test]
+fn cpu_gradients_are_burns() {
+    for case in cases() {
+        let burn = by_burn(&case);
+        compare(&case, "double precision", &cpu::<f64>(&case), &burn, 5e-6);
+        compare(&case, "single precision", &cpu::<f32>(&case), &burn, 5e-6);
+    }
+}
+
+#[test]
+fn gpu_gradients_are_burns() {
+    for case in cases() {
+        let mut engine = common::gpu(case.model.table.len());
+        let target = Target::Gpu(engine.traits());
+        compare(&case, "kernels", &by_leyden(&case, &mut engine, target), &by_burn(&case), 5e-6);
+    }
+}
+
+#[test]
+fn optimizer_takes_leydens_steps() {
+    let mut case = cases().swap_remove(0);
+    case.config.optimizer.bias_correction = true;
+    case.config.optimizer.clip_norm = 1.0;
+    case.config.optimizer.warmup = 2;
+    case.config.training.steps = 10;
+    let mut engine = CpuEngine::<f64>::new(case.model.table.len());
+    let step = training_step(&case.model, &case.config, case.shape(), Target::Cpu, Recompute::Off, true).unwrap();
+    let program = engine.load(step.plan.clone()).unwrap();
+    engine.write_bank(Bank::Parameters, &case.bank).unwrap();
+
+    let device = device().autodiff();
+    let batch = Batch::new(&case.batch, &device);
+    let mut electra = case.electra(&device);
+    let mut optimizer = Optimizer::new(&case.config.optimizer, &electra);
+    for t in 0..5 {
+        step.write(&mut engine, program, &case.batch, Counts::of(&case.batch));
+        engine.write(program, step.samples.unwrap(), &case.samples);
+        engine.submit(program, &step_state(&case.config, t), true).unwrap();
+        let out = engine.collect(true).unwrap().unwrap();
+        assert!(out.scalar(6) > 1.0, "the norm {} is not clipped", out.scalar(6));
+
+        let found = electra.forward(&batch, Some(batch.samples(&case.samples)));
+        close(&format!("generator loss {t}"), found.generator_loss.into_scalar(), out.scalar(0), 2e-5);
+        close(&format!("discriminator loss {t}"), found.discriminator_loss.into_scalar(), out.scalar(1), 2e-5);
+        electra = optimizer.step(learning_rate(&case.config, t as f64), electra, &found.loss);
+    }
+    let (found, expected) = (electra.to_bank(&case.model).unwrap(), engine.read_bank(Bank::Parameters).unwrap());
+    let moved = |bank: &[f32]| bank.iter().zip(&case.bank).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(moved(&found) > 5e-4, "nothing moved");
+    compare_banks(&case.model, "after.", &found, &expected, 1e-4);
+}
+
+#[test]
+fn weights_come_back_as_they_went() {
+    for case in cases() {
+        assert_eq!(case.electra(&device()).to_bank(&case.model).unwrap(), case.bank);
+    }
+    // A bank of another model is refused.
+    let [a, b] = <[Case; 2]>::try_from(cases()).ok().unwrap();
+    let error = Electra::from_bank(&a.config, &b.model, &b.bank, &device()).unwrap_err();
+    assert!(matches!(error, BurnError::Parameter { .. }), "{error}");
+    let error = Electra::from_bank(&a.config, &a.model, &a.bank[..50], &device()).unwrap_err();
+    assert!(error.to_string().contains("bank of 50"), "{error}");
+}
+
+#[test]
+fn dropout_is_for_training_only() {
+    let mut case = cases().swap_remove(0);
+    (case.config.model.dropout, case.config.model.attention_dropout) = (0.5, 0.5);
+    let loss = |electra: &Electra, device: &Device| {
+        let batch = Batch::new(&case.batch, device);
+        electra.forward(&batch, Some(batch.samples(&case.samples))).loss.into_scalar::<f32>()
+    };
+    let training = device().autodiff();
+    let electra = case.electra(&training);
+    assert_ne!(loss(&electra, &training), loss(&electra, &training));
+    let valid = electra.valid();
+    assert_eq!(loss(&valid, &device()), loss(&valid, &device()));
+    (case.config.model.dropout, case.config.model.attention_dropout) = (0.0, 0.0);
+    let expected = loss(&case.electra(&device()), &device());
+    close("loss without dropout", loss(&valid, &device()), expected, 1e-5);
+}
+
+#[test]
+fn samples_follow_the_generators_probabilities() {
+    let mut case = cases().swap_remove(0);
+    // A generator that knows nothing but its output bias: word 7 three times as likely as word 9, the rest never.
+    for e in checkpoint::entries(&case.model, Half::Generator) {
+        let range = e.offset..e.offset + e.shape.iter().product::<usize>();
+        if e.name.starts_with("generator_predictions.LayerNorm") {
+            case.bank[range].fill(0.0);
+        } else if e.name == "generator_lm_head.bias" {
+            let bias = &mut case.bank[range];
+            bias.fill(-50.0);
+            (bias[7], bias[9]) = (3f32.ln(), 0.0);
+        }
+    }
+    let device = device();
+    device.seed(1);
+    let (electra, batch) = (case.electra(&device), Batch::new(&case.batch, &device));
+    let mut counts = [0, 0];
+    for _ in 0..50 {
+        for word in electra.forward(&batch, None).sampled.try_into_vec_as::<i32>().unwrap() {
+            assert!(word == 7 || word == 9, "word {word}");
+            counts[usize::from(word == 9)] += 1;
+        }
+    }
+    // 450 draws of probability 3/4: five deviations are .1.
+    let share = f64::from(counts[0]) / f64::from(counts[0] + counts[1]);
+    assert!((share - 0.75).abs() < 0.1, "{counts:?}");
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// The golden generator and discriminator in one folder, as a run has them.
+fn checkpoint_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [("probe", "discriminator"), ("probe_generator", "generator")] {
+        let to = folder.path().join(to);
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in std::fs::read_dir(golden(from)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn checkpoint_says_what_transformers_says() {
+    let folder = checkpoint_folder();
+    let pretrained = Pretrained::load(folder.path(), Half::Discriminator).unwrap();
+    let device = device();
+    let discriminator = Discriminator::from_pretrained(&pretrained, &device).unwrap();
+    let (electra, config) = Electra::load(folder.path(), &device).unwrap();
+    assert_eq!((config.model.hidden, config.generator.hidden), (40, 20));
+    let text = std::fs::read_to_string(golden("probe.json")).unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let mut compared = 0;
+    // Each sentence is another shape, for which burn tries its kernels anew: a few are enough.
+    for case in cases.iter().take(3) {
+        let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+        let expected: Vec<f32> = serde_json::from_value(case["p_replaced"].clone()).unwrap();
+        let tokens = Tokens::sentence(&ids, &device);
+        for network in [&discriminator, &electra.discriminator] {
+            let found = activation::sigmoid(network.forward(&tokens)).try_into_vec_as::<f32>().unwrap();
+            assert_eq!(found.len(), expected.len());
+            for (f, x) in found.iter().zip(&expected) {
+                close("probability", *f, *x, 1e-5);
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 60);
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let folder = checkpoint_folder();
+    let error = Electra::load(&folder.path().join("generator"), &device()).unwrap_err().to_string();
+    assert!(error.contains("discriminator"), "{error}");
+    let config = folder.path().join("generator/config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::remove_dir_all(folder.path().join("generator")).unwrap();
+    let error = Electra::load(folder.path(), &device()).unwrap_err().to_string();
+    assert!(error.contains("generator") && error.lines().count() == 1, "{error}");
+    assert!(text.contains("\"max_position_embeddings\": 40"));
+    // A generator with fewer positions.
+    let mut case = cases().swap_remove(0);
+    case.config.model.embedding = 24;
+    let model = Model::new(&case.config);
+    let to = folder.path().join("generator");
+    std::fs::create_dir_all(&to).unwrap();
+    std::fs::write(to.join("config.json"), checkpoint::config_json(&case.config, Half::Generator)).unwrap();
+    let bytes = checkpoint::to_bytes(&model, Half::Generator, &model.initial(1)).unwrap();
+    std::fs::write(to.join("model.safetensors"), bytes).unwrap();
+    let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n";
+    std::fs::write(to.join("vocab.txt"), words).unwrap();
+    let error = Electra::load(folder.path(), &device()).unwrap_err();
+    assert!(matches!(error, BurnError::Halves { what: "vocabulary", .. }), "{error}");
+}
+
+#[test]
+fn bench_measures_both_in_turns() {
+    let run = |device: &str| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_leyden"));
+        command.env_remove("CLICOLOR_FORCE");
+        command.args(["bench", "--against", "burn", "--device", device, "--batch", "2", "--length", "16"]);
+        command.args(["--steps", "2", "--set", "model.vocabulary=200", "--json"]);
+        command.assert()
+    };
+    let name = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
+    let out = run(&name).success().get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let burn = &report["burn"];
+    assert_eq!(burn["version"], leyden::burn::VERSION);
+    assert_eq!((burn["rounds"].as_array().unwrap().len(), report["steps"].as_u64()), (3, Some(6)));
+    assert!(burn["tokens_per_second"].as_f64() > Some(0.0) && burn["ratio"].as_f64() > Some(0.0), "{burn}");
+    let error = String::from_utf8(run("cpu").code(2).get_output().stderr.clone()).unwrap();
+    assert!(error.contains("--device") && error.lines().count() == 1, "{error}");
+}

@@ -1,0 +1,35 @@
+//! Whole models held against each other.
+
+use leyden::electra::{Half, Model, checkpoint};
+
+/// The name of a parameter of `half`, by half: tied ones are the discriminator's.
+pub fn parameter_key(half: Half, name: &str) -> String {
+    let tied = name.starts_with("electra.embeddings.");
+    format!("{}.{name}", if tied { "discriminator" } else { half.name() })
+}
+
+/// # Panics
+/// If `found` is further from `expected` than `tolerance`, relative where that is more than 1.
+pub fn close(name: &str, found: f32, expected: f32, tolerance: f32) {
+    assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{name}: {found}, expected {expected}");
+}
+
+/// Every parameter's window of one bank against that of another, relative to the window's largest element.
+///
+/// # Panics
+/// If any is off by more than `tolerance`: all of them are listed.
+pub fn compare_banks(model: &Model, prefix: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    let mut bad = Vec::new();
+    for half in [Half::Generator, Half::Discriminator] {
+        for e in checkpoint::entries(model, half) {
+            let range = e.offset..e.offset + e.shape.iter().product::<usize>();
+            let (f, x) = (&found[range.clone()], &expected[range]);
+            let scale = x.iter().fold(0.1f32, |m, x| m.max(x.abs()));
+            let worst = f.iter().zip(x).fold(0.0f32, |m, (f, x)| m.max((f - x).abs()));
+            if worst.is_nan() || f.iter().any(|f| f.is_nan()) || worst > tolerance * scale {
+                bad.push(format!("{prefix}{}: off by {worst} of {scale}", parameter_key(half, &e.name)));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{} tensors differ:\n{}", bad.len(), bad.join("\n"));
+}
