@@ -24,14 +24,8 @@ fn tuner(cache: &Cache) -> Tuner<'static> {
 
 /// Tunes for a small model; what was said, too.
 fn tuned(tuner: Tuner<'_>) -> (Tuned, Vec<String>) {
-    let config = small_config(&[
-        "data.length=32",
-        "model.hidden=48",
-        "model.embedding=48",
-        "model.feed_forward=64",
-        "generator.hidden=48",
-        "generator.feed_forward=64",
-    ]);
+    // Few kernels have tiles that are not too large for it.
+    let config = small_config(&["data.length=32"]);
     let model = Model::new(&config);
     let limits = tuner.adapter.info().limits();
     let mut plan = |traits| -> Result<Vec<(Plan, usize)>, TrainError> {
@@ -51,7 +45,7 @@ fn every_choice_is_tried_once_and_kept() {
     let cache = Cache::at(folder.path());
     let (first, said) = tuned(tuner(&cache));
     assert_eq!(first.book.device, Device::of(adapter().info()));
-    assert!(first.book.matmul.len() > 3, "{first:?}");
+    assert!(first.book.matmul.len() > 1, "{first:?}");
     assert!(first.remarks.is_empty(), "a kernel does not agree on this device: {:?}", first.remarks);
     for choice in &first.book.matmul {
         assert!(Matmul::candidates(&choice.shape, &GPU).contains(&choice.kernel), "{choice:?}");

@@ -111,6 +111,11 @@ impl Book {
         DeviceTraits { tuning, attention, ..traits }
     }
 
+    /// Puts the multiplications in the order of their names: the same choices, however they came about, are the same file.
+    pub(super) fn sort(&mut self) {
+        self.matmul.sort_by_cached_key(|choice| choice.shape.to_string());
+    }
+
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self.matmul.is_empty() && self.attention.is_empty()

@@ -71,6 +71,7 @@ impl Cache {
                 None => kept.attention.push(choice.clone()),
             }
         }
+        kept.sort();
         if let Err(reason) = save(&path, &kept) {
             remark(remarks, format!("{}: {reason}; kernels are chosen again at the next start", path.display()));
         }
@@ -155,7 +156,7 @@ mod tests {
             cache.add(book(device(), vec![choice(9, A), choice(10, A)]), &mut remarks).matmul,
             [choice(9, B), choice(10, A)]
         );
-        assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(8, A), choice(9, B), choice(10, A)]);
+        assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(10, A), choice(8, A), choice(9, B)]);
         assert!(remarks.is_empty(), "{remarks:?}");
 
         let name = cache.file(&device()).unwrap().file_name().unwrap().to_string_lossy().into_owned();

@@ -183,8 +183,7 @@ pub fn tune<E>(
         book.matmul.extend(held.matmul);
         book.attention.extend(held.attention);
     }
-    // However it came about, the same choice is the same file.
-    book.matmul.sort_by_cached_key(|choice| choice.shape.to_string());
+    book.sort();
     Ok(Tuned { book, remarks })
 }
 
