@@ -98,7 +98,7 @@ pub struct Parameter {
     pub name: String,
     /// Sizes; a linear layer's weight is `[out, in]`.
     pub shape: Vec<usize>,
-    /// First element in a bank, a multiple of [`ALIGNMENT`].
+    /// First element in a bank, a multiple of 128.
     pub offset: usize,
     /// Whether weight decay applies.
     pub decay: bool,

@@ -41,7 +41,7 @@ pub struct Candidate {
     pub bytes: u64,
     /// Floating-point operations of a step, all parts together, that [`crate::ops::Op::flops`] counts.
     pub flops: u64,
-    /// The estimated [`work`] of a step, all parts together.
+    /// The estimated work of a step in operations, all parts together.
     pub work: u64,
 }
 
