@@ -108,7 +108,7 @@ fn attention_of_halves() {
 #[test]
 fn attention_of_mixed_precisions() {
     let case = Case(9, 2, 6, &[9, 5]);
-    for mixture in [0b0001, 0b0010, 0b0100, 0b1000, 0b0110, 0b1001] {
+    for mixture in [0b0001, 0b0110, 0b1010, 0b1101] {
         let keep = |g: &Graph| kept(g, mixture);
         let conditions = Conditions { keep: Some(&keep), ..Conditions::default() };
         check_under("attention", &case.inputs(), HALF, &[mixture], conditions, build_between(&case, 0.2));
@@ -155,7 +155,7 @@ fn attention_in_tiles() {
 #[test]
 fn attention_in_tiles_of_halves() {
     let case = Case(67, 2, 20, &[67, 30]);
-    for mixture in [0b0001, 0b0010, 0b0100, 0b1000, 0b1111] {
+    for mixture in [0b1001, 0b0110, 0b1111] {
         let keep = |g: &Graph| kept(g, mixture);
         let conditions = Conditions { traits: Some(TILES), keep: Some(&keep) };
         check_under("attention", &case.inputs(), HALF, &[mixture], conditions, build_between(&case, 0.2));

@@ -299,9 +299,11 @@ fn computed_again(new: impl Fn(usize) -> (Box<dyn Engine>, Target)) {
     for mut config in [config(0.1), mixed(0.1)] {
         // All layers but the discriminator's last are computed again.
         (config.model.layers, config.generator.layers) = (3, 2);
+        // One engine, so that its kernels are compiled once.
+        let (mut engine, target) = new(Model::new(&config).table.len());
         for parts in [1, 2] {
-            let run = |recompute| {
-                let (mut engine, target) = new(Model::new(&config).table.len());
+            let mut run = |recompute| {
+                engine.reset();
                 left(&mut *engine, target, &config, Fit { recompute, ..in_parts(parts) })
             };
             let (outputs, banks) = run(Recompute::Off);

@@ -19,11 +19,11 @@ const WEIGHT_STRIDE: u32 = 72u;
 // 28 KiB in half precision.
 var<workgroup> scores: array<f32, 4352>;  // [64, SCORE_STRIDE]
 var<workgroup> weights: array<Qkv, 4608>; // [64, WEIGHT_STRIDE]
-var<workgroup> zeros: array<f32, 256>;
+var<workgroup> zeros: array<f32, 256>;    // sums begin as these: no driver has to know how to clear a matrix
 var<workgroup> shares: array<f32, 256>;   // [4, 64]: a number a row from each of its four invocations
 
-// A product of two matrices of a row of matrices with one of another factor: what a subgroup computes at a time.
-const PAIRS: u32 = TILE / (2u * SIZE); // in a row of the tile
+// A unit is what a subgroup computes at a time: a matrix of sums and the one beside it.
+const PAIRS: u32 = TILE / (2u * SIZE); // units beside each other in a tile
 const UNITS: u32 = TILE / SIZE * PAIRS;
 
 // What a workgroup owns of an example, and where that lies, in elements.

@@ -130,7 +130,7 @@ impl Electra {
             .clone()
             .reshape([original.shape().num_elements()])
             .select_assign(0, batch.positions.clone(), change, IndexingUpdateOp::Add)
-            .reshape(original.shape());
+            .reshape(original.dims());
         let labels = corrupted.clone().not_equal(original).int();
 
         // The discriminator says of every token whether it was replaced.
