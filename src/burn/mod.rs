@@ -9,7 +9,7 @@
 //! * `leyden bench --against burn` trains both on one adapter in turns.
 //!
 //! burn 0.22 has no backend as a type: a tensor's [`Device`](burn::tensor::Device) says where it is computed.
-//! [`device`] gives that of a GPU that leyden has found; with burn's own features switched on, `Device::cuda(0)`,
+//! [`device()`] gives that of a GPU that leyden has found; with burn's own features switched on, `Device::cuda(0)`,
 //! `Device::flex()` and the others will do as well. Parameters that are to be trained live on `device.autodiff()`, and
 //! there dropout is on; `model.valid()`, or a device without autodiff, is for use.
 //!
