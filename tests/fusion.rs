@@ -110,9 +110,10 @@ fn fused_ops_of_halves() {
 #[test]
 fn gradients_against_finite_differences() {
     let fuse = |g: &mut Graph| -> Result<(), GraphError> {
-        let before = format!("{:?}", g.nodes());
+        let ops = |g: &Graph| g.nodes().iter().map(|node| format!("{:?}", node.op)).collect::<Vec<_>>();
+        let before = ops(g);
         g.fuse(&[])?;
-        assert_ne!(format!("{:?}", g.nodes()), before, "nothing was fused");
+        assert!(ops(g) != before, "nothing was fused");
         Ok(())
     };
     for shape in [[1, 4, 5], [4, 3, 7]] {
