@@ -12,7 +12,7 @@ pub enum AttentionKernel {
     /// For heads of any width, `shaders/attention.wgsl`, `attention_backward_query.wgsl` and
     /// `attention_backward_key.wgsl`: every device can run it.
     General,
-    /// For GPUs and heads of at most 64 columns, a multiple of 4: `shaders/attention_tiles.wgsl` and
+    /// For heads of at most 64 columns, a multiple of 4: `shaders/attention_tiles.wgsl` and
     /// `attention_backward_tiles.wgsl`.
     Tiles,
     /// With cooperative matrices, for heads of at most 64 columns and tensors in half precision; heads and lengths are whole
@@ -65,8 +65,12 @@ impl AttentionKernel {
         let whole = |size: usize| s.width.is_multiple_of(size) && s.length.is_multiple_of(size) && s.width <= TILE;
         let cooperative = halves && Self::multiplies(device).is_some_and(whole);
         let tiles = s.width.is_multiple_of(4) && s.width <= TILE && device.invocations >= 256;
-        // Less than half a tile would be mostly waste.
-        let fast = !device.software && s.length > TILE / 2 && s.width >= TILE / 2;
+        // Less than half a tile would be mostly waste. On software drivers, tiles are faster where they are full: on lavapipe,
+        // at 128 tokens and heads of 64, 1.7 to 3.6 times.
+        let fast = match device.software {
+            true => s.length >= 2 * TILE && s.width == TILE,
+            false => s.length > TILE / 2 && s.width >= TILE / 2,
+        };
         let busy = pass == Pass::Forward || s.length <= TILE || s.examples * s.heads >= ENOUGH_HEADS;
         match device.attention {
             Some(Self::Cooperative) if cooperative => Self::Cooperative,
@@ -84,12 +88,14 @@ mod tests {
     const SMALL: Sizes = Sizes { examples: 128, length: 128, heads: 4, width: 64 };
 
     #[test]
-    fn tiles_are_for_gpus_and_heads_that_fill_them() {
+    fn tiles_are_for_heads_that_fill_them() {
         let choose = |s, pass, device: &DeviceTraits| AttentionKernel::choose(s, pass, &[DType::F32], device);
         let (gpu, both) = (DeviceTraits::FLOOR, [Pass::Forward, Pass::Backward]);
         for pass in both {
             assert_eq!(choose(SMALL, pass, &gpu), AttentionKernel::Tiles);
-            assert_eq!(choose(SMALL, pass, &DeviceTraits { software: true, ..gpu }), AttentionKernel::General);
+            let software = DeviceTraits { software: true, ..gpu };
+            assert_eq!(choose(SMALL, pass, &software), AttentionKernel::Tiles);
+            assert_eq!(choose(Sizes { width: 32, ..SMALL }, pass, &software), AttentionKernel::General);
             let general = DeviceTraits { attention: Some(AttentionKernel::General), ..gpu };
             assert_eq!(choose(SMALL, pass, &general), AttentionKernel::General);
             for width in [30, 68, 128] {
