@@ -267,6 +267,24 @@ fn learns_a_small_text_by_heart() {
 }
 
 #[test]
+fn a_run_in_mixed_precision_goes_on_with_its_loss_scale() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let flags = ["--steps", "6", "--batch", "4", "--set", "model.vocabulary=300", "--precision", "mixed"];
+    train(&whole, &flags);
+    train(&parts, &[&flags[..], &["--stop-after", "3"]].concat());
+    leyden().args(["train", "--device", "cpu", "--run"]).arg(&parts).assert().success();
+    let state = fs::read_to_string(parts.join("checkpoints/step-000003/state.json")).unwrap();
+    assert!(state.contains("loss_scale"), "{state}");
+    assert_eq!(intervals(&whole), intervals(&parts));
+    let last = intervals(&parts).pop().unwrap();
+    assert!(last["loss_scale"].as_f64().unwrap() >= 1.0, "{last}");
+    let weights = |run: &Path| fs::read(run.join("checkpoints/step-000006/discriminator/model.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&parts), "a stop changed the weights");
+    refuses(&["--precision", "half"], &["f32", "mixed"]);
+}
+
+#[test]
 fn trains_on_a_gpu_as_on_the_cpu() {
     let folder = tempfile::tempdir().unwrap();
     let device = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());

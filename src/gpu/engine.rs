@@ -33,7 +33,7 @@ pub(super) type Banks = [Option<wgpu::Buffer>; Bank::ALL.len()];
 #[derive(Debug)]
 pub struct GpuEngine {
     pub(super) context: Context,
-    info: AdapterInfo,
+    pub(super) info: AdapterInfo,
     traits: DeviceTraits,
     pipelines: Pipelines,
     /// By [`Bank::index`]; none until used.

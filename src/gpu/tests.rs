@@ -215,6 +215,20 @@ fn bad_input_is_an_error_of_the_next_call() {
     assert!(matches!(error, EngineError::Size { found: 256, expected: 128, .. }), "{error}");
 }
 
+#[test]
+fn halves_are_refused_where_a_device_has_none() {
+    let mut engine = engine(128);
+    engine.info.f16 = false;
+    let mut g = Graph::new(table(&[&[64]]));
+    let x = g.input("x", DType::F16, &[4]);
+    let one = ops::constant(&mut g, 1.0, &[4]).expect("a constant");
+    let y = ops::add(&mut g, one, x).expect("a sum");
+    let plan = Plan::new(Arc::new(g), &[y], Target::Gpu(engine.traits()));
+    let error = engine.load(plan).expect_err("no 16-bit numbers");
+    assert!(matches!(error, EngineError::NoHalves { .. }), "{error}");
+    assert!(error.to_string().contains("--precision f32"), "{error}");
+}
+
 /// An op that nobody has written a kernel for.
 #[derive(Debug)]
 struct Unwritten;
