@@ -123,32 +123,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 
     let start = problem.c_offset + group.z * problem.m * problem.n;
-    if gelu_output || gelu_gradient || has_dropout || residual {
-        // In a loop: what is done to a vector before it is written would otherwise be compiled 64 times.
-        var pieces = array<mat4x4f, 16>(
-            c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33,
-        );
-        for (var i = 0u; i < 64; i++) {
-            write_c(start, row + i / 16 * 4 + i % 4, column + i / 4 % 4 * 4, pieces[i / 4][i % 4]);
-        }
-    } else {
-        write_piece(start, row + 0, column + 0, c00);
-        write_piece(start, row + 0, column + 4, c01);
-        write_piece(start, row + 0, column + 8, c02);
-        write_piece(start, row + 0, column + 12, c03);
-        write_piece(start, row + 4, column + 0, c10);
-        write_piece(start, row + 4, column + 4, c11);
-        write_piece(start, row + 4, column + 8, c12);
-        write_piece(start, row + 4, column + 12, c13);
-        write_piece(start, row + 8, column + 0, c20);
-        write_piece(start, row + 8, column + 4, c21);
-        write_piece(start, row + 8, column + 8, c22);
-        write_piece(start, row + 8, column + 12, c23);
-        write_piece(start, row + 12, column + 0, c30);
-        write_piece(start, row + 12, column + 4, c31);
-        write_piece(start, row + 12, column + 8, c32);
-        write_piece(start, row + 12, column + 12, c33);
-    }
+    write_piece(start, row + 0, column + 0, c00);
+    write_piece(start, row + 0, column + 4, c01);
+    write_piece(start, row + 0, column + 8, c02);
+    write_piece(start, row + 0, column + 12, c03);
+    write_piece(start, row + 4, column + 0, c10);
+    write_piece(start, row + 4, column + 4, c11);
+    write_piece(start, row + 4, column + 8, c12);
+    write_piece(start, row + 4, column + 12, c13);
+    write_piece(start, row + 8, column + 0, c20);
+    write_piece(start, row + 8, column + 4, c21);
+    write_piece(start, row + 8, column + 8, c22);
+    write_piece(start, row + 8, column + 12, c23);
+    write_piece(start, row + 12, column + 0, c30);
+    write_piece(start, row + 12, column + 4, c31);
+    write_piece(start, row + 12, column + 8, c32);
+    write_piece(start, row + 12, column + 12, c33);
     if row_sums && column == 0 {
         let sums_start = problem.bias_offset + group.z * problem.m;
         write_sums(sums_start, row + 0, sums0);
