@@ -60,18 +60,28 @@ impl Context {
             // before its results on this device agree with the base kernel's.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
-        let features = Timestamps::wanted(handle.features()) | (handle.features() & wanted);
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("leyden"),
-            required_features: features,
-            required_limits: limits.clone(),
-            experimental_features,
-            // Few and large buffers: memory blocks for many small ones would only be waste.
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            ..Default::default()
+        let mut features = Timestamps::wanted(handle.features()) | (handle.features() & wanted);
+        let open = |required_features, experimental_features| {
+            let descriptor = wgpu::DeviceDescriptor {
+                label: Some("leyden"),
+                required_features,
+                required_limits: limits.clone(),
+                experimental_features,
+                // Few and large buffers: memory blocks for many small ones would only be waste.
+                memory_hints: wgpu::MemoryHints::MemoryUsage,
+                ..Default::default()
+            };
+            pollster::block_on(handle.request_device(&descriptor))
         };
-        let (device, queue) = pollster::block_on(handle.request_device(&descriptor))
-            .map_err(|error| EngineError::NoDevice { adapter: name.clone(), reason: error.to_string() })?;
+        let mut opened = open(features, experimental_features);
+        if opened.is_err() && features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            // A driver that offers them and gives no device with them is good enough without: their kernels are then
+            // refused when they are tried.
+            features -= Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            opened = open(features, wgpu::ExperimentalFeatures::disabled());
+        }
+        let (device, queue) =
+            opened.map_err(|error| EngineError::NoDevice { adapter: name.clone(), reason: error.to_string() })?;
         let context = Self {
             device,
             queue,
