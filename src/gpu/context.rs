@@ -77,7 +77,7 @@ impl Context {
         if opened.is_err() && features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
             // A driver that offers them and gives no device with them is good enough without: their kernels are then
             // refused when they are tried.
-            features -= Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            features.remove(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
             opened = open(features, wgpu::ExperimentalFeatures::disabled());
         }
         let (device, queue) =
