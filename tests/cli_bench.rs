@@ -95,6 +95,7 @@ fn wrong_input_is_said_in_one_line() {
     for (more, expected) in [
         (&["--against", "torch", "--python", "no/such/python", "--set", "generator.layers=2"][..], "no/such/python"),
         (&["--steps", "0"], "at least 1"),
+        (&["--profile", "--trace", "no/such/folder/trace.json"], "no/such/folder"),
         (&["--against", "torch", "--set", "generator.layers=1"], "generator.layers"),
     ] {
         let args: Vec<&str> = if more[0] == "--steps" {
@@ -139,6 +140,7 @@ mode=
 while [ $# -gt 0 ]; do
     [ "$1" = --mode ] && mode=$2
     [ "$1" = --batch ] && batch=$2
+    [ "$1" = --products ] && mode=products
     shift
 done
 echo "loading" >&2
@@ -155,21 +157,61 @@ while read -r word steps; do
     eager-tf32) echo '{"steps": [0.5]}' ;;
     compiled-bf16) echo 'warming up' ;;
     autotuned-bf16) echo "RuntimeError: out of memory" >&2; exit 1 ;;
+    products) echo '{"seconds": 0.5}' ;;
     *) echo '{"steps": [0.5, 0.25]}' ;;
     esac
 done
 echo "$mode ended" >> "$folder/told"
 "#;
 
+/// Writes it into `folder`.
+#[cfg(unix)]
+fn fake_python(folder: &std::path::Path) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let python = folder.join("python");
+    std::fs::write(&python, PEER).unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    python.to_str().unwrap().into()
+}
+
+#[test]
+#[cfg(unix)]
+fn targets_are_measured_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = fake_python(folder.path());
+    let targets = ["--targets", "--set", "generator.layers=2"];
+    let lines = stdout(leyden(&[&targets[..], &["--python", &python, "--json"]].concat()));
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = |what: &str| {
+        let found: Vec<&Value> = lines.iter().filter(|line| line["what"] == what).collect();
+        assert_eq!(found.len(), 1, "{what} in {lines:?}");
+        found[0]
+    };
+    assert!(line("f32, training")["found"].as_f64() > Some(0.0));
+    let memory = line("f32, memory within 2 GB");
+    assert!(memory["at_most"] == 2.0 && memory["met"] == true && memory["found"].as_f64() < Some(0.5), "{memory}");
+    let gaps = line("f32, gaps of the step");
+    assert_eq!(gaps["met"], gaps["found"].as_f64() <= Some(10.0), "{gaps}");
+    // The fake takes half a second for what takes us milliseconds.
+    let product = line("f32, dy^T x 1024x256x2048 of PyTorch's");
+    assert!(product["found"].as_f64() > Some(200.0) && product["met"].is_null(), "{product}");
+    let torch = line("f32, against PyTorch eager-fp32");
+    assert!(torch["met"] == true && torch["how"].as_str().unwrap().contains("PyTorch 9.9"), "{torch}");
+    // Two examples fit into half the memory of two, or it is said that they do not.
+    assert!(lines.iter().any(|line| line["what"] == "f32, speed at half the memory"));
+    let text = stdout(leyden(&targets));
+    for words in ["f32, memory within 2 GB", "at most 2.00 GB", "met"] {
+        assert!(text.contains(words), "{words} is missing:\n{text}");
+    }
+    assert!(!text.contains("PyTorch"), "{text}");
+}
+
 #[test]
 #[cfg(unix)]
 fn every_mode_of_pytorch_has_a_row() {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let python = folder.path().join("python");
-    std::fs::write(&python, PEER).unwrap();
-    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let python = python.to_str().unwrap();
+    let python = fake_python(folder.path());
+    let python = python.as_str();
     let modes = "eager-fp32,eager-tf32,compiled-fp32,compiled-bf16,autotuned-bf16,eager-bf16";
     let torch = ["--set", "generator.layers=2", "--against", "torch", "--python", python];
     let report = stdout(leyden(&[&torch[..], &["--torch-modes", modes, "--json"]].concat()));

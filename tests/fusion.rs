@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{Input, Tolerance, check_fused, check_gradient_passed, check_passed, pass};
+use common::{
+    Input, MEMORISED as SHAPE, Tolerance, check_fused, check_gradient_passed, check_passed, memorised_batch as batch,
+    memorising, pass,
+};
 use leyden::cpu::{CpuEngine, Precision};
-use leyden::data::Batch;
-use leyden::electra::{Config, GeneratorConfig, Inputs, Model, electra, preset};
+use leyden::electra::{Config, Inputs, Model, electra, preset};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::ops::{self, AdamW, DeviceTraits};
 use leyden::plan::{Engine, Plan, Region, Step, Target};
@@ -128,44 +130,11 @@ fn gradients_against_finite_differences() {
     }
 }
 
-const SHAPE: StepShape = StepShape { batch: 5, length: 12, drawn: 3 };
-
 fn config() -> Config {
-    let mut config = preset("small").unwrap();
-    config.model.vocabulary = 70;
-    config.model.positions = 16;
-    (config.model.embedding, config.model.hidden, config.model.layers, config.model.heads) = (20, 36, 2, 3);
-    config.model.feed_forward = 52;
-    config.generator = GeneratorConfig { hidden: 24, layers: 2, heads: 2, feed_forward: 44 };
-    config.model.initializer_range = 0.1;
-    config.optimizer.learning_rate = 5e-3;
-    config.optimizer.warmup = 2;
-    config.training.batch = SHAPE.batch;
-    config.data.length = SHAPE.length;
-    // Three of twelve tokens.
-    config.objective.masked_fraction = 0.25;
+    let mut config = memorising(0.1);
+    // Clipped, and moving from the first steps on.
+    (config.optimizer.clip_norm, config.optimizer.warmup) = (1.0, 2);
     config
-}
-
-fn batch() -> Batch {
-    let n = SHAPE.batch * SHAPE.length;
-    let ids: Vec<u32> = (0..n).map(|i| 5 + (i * 29 + i * i) as u32 % 65).collect();
-    let positions: Vec<u32> =
-        (0..SHAPE.batch).flat_map(|b| [1, 4, 7].map(|p| (b * SHAPE.length + p + b % 2) as u32)).collect();
-    let mut masked_ids = ids.clone();
-    positions.iter().for_each(|&p| masked_ids[p as usize] = 4);
-    Batch {
-        batch_size: SHAPE.batch,
-        length: SHAPE.length,
-        predictions: SHAPE.drawn,
-        targets: positions.iter().map(|&p| ids[p as usize]).collect(),
-        type_ids: (0..n).map(|i| u32::from(i % SHAPE.length > 6)).collect(),
-        lengths: vec![12, 9, 12, 11, 8],
-        weights: vec![1.0; positions.len()],
-        ids,
-        masked_ids,
-        positions,
-    }
 }
 
 /// A whole training step, forward, backward and update.

@@ -30,3 +30,10 @@ fn add() {
         check_gradient("add", &parameters, |g, t| Ok(vec![ops::add(g, t[1], t[0])?]));
     }
 }
+
+#[test]
+fn multiply_add() {
+    for (shape, repeats) in [(&[32][..], 1), (&[3, 64], 0), (&[33, 32], 7), (&[1, 8_224], 100)] {
+        check("multiply_add", &[Input::real(shape)], |g, t| Ok(vec![ops::multiply_add(g, t[0], repeats)?]));
+    }
+}

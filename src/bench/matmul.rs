@@ -108,15 +108,16 @@ const LAYERS: [(usize, usize); 4] = [(1_024, 256), (256, 1_024), (256, 256), (64
 /// Tokens of a batch on a GPU, and on what is slower.
 const TOKENS: [usize; 2] = [16_384, 2_048];
 
-/// Shapes (T, N, K): the layers', a part of the vocabulary's, and a large square.
-fn shapes(slow: bool) -> Vec<(usize, usize, usize)> {
+/// Shapes (T, N, K) that matter on `machine`: the layers', the widest first, a part of the vocabulary's, and a large square.
+pub fn matmul_shapes(machine: &Machine) -> Vec<(usize, usize, usize)> {
+    let slow = !matches!(machine, Machine::Gpu(gpu) if !gpu.traits().software);
     let tokens = TOKENS[usize::from(slow)];
     let mut shapes: Vec<_> = LAYERS.into_iter().map(|(n, k)| (tokens, n, k)).collect();
     shapes.extend([(304, 4_096, 128), (1_024, 1_024, 1_024)]);
     shapes
 }
 
-/// Times forward, input gradient and weight gradient at every shape, in single precision and, where the device has it, in
+/// Times forward, input gradient and weight gradient at every one of `shapes`, in single precision and, where the device has it, in
 /// half precision. With `all`, every kernel that the device can run, not only the one that it uses.
 ///
 /// # Errors
@@ -124,6 +125,7 @@ fn shapes(slow: bool) -> Vec<(usize, usize, usize)> {
 pub fn matmul_times(
     machine: &mut Machine,
     table: &Arc<ParameterTable>,
+    shapes: &[(usize, usize, usize)],
     all: bool,
 ) -> Result<Vec<MatmulTime>, TrainError> {
     let traits = match machine.target() {
@@ -132,7 +134,7 @@ pub fn matmul_times(
     };
     let precisions: &[DType] = if traits.is_some_and(|t| t.f16) { &[DType::F32, DType::F16] } else { &[DType::F32] };
     let mut times = Vec::new();
-    for (t, outputs, inputs) in shapes(traits.is_none_or(|t| t.software)) {
+    for &(t, outputs, inputs) in shapes {
         for ((layout, transpose_a, transpose_b), (m, n, k)) in
             LAYOUTS.into_iter().zip([(t, outputs, inputs), (t, inputs, outputs), (outputs, inputs, t)])
         {

@@ -15,6 +15,9 @@ use std::time::Instant;
 pub struct Peak {
     /// The best matmul's 10^9 floating-point operations a second.
     pub gflops: f64,
+    /// The same of multiply-adds in registers, which wait for no memory, in single precision: what the device can do at all.
+    /// None on the CPU engine.
+    pub multiply_adds: Option<f64>,
     /// 10^9 bytes a second, read and written, of a copy: the best of the device's own and a kernel's.
     pub gigabytes: f64,
     /// How both were measured.
@@ -50,12 +53,13 @@ pub fn peak(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Peak, 
         let sum = ops::add(&mut g, a, b)?;
         gigabytes = gigabytes.max((3 * ELEMENTS * 4) as f64 / best(machine, g, &[a, b], sum)? / 1e9);
     }
+    let multiply_adds = multiply_adds(machine, table)?;
     let how = match (machine, fast) {
         (Machine::Cpu(_), _) => "matmul 1024^3 and 4096x1024x256; a copy of 256 MiB by all cores",
         (_, false) => "matmul 1024^3 and 4096x1024x256; the better of a 256 MiB copy and a += b of 64 MiB each",
         (_, true) => "matmul 4096^3 and 16384x1024x256; the better of a 256 MiB copy and a += b of 64 MiB each",
     };
-    Ok(Peak { gflops, gigabytes, how })
+    Ok(Peak { gflops, multiply_adds, gigabytes, how })
 }
 
 /// Products (m, n, k) that fill a device: a GPU, and what computes on a processor's cores.
@@ -67,6 +71,19 @@ const BYTES: usize = 256 << 20;
 
 /// Elements of the arrays that are added: as many as a binding may have everywhere, halved.
 const ELEMENTS: usize = 16 << 20;
+
+/// 10^9 floating-point operations a second of multiply-adds in registers; none on the CPU engine.
+///
+/// # Errors
+/// The engine's.
+pub fn multiply_adds(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Option<f64>, TrainError> {
+    let Machine::Gpu(gpu) = machine else { return Ok(None) };
+    let (elements, repeats) = if gpu.traits().software { (1 << 18, 512) } else { (1 << 22, 4_096) };
+    let mut g = Graph::new(table.clone());
+    let x = g.input("x", DType::F32, &[elements]);
+    let y = ops::multiply_add(&mut g, x, repeats)?;
+    Ok(Some((2 * elements * repeats) as f64 / best(machine, g, &[x], y)? / 1e9))
+}
 
 fn copy_on_cpu() -> f64 {
     let (mut to, from) = (vec![1.0f32; BYTES / 4], vec![2.0f32; BYTES / 4]);

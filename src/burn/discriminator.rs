@@ -2,12 +2,12 @@
 
 use super::encoder::{Sizes, linear};
 use super::weights::load;
-use super::{BurnError, Embeddings, Encoder, Tokens};
+use super::{BurnError, Embeddings, Encoder, Tokens, gelu};
 use crate::electra::{Config, Half, Model};
 use crate::probe::Pretrained;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 /// Embeddings, encoder and the head that says of every token whether it was replaced.
 #[derive(Module, Debug)]
@@ -65,7 +65,7 @@ impl Discriminator {
 
     /// Logits of "replaced": [B, L].
     pub fn forward(&self, tokens: &Tokens) -> Tensor<2> {
-        let hidden = activation::gelu(self.dense.forward(self.encode(tokens)));
+        let hidden = gelu(self.dense.forward(self.encode(tokens)));
         self.prediction.forward(hidden).squeeze_dim::<2>(2)
     }
 

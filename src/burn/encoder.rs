@@ -1,12 +1,12 @@
 //! The encoder that generator and discriminator share in form: BERT's, normalised behind each part.
 
-use super::Tokens;
+use super::{Tokens, gelu};
 use crate::electra::ModelConfig;
 use crate::ops::EPSILON;
 use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Bool, Device, Tensor, activation};
+use burn::tensor::{Bool, Device, Tensor};
 
 /// The embeddings that both networks share.
 #[derive(Module, Debug)]
@@ -90,7 +90,7 @@ impl EncoderLayer {
     pub fn forward(&self, x: Tensor<3>, padding: Tensor<2, Bool>) -> Tensor<3> {
         let mixed = self.attention.forward(MhaInput::self_attn(x.clone()).mask_pad(padding)).context;
         let x = self.attention_norm.forward(self.dropout.forward(mixed) + x);
-        let narrow = self.output.forward(activation::gelu(self.intermediate.forward(x.clone())));
+        let narrow = self.output.forward(gelu(self.intermediate.forward(x.clone())));
         self.output_norm.forward(self.dropout.forward(narrow) + x)
     }
 }

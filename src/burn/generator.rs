@@ -1,11 +1,11 @@
 //! The generator: a masked language model.
 
 use super::encoder::{Sizes, layer_norm, linear};
-use super::{Embeddings, Encoder, Tokens};
+use super::{Embeddings, Encoder, Tokens, gelu};
 use crate::electra::Config;
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Device, Int, Tensor};
 
 /// Encoder and language model head; the embeddings, which are the output matrix too, are the discriminator's.
 #[derive(Module, Debug)]
@@ -45,7 +45,7 @@ impl Generator {
         let hidden = self.encoder.forward(embeddings.forward(tokens), &tokens.padding);
         let [batch, length, width] = hidden.dims();
         let drawn = hidden.reshape([batch * length, width]).select(0, positions);
-        let x = self.norm.forward(activation::gelu(self.dense.forward(drawn)));
+        let x = self.norm.forward(gelu(self.dense.forward(drawn)));
         x.matmul(embeddings.word.weight.val().transpose()) + self.bias.val().unsqueeze_dim::<2>(0)
     }
 }

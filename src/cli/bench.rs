@@ -2,6 +2,8 @@
 
 mod burn;
 mod print;
+mod python;
+mod targets;
 mod tokenize;
 mod torch;
 mod window;
@@ -10,19 +12,22 @@ use super::Failure;
 use super::memory::{self, Memory};
 use super::output;
 use super::settings::Settings;
-use crate::bench::{Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_times, median, peak, profile};
+use crate::bench::{
+    Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times, median, peak, profile,
+};
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::GpuEngine;
 use crate::session::{self, Device, How};
 use crate::tune::Kernels;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("steps", |arg| arg.help("Steps to time [default: 10]")))]
+#[command(group(ArgGroup::new("peers").args(["against", "targets"])))]
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     settings: Settings,
@@ -50,9 +55,13 @@ pub(crate) struct BenchArguments {
     /// Take the same steps with another framework, in alternation
     #[arg(long, value_name = "PEER")]
     against: Option<Peer>,
-    /// The Python that has torch and transformers
-    #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
-    python: PathBuf,
+    /// Measure what leyden is meant to reach, one after the other: shares of the device's peak, gaps, memory, mixed
+    /// precision, with --python PyTorch, and burn in builds with it
+    #[arg(long, conflicts_with_all = ["profile", "matmul", "tokenize", "window", "memory", "recompute"])]
+    targets: bool,
+    /// The Python that has torch and transformers [default: python3; with --targets none]
+    #[arg(long, value_name = "PATH", requires = "peers")]
+    python: Option<PathBuf>,
     /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
     #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
     torch_modes: Vec<torch::Mode>,
@@ -133,10 +142,18 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         return Err(Failure::Input("--steps 0: expected at least 1".into()));
     }
     let config = settings.resolve()?;
+    if arguments.targets {
+        return targets::run(&arguments, &config, steps);
+    }
     if arguments.window {
         let (device, kernels, resources) = (arguments.device, arguments.kernels, arguments.memory.resources()?);
         let how = How { device, kernels, resources, rollback: false, stop_after: None };
         return window::run(config, how, arguments.json);
+    }
+    if let Some(path) = &arguments.trace {
+        // Better known now than when everything is measured.
+        let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        open.map_err(|e| Failure::Input(format!("--trace {}: {e}", path.display())))?;
     }
     let machine = open(&arguments, &config)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
@@ -151,8 +168,14 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     match arguments.against {
         None => {}
         Some(Peer::Torch) => {
-            let peer = torch::Peer::new(&arguments.python, &arguments.torch_modes, &config, steps, on_gpu)?;
+            let python = arguments.python.as_deref().unwrap_or(Path::new("python3"));
+            let peer = torch::Peer::new(python, &arguments.torch_modes, &config, steps, on_gpu)?;
             torch = Some(torch::compare(&peer, ours)?);
+        }
+        Some(Peer::Burn) if !arguments.torch_modes.is_empty() => {
+            return Err(Failure::Input(
+                "--torch-modes: those are PyTorch's; expected --against torch with them".into(),
+            ));
         }
         Some(Peer::Burn) => {
             burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
@@ -176,7 +199,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
     let matmul = if arguments.matmul {
-        matmul_times(machine, &table, arguments.all).map_err(Failure::work)?
+        let shapes = matmul_shapes(machine);
+        matmul_times(machine, &table, &shapes, arguments.all).map_err(Failure::work)?
     } else {
         Vec::new()
     };

@@ -5,6 +5,7 @@
 //! Kernels are the files of `shaders/`, see [`shaders`].
 
 mod adapter;
+mod agreement;
 mod command;
 mod context;
 mod copy;

@@ -59,6 +59,7 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "matmul_tiles_8x4"
     "matmul_tiles_8x8"
     "matmul_tiles_scalar"
+    "multiply_add"
     "position_gradient"
     "position_gradient_types"
     "replace_tokens"

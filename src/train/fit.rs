@@ -4,8 +4,8 @@
 //! for each, and launches; recomputation costs arithmetic. The rule: of the ways that fit, that of the least estimated work
 //! ([`work`]), and of two alike the one that computes less again.
 
+use super::error::TrainError;
 use super::micro_batch::{MicroBatch, Plans};
-use super::trainer::TrainError;
 use crate::data::Ahead;
 use crate::electra::{Config, Model};
 use crate::gpu::Footprint;

@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches files, clocks or a screen: [`Trainer::advance`] gives [`Event`]s to whoever drives it.
 
+mod error;
+mod event;
 mod fit;
 mod metrics;
 mod micro_batch;
@@ -9,8 +11,10 @@ mod parts;
 pub mod step;
 mod trainer;
 
+pub use error::TrainError;
+pub use event::{Event, Interval, Snapshot, Verdict};
 pub use fit::{Candidate, Fit, Resources, candidates, fit};
 pub use metrics::{Measures, Tally};
 pub use micro_batch::{MicroBatch, Plans, flops_a_step};
 pub use parts::TrainingStep;
-pub use trainer::{Event, Interval, Snapshot, Text, TrainError, Trainer, Verdict};
+pub use trainer::{Text, Trainer};

@@ -1,5 +1,7 @@
 //! The trainer: a value that one advances. It starts steps, and reports on those that have finished.
 
+use super::error::TrainError;
+use super::event::{Event, Interval, Snapshot, Verdict};
 use super::fit::{Fit, Resources, fit};
 use super::metrics::{Measures, Tally};
 use super::micro_batch::{MicroBatch, Plans};
@@ -8,71 +10,11 @@ use super::step::{Counts, Output, PlannedStep, learning_rate, step_state};
 use crate::corpus::{Examples, SpecialTokens};
 use crate::data::{Ahead, Batch, Batches, Evaluation, Masking};
 use crate::electra::{Config, Model, Precision};
-use crate::graph::{Bank, GraphError};
+use crate::graph::Bank;
 use crate::ops::{LossScale, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Program, Target};
-use bytesize::ByteSize;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Why training could not start or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// The device.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The model does not fit together: a bug, since configurations are checked.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// A loss that is not a number.
-    #[error(
-        "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
-         try a lower --learning-rate, --precision f32 or --on-nan rollback"
-    )]
-    NotFinite {
-        /// The step, from 0.
-        step: u64,
-        /// The generator's loss.
-        generator: f32,
-        /// The discriminator's loss.
-        discriminator: f32,
-        /// The gradients' global norm.
-        norm: f32,
-    },
-    /// Not even one example at a time fits into the memory.
-    #[error(
-        "training on one example at a time needs {} of memory, {} are allowed; \
-         use a larger --memory, or a smaller --batch, --length or preset",
-        ByteSize(*needed), ByteSize(*allowed)
-    )]
-    Memory {
-        /// Bytes that it needs.
-        needed: u64,
-        /// Bytes that there may be.
-        allowed: u64,
-    },
-    /// Not even one example at a time stays within what the device can do.
-    #[error(
-        "training on one example at a time needs a {what} of {}, the device allows {}; \
-         use a smaller --length or preset, or --device cpu",
-        ByteSize(*needed), ByteSize(*limit)
-    )]
-    Device {
-        /// Buffer or binding.
-        what: &'static str,
-        /// Bytes that it needs.
-        needed: u64,
-        /// Bytes that there may be.
-        limit: u64,
-    },
-    /// Weights or moments that are not numbers.
-    #[error("after step {step} the weights are no numbers any more; try a lower --learning-rate or --on-nan rollback")]
-    WeightsNotFinite {
-        /// Steps done.
-        step: u64,
-    },
-}
 
 /// What the trainer reads.
 #[derive(Debug, Clone)]
@@ -83,76 +25,6 @@ pub struct Text {
     pub held_out: Arc<Examples>,
     /// The vocabulary's special tokens.
     pub special: SpecialTokens,
-}
-
-/// What the trainer reports.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// A step has finished.
-    Step {
-        /// Its number, from 0.
-        step: u64,
-        /// The generator's loss.
-        generator_loss: f32,
-        /// The discriminator's loss.
-        discriminator_loss: f32,
-    },
-    /// `log_every` steps have finished, or the last one.
-    Interval(Interval),
-}
-
-/// The means over some steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Steps done.
-    pub step: u64,
-    /// Tokens of this interval, padding not counted.
-    pub tokens: u64,
-    /// Learning rate of the last step.
-    pub learning_rate: f64,
-    /// The gradients' global norm before clipping, of the last step that was not skipped.
-    pub gradient_norm: f32,
-    /// In mixed precision, the loss scale of the last step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub loss_scale: Option<f32>,
-    /// Steps that changed nothing because their scaled gradients were too large for half precision.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub skipped: u64,
-    /// Losses and accuracies.
-    #[serde(flatten)]
-    pub measures: Measures,
-}
-
-fn is_zero(n: &u64) -> bool {
-    *n == 0
-}
-
-/// The state of a run between two steps.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// Steps done.
-    pub step: u64,
-    /// The bank of parameters.
-    pub weights: Vec<f32>,
-    /// Adam's first moments.
-    pub moment1: Vec<f32>,
-    /// Adam's second moments.
-    pub moment2: Vec<f32>,
-    /// In mixed precision, the loss scale and the good steps since it was changed.
-    pub loss_scale: Option<[f32; 2]>,
-}
-
-/// One token of an example that was shown to the model.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
-    /// The token in the text.
-    pub original: u32,
-    /// The token that the discriminator saw.
-    pub shown: u32,
-    /// Whether the generator was asked for it.
-    pub drawn: bool,
-    /// The discriminator's probability that it was replaced.
-    pub replaced: f32,
 }
 
 /// Training, step after step.

@@ -12,6 +12,9 @@ Run:  python tests/tools/bench_torch.py --preset small --batch 8 --length 128 --
 prints one line of JSON; tokens_per_second is the batch's tokens over the median step. Any size of the preset can be given
 as a flag, for example --preset tiny --hidden 96 --vocabulary 8192.
 
+With --products it times matrix products instead: it prints a line of JSON that says who it is and answers each line
+{"m": 16384, "n": 1024, "k": 256, "layout": "x W^T", "precision": "f16"} with the best of some, {"seconds": ...}.
+
 With --serve it warms up, prints a line of JSON that says who it is, and then answers each line "go N" on its standard input
 with the seconds of N steps, {"steps": [...]}, until the input ends.
 """
@@ -48,6 +51,7 @@ def arguments():
     parser.add_argument("--warmup", type=int, default=4, help="steps before the clock starts")
     parser.add_argument("--mode", choices=MODES, default="eager-fp32")
     parser.add_argument("--serve", action="store_true", help="take steps when told to on the standard input")
+    parser.add_argument("--products", action="store_true", help="time matrix products that the standard input asks for")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (all cores)")
     parser.add_argument("--device", choices=["cpu", "cuda", "mps", "gpu"], default="cpu", help="gpu: cuda, or else mps")
     parser.add_argument("--dropout", type=float, default=0.1)
@@ -188,6 +192,33 @@ class Trainer:
         }
 
 
+def product(device, m, n, k, layout, precision):
+    """Seconds of one product, the best of ten runs of some; TF32 is off."""
+    dtype = {"f32": torch.float32, "f16": torch.float16}[precision]
+    shapes = {"x W^T": ((m, k), (n, k)), "dy W": ((m, k), (k, n)), "dy^T x": ((k, m), (k, n))}[layout]
+    a, b = (torch.rand(shape, device=device).mul(2).sub(1).to(dtype) for shape in shapes)
+    a, b = (a.T if layout == "dy^T x" else a), (b.T if layout == "x W^T" else b)
+    best = float("inf")
+    runs = 20 if device == "cuda" else 1
+    for _ in range(11):
+        if device == "cuda":
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            for _ in range(runs):
+                a @ b
+            end.record()
+            torch.cuda.synchronize()
+            seconds = begin.elapsed_time(end) / 1e3
+        else:
+            begin = time.perf_counter()
+            a @ b
+            if device == "mps":
+                torch.mps.synchronize()
+            seconds = time.perf_counter() - begin
+        best = min(best, seconds / runs)
+    return best
+
+
 def main():
     args, sizes = arguments()
     # What libraries print must not come between the lines of JSON.
@@ -198,6 +229,12 @@ def main():
         print(json.dumps(report), file=answers, flush=True)
 
     torch.set_num_threads(args.threads)
+    if args.products:
+        name = torch.cuda.get_device_name() if args.device == "cuda" else args.device
+        answer({"torch": torch.__version__, "device": name})
+        for line in sys.stdin:
+            answer({"seconds": product(args.device, **json.loads(line))})
+        return
     trainer = Trainer(args, sizes)
     trainer.run(args.warmup)
     if args.serve:

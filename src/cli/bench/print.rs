@@ -88,6 +88,10 @@ fn profiled(p: &Profile, peak: &Peak, style: &Style) {
     println!("{}", style.bold("Kernels of a step"));
     let how = format!("peak {} GFLOP/s, {} GB/s: {}", number(peak.gflops), number(peak.gigabytes), peak.how);
     println!("  {}", style.dim(&how));
+    if let Some(rate) = peak.multiply_adds {
+        let how = format!("{} GFLOP/s of multiply-adds in registers, which no matmul reaches", number(rate));
+        println!("  {}", style.dim(&how));
+    }
     let titles = |what: &str| {
         let (flops, bytes) = ("GFLOP/s (peak)", "GB/s (copy)");
         style.dim(&format!("{what:<36} {:>5} {:>11} {:>6}  {flops:>15}  {bytes:>13}", "calls", "time", "share"))

@@ -1,19 +1,13 @@
 //! The same step in PyTorch and transformers, on the same machine, in turns.
 
-use crate::bench::median;
+use super::python::Python;
+use crate::bench::{MatmulTime, median};
 use crate::cli::Failure;
 use crate::electra::Config;
 use clap::ValueEnum;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
-
-/// Builds the models of transformers and times steps when it is told to; see its own words on the protocol.
-const SCRIPT: &str = include_str!("../../../tests/tools/bench_torch.py");
 
 /// How often each side runs. They take turns, so that a busy machine slows both.
 const ROUNDS: usize = 3;
@@ -150,12 +144,10 @@ impl Peer {
     ///
     /// # Errors
     /// [`Failure::Input`] where there is no such Python. Inside, in one line, why PyTorch could not.
-    fn start(&self, mode: Mode) -> Result<Result<(Process, Ready), String>, Failure> {
-        let mut command = Command::new(&self.python);
-        command.arg("-c").arg(SCRIPT).arg("--serve").args(["--mode", &mode.to_string()]).args(&self.flags);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = child.map_err(|e| Failure::Input(format!("--python {}: {e}", self.python.display())))?;
-        let mut process = Process::new(child);
+    fn start(&self, mode: Mode) -> Result<Result<(Python, Ready), String>, Failure> {
+        let mode = mode.to_string();
+        let flags = ["--serve", "--mode", &mode].into_iter().chain(self.flags.iter().map(String::as_str));
+        let mut process = Python::start(&self.python, flags)?;
         Ok(process.answer::<Ready>().map(|ready| (process, ready)))
     }
 }
@@ -172,78 +164,6 @@ struct Ready {
 struct Times {
     /// Seconds of each of N steps.
     steps: Vec<f64>,
-}
-
-/// A Python that has its models ready and waits for a line.
-struct Process {
-    child: Child,
-    /// Closed to end it.
-    input: Option<ChildStdin>,
-    output: Option<BufReader<ChildStdout>>,
-    /// Collects what it says to people; read all the time, or it would stop when the pipe is full.
-    said: Option<JoinHandle<String>>,
-}
-
-impl Process {
-    fn new(mut child: Child) -> Self {
-        let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
-        let said = child.stderr.take().map(|mut stderr| {
-            std::thread::spawn(move || {
-                let mut text = Vec::new();
-                // What could be read is all there is to tell.
-                let _ = stderr.read_to_end(&mut text);
-                String::from_utf8_lossy(&text).into_owned()
-            })
-        });
-        Self { child, input, output, said }
-    }
-
-    /// The next line of its output as JSON, or why there is none.
-    fn answer<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        let mut line = String::new();
-        let read = self.output.as_mut().map_or(Ok(0), |output| output.read_line(&mut line));
-        match read {
-            Err(error) => Err(error.to_string()),
-            Ok(0) => Err(self.last_words()),
-            Ok(_) => serde_json::from_str(&line)
-                .map_err(|error| format!("expected a line of JSON, found {:?} ({error})", line.trim_end())),
-        }
-    }
-
-    /// Seconds of `count` steps, taken now.
-    fn go(&mut self, count: usize) -> Result<Vec<f64>, String> {
-        let told = self.input.as_mut().map(|input| writeln!(input, "go {count}").and_then(|()| input.flush()));
-        if !matches!(told, Some(Ok(()))) {
-            return Err(self.last_words());
-        }
-        let Times { steps } = self.answer()?;
-        if steps.len() != count || steps.iter().any(|s| !s.is_finite() || *s <= 0.0) {
-            return Err(format!("expected the seconds of {count} steps, found {steps:?}"));
-        }
-        Ok(steps)
-    }
-
-    /// Ends it and gives the last line that it said to people.
-    fn last_words(&mut self) -> String {
-        self.end();
-        let text = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
-        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        last.map_or_else(|| "it ended without a word".to_string(), String::from)
-    }
-
-    fn end(&mut self) {
-        self.input = None;
-        self.output = None;
-        // It may be in the middle of something, and nobody waits for it any more; it may also be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
 
 /// Runs both sides in turn, mode after mode, never at the same time and with one Python at a time, so that no mode is short
@@ -274,16 +194,25 @@ pub(super) fn compare(peer: &Peer, mut ours: impl FnMut() -> Result<Vec<f64>, Fa
     }
 }
 
+/// Seconds of `count` steps, taken now.
+fn go(process: &mut Python, count: usize) -> Result<Vec<f64>, String> {
+    let Times { steps } = process.ask(&format!("go {count}"))?;
+    if steps.len() != count || steps.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+        return Err(format!("expected the seconds of {count} steps, found {steps:?}"));
+    }
+    Ok(steps)
+}
+
 /// The rounds of one mode.
 fn in_turns(
     peer: &Peer,
-    process: &mut Process,
+    process: &mut Python,
     ours: &mut impl FnMut() -> Result<Vec<f64>, Failure>,
 ) -> Result<Outcome, Failure> {
     let (mut all_ours, mut all_theirs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let our_seconds = ours()?;
-        let their_seconds = match process.go(peer.steps) {
+        let their_seconds = match go(process, peer.steps) {
             Ok(seconds) => seconds,
             Err(error) => return Ok(Outcome::Failed { error }),
         };
@@ -298,4 +227,37 @@ fn in_turns(
         ratio: theirs / ours,
         rounds,
     })
+}
+
+/// PyTorch's matrix products, which on an NVIDIA GPU are cuBLAS's.
+pub(super) struct Products {
+    process: Python,
+    /// PyTorch's version.
+    pub version: String,
+}
+
+impl Products {
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where there is no such Python. Inside, in one line, why PyTorch could not.
+    pub(super) fn start(python: &Path, on_gpu: bool) -> Result<Result<Self, String>, Failure> {
+        let mut process = Python::start(python, ["--products", "--device", if on_gpu { "gpu" } else { "cpu" }])?;
+        Ok(process.answer::<Ready>().map(|ready| Self { process, version: ready.torch }))
+    }
+
+    /// Seconds of the multiplication that `ours` is the time of: the best of some.
+    ///
+    /// # Errors
+    /// Why there are none, in one line.
+    pub(super) fn seconds(&mut self, ours: &MatmulTime) -> Result<f64, String> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            seconds: f64,
+        }
+        let MatmulTime { m, n, k, layout, precision, .. } = ours;
+        let question = serde_json::json!({"m": m, "n": n, "k": k, "layout": layout, "precision": precision});
+        let Answer { seconds } = self.process.ask(&question.to_string())?;
+        if seconds > 0.0 { Ok(seconds) } else { Err(format!("expected a time, found {seconds} s")) }
+    }
 }

@@ -1,10 +1,11 @@
 //! The start page: what to train on, how large, on what, and until when.
 
 use crate::dataset::Phase as Preparing;
-use crate::electra::PRESETS;
+use crate::electra::{PRESETS, Precision};
+use crate::graph::Recompute;
 use crate::window::app::{App, Picking};
 use crate::window::look::Palette;
-use crate::window::state::{End, Source};
+use crate::window::state::{End, Form, Source};
 use egui::{CentralPanel, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui};
 
 /// What a preset is for.
@@ -94,7 +95,7 @@ fn page(ui: &mut Ui, app: &mut App) {
         end(ui, form);
         ui.end_row();
         ui.label("More");
-        ui.collapsing("Seed, learning rate, memory, folder", |ui| {
+        ui.collapsing("Seed, learning rate, precision, memory, folder", |ui| {
             Grid::new("more").num_columns(3).spacing([14.0, 8.0]).show(ui, |ui| {
                 for (name, field, hint) in [
                     ("Seed", &mut form.seed, "decides weights, batches, masks and samples"),
@@ -107,6 +108,7 @@ fn page(ui: &mut Ui, app: &mut App) {
                     ui.label(RichText::new(hint).weak());
                     ui.end_row();
                 }
+                storage(ui, form);
             });
         });
         ui.end_row();
@@ -130,6 +132,36 @@ fn page(ui: &mut Ui, app: &mut App) {
         ui.add_space(8.0);
         ui.label(RichText::new(complaint).color(Palette::of(ui).bad()));
     }
+}
+
+/// What activations are stored in, and whether they are kept.
+fn storage(ui: &mut Ui, form: &mut Form) {
+    let precisions = [
+        (Precision::F32, "f32", "32 bits, on every device"),
+        (Precision::Mixed, "mixed", "activations in 16 bits: faster, half the memory; for a GPU with f16"),
+    ];
+    choice(ui, "Precision", &mut form.precision, &precisions);
+    let again = [
+        (None, "auto", "keep what there is room for"),
+        (Some(Recompute::Off), "off", "keep all that the backward pass needs"),
+        (Some(Recompute::Selective), "selective", "compute what is quickly computed again: much less memory"),
+        (Some(Recompute::Full), "full", "compute every layer again: the least memory"),
+    ];
+    choice(ui, "Recompute", &mut form.recompute, &again);
+}
+
+/// A row of a field that takes one of some values: a name, and what it means.
+fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: &str, value: &mut T, values: &[(T, &str, &str)]) {
+    let label = ui.label(name);
+    let (_, shown, about) = values.iter().find(|(one, ..)| one == value).copied().unwrap_or(values[0]);
+    let combo = ComboBox::from_id_salt(name).selected_text(shown).width(110.0).show_ui(ui, |ui| {
+        for (one, name, about) in values {
+            ui.selectable_value(value, *one, *name).on_hover_text(*about);
+        }
+    });
+    combo.response.labelled_by(label.id);
+    ui.label(RichText::new(about).weak());
+    ui.end_row();
 }
 
 fn text(ui: &mut Ui, app: &mut App) {
@@ -165,7 +197,7 @@ fn text(ui: &mut Ui, app: &mut App) {
     });
 }
 
-fn end(ui: &mut Ui, form: &mut crate::window::state::Form) {
+fn end(ui: &mut Ui, form: &mut Form) {
     ui.vertical(|ui| {
         ui.radio_value(&mut form.end, End::Preset, "the model's usual number of steps");
         ui.horizontal(|ui| {

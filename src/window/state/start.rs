@@ -1,6 +1,7 @@
 //! What a person chooses before training: text, preset, device, and when it ends.
 
-use crate::electra::{Config, ConfigError, preset};
+use crate::electra::{Config, ConfigError, Precision, preset};
+use crate::graph::Recompute;
 use crate::session::{Device, How};
 use crate::train::Resources;
 use crate::window::Job;
@@ -101,6 +102,10 @@ pub struct Form {
     pub learning_rate: String,
     /// Memory that training may take, as in 2GB; what the device has if empty.
     pub memory: String,
+    /// What activations are stored in.
+    pub precision: Precision,
+    /// What the backward part computes again; whatever is fastest of what fits if `None`.
+    pub recompute: Option<Recompute>,
     /// The run's folder; the first free `runs/PRESET` if empty.
     pub folder: String,
 }
@@ -118,6 +123,8 @@ impl Default for Form {
             seed: "1".into(),
             learning_rate: String::new(),
             memory: String::new(),
+            precision: Precision::default(),
+            recompute: None,
             folder: String::new(),
         }
     }
@@ -131,6 +138,7 @@ impl Form {
     pub fn config(&self) -> Result<Config, StartError> {
         let mut config = preset(&self.preset)?;
         config.seed = field("Seed", &self.seed, "a whole number")?;
+        config.training.precision = self.precision;
         if !self.learning_rate.trim().is_empty() {
             config.optimizer.learning_rate =
                 field("Learning rate", &decimal(&self.learning_rate), "a number such as 5e-4")?;
@@ -181,7 +189,7 @@ impl Form {
             },
         };
         let Ok(device): Result<Device, _> = self.device.trim().parse();
-        let resources = Resources { memory, recompute: None };
+        let resources = Resources { memory, recompute: self.recompute };
         Ok(How { device, kernels: None, resources, rollback: false, stop_after: None })
     }
 }
@@ -221,9 +229,13 @@ mod tests {
             learning_rate: "1e-3".into(),
             memory: "2GB".into(),
             device: "cpu".into(),
+            precision: Precision::Mixed,
+            recompute: Some(Recompute::Full),
             ..Form::default()
         };
         let config = form.config().unwrap();
+        assert_eq!(config.training.precision, Precision::Mixed);
+        assert_eq!(form.how().unwrap().resources.recompute, Some(Recompute::Full));
         assert_eq!((config.training.hours, config.seed, config.optimizer.learning_rate), (Some(40.0 / 60.0), 7, 1e-3));
         assert_eq!(form.how().unwrap().resources.memory, Some(2_000_000_000));
         let steps = Form { end: End::Steps, steps: "12,000".into(), ..Form::default() };

@@ -1,0 +1,360 @@
+//! `leyden bench --targets`: what leyden is meant to reach, and what it reaches here. Each line is printed once it is known,
+//! so that nothing is lost where the rest fails or somebody has no more time.
+
+use super::torch::{self, Mode, Outcome, Products};
+use super::{BenchArguments, burn, memory, open};
+use crate::bench::{MatmulTime, StepTime, Stepper, matmul_shapes, matmul_times, median, multiply_adds, profile};
+use crate::cli::Failure;
+use crate::cli::output::print;
+use crate::cli::style::Style;
+use crate::electra::{Config, Model, Precision};
+use crate::plan::Target;
+use crate::session::Device;
+use crate::train::{Resources, candidates};
+use serde::Serialize;
+use std::path::Path;
+
+/// Rounds of leyden against itself.
+const ROUNDS: usize = 3;
+
+/// What is meant to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Meant {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// What a number is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Unit {
+    TokensPerSecond,
+    Percent,
+    Times,
+    Gigabytes,
+}
+
+/// One measurement.
+#[derive(Debug, Serialize)]
+struct Line {
+    what: String,
+    /// None where it failed; `how` then says why.
+    found: Option<f64>,
+    unit: Unit,
+    #[serde(flatten)]
+    meant: Option<Meant>,
+    how: String,
+}
+
+impl Line {
+    fn met(&self) -> Option<bool> {
+        Some(match (self.found?, self.meant?) {
+            (found, Meant::AtLeast(least)) => found >= least,
+            (found, Meant::AtMost(most)) => found <= most,
+        })
+    }
+}
+
+fn value(x: f64, unit: Unit) -> String {
+    match unit {
+        Unit::TokensPerSecond => format!("{x:.0} tokens/s"),
+        Unit::Percent => format!("{x:.1} %"),
+        Unit::Times => format!("{x:.2} times"),
+        Unit::Gigabytes => format!("{x:.2} GB"),
+    }
+}
+
+/// Where lines go.
+struct Report {
+    json: bool,
+    style: Style,
+}
+
+impl Report {
+    fn line(&self, line: &Line) -> Result<(), Failure> {
+        if self.json {
+            let mut value = serde_json::to_value(line).map_err(Failure::work)?;
+            value["met"] = line.met().into();
+            return print(&format!("{value}\n")).map(drop);
+        }
+        let found = line.found.map_or("failed".to_string(), |x| value(x, line.unit));
+        let meant = match line.meant {
+            Some(Meant::AtLeast(x)) => format!("at least {}", value(x, line.unit)),
+            Some(Meant::AtMost(x)) => format!("at most {}", value(x, line.unit)),
+            None => String::new(),
+        };
+        let met = match line.met() {
+            Some(true) => self.style.green("met   "),
+            Some(false) => self.style.yellow("missed"),
+            None => "      ".into(),
+        };
+        let (what, how) = (&line.what, self.style.dim(&line.how));
+        print(&format!("  {what:<44} {found:>16}  {meant:<20} {met}  {how}\n")).map(drop)
+    }
+
+    /// What was measured, or why it could not be.
+    fn found(
+        &self,
+        what: impl Into<String>,
+        found: f64,
+        unit: Unit,
+        meant: Option<Meant>,
+        how: impl Into<String>,
+    ) -> Result<(), Failure> {
+        self.line(&Line { what: what.into(), found: Some(found), unit, meant, how: how.into() })
+    }
+
+    fn failed(&self, what: &str, unit: Unit, meant: Option<Meant>, why: impl Into<String>) -> Result<(), Failure> {
+        self.line(&Line { what: what.into(), found: None, unit, meant, how: why.into() })
+    }
+}
+
+fn reason(failure: Failure) -> String {
+    match failure {
+        Failure::Input(text) | Failure::Work(text) => text,
+    }
+}
+
+/// Measures everything for `config`, in single precision and, where the device has halves, in mixed.
+///
+/// # Errors
+/// Where the step in single precision cannot be taken at all, and where the output is closed.
+pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> Result<(), Failure> {
+    let report = Report { json: arguments.json, style: Style::stdout() };
+    let in_precision = |precision| {
+        let mut config = config.clone();
+        config.training.precision = precision;
+        config
+    };
+    let single = in_precision(Precision::F32);
+    let mut whole = stepper(arguments, &single, Resources::default())?;
+    let target = whole.machine().0.target();
+    let name = whole.describe();
+    if !report.json {
+        let (batch, length) = (config.training.batch, config.data.length);
+        print(&format!("{}\n", report.style.bold(&name)))?;
+        print(&format!(
+            "  preset {}, {batch} examples of {length} tokens, rounds of {steps} steps\n\n",
+            config.preset
+        ))?;
+    }
+    step(&report, &mut whole, "f32", steps)?;
+    products(&report, &mut whole, arguments.python.as_deref())?;
+    parts(&report, arguments, &single, &mut whole, steps)?;
+    if let Some(python) = &arguments.python {
+        let at_least = [(Mode::EagerFp32, 0.6)];
+        against_torch(&report, &mut whole, python, &single, "f32", &at_least, steps)?;
+    }
+    against_burn(&report, &arguments.device, &single, &mut whole, steps)?;
+    if !matches!(target, Target::Gpu(traits) if traits.f16) {
+        return Ok(());
+    }
+    let mixed = in_precision(Precision::Mixed);
+    let mut halves = match stepper(arguments, &mixed, Resources::default()) {
+        Ok(stepper) => stepper,
+        Err(failure) => return report.failed("mixed", Unit::TokensPerSecond, None, reason(failure)),
+    };
+    step(&report, &mut halves, "mixed", steps)?;
+    let (ratio, rounds) = in_turns(&mut halves, &mut whole, steps)?;
+    report.found("mixed, against f32", ratio, Unit::Times, None, rounds)?;
+    drop(whole);
+    if let Some(python) = &arguments.python {
+        let at_least = [(Mode::EagerBf16, 1.0), (Mode::CompiledBf16, 2.0), (Mode::AutotunedBf16, 2.0)];
+        against_torch(&report, &mut halves, python, &mixed, "mixed", &at_least, steps)?;
+    }
+    Ok(())
+}
+
+fn stepper(arguments: &BenchArguments, config: &Config, resources: Resources) -> Result<Stepper, Failure> {
+    Stepper::new(open(arguments, config)?, config.clone(), resources).map_err(memory::failure)
+}
+
+/// Its speed, and the share of it in which no kernel runs.
+fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Result<(), Failure> {
+    let seconds = seconds(&stepper.run(steps).map_err(Failure::work)?);
+    let rate = stepper.tokens() as f64 / median(&seconds);
+    let gflops = stepper.flops() as f64 / median(&seconds) / 1e9;
+    let mut how = format!("{gflops:.0} GFLOP/s");
+    if let Some(parts) = memory::how(stepper.fit()) {
+        how = format!("{how}, {parts}");
+    }
+    report.found(format!("{name}, training"), rate, Unit::TokensPerSecond, None, how)?;
+    let (what, meant) = (format!("{name}, gaps of the step"), Some(Meant::AtMost(10.0)));
+    match profile(stepper, 3) {
+        Ok(profile) => {
+            let how = format!("{} dispatches, {:.2} ms in all", stepper.dispatches(), 1e3 * profile.step);
+            report.found(what, 100.0 * profile.gaps / profile.step, Unit::Percent, meant, how)
+        }
+        Err(error) => report.failed(&what, Unit::Percent, meant, error.to_string()),
+    }
+}
+
+/// The widest layer's product and its transposes: the best of leyden's kernels against the peak, and with a `python` in half
+/// precision against PyTorch's.
+fn products(report: &Report, stepper: &mut Stepper, python: Option<&Path>) -> Result<(), Failure> {
+    let (machine, table) = stepper.machine();
+    let on_gpu = matches!(machine.target(), Target::Gpu(_));
+    let measure = |machine: &mut _| {
+        let shapes = matmul_shapes(machine);
+        Ok((multiply_adds(machine, &table)?, matmul_times(machine, &table, &shapes[..1], true)?))
+    };
+    let (peak, times) = match measure(machine) {
+        Ok(found) => found,
+        Err::<_, crate::train::TrainError>(error) => {
+            return report.failed("matrix products", Unit::Percent, None, error.to_string());
+        }
+    };
+    let best: Vec<&MatmulTime> = times.iter().filter(|t| t.of_best >= 1.0).collect();
+    let name = |t: &MatmulTime| format!("{}, {} {}x{}x{}", t.precision, t.layout, t.m, t.n, t.k);
+    for t in best.iter().filter(|t| t.precision == "f32") {
+        let Some(peak) = peak else { continue };
+        let how = format!("{:.0} of {peak:.0} GFLOP/s of multiply-adds; {}", t.gflops, t.kernel);
+        let meant = Some(Meant::AtLeast(60.0));
+        report.found(name(t) + " of peak", 100.0 * t.gflops / peak, Unit::Percent, meant, how)?;
+    }
+    let Some(python) = python else { return Ok(()) };
+    let mut peer = match Products::start(python, on_gpu)? {
+        Ok(peer) => peer,
+        Err(error) => return report.failed("matrix products of PyTorch", Unit::Percent, None, error),
+    };
+    for t in best {
+        let half = t.precision == "f16";
+        let (what, meant) = (name(t) + " of PyTorch's", half.then_some(Meant::AtLeast(40.0)));
+        match peer.seconds(t) {
+            Ok(seconds) => {
+                let theirs = 1e-9 * 2.0 * (t.m * t.n * t.k) as f64 / seconds;
+                let how =
+                    format!("{:.0} against {theirs:.0} GFLOP/s of PyTorch {}; {}", t.gflops, peer.version, t.kernel);
+                report.found(what, 100.0 * seconds / t.seconds, Unit::Percent, meant, how)?;
+            }
+            Err(error) => report.failed(&what, Unit::Percent, meant, error)?,
+        }
+    }
+    Ok(())
+}
+
+/// The step within 2 GB, and its speed at half the memory.
+fn parts(
+    report: &Report,
+    arguments: &BenchArguments,
+    config: &Config,
+    whole: &mut Stepper,
+    steps: usize,
+) -> Result<(), Failure> {
+    let most = Resources { memory: Some(2_000_000_000), recompute: None };
+    let (machine, _) = whole.machine();
+    let (target, limits) = (machine.target(), machine.engine().limits());
+    let (what, meant) = ("f32, memory within 2 GB", Some(Meant::AtMost(2.0)));
+    match candidates(&Model::new(config), config, target, most, limits) {
+        Ok((best, _)) => {
+            let how = memory::how(best.fit).unwrap_or_else(|| "at once".into());
+            report.found(what, best.bytes as f64 / 1e9, Unit::Gigabytes, meant, how)?;
+        }
+        Err(error) => report.failed(what, Unit::Gigabytes, meant, error.to_string())?,
+    }
+    let (what, meant) = ("f32, speed at half the memory", Some(Meant::AtLeast(95.0)));
+    let half = Resources { memory: Some(whole.allocated() as u64 / 2), recompute: None };
+    match stepper(arguments, config, half) {
+        Ok(mut half) => {
+            let (ratio, rounds) = in_turns(&mut half, whole, steps)?;
+            let how = memory::how(half.fit()).unwrap_or_else(|| "at once".into());
+            let how = format!("{how}: {:.2} of {:.2} GB {rounds}", gigabytes(&mut half), gigabytes(whole));
+            report.found(what, 100.0 * ratio, Unit::Percent, meant, how)
+        }
+        Err(failure) => report.failed(what, Unit::Percent, meant, reason(failure)),
+    }
+}
+
+fn gigabytes(stepper: &mut Stepper) -> f64 {
+    stepper.allocated() as f64 / 1e9
+}
+
+/// The speed of `one` over that of `other`, of the medians of rounds in turn, and by round in words.
+fn in_turns(one: &mut Stepper, other: &mut Stepper, steps: usize) -> Result<(f64, String), Failure> {
+    let (mut ones, mut others, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let a = seconds(&one.run(steps).map_err(Failure::work)?);
+        let b = seconds(&other.run(steps).map_err(Failure::work)?);
+        rounds.push(median(&b) / median(&a));
+        ones.extend(a);
+        others.extend(b);
+    }
+    Ok((median(&others) / median(&ones), by_round(&rounds)))
+}
+
+fn seconds(times: &[StepTime]) -> Vec<f64> {
+    times.iter().map(|time| time.seconds).collect()
+}
+
+fn by_round(ratios: &[f64]) -> String {
+    let ratios: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    format!("(by round {})", ratios.join(", "))
+}
+
+/// Against PyTorch in some modes, of each of which leyden's speed is meant to be at least so many times.
+fn against_torch(
+    report: &Report,
+    stepper: &mut Stepper,
+    python: &Path,
+    config: &Config,
+    name: &str,
+    modes: &[(Mode, f64)],
+    steps: usize,
+) -> Result<(), Failure> {
+    let on_gpu = matches!(stepper.machine().0.target(), Target::Gpu(_));
+    let what = |mode: Mode| format!("{name}, against PyTorch {mode}");
+    // A mode at a time, so that what is known is said.
+    for &(mode, least) in modes {
+        let meant = Some(Meant::AtLeast(least));
+        let ours = || Ok(seconds(&stepper.run(steps).map_err(Failure::work)?));
+        let compared =
+            torch::Peer::new(python, &[mode], config, steps, on_gpu).and_then(|peer| torch::compare(&peer, ours));
+        let compared = match compared {
+            Ok(compared) => compared,
+            Err(failure) => {
+                report.failed(&what(mode), Unit::Times, meant, reason(failure))?;
+                continue;
+            }
+        };
+        for row in &compared.modes {
+            match &row.outcome {
+                Outcome::Failed { error } => report.failed(&what(mode), Unit::Times, meant, error)?,
+                Outcome::Speeds { tokens_per_second, leyden_tokens_per_second, ratio, rounds } => {
+                    let speeds = format!("{leyden_tokens_per_second:.0} against {tokens_per_second:.0} tokens/s");
+                    let how = format!("{speeds} of PyTorch {} {}", compared.version, by_round(rounds));
+                    report.found(what(mode), *ratio, Unit::Times, meant, how)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Against burn, in builds with it, on a GPU.
+fn against_burn(
+    report: &Report,
+    device: &Device,
+    config: &Config,
+    stepper: &mut Stepper,
+    steps: usize,
+) -> Result<(), Failure> {
+    let Target::Gpu(traits) = stepper.machine().0.target() else { return Ok(()) };
+    if cfg!(not(feature = "burn")) {
+        return Ok(());
+    }
+    let (what, meant) = ("f32, against burn", Some(Meant::AtLeast(if traits.software { 2.0 } else { 5.0 })));
+    let ours = || Ok(seconds(&stepper.run(steps).map_err(Failure::work)?));
+    match burn::Peer::new(device, config, steps).and_then(|mut peer| peer.compare(ours)) {
+        Ok(found) => {
+            let how = format!(
+                "{:.0} tokens/s of burn {} {}",
+                found.tokens_per_second,
+                found.version,
+                by_round(&found.rounds)
+            );
+            report.found(what, found.ratio, Unit::Times, meant, how)
+        }
+        Err(failure) => report.failed(what, Unit::Times, meant, reason(failure)),
+    }
+}

@@ -1,0 +1,63 @@
+//! Why there is no training.
+
+use crate::graph::GraphError;
+use crate::plan::EngineError;
+use bytesize::ByteSize;
+
+/// Why training could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The device.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model does not fit together: a bug, since configurations are checked.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A loss that is not a number.
+    #[error(
+        "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
+         try a lower --learning-rate, --precision f32 or --on-nan rollback"
+    )]
+    NotFinite {
+        /// The step, from 0.
+        step: u64,
+        /// The generator's loss.
+        generator: f32,
+        /// The discriminator's loss.
+        discriminator: f32,
+        /// The gradients' global norm.
+        norm: f32,
+    },
+    /// Not even one example at a time fits into the memory.
+    #[error(
+        "training on one example at a time needs {} of memory, {} are allowed; \
+         use a larger --memory, or a smaller --batch, --length or preset",
+        ByteSize(*needed), ByteSize(*allowed)
+    )]
+    Memory {
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that there may be.
+        allowed: u64,
+    },
+    /// Not even one example at a time stays within what the device can do.
+    #[error(
+        "training on one example at a time needs a {what} of {}, the device allows {}; \
+         use a smaller --length or preset, or --device cpu",
+        ByteSize(*needed), ByteSize(*limit)
+    )]
+    Device {
+        /// Buffer or binding.
+        what: &'static str,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that there may be.
+        limit: u64,
+    },
+    /// Weights or moments that are not numbers.
+    #[error("after step {step} the weights are no numbers any more; try a lower --learning-rate or --on-nan rollback")]
+    WeightsNotFinite {
+        /// Steps done.
+        step: u64,
+    },
+}

@@ -1,0 +1,74 @@
+//! What the trainer says, and what it can be stopped and gone on with.
+
+use super::metrics::Measures;
+use serde::{Deserialize, Serialize};
+
+/// What the trainer reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A step has finished.
+    Step {
+        /// Its number, from 0.
+        step: u64,
+        /// The generator's loss.
+        generator_loss: f32,
+        /// The discriminator's loss.
+        discriminator_loss: f32,
+    },
+    /// `log_every` steps have finished, or the last one.
+    Interval(Interval),
+}
+
+/// The means over some steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Steps done.
+    pub step: u64,
+    /// Tokens of this interval, padding not counted.
+    pub tokens: u64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// The gradients' global norm before clipping, of the last step that was not skipped.
+    pub gradient_norm: f32,
+    /// In mixed precision, the loss scale of the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f32>,
+    /// Steps that changed nothing because their scaled gradients were too large for half precision.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+    /// Losses and accuracies.
+    #[serde(flatten)]
+    pub measures: Measures,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The state of a run between two steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Steps done.
+    pub step: u64,
+    /// The bank of parameters.
+    pub weights: Vec<f32>,
+    /// Adam's first moments.
+    pub moment1: Vec<f32>,
+    /// Adam's second moments.
+    pub moment2: Vec<f32>,
+    /// In mixed precision, the loss scale and the good steps since it was changed.
+    pub loss_scale: Option<[f32; 2]>,
+}
+
+/// One token of an example that was shown to the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verdict {
+    /// The token in the text.
+    pub original: u32,
+    /// The token that the discriminator saw.
+    pub shown: u32,
+    /// Whether the generator was asked for it.
+    pub drawn: bool,
+    /// The discriminator's probability that it was replaced.
+    pub replaced: f32,
+}
