@@ -9,7 +9,7 @@ use leyden::electra::{Config, Model};
 use leyden::graph::{Bank, Recompute};
 use leyden::ops::LossScale;
 use leyden::plan::{Engine, Fetched, Target};
-use leyden::train::step::{Output, StepShape, step_state};
+use leyden::train::step::{Output, step_state};
 use leyden::train::{Fit, MicroBatch, Plans, TrainingStep};
 
 /// A step in `parts` parts that keeps everything.

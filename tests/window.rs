@@ -4,10 +4,12 @@
 mod common;
 
 use common::small_config;
+use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use leyden::corpus::SAMPLE;
-use leyden::electra::Config;
+use leyden::electra::{Config, Precision};
+use leyden::graph::Recompute;
 use leyden::session::{self, Device, How};
 use leyden::train::Resources;
 use leyden::window::state::{Page, Phase};
@@ -82,6 +84,23 @@ fn metrics(folder: &Path) -> Vec<serde_json::Value> {
         line
     };
     text.lines().map(clockless).collect()
+}
+
+#[test]
+fn precision_and_recomputation_can_be_chosen() {
+    let mut window = window();
+    window.run_steps(2);
+    window.get_by_label_contains("learning rate").click();
+    window.run_steps(8);
+    for (field, choice) in [("Precision", "mixed"), ("Recompute", "selective")] {
+        window.get_by_role_and_label(Role::ComboBox, field).click();
+        window.run_steps(4);
+        press(&mut window, choice);
+    }
+    let Ok(Job::Start { config, how, .. }) = window.state().board.form.job() else { panic!("another job") };
+    assert_eq!(config.training.precision, Precision::Mixed);
+    assert_eq!(how.resources.recompute, Some(Recompute::Selective));
+    window.get_by_label_contains("activations in 16 bits");
 }
 
 #[test]

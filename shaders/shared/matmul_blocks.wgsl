@@ -123,22 +123,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 
     let start = problem.c_offset + group.z * problem.m * problem.n;
-    write_piece(start, row + 0, column + 0, c00);
-    write_piece(start, row + 0, column + 4, c01);
-    write_piece(start, row + 0, column + 8, c02);
-    write_piece(start, row + 0, column + 12, c03);
-    write_piece(start, row + 4, column + 0, c10);
-    write_piece(start, row + 4, column + 4, c11);
-    write_piece(start, row + 4, column + 8, c12);
-    write_piece(start, row + 4, column + 12, c13);
-    write_piece(start, row + 8, column + 0, c20);
-    write_piece(start, row + 8, column + 4, c21);
-    write_piece(start, row + 8, column + 8, c22);
-    write_piece(start, row + 8, column + 12, c23);
-    write_piece(start, row + 12, column + 0, c30);
-    write_piece(start, row + 12, column + 4, c31);
-    write_piece(start, row + 12, column + 8, c32);
-    write_piece(start, row + 12, column + 12, c33);
+    // A row of pieces at a time, so that what write_c does to a result stands here for one row: drivers that compile for
+    // the CPU take seconds for each of its copies.
+    for (var r = 0u; r < 4; r++) {
+        var p0 = c00;
+        var p1 = c01;
+        var p2 = c02;
+        var p3 = c03;
+        if r == 1 {
+            p0 = c10;
+            p1 = c11;
+            p2 = c12;
+            p3 = c13;
+        } else if r == 2 {
+            p0 = c20;
+            p1 = c21;
+            p2 = c22;
+            p3 = c23;
+        } else if r == 3 {
+            p0 = c30;
+            p1 = c31;
+            p2 = c32;
+            p3 = c33;
+        }
+        write_piece(start, row + 4 * r, column + 0, p0);
+        write_piece(start, row + 4 * r, column + 4, p1);
+        write_piece(start, row + 4 * r, column + 8, p2);
+        write_piece(start, row + 4 * r, column + 12, p3);
+    }
     if row_sums && column == 0 {
         let sums_start = problem.bias_offset + group.z * problem.m;
         write_sums(sums_start, row + 0, sums0);
