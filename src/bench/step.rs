@@ -124,22 +124,24 @@ impl Stepper {
     }
 
     /// Times `count` steps after one that is not counted. As in training, a GPU has the next step waiting when it ends
-    /// one, so that a step's seconds run from the end of the step before.
+    /// one, so that a step's seconds run from the end of the step before; the last one has one behind it too, which is not
+    /// counted, or it would be done as soon as it is asked for where submitting is what takes the time.
     ///
     /// # Errors
     /// The engine's.
     pub fn run(&mut self, count: usize) -> Result<Vec<StepTime>, TrainError> {
         let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
-        let (mut times, mut submitted) = (Vec::with_capacity(count), Vec::with_capacity(count + 1));
+        let all = 1 + count + ahead;
+        let (mut times, mut submitted) = (Vec::with_capacity(count), Vec::with_capacity(all));
         let mut last = Instant::now();
-        for done in 0..=count {
-            while submitted.len() <= count && submitted.len() <= done + ahead {
+        for done in 0..all {
+            while submitted.len() < all && submitted.len() <= done + ahead {
                 submitted.push(self.start()?);
             }
             let batch = self.config.training.batch;
             self.step.collect(self.machine.engine(), batch, true)?;
             let now = Instant::now();
-            if done > 0 {
+            if (1..=count).contains(&done) {
                 times.push(StepTime {
                     seconds: (now - last).as_secs_f64(),
                     submitting: submitted[done].0,

@@ -122,7 +122,9 @@ impl AdapterInfo {
 /// The size of the cooperative matrices that kernels may use: square ones of f16 with f32 sums, the larger the better.
 fn cooperative_matrices(adapter: &wgpu::Adapter) -> Option<u32> {
     use wgpu::CooperativeScalarType::{F16, F32};
-    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
+    use wgpu::Features;
+    // Their kernels share the matrices out among a workgroup's subgroups.
+    let needed = Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16 | Features::SUBGROUP;
     if !adapter.features().contains(needed) {
         return None;
     }

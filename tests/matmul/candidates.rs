@@ -1,5 +1,5 @@
-//! Every candidate, beside the base kernels: against the plain product where a device without cooperative matrices can run
-//! it, and all of them as shaders.
+//! Every candidate, beside the base kernels: against the plain product where the device can run it (a lavapipe of Mesa 26 has
+//! cooperative matrices, of 8 x 8), and all of them as shaders.
 
 use crate::reference::{operands, source, wrong};
 use crate::run::device;
@@ -31,10 +31,12 @@ const SHAPES: [&str; 9] = [
 #[test]
 fn every_candidate_multiplies() {
     let mut gpu = device();
-    let traits = DeviceTraits { f16: true, workgroup_memory: gpu.workgroup_memory, ..DeviceTraits::FLOOR };
+    let (workgroup_memory, cooperative) = (gpu.workgroup_memory, gpu.cooperative);
+    let traits = DeviceTraits { f16: true, workgroup_memory, cooperative, ..DeviceTraits::FLOOR };
     let mut all = Vec::new();
     // Both ways that A and B are stored, tiles that divide and that do not, every epilogue that a kernel's own loop has a part in.
-    for text in [SHAPES[0], SHAPES[4], SHAPES[6]] {
+    let few = [SHAPES[0], SHAPES[4], SHAPES[6]];
+    for text in if cooperative.is_some() { &SHAPES[..] } else { &few } {
         let shape: MatmulShape = text.parse().expect("a shape");
         let mut candidates = Matmul::candidates(&shape, &traits);
         candidates.extend(Matmul::candidates(&shape, &DeviceTraits { software: true, ..traits }));

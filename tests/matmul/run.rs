@@ -1,5 +1,6 @@
 //! Runs dispatches on whatever device is there, without the engine.
 
+use leyden::gpu::{Adapter, adapters};
 use leyden::graph::DType;
 use leyden::ops::{Access, Dispatch, Operand, StepState};
 use std::collections::HashMap;
@@ -11,10 +12,12 @@ pub struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
     pub workgroup_memory: u32,
+    /// Rows and columns of the device's cooperative matrices.
+    pub cooperative: Option<u32>,
     pipelines: HashMap<String, wgpu::ComputePipeline>,
 }
 
-/// The device that there is, with half precision where it has that, and its workgroup memory.
+/// The device that there is, with half precision and cooperative matrices where it has them, and its workgroup memory.
 ///
 /// # Panics
 /// On a machine without one.
@@ -24,8 +27,21 @@ pub fn device() -> MutexGuard<'static, Device> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).ok()?;
         let workgroup_memory = adapter.limits().max_compute_workgroup_storage_size;
+        let info = adapter.get_info();
+        let same = |known: &Adapter| {
+            known.info().name == info.name && info.backend.to_str() == known.info().backend.to_lowercase()
+        };
+        let cooperative = adapters().iter().find(|known| same(known)).and_then(|a| a.info().cooperative_matrices);
+        let mut features = wgpu::Features::SHADER_F16;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if cooperative.is_some() {
+            features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
+            // SAFETY: whether they multiply as they should is what is being tested.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
-            required_features: adapter.features() & wgpu::Features::SHADER_F16,
+            required_features: adapter.features() & features,
+            experimental_features,
             required_limits: wgpu::Limits {
                 max_compute_workgroup_storage_size: workgroup_memory,
                 ..wgpu::Limits::defaults()
@@ -33,7 +49,7 @@ pub fn device() -> MutexGuard<'static, Device> {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).ok()?;
-        Some(Mutex::new(Device { device, queue, workgroup_memory, pipelines: HashMap::new() }))
+        Some(Mutex::new(Device { device, queue, workgroup_memory, cooperative, pipelines: HashMap::new() }))
     });
     let device = device.as_ref().expect("no GPU adapter: install a Vulkan driver, such as mesa-vulkan-drivers");
     device.lock().unwrap_or_else(|e| e.into_inner())
