@@ -298,13 +298,17 @@ fn check((length, heads, width, lengths): (usize, usize, usize, &[u32]), dropout
 }
 
 #[test]
-#[ignore = "a software driver compiles such a kernel for minutes"]
 fn matrices_of_16() {
+    check((64, 2, 48, &[50, 0]), 0.1, 16, 1);
+}
+
+#[test]
+#[ignore = "lavapipe of Mesa 22.3 computes the gradient of more than 64 tokens wrongly, that of Mesa 26.2 rightly"]
+fn matrices_of_16_in_two_tiles() {
     check((80, 2, 48, &[70, 0]), 0.1, 16, 1);
 }
 
 #[test]
-#[ignore = "a software driver compiles such a kernel for minutes"]
 fn matrices_of_8() {
     check((72, 1, 24, &[67]), 0.2, 8, 8);
 }

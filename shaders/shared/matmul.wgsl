@@ -74,7 +74,8 @@ fn gelu4(x: vec4f) -> vec4f {
     let a = abs(x) * 0.70710678;
     let t = 1.0 / (1.0 + 0.3275911 * a);
     let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
-    let erf = sign(x) * (1.0 - p * exp(-a * a));
+    // exp is 0 in f32 long before -87; some drivers return nonsense far below that.
+    let erf = sign(x) * (1.0 - p * exp(max(-a * a, vec4f(-87.0))));
     return 0.5 * x * (1.0 + erf);
 }
 
@@ -83,7 +84,6 @@ fn gelu_gradient4(x: vec4f) -> vec4f {
     let a = abs(x) * 0.70710678;
     let t = 1.0 / (1.0 + 0.3275911 * a);
     let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
-    // exp is 0 in f32 long before -87; some drivers return nonsense far below that.
     let e = exp(max(-a * a, vec4f(-87.0)));
     let erf = sign(x) * (1.0 - p * e);
     return 0.5 * (1.0 + erf) + x * (0.3989423 * e);

@@ -109,6 +109,14 @@ fn main(
     let start = problem.c_offset + group.z * problem.m * problem.n;
     let sums_start = problem.bias_offset + group.z * problem.m;
     let turns = (blocks + subgroups - 1) / subgroups;
+    var a0: MatrixA;
+    var a1: MatrixA;
+    var a2: MatrixA;
+    var a3: MatrixA;
+    var b0: MatrixB;
+    var b1: MatrixB;
+    var b2: MatrixB;
+    var b3: MatrixB;
     for (var turn = 0u; turn < turns; turn++) {
         let number = turn * subgroups + subgroup;
         let block = number % blocks;
@@ -297,10 +305,6 @@ fn main(
                 let at_b2 = (from_b + 2 * hop_b) * UNIT;
                 let at_b3 = (from_b + 3 * hop_b) * UNIT;
                 let wide_b = stride_b * UNIT;
-                var a0: MatrixA;
-                var a1: MatrixA;
-                var a2: MatrixA;
-                var a3: MatrixA;
                 if transpose_a {
                     a0 = coopLoad<MatrixA>(&tile_a[at_a0], wide_a);
                     if high > 1 {
@@ -320,10 +324,6 @@ fn main(
                         a3 = coopLoadT<MatrixA>(&tile_a[at_a3], wide_a);
                     }
                 }
-                var b0: MatrixB;
-                var b1: MatrixB;
-                var b2: MatrixB;
-                var b3: MatrixB;
                 if transpose_b {
                     b0 = coopLoad<MatrixB>(&tile_b[at_b0], wide_b);
                     if wide > 1 {

@@ -1,6 +1,6 @@
 //! Where choices are kept: a file for each adapter.
 
-use super::{Book, Device};
+use super::{Attempt, Book, Device};
 use crate::files::{sha256, write};
 use std::ffi::OsString;
 use std::fs;
@@ -32,6 +32,11 @@ impl Cache {
         let words = words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
         let hash = sha256(format!("{}\n{}", device.adapter, device.backend).as_bytes());
         Some(self.folder.as_ref()?.join("kernels").join(format!("{words}-{}.json", &hash[..8])))
+    }
+
+    /// Trying on a device that may bring down the whole process.
+    pub fn attempt(&self, device: &Device) -> Attempt {
+        Attempt::new(self.file(device).map(|path| path.with_extension("trying")), device)
     }
 
     /// What is kept for a device; an empty book where there is nothing, or what there is was found with another driver or by

@@ -1,7 +1,7 @@
 //! The choice among kernels, from what was measured.
 
 use crate::numbers::median;
-use crate::ops::{MatmulKernel, MatmulShape};
+use crate::ops::{MatmulFamily, MatmulKernel, MatmulShape};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -19,13 +19,22 @@ pub struct Task {
     pub work: u64,
 }
 
-/// What the choice asks of a device. Reasons are for people, in a few words.
-pub trait Measure {
-    /// Several readings for each of the kernels, in seconds; a reason where not all of them can be run.
-    fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, String>;
+/// Why a kernel cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// For people, in a few words.
+    pub reason: String,
+    /// Whether it brought the device down.
+    pub lost: bool,
+}
 
-    /// What is wrong with a kernel's results beside the base kernel's, if anything; a reason where it cannot be run.
-    fn check(&mut self, task: &Task, kernel: MatmulKernel) -> Result<Option<String>, String>;
+/// What the choice asks of a device.
+pub trait Measure {
+    /// Several readings for each of the kernels, in seconds; a refusal where not all of them can be run.
+    fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, Refusal>;
+
+    /// What is wrong with a kernel's results beside the base kernel's, if anything; a refusal where it cannot be run.
+    fn check(&mut self, task: &Task, kernel: MatmulKernel) -> Result<Option<String>, Refusal>;
 
     /// Time since the trying began.
     fn elapsed(&self) -> Duration;
@@ -76,35 +85,49 @@ impl MatmulChoice {
 }
 
 /// Tries every task's candidates, the task with the most work first, and chooses for each. When `budget` is over, the rest
-/// keep the base kernel: that too is a choice that stays, or the next start would give other bits.
+/// run on the base kernel.
 pub fn choose(mut tasks: Vec<Task>, budget: Duration, measure: &mut dyn Measure) -> Vec<MatmulChoice> {
     tasks.sort_by_key(|task| std::cmp::Reverse(task.work));
-    let mut choices = Vec::new();
-    for task in &tasks {
+    let (mut choices, mut given_up) = (Vec::new(), Vec::new());
+    for task in &mut tasks {
         let Some(&base) = task.candidates.first() else { continue };
+        task.candidates.retain(|kernel| *kernel == base || !given_up.contains(&kernel.family));
         choices.push(match measure.elapsed() < budget {
-            true => choose_one(task, base, measure),
+            true => choose_one(task, base, budget, &mut given_up, measure),
             false => MatmulChoice::untried(task.shape, base, super::NO_TIME),
         });
     }
     choices
 }
 
-fn choose_one(task: &Task, base: MatmulKernel, measure: &mut dyn Measure) -> MatmulChoice {
+/// A family whose kernel brought the device down is `given_up` where it is that of cooperative matrices: an experiment, and
+/// one reset of a person's GPU is enough.
+fn choose_one(
+    task: &Task,
+    base: MatmulKernel,
+    budget: Duration,
+    given_up: &mut Vec<MatmulFamily>,
+    measure: &mut dyn Measure,
+) -> MatmulChoice {
     let mut kernels = task.candidates.clone();
     let mut left_out = Vec::new();
     let times = match measure.time(task, &kernels) {
         Ok(times) => Ok(times),
         // Which of them it is, each shows alone.
         Err(_) => match measure.time(task, &[base]) {
-            Err(reason) => Err(reason),
+            Err(refusal) => Err(refusal),
             Ok(_) => {
-                kernels.retain(|&kernel| match measure.time(task, &[kernel]) {
-                    Err(reason) if kernel != base => {
-                        left_out.push(LeftOut { kernel, reason });
-                        false
+                kernels.retain(|&kernel| {
+                    // What there is no time for is left alone.
+                    if kernel == base || given_up.contains(&kernel.family) || measure.elapsed() >= budget {
+                        return kernel == base;
                     }
-                    _ => true,
+                    let Err(Refusal { reason, lost }) = measure.time(task, &[kernel]) else { return true };
+                    if lost && kernel.family == MatmulFamily::Cooperative {
+                        given_up.push(kernel.family);
+                    }
+                    left_out.push(LeftOut { kernel, reason });
+                    false
                 });
                 measure.time(task, &kernels)
             }
@@ -112,7 +135,7 @@ fn choose_one(task: &Task, base: MatmulKernel, measure: &mut dyn Measure) -> Mat
     };
     let times = match times {
         Ok(times) => times,
-        Err(reason) => return MatmulChoice { left_out, ..MatmulChoice::untried(task.shape, base, reason) },
+        Err(refusal) => return MatmulChoice { left_out, ..MatmulChoice::untried(task.shape, base, refusal.reason) },
     };
     let medians: Vec<f64> = times.iter().map(|times| median(times)).collect();
     let base_seconds = medians[0];
@@ -122,7 +145,7 @@ fn choose_one(task: &Task, base: MatmulKernel, measure: &mut dyn Measure) -> Mat
     order.sort_by(|&a, &b| medians[a].total_cmp(&medians[b]));
     let mut won = (base, base_seconds);
     for i in order {
-        match measure.check(task, kernels[i]).unwrap_or_else(Some) {
+        match measure.check(task, kernels[i]).unwrap_or_else(|refusal| Some(refusal.reason)) {
             None => {
                 won = (kernels[i], medians[i]);
                 break;
@@ -144,6 +167,8 @@ mod tests {
     struct Fake {
         seconds: Vec<(MatmulKernel, f64)>,
         refused: Vec<MatmulKernel>,
+        /// Whether what is refused brings the device down.
+        lost: bool,
         wrong: Vec<MatmulKernel>,
         /// Every timing takes so long.
         each: Duration,
@@ -153,18 +178,18 @@ mod tests {
     }
 
     impl Measure for Fake {
-        fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, String> {
+        fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, Refusal> {
             self.spent += self.each;
             self.order.push(task.shape);
             if kernels.iter().any(|kernel| self.refused.contains(kernel)) {
-                return Err("the driver refused it".into());
+                return Err(Refusal { reason: "the driver refused it".into(), lost: self.lost });
             }
             let of = |kernel: &MatmulKernel| self.seconds.iter().find(|(k, _)| k == kernel).map_or(1.0, |&(_, s)| s);
             // One reading that somebody else's work made long.
             Ok(kernels.iter().map(|kernel| vec![of(kernel), 50.0, of(kernel)]).collect())
         }
 
-        fn check(&mut self, _: &Task, kernel: MatmulKernel) -> Result<Option<String>, String> {
+        fn check(&mut self, _: &Task, kernel: MatmulKernel) -> Result<Option<String>, Refusal> {
             self.checked.push(kernel);
             Ok(self.wrong.contains(&kernel).then(|| "gives 1 where the base kernel gives 2".into()))
         }
@@ -233,6 +258,24 @@ mod tests {
         let mut fake = Fake { refused: vec![kernel(1)], ..Fake::default() };
         let choice = one(&mut fake);
         assert_eq!((choice.kernel, choice.untried.as_deref()), (kernel(1), Some("the driver refused it")));
+    }
+
+    #[test]
+    fn a_family_that_brings_the_device_down_is_not_tried_again() {
+        let matrices: Vec<MatmulKernel> =
+            ["32x32x32 16x32", "64x32x16 32x16"].map(|form| format!("cooperative {form}").parse().unwrap()).to_vec();
+        let all = |m| Task { candidates: [&[kernel(1)], &matrices[..], &[kernel(2)]].concat(), ..task(m) };
+        let mut fake =
+            Fake { seconds: vec![(kernel(2), 0.5)], refused: matrices.clone(), lost: true, ..Fake::default() };
+        let choices = choose(vec![all(2), all(1)], LONG, &mut fake);
+        assert_eq!(choices.iter().map(|c| c.kernel).collect::<Vec<_>>(), [kernel(2); 2]);
+        // Together, the base alone, the first of the family, the other tile, and those that are left.
+        assert_eq!(fake.order.iter().filter(|shape| shape.m == 2).count(), 5);
+        assert_eq!(fake.order.iter().filter(|shape| shape.m == 1).count(), 1);
+        assert_eq!(choices[0].left_out.len(), 1);
+        // A refusal is no reset: each shows for itself.
+        let mut fake = Fake { refused: matrices.clone(), ..Fake::default() };
+        assert_eq!(choose(vec![all(2)], LONG, &mut fake)[0].left_out.len(), 2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The choice made on a device.
 
-use super::{ATTENTION_TOLERANCE, AttentionChoice, Measure, Task, choose_attention, tolerance, with_kernel};
+use super::{ATTENTION_TOLERANCE, AttentionChoice, Measure, Refusal, Task, choose_attention, tolerance, with_kernel};
 use crate::gpu::{Subject, Trials};
 use crate::graph::TensorType;
 use crate::numbers::median;
@@ -25,28 +25,33 @@ impl OnDevice {
         Self { trials, traits, subjects: HashMap::new(), start: None }
     }
 
-    fn begin(&mut self, shape: &MatmulShape) -> Result<Subject, String> {
+    fn begin(&mut self, shape: &MatmulShape) -> Result<Subject, Refusal> {
         self.start.get_or_insert_with(Instant::now);
-        self.subjects.get(shape).cloned().ok_or_else(|| "no plan has it".into())
+        let unknown = || Refusal { reason: "no plan has it".into(), lost: false };
+        self.subjects.get(shape).cloned().ok_or_else(unknown)
     }
 }
 
 impl Measure for OnDevice {
-    fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, String> {
+    fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, Refusal> {
         let subject = self.begin(&task.shape)?;
         let ways: Vec<DeviceTraits> = kernels.iter().map(|&k| with_kernel(&self.traits, task.shape, k)).collect();
-        self.trials.time(&subject, &ways).map_err(reason)
+        self.trials.time(&subject, &ways).map_err(refusal)
     }
 
-    fn check(&mut self, task: &Task, kernel: MatmulKernel) -> Result<Option<String>, String> {
+    fn check(&mut self, task: &Task, kernel: MatmulKernel) -> Result<Option<String>, Refusal> {
         let subject = self.begin(&task.shape)?;
         let [base, other] = [task.candidates[0], kernel].map(|k| with_kernel(&self.traits, task.shape, k));
-        self.trials.compare(&subject, &base, &other, tolerance(task.shape.k)).map_err(reason)
+        self.trials.compare(&subject, &base, &other, tolerance(task.shape.k, kernel.family)).map_err(refusal)
     }
 
     fn elapsed(&self) -> Duration {
         self.start.map_or(Duration::ZERO, |start| start.elapsed())
     }
+}
+
+fn refusal(error: EngineError) -> Refusal {
+    Refusal { lost: matches!(error, EngineError::DeviceLost { .. }), reason: reason(error) }
 }
 
 /// Why a kernel could not be run, without advice that is meant for a run.
@@ -94,7 +99,7 @@ impl OnDevice {
                 *count += times;
                 continue;
             }
-            // Every example is as long as it can be.
+            // Every example is as long as it can be, which is the most work.
             let [rows, lengths] =
                 [0, 1].map(|i| shapes.inputs.get(i).map_or(1, |ty| if i == 0 { ty.rows() } else { ty.len() }));
             let subject = Subject { op: op.clone(), whole: (rows / lengths.max(1)) as u32, shapes };
@@ -135,9 +140,13 @@ impl OnDevice {
         let [base, other] =
             [AttentionKernel::General, kernel].map(|kernel| DeviceTraits { attention: Some(kernel), ..self.traits });
         for (name, subject, _) in &heads.0 {
-            let wrong = self.trials.compare(subject, &base, &other, ATTENTION_TOLERANCE).map_err(reason)?;
-            if let Some(wrong) = wrong {
-                return Ok(Some(format!("{name} {wrong}")));
+            // Of full length, and with keys that do not count behind one that does.
+            for whole in [subject.whole, subject.whole - subject.whole / 3] {
+                let subject = Subject { whole, ..subject.clone() };
+                let wrong = self.trials.compare(&subject, &base, &other, ATTENTION_TOLERANCE).map_err(reason)?;
+                if let Some(wrong) = wrong {
+                    return Ok(Some(format!("{name} of {whole} tokens {wrong}")));
+                }
             }
         }
         Ok(None)

@@ -6,19 +6,21 @@
 //! made stays: it is kept in a cache by adapter, backend, driver and the kernels' sources ([`Cache`]), and a run's folder
 //! has its own, which it goes on with ([`Book`]).
 
+mod attempt;
 mod attention;
 mod book;
 mod cache;
 mod choice;
 mod device;
 
+pub use attempt::Attempt;
 pub use attention::AttentionChoice;
 pub use book::{Book, Device};
 pub use cache::Cache;
-pub use choice::{LeftOut, MARGIN, MatmulChoice, Measure, Task, choose};
+pub use choice::{LeftOut, MARGIN, MatmulChoice, Measure, Refusal, Task, choose};
 
 use crate::gpu::{Adapter, Trials};
-use crate::ops::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape};
+use crate::ops::{AttentionKernel, DeviceTraits, MatmulFamily, MatmulKernel, MatmulShape};
 use crate::plan::Plan;
 use attention::choose_attention;
 use device::{Heads, OnDevice};
@@ -68,7 +70,8 @@ impl fmt::Display for Kernels {
 /// Why something was not tried.
 const NO_TIME: &str = "there was no time left to try others";
 
-/// What trying may take in all. Multiplications that are not reached, those with the least to do, keep the base kernel.
+/// What trying may take in all. Multiplications that are not reached, those with the least to do, run on the base kernel, and
+/// are tried at another start.
 pub const BUDGET: Duration = Duration::from_secs(8);
 
 /// What [`tune`] works with.
@@ -135,8 +138,10 @@ pub fn tune<E>(
         return Ok(Tuned { book, remarks });
     }
     let name = adapter.info().name.clone();
-    let families = AttentionKernel::on_trial(&traits);
-    let mut trials = OnDevice::new(Trials::new(adapter), traits);
+    let mut attempt = cache.attempt(&book.device);
+    let on_trial = DeviceTraits { cooperative: traits.cooperative.filter(|_| !attempt.hopeless()), ..traits };
+    let families = AttentionKernel::on_trial(&on_trial);
+    let mut trials = OnDevice::new(Trials::new(adapter), on_trial);
     let mut stale = None;
     if let Some(record) = record.filter(|record| record.kernels() == Kernels::Tuned) {
         // The kernels are still fine after a change, unless the new driver or the new source is wrong.
@@ -170,6 +175,11 @@ pub fn tune<E>(
             continue;
         }
         say(&format!("trying kernels for {name} (once, up to {} s)…", budget.as_secs().max(1)));
+        if on_trial.cooperative != traits.cooperative {
+            remarks.extend(attempt.remark());
+        } else if traits.cooperative.is_some() {
+            attempt.begin();
+        }
         let mut found = Book::new(book.device.clone());
         if try_attention {
             found.attention.push(match trials.elapsed() < budget {
@@ -179,9 +189,13 @@ pub fn tune<E>(
         }
         found.matmul = choose(open, budget, &mut trials);
         remarks.extend(about_left_out(&found));
-        let held = cache.add(found, &mut remarks);
-        book.matmul.extend(held.matmul);
-        book.attention.extend(held.attention);
+        let mut late = Book::new(book.device.clone());
+        late.matmul = found.matmul.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
+        late.attention = found.attention.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
+        for now in [cache.add(found, &mut remarks), late] {
+            book.matmul.extend(now.matmul);
+            book.attention.extend(now.attention);
+        }
     }
     book.sort();
     Ok(Tuned { book, remarks })
@@ -207,7 +221,8 @@ fn check_again(
             continue;
         }
         let known = task.candidates.contains(&choice.kernel);
-        let wrong = if known { trials.check(task, choice.kernel).unwrap_or_else(Some) } else { Some(GONE.into()) };
+        let check = |trials: &mut OnDevice| trials.check(task, choice.kernel).unwrap_or_else(|it| Some(it.reason));
+        let wrong = if known { check(trials) } else { Some(GONE.into()) };
         match wrong {
             None => kept += 1,
             Some(reason) => {
@@ -261,11 +276,12 @@ fn about_left_out(found: &Book) -> Option<String> {
 /// How far a kernel's sums of k products may be from the base kernel's, relative to what they usually are
 /// ([`Trials::compare`]).
 ///
-/// Another order of adding moves a sum by some units in the last place, 6e-8 of it each; tensor cores cut off where others
-/// round, which adds up over k / 16 steps. One product that is missing or taken twice moves it by about 1 / sqrt(k) of what
-/// it usually is, far more.
-pub fn tolerance(k: usize) -> f32 {
-    1e-5 + 1e-7 * (k as f32).sqrt()
+/// Another order of adding moves a sum by some units in the last place, 6e-8 of it each, to either side. Tensor cores cut off
+/// where others round, always to the same side, which adds up over their k / 16 steps. One product that is missing or taken
+/// twice moves the sum by about 1 / sqrt(k) of what it usually is, far more.
+pub fn tolerance(k: usize, family: MatmulFamily) -> f32 {
+    let cut_off = if family == MatmulFamily::Cooperative { 4e-9 * k as f32 } else { 0.0 };
+    1e-5 + 1e-7 * (k as f32).sqrt() + cut_off
 }
 
 /// How far attention with cooperative matrices may be from attention without: its probabilities and their gradients are
