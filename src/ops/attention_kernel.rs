@@ -32,8 +32,9 @@ impl fmt::Display for AttentionKernel {
 
 /// Rows of a tile of [`AttentionKernel::Tiles`] and [`AttentionKernel::Cooperative`], and their widest head.
 pub(super) const TILE: usize = 64;
-/// Heads from which on the gradient in tiles, which gives each a workgroup of its own, keeps a GPU busy.
-const ENOUGH_HEADS: usize = 64;
+/// Heads from which on the gradient in tiles, which gives each a workgroup of its own, keeps a GPU busy, and a processor's
+/// cores.
+const ENOUGH_HEADS: [usize; 2] = [64, 8];
 /// Workgroup memory of the kernels of cooperative matrices, in bytes (`shaders/shared/attention_cooperative.wgsl`).
 const COOPERATIVE_MEMORY: u32 = 28_672;
 
@@ -71,7 +72,8 @@ impl AttentionKernel {
             true => s.length >= 2 * TILE && s.width == TILE,
             false => s.length > TILE / 2 && s.width >= TILE / 2,
         };
-        let busy = pass == Pass::Forward || s.length <= TILE || s.examples * s.heads >= ENOUGH_HEADS;
+        let enough = ENOUGH_HEADS[usize::from(device.software)];
+        let busy = pass == Pass::Forward || s.length <= TILE || s.examples * s.heads >= enough;
         match device.attention {
             Some(Self::Cooperative) if cooperative => Self::Cooperative,
             Some(Self::Tiles) if tiles => Self::Tiles,
@@ -105,6 +107,8 @@ mod tests {
         }
         let few = Sizes { examples: 8, ..SMALL };
         assert_eq!(both.map(|pass| choose(few, pass, &gpu)), [AttentionKernel::Tiles, AttentionKernel::General]);
+        let software = DeviceTraits { software: true, ..gpu };
+        assert_eq!(both.map(|pass| choose(few, pass, &software)), [AttentionKernel::Tiles; 2]);
     }
 
     #[test]

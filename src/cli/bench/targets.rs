@@ -12,6 +12,7 @@ use crate::plan::Target;
 use crate::session::Device;
 use crate::train::{Resources, candidates};
 use serde::Serialize;
+use serde_json::json;
 use std::path::Path;
 
 /// Rounds of leyden against itself.
@@ -131,8 +132,11 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
     let mut whole = stepper(arguments, &single, Resources::default())?;
     let target = whole.machine().0.target();
     let name = whole.describe();
-    if !report.json {
-        let (batch, length) = (config.training.batch, config.data.length);
+    let (batch, length) = (config.training.batch, config.data.length);
+    if report.json {
+        let line = json!({"device": name, "preset": config.preset, "batch": batch, "length": length, "steps": steps});
+        print(&format!("{line}\n"))?;
+    } else {
         print(&format!("{}\n", report.style.bold(&name)))?;
         print(&format!(
             "  preset {}, {batch} examples of {length} tokens, rounds of {steps} steps\n\n",
@@ -140,8 +144,10 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
         ))?;
     }
     step(&report, &mut whole, "f32", steps)?;
+    // Before other programs are loaded.
+    let held = whole.allocated() as u64;
     products(&report, &mut whole, arguments.python.as_deref())?;
-    parts(&report, arguments, &single, &mut whole, steps)?;
+    parts(&report, arguments, &single, (&mut whole, held), steps)?;
     if let Some(python) = &arguments.python {
         let at_least = [(Mode::EagerFp32, 0.6)];
         against_torch(&report, &mut whole, python, &single, "f32", &at_least, steps)?;
@@ -234,12 +240,12 @@ fn products(report: &Report, stepper: &mut Stepper, python: Option<&Path>) -> Re
     Ok(())
 }
 
-/// The step within 2 GB, and its speed at half the memory.
+/// The step within 2 GB, and its speed at half the memory that it `held` at once.
 fn parts(
     report: &Report,
     arguments: &BenchArguments,
     config: &Config,
-    whole: &mut Stepper,
+    (whole, held): (&mut Stepper, u64),
     steps: usize,
 ) -> Result<(), Failure> {
     let most = Resources { memory: Some(2_000_000_000), recompute: None };
@@ -254,20 +260,17 @@ fn parts(
         Err(error) => report.failed(what, Unit::Gigabytes, meant, error.to_string())?,
     }
     let (what, meant) = ("f32, speed at half the memory", Some(Meant::AtLeast(95.0)));
-    let half = Resources { memory: Some(whole.allocated() as u64 / 2), recompute: None };
+    let half = Resources { memory: Some(held / 2), recompute: None };
     match stepper(arguments, config, half) {
         Ok(mut half) => {
             let (ratio, rounds) = in_turns(&mut half, whole, steps)?;
             let how = memory::how(half.fit()).unwrap_or_else(|| "at once".into());
-            let how = format!("{how}: {:.2} of {:.2} GB {rounds}", gigabytes(&mut half), gigabytes(whole));
+            let [part, all] = [half.allocated() as u64, held].map(|bytes| bytes as f64 / 1e9);
+            let how = format!("{how}: {part:.2} of {all:.2} GB {rounds}");
             report.found(what, 100.0 * ratio, Unit::Percent, meant, how)
         }
         Err(failure) => report.failed(what, Unit::Percent, meant, reason(failure)),
     }
-}
-
-fn gigabytes(stepper: &mut Stepper) -> f64 {
-    stepper.allocated() as f64 / 1e9
 }
 
 /// The speed of `one` over that of `other`, of the medians of rounds in turn, and by round in words.
