@@ -95,6 +95,8 @@ fn wrong_input_is_said_in_one_line() {
     for (more, expected) in [
         (&["--against", "torch", "--python", "no/such/python", "--set", "generator.layers=2"][..], "no/such/python"),
         (&["--steps", "0"], "at least 1"),
+        (&["--targets", "--python", "no/such/python"], "no/such/python"),
+        (&["--against", "burn", "--torch-modes", "eager-fp32"], "PyTorch's"),
         (&["--profile", "--trace", "no/such/folder/trace.json"], "no/such/folder"),
         (&["--against", "torch", "--set", "generator.layers=1"], "generator.layers"),
     ] {
@@ -188,7 +190,7 @@ fn targets_are_measured_line_by_line() {
         found[0]
     };
     assert!(line("f32, training")["found"].as_f64() > Some(0.0));
-    let memory = line("f32, memory within 2 GB");
+    let memory = line("f32, planned memory within 2 GB");
     assert!(memory["at_most"] == 2.0 && memory["met"] == true && memory["found"].as_f64() < Some(0.5), "{memory}");
     let gaps = line("f32, gaps of the step");
     assert_eq!(gaps["met"], gaps["found"].as_f64() <= Some(10.0), "{gaps}");
@@ -200,7 +202,7 @@ fn targets_are_measured_line_by_line() {
     // Two examples fit into half the memory of two, or it is said that they do not.
     assert!(lines.iter().any(|line| line["what"] == "f32, speed at half the memory"));
     let text = stdout(leyden(&targets));
-    for words in ["f32, memory within 2 GB", "at most 2.00 GB", "met"] {
+    for words in ["f32, planned memory within 2 GB", "at most 2.00 GB", "met"] {
         assert!(text.contains(words), "{words} is missing:\n{text}");
     }
     assert!(!text.contains("PyTorch"), "{text}");

@@ -109,6 +109,7 @@ fn main(
     let start = problem.c_offset + group.z * problem.m * problem.n;
     let sums_start = problem.bias_offset + group.z * problem.m;
     let turns = (blocks + subgroups - 1) / subgroups;
+    // Outside the loops, where Metal's compiler would have to clear them each time.
     var a0: MatrixA;
     var a1: MatrixA;
     var a2: MatrixA;

@@ -2,6 +2,7 @@
 
 use super::machine::Machine;
 use crate::cpu::gemm::{Matrix, Threads, gemm};
+use crate::gpu::{Subject, Trials};
 use crate::graph::{DType, Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
 use crate::ops::{
     DeviceTraits, Dispatch, Matmul, MatmulKernel, MatmulOperands, Op, Operand, Real, Shapes, StepState, Tuning, Twin,
@@ -9,6 +10,7 @@ use crate::ops::{
 };
 use crate::plan::{Plan, Target, Timed};
 use crate::train::TrainError;
+use crate::tune::tolerance;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -167,6 +169,27 @@ pub fn matmul_times(
         }
     }
     Ok(times)
+}
+
+/// Whether the kernel of `time` gives what the device's base kernel gives, to rounding. The CPU engine has one way only.
+pub fn matmul_agrees(trials: Option<&mut Trials>, target: Target, time: &MatmulTime) -> bool {
+    let (Some(trials), Target::Gpu(traits)) = (trials, target) else { return true };
+    let layout = LAYOUTS.into_iter().find(|layout| layout.0 == time.layout);
+    let (Ok(kernel), Some((_, transpose_a, transpose_b))) = (time.kernel.parse::<MatmulKernel>(), layout) else {
+        return false;
+    };
+    let precision = if time.precision == DType::F16.name() { DType::F16 } else { DType::F32 };
+    let result = if transpose_a { DType::F32 } else { precision };
+    let &MatmulTime { m, n, k, .. } = time;
+    let elements = [precision, precision, result, DType::F32];
+    let matmul = Matmul { m, n, k, transpose_a, transpose_b, elements, ..Matmul::default() };
+    let inputs = [Product::shape(m, k, transpose_a), Product::shape(k, n, transpose_b)];
+    let inputs = inputs.map(|shape| TensorType::new(precision, &shape)).to_vec();
+    let shapes = Shapes { inputs, outputs: vec![TensorType::new(result, &[m, n])] };
+    let subject = Subject { op: Arc::new(Product { matmul, tuning: None }), shapes, whole: 0 };
+    let tuned = DeviceTraits { tuning: Tuning::new(vec![(matmul.shape(false), kernel)]), ..traits };
+    let base = DeviceTraits { tuning: Tuning::default(), ..traits };
+    matches!(trials.compare(&subject, &base, &tuned, tolerance(k, kernel.family)), Ok(None))
 }
 
 /// The kernels to time; `None` for the CPU engine's only way.

@@ -19,6 +19,7 @@ use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
 use crate::gpu::GpuEngine;
 use crate::session::{self, Device, How};
+use crate::train::Resources;
 use crate::tune::Kernels;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
@@ -74,7 +75,7 @@ pub(crate) struct BenchArguments {
     /// Measure nothing but what the window costs: train with it drawn and still, in turns
     #[arg(long, conflicts_with_all = ["profile", "matmul", "against", "tokenize"])]
     window: bool,
-    /// Print one line of JSON
+    /// Print one line of JSON; with --targets one a measurement
     #[arg(long)]
     json: bool,
 }
@@ -155,7 +156,10 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
         open.map_err(|e| Failure::Input(format!("--trace {}: {e}", path.display())))?;
     }
-    let machine = open(&arguments, &config)?;
+    if arguments.against == Some(Peer::Burn) && !arguments.torch_modes.is_empty() {
+        return Err(Failure::Input("--torch-modes: those are PyTorch's; expected --against torch with them".into()));
+    }
+    let machine = open(&arguments, &config, arguments.memory.resources()?)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
     let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
@@ -171,11 +175,6 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
             let python = arguments.python.as_deref().unwrap_or(Path::new("python3"));
             let peer = torch::Peer::new(python, &arguments.torch_modes, &config, steps, on_gpu)?;
             torch = Some(torch::compare(&peer, ours)?);
-        }
-        Some(Peer::Burn) if !arguments.torch_modes.is_empty() => {
-            return Err(Failure::Input(
-                "--torch-modes: those are PyTorch's; expected --against torch with them".into(),
-            ));
         }
         Some(Peer::Burn) => {
             burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
@@ -242,15 +241,14 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The device with its kernels.
-fn open(arguments: &BenchArguments, config: &Config) -> Result<Machine, Failure> {
+/// The device with its kernels for `config` within `resources`.
+fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Result<Machine, Failure> {
     let model = Model::new(config);
     let bank_len = model.table.len();
     let Some(adapter) = arguments.device.adapter().map_err(Failure::work)? else {
         return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len))));
     };
     let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
-    let resources = arguments.memory.resources()?;
     let say = &mut |text: &str| output::note(text);
     let tuned = session::find_kernels(&adapter, arguments.kernels, None, (&model, config), resources, say);
     let tuned = tuned.map_err(memory::failure)?;

@@ -1,10 +1,11 @@
 //! Whether trying kernels has brought down the whole process: some drivers end a program where others refuse a kernel. A file
-//! says that trying has begun; where it is found at the next start, nobody was left to take it away.
+//! that is locked while a process tries says how often it has begun; where it is found and nobody holds it, nobody was left to
+//! take it away.
 
 use super::Device;
-use crate::files::write;
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
 
 /// After so many, kernels of cooperative matrices are not tried any more: the first may have been a person who had no patience.
@@ -23,17 +24,23 @@ struct Begun {
 pub struct Attempt {
     path: Option<PathBuf>,
     begun: Begun,
-    under_way: bool,
+    /// Locked, while it is under way.
+    file: Option<File>,
 }
 
 impl Attempt {
     /// Reads the file at `path`; without one nothing is known and nothing kept. What another driver or other kernels did does
-    /// not count.
+    /// not count, nor what a process that is there does now.
     pub(super) fn new(path: Option<PathBuf>, device: &Device) -> Self {
-        let text = path.as_ref().and_then(|path| fs::read(path).ok());
-        let before = text.and_then(|text| serde_json::from_slice::<Begun>(&text).ok());
-        let begun = before.filter(|before| before.device == *device);
-        Self { path, begun: begun.unwrap_or(Begun { device: device.clone(), times: 0 }), under_way: false }
+        let read = |path: &PathBuf| {
+            let mut file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+            file.try_lock().ok()?;
+            let mut text = Vec::new();
+            file.read_to_end(&mut text).ok()?;
+            serde_json::from_slice::<Begun>(&text).ok()
+        };
+        let before = path.as_ref().and_then(read).filter(|before| before.device == *device);
+        Self { path, begun: before.unwrap_or(Begun { device: device.clone(), times: 0 }), file: None }
     }
 
     /// Whether it went wrong often enough.
@@ -41,16 +48,24 @@ impl Attempt {
         self.begun.times >= ENOUGH
     }
 
-    /// Writes that it begins; that it has ended is written when this is dropped.
+    /// Writes that it begins; that it has ended is written when this is dropped. Where that cannot be written, or another
+    /// process tries at the same time, nothing is remembered.
     pub fn begin(&mut self) {
-        if std::mem::replace(&mut self.under_way, true) {
+        if self.file.is_some() {
             return;
         }
         self.begun.times += 1;
-        let (Some(path), Ok(text)) = (&self.path, serde_json::to_vec(&self.begun)) else { return };
-        // Without a folder for it, nothing is remembered; that the choices are not kept either is said elsewhere.
-        let _ = path.parent().map(fs::create_dir_all);
-        let _ = write(path, &text);
+        let write = |path: &PathBuf| {
+            path.parent().map(fs::create_dir_all)?.ok()?;
+            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).ok()?;
+            file.try_lock().ok()?;
+            let text = serde_json::to_vec(&self.begun).ok()?;
+            // In place: another file of that name would not be locked.
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).ok()?;
+            file.sync_all().ok()?;
+            Some(file)
+        };
+        self.file = self.path.as_ref().and_then(write);
     }
 
     /// What a person should know where it is hopeless.
@@ -67,7 +82,10 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(path) = self.path.as_ref().filter(|_| self.under_way) {
+        if let (Some(path), Some(file)) = (&self.path, self.file.take()) {
+            // A system that removes no file that is open keeps an empty one, which says nothing.
+            let _ = file.set_len(0);
+            drop(file);
             let _ = fs::remove_file(path);
         }
     }
@@ -92,15 +110,23 @@ mod tests {
             attempt.begin();
             attempt
         };
+        // As if the process were gone: its lock is.
+        let gone = |mut attempt: Attempt| {
+            drop(attempt.file.take());
+        };
         // What ends takes its file away, begun twice or not.
         let mut attempt = begin();
         attempt.begin();
+        // Somebody else who tries meanwhile neither counts it nor takes it away.
+        let other = begin();
+        assert!(other.file.is_none() && !other.hopeless());
+        drop(other);
+        assert!(cache.file(&device("1")).unwrap().with_extension("trying").exists());
         drop(attempt);
         assert!(!cache.attempt(&device("1")).hopeless());
         for _ in 0..2 {
             assert!(!cache.attempt(&device("1")).hopeless());
-            // As if the process were gone.
-            std::mem::forget(begin());
+            gone(begin());
         }
         let found = cache.attempt(&device("1"));
         let remark = found.remark().unwrap();
@@ -110,7 +136,7 @@ mod tests {
         assert!(cache.attempt(&device("1")).hopeless());
         let path = cache.file(&device("1")).unwrap().with_extension("trying");
         fs::remove_file(path).unwrap();
-        std::mem::forget(begin());
+        gone(begin());
         drop(begin());
         let begun = cache.attempt(&device("1"));
         assert!(!begun.hopeless() && begun.remark().is_none());

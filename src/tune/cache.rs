@@ -11,18 +11,25 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    /// Without kernels of cooperative matrices.
+    plain: bool,
 }
 
 impl Cache {
     /// In `folder`.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: Some(folder.into()) }
+        Self { folder: Some(folder.into()), plain: false }
     }
 
     /// The person's: `LEYDEN_CACHE`, or leyden's folder where this system has its caches.
     pub fn usual() -> Self {
         let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
-        Self { folder: place(std::env::consts::OS, &|name| std::env::var_os(name), home) }
+        Self { folder: place(std::env::consts::OS, &|name| std::env::var_os(name), home), plain: false }
+    }
+
+    /// The same folder's choices for a device whose cooperative matrices are not used.
+    pub(super) fn plain(self) -> Self {
+        Self { plain: true, ..self }
     }
 
     /// The file for an adapter.
@@ -31,7 +38,8 @@ impl Cache {
         let words: String = device.adapter.chars().map(plain).take(60).collect();
         let words = words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
         let hash = sha256(format!("{}\n{}", device.adapter, device.backend).as_bytes());
-        Some(self.folder.as_ref()?.join("kernels").join(format!("{words}-{}.json", &hash[..8])))
+        let plain = if self.plain { "-plain" } else { "" };
+        Some(self.folder.as_ref()?.join("kernels").join(format!("{words}-{}{plain}.json", &hash[..8])))
     }
 
     /// Trying on a device that may bring down the whole process.

@@ -85,23 +85,27 @@ impl MatmulChoice {
 }
 
 /// Tries every task's candidates, the task with the most work first, and chooses for each. When `budget` is over, the rest
-/// run on the base kernel.
-pub fn choose(mut tasks: Vec<Task>, budget: Duration, measure: &mut dyn Measure) -> Vec<MatmulChoice> {
+/// run on the base kernel. Families that are `given_up` are not tried; that of cooperative matrices joins them where it seems
+/// to have brought the device down: it is an experiment, and one reset of a person's GPU is enough.
+pub fn choose(
+    mut tasks: Vec<Task>,
+    budget: Duration,
+    given_up: &mut Vec<MatmulFamily>,
+    measure: &mut dyn Measure,
+) -> Vec<MatmulChoice> {
     tasks.sort_by_key(|task| std::cmp::Reverse(task.work));
-    let (mut choices, mut given_up) = (Vec::new(), Vec::new());
+    let mut choices = Vec::new();
     for task in &mut tasks {
         let Some(&base) = task.candidates.first() else { continue };
         task.candidates.retain(|kernel| *kernel == base || !given_up.contains(&kernel.family));
         choices.push(match measure.elapsed() < budget {
-            true => choose_one(task, base, budget, &mut given_up, measure),
+            true => choose_one(task, base, budget, given_up, measure),
             false => MatmulChoice::untried(task.shape, base, super::NO_TIME),
         });
     }
     choices
 }
 
-/// A family whose kernel brought the device down is `given_up` where it is that of cooperative matrices: an experiment, and
-/// one reset of a person's GPU is enough.
 fn choose_one(
     task: &Task,
     base: MatmulKernel,
@@ -111,7 +115,15 @@ fn choose_one(
 ) -> MatmulChoice {
     let mut kernels = task.candidates.clone();
     let mut left_out = Vec::new();
-    let times = match measure.time(task, &kernels) {
+    let matrices = |kernel: &MatmulKernel| kernel.family == MatmulFamily::Cooperative;
+    let mut together = measure.time(task, &kernels);
+    if let (Err(Refusal { reason, lost: true }), Some(&kernel)) = (&together, kernels.iter().find(|&k| matrices(k))) {
+        left_out.push(LeftOut { kernel, reason: reason.clone() });
+        given_up.push(kernel.family);
+        kernels.retain(|kernel| !matrices(kernel));
+        together = measure.time(task, &kernels);
+    }
+    let times = match together {
         Ok(times) => Ok(times),
         // Which of them it is, each shows alone.
         Err(_) => match measure.time(task, &[base]) {
@@ -123,7 +135,7 @@ fn choose_one(
                         return kernel == base;
                     }
                     let Err(Refusal { reason, lost }) = measure.time(task, &[kernel]) else { return true };
-                    if lost && kernel.family == MatmulFamily::Cooperative {
+                    if lost && matrices(&kernel) {
                         given_up.push(kernel.family);
                     }
                     left_out.push(LeftOut { kernel, reason });
@@ -145,12 +157,22 @@ fn choose_one(
     order.sort_by(|&a, &b| medians[a].total_cmp(&medians[b]));
     let mut won = (base, base_seconds);
     for i in order {
-        match measure.check(task, kernels[i]).unwrap_or_else(|refusal| Some(refusal.reason)) {
-            None => {
-                won = (kernels[i], medians[i]);
+        let kernel = kernels[i];
+        if given_up.contains(&kernel.family) {
+            continue;
+        }
+        match measure.check(task, kernel) {
+            Ok(None) => {
+                won = (kernel, medians[i]);
                 break;
             }
-            Some(reason) => left_out.push(LeftOut { kernel: kernels[i], reason }),
+            Ok(Some(reason)) => left_out.push(LeftOut { kernel, reason }),
+            Err(Refusal { reason, lost }) => {
+                if lost && matrices(&kernel) {
+                    given_up.push(kernel.family);
+                }
+                left_out.push(LeftOut { kernel, reason });
+            }
         }
     }
     let (kernel, seconds) = won;
@@ -212,7 +234,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(1);
 
     fn one(fake: &mut Fake) -> MatmulChoice {
-        let mut choices = choose(vec![task(64)], LONG, fake);
+        let mut choices = choose(vec![task(64)], LONG, &mut Vec::new(), fake);
         assert_eq!(choices.len(), 1);
         choices.remove(0)
     }
@@ -267,21 +289,23 @@ mod tests {
         let all = |m| Task { candidates: [&[kernel(1)], &matrices[..], &[kernel(2)]].concat(), ..task(m) };
         let mut fake =
             Fake { seconds: vec![(kernel(2), 0.5)], refused: matrices.clone(), lost: true, ..Fake::default() };
-        let choices = choose(vec![all(2), all(1)], LONG, &mut fake);
+        let mut given_up = Vec::new();
+        let choices = choose(vec![all(2), all(1)], LONG, &mut given_up, &mut fake);
         assert_eq!(choices.iter().map(|c| c.kernel).collect::<Vec<_>>(), [kernel(2); 2]);
-        // Together, the base alone, the first of the family, the other tile, and those that are left.
-        assert_eq!(fake.order.iter().filter(|shape| shape.m == 2).count(), 5);
-        assert_eq!(fake.order.iter().filter(|shape| shape.m == 1).count(), 1);
-        assert_eq!(choices[0].left_out.len(), 1);
+        // Together, then without the family, and never with it again.
+        assert_eq!(fake.order.iter().map(|shape| shape.m).collect::<Vec<_>>(), [2, 2, 1]);
+        assert_eq!((choices[0].left_out.len(), choices[1].left_out.len()), (1, 0));
+        assert_eq!(given_up, [MatmulFamily::Cooperative]);
         // A refusal is no reset: each shows for itself.
         let mut fake = Fake { refused: matrices.clone(), ..Fake::default() };
-        assert_eq!(choose(vec![all(2)], LONG, &mut fake)[0].left_out.len(), 2);
+        assert_eq!(choose(vec![all(2)], LONG, &mut Vec::new(), &mut fake)[0].left_out.len(), 2);
     }
 
     #[test]
     fn the_most_work_comes_first_and_what_is_left_keeps_the_base() {
         let mut fake = Fake { seconds: vec![(kernel(2), 0.5)], each: LONG / 2, ..Fake::default() };
-        let choices = choose(vec![task(1), task(3), task(2), task(4)], LONG, &mut fake);
+        let tasks = vec![task(1), task(3), task(2), task(4)];
+        let choices = choose(tasks, LONG, &mut Vec::new(), &mut fake);
         let order: Vec<usize> = choices.iter().map(|choice| choice.shape.m).collect();
         assert_eq!(order, [4, 3, 2, 1]);
         assert_eq!(fake.order.len(), 2);

@@ -18,11 +18,25 @@ pub(super) struct OnDevice {
     subjects: HashMap<MatmulShape, Subject>,
     /// When the first trial began.
     start: Option<Instant>,
+    /// Whether attention has brought the device down.
+    lost: bool,
 }
 
 impl OnDevice {
     pub(super) fn new(trials: Trials, traits: DeviceTraits) -> Self {
-        Self { trials, traits, subjects: HashMap::new(), start: None }
+        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false }
+    }
+
+    /// Whether a family of attention has brought the device down.
+    pub(super) fn lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Why attention could not be run.
+    fn attention_refused(&mut self, error: EngineError) -> String {
+        let Refusal { reason, lost } = refusal(error);
+        self.lost |= lost;
+        reason
     }
 
     fn begin(&mut self, shape: &MatmulShape) -> Result<Subject, Refusal> {
@@ -125,7 +139,7 @@ impl OnDevice {
         let ways = [None, Some(kernel)].map(|attention| DeviceTraits { attention, ..self.traits });
         let mut sums = [0.0; 2];
         for (_, subject, count) in &heads.0 {
-            let times = self.trials.time(subject, &ways).map_err(reason)?;
+            let times = self.trials.time(subject, &ways).map_err(|error| self.attention_refused(error))?;
             for (sum, times) in sums.iter_mut().zip(&times) {
                 *sum += median(times) * *count as f64;
             }
@@ -143,7 +157,8 @@ impl OnDevice {
             // Of full length, and with keys that do not count behind one that does.
             for whole in [subject.whole, subject.whole - subject.whole / 3] {
                 let subject = Subject { whole, ..subject.clone() };
-                let wrong = self.trials.compare(&subject, &base, &other, ATTENTION_TOLERANCE).map_err(reason)?;
+                let compared = self.trials.compare(&subject, &base, &other, ATTENTION_TOLERANCE);
+                let wrong = compared.map_err(|error| self.attention_refused(error))?;
                 if let Some(wrong) = wrong {
                     return Ok(Some(format!("{name} of {whole} tokens {wrong}")));
                 }

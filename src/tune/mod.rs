@@ -106,8 +106,8 @@ const MOST_ROUNDS: usize = 4;
 
 /// Finds the kernels for the plans that `plan` makes for a device; with each plan comes how often it runs in a step.
 ///
-/// The result is a function of the record and of what is in the cache when this returns. `say` is told before something
-/// that takes a while.
+/// The result is a function of the record and of what is in the cache when this returns, but for what there was no time to
+/// try: that runs on base kernels, is in the book and not in the cache. `say` is told before something that takes a while.
 ///
 /// # Errors
 /// Those of `plan`. Kernels that fail are left out, and a cache that cannot be used is no error.
@@ -139,7 +139,16 @@ pub fn tune<E>(
     }
     let name = adapter.info().name.clone();
     let mut attempt = cache.attempt(&book.device);
-    let on_trial = DeviceTraits { cooperative: traits.cooperative.filter(|_| !attempt.hopeless()), ..traits };
+    let hopeless = attempt.hopeless() && traits.cooperative.is_some();
+    let on_trial = DeviceTraits { cooperative: traits.cooperative.filter(|_| !hopeless), ..traits };
+    // What is chosen without them is kept for itself.
+    let cache = if hopeless { cache.plain() } else { cache };
+    let mut begin = || {
+        if on_trial.cooperative.is_some() {
+            attempt.begin();
+        }
+    };
+    let mut given_up = Vec::new();
     let families = AttentionKernel::on_trial(&on_trial);
     let mut trials = OnDevice::new(Trials::new(adapter), on_trial);
     let mut stale = None;
@@ -153,6 +162,7 @@ pub fn tune<E>(
         let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
         if let Some(before) = stale.take() {
             say(&format!("checking the run's kernels on {name}…"));
+            begin();
             remarks.extend(check_again(&mut book, &before, &all, &heads, &families, &mut trials));
         }
         let missing: Vec<Task> = all.into_iter().filter(|task| book.get(&task.shape).is_none()).collect();
@@ -175,11 +185,7 @@ pub fn tune<E>(
             continue;
         }
         say(&format!("trying kernels for {name} (once, up to {} s)…", budget.as_secs().max(1)));
-        if on_trial.cooperative != traits.cooperative {
-            remarks.extend(attempt.remark());
-        } else if traits.cooperative.is_some() {
-            attempt.begin();
-        }
+        begin();
         let mut found = Book::new(book.device.clone());
         if try_attention {
             found.attention.push(match trials.elapsed() < budget {
@@ -187,7 +193,10 @@ pub fn tune<E>(
                 false => AttentionChoice::untried(heads.ops(), Some(NO_TIME.into())),
             });
         }
-        found.matmul = choose(open, budget, &mut trials);
+        if trials.lost() {
+            given_up.push(MatmulFamily::Cooperative);
+        }
+        found.matmul = choose(open, budget, &mut given_up, &mut trials);
         remarks.extend(about_left_out(&found));
         let mut late = Book::new(book.device.clone());
         late.matmul = found.matmul.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
@@ -196,6 +205,9 @@ pub fn tune<E>(
             book.matmul.extend(now.matmul);
             book.attention.extend(now.attention);
         }
+    }
+    if hopeless {
+        remarks.extend(attempt.remark());
     }
     book.sort();
     Ok(Tuned { book, remarks })

@@ -89,7 +89,8 @@ fn profiled(p: &Profile, peak: &Peak, style: &Style) {
     let how = format!("peak {} GFLOP/s, {} GB/s: {}", number(peak.gflops), number(peak.gigabytes), peak.how);
     println!("  {}", style.dim(&how));
     if let Some(rate) = peak.multiply_adds {
-        let how = format!("{} GFLOP/s of multiply-adds in registers, which no matmul reaches", number(rate));
+        let how =
+            format!("{} GFLOP/s of multiply-adds in registers, single precision without tensor cores", number(rate));
         println!("  {}", style.dim(&how));
     }
     let titles = |what: &str| {

@@ -32,6 +32,15 @@ impl Python {
         child.map(Self::new).map_err(|e| Failure::Input(format!("--python {}: {e}", python.display())))
     }
 
+    /// Whether there is such a program at all: better known before anything is measured.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where there is none.
+    pub(super) fn look_for(python: &Path) -> Result<(), Failure> {
+        let said = Command::new(python).arg("--version").stdin(Stdio::null()).output();
+        said.map(drop).map_err(|e| Failure::Input(format!("--python {}: {e}", python.display())))
+    }
+
     fn new(mut child: Child) -> Self {
         let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
         let said = child.stderr.take().map(|mut stderr| {

@@ -242,7 +242,8 @@ impl Products {
     /// # Errors
     /// [`Failure::Input`] where there is no such Python. Inside, in one line, why PyTorch could not.
     pub(super) fn start(python: &Path, on_gpu: bool) -> Result<Result<Self, String>, Failure> {
-        let mut process = Python::start(python, ["--products", "--device", if on_gpu { "gpu" } else { "cpu" }])?;
+        let (device, threads) = (if on_gpu { "gpu" } else { "cpu" }, rayon::current_num_threads().to_string());
+        let mut process = Python::start(python, ["--products", "--device", device, "--threads", &threads])?;
         Ok(process.answer::<Ready>().map(|ready| Self { process, version: ready.torch }))
     }
 

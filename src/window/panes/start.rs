@@ -138,7 +138,7 @@ fn page(ui: &mut Ui, app: &mut App) {
 fn storage(ui: &mut Ui, form: &mut Form) {
     let precisions = [
         (Precision::F32, "f32", "32 bits, on every device"),
-        (Precision::Mixed, "mixed", "activations in 16 bits: faster, half the memory; for a GPU with f16"),
+        (Precision::Mixed, "mixed", "activations in 16 bits: half the memory; for a GPU with f16"),
     ];
     choice(ui, "Precision", &mut form.precision, &precisions);
     let again = [
