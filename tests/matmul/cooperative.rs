@@ -129,20 +129,17 @@ fn matrices_of_8() {
 }
 
 #[test]
-#[ignore = "a software driver compiles such a kernel for 10 s"]
 fn more_matrices_of_8() {
     let kernels = ["cooperative 32x32x16 16x16 prefetch", "cooperative 32x64x8 32x16", "cooperative 16x16x32 8x8"];
     check(8, 32, &kernels, &SHAPES);
 }
 
 #[test]
-#[ignore = "a software driver compiles such a kernel for a minute"]
 fn matrices_of_16() {
     check(16, 32, &["cooperative 32x32x32 16x32 prefetch", "cooperative 64x32x16 32x16"], &SHAPES);
 }
 
 #[test]
-#[ignore = "a software driver compiles such a kernel for 10 s"]
 fn larger_and_smaller_subgroups() {
     check(8, 64, &["cooperative 32x32x16 16x16"], &SHAPES);
     check(8, 8, &["cooperative 32x16x16 16x8 prefetch"], &SHAPES);
