@@ -153,8 +153,13 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     if let Some(path) = &arguments.trace {
         // Better known now than when everything is measured.
+        let new = !path.exists();
         let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
         open.map_err(|e| Failure::Input(format!("--trace {}: {e}", path.display())))?;
+        if new {
+            // It comes back with something in it.
+            let _ = std::fs::remove_file(path);
+        }
     }
     if arguments.against == Some(Peer::Burn) && !arguments.torch_modes.is_empty() {
         return Err(Failure::Input("--torch-modes: those are PyTorch's; expected --against torch with them".into()));
