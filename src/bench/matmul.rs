@@ -119,8 +119,8 @@ pub fn matmul_shapes(machine: &Machine) -> Vec<(usize, usize, usize)> {
     shapes
 }
 
-/// Times forward, input gradient and weight gradient at every one of `shapes`, in single precision and, where the device has it, in
-/// half precision. With `all`, every kernel that the device can run, not only the one that it uses.
+/// Times forward, input gradient and weight gradient at every one of `shapes`, in single precision and, where the device has
+/// it, in half precision. With `all`, every kernel that the device can run, not only the one that it uses.
 ///
 /// # Errors
 /// The engine's; but a kernel that only `all` asks for and that fails is left out.
@@ -141,9 +141,7 @@ pub fn matmul_times(
             LAYOUTS.into_iter().zip([(t, outputs, inputs), (t, inputs, outputs), (outputs, inputs, t)])
         {
             for &precision in precisions {
-                let result = if transpose_a { DType::F32 } else { precision };
-                let elements = [precision, precision, result, DType::F32];
-                let matmul = Matmul { m, n, k, transpose_a, transpose_b, elements, ..Matmul::default() };
+                let matmul = multiplication([m, n, k], [transpose_a, transpose_b], precision);
                 let first = times.len();
                 for kernel in kernels(&matmul, traits.as_ref(), all) {
                     let seconds = match time(machine, table, matmul, kernel) {
@@ -171,6 +169,13 @@ pub fn matmul_times(
     Ok(times)
 }
 
+/// C = op(A) op(B) of factors in `precision`; a weight gradient, of a transposed A, is always single.
+fn multiplication([m, n, k]: [usize; 3], [transpose_a, transpose_b]: [bool; 2], precision: DType) -> Matmul {
+    let result = if transpose_a { DType::F32 } else { precision };
+    let elements = [precision, precision, result, DType::F32];
+    Matmul { m, n, k, transpose_a, transpose_b, elements, ..Matmul::default() }
+}
+
 /// Whether the kernel of `time` gives what the device's base kernel gives, to rounding. The CPU engine has one way only.
 pub fn matmul_agrees(trials: Option<&mut Trials>, target: Target, time: &MatmulTime) -> bool {
     let (Some(trials), Target::Gpu(traits)) = (trials, target) else { return true };
@@ -179,13 +184,11 @@ pub fn matmul_agrees(trials: Option<&mut Trials>, target: Target, time: &MatmulT
         return false;
     };
     let precision = if time.precision == DType::F16.name() { DType::F16 } else { DType::F32 };
-    let result = if transpose_a { DType::F32 } else { precision };
     let &MatmulTime { m, n, k, .. } = time;
-    let elements = [precision, precision, result, DType::F32];
-    let matmul = Matmul { m, n, k, transpose_a, transpose_b, elements, ..Matmul::default() };
+    let matmul = multiplication([m, n, k], [transpose_a, transpose_b], precision);
     let inputs = [Product::shape(m, k, transpose_a), Product::shape(k, n, transpose_b)];
     let inputs = inputs.map(|shape| TensorType::new(precision, &shape)).to_vec();
-    let shapes = Shapes { inputs, outputs: vec![TensorType::new(result, &[m, n])] };
+    let shapes = Shapes { inputs, outputs: vec![TensorType::new(matmul.elements[2], &[m, n])] };
     let subject = Subject { op: Arc::new(Product { matmul, tuning: None }), shapes, whole: 0 };
     let tuned = DeviceTraits { tuning: Tuning::new(vec![(matmul.shape(false), kernel)]), ..traits };
     let base = DeviceTraits { tuning: Tuning::default(), ..traits };

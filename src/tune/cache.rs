@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(of("windows", &local).as_deref(), Some("C:/Users/ada/AppData/Local/leyden"));
         assert_eq!(of("linux", &[("XDG_CACHE_HOME", "relative")]).as_deref(), Some("/home/ada/.cache/leyden"));
         #[cfg(unix)]
-        assert_eq!(of("linux", &[("XDG_CACHE_HOME", "/tmp/x")]).as_deref(), Some("/tmp/x/leyden"));
+        assert_eq!(of("linux", &[("XDG_CACHE_HOME", "/caches")]).as_deref(), Some("/caches/leyden"));
         for os in ["linux", "macos", "windows"] {
             assert_eq!(of(os, &[("LEYDEN_CACHE", "here")]).as_deref(), Some("here"));
         }

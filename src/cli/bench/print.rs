@@ -136,7 +136,8 @@ fn row(name: &str, value: &str) {
     println!("  {name:<18} {value}");
 }
 
-fn rounds(ratios: &[f64]) -> String {
+/// Ratios by round, in words.
+pub(super) fn rounds(ratios: &[f64]) -> String {
     let ratios: Vec<String> = ratios.iter().map(|r| format!("{r:.2}")).collect();
     format!("(by round {})", ratios.join(", "))
 }

@@ -1,6 +1,7 @@
 //! `leyden bench --targets`: what leyden is meant to reach, and what it reaches here. Each line is printed once it is known,
 //! so that nothing is lost where the rest fails or somebody has no more time.
 
+use super::print::rounds as by_round;
 use super::python::Python;
 use super::torch::{self, Mode, Outcome, Products};
 use super::{BenchArguments, burn, memory, open};
@@ -313,11 +314,6 @@ fn in_turns(one: &mut Stepper, other: &mut Stepper, steps: usize) -> Result<(f64
 
 fn seconds(times: &[StepTime]) -> Vec<f64> {
     times.iter().map(|time| time.seconds).collect()
-}
-
-fn by_round(ratios: &[f64]) -> String {
-    let ratios: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
-    format!("(by round {})", ratios.join(", "))
 }
 
 /// Against PyTorch in some modes, of each of which leyden's speed is meant to be at least so many times.
