@@ -2,6 +2,8 @@
 //! shares no kernel and no gradient rule with leyden's engines; and what the burn modules promise to a Rust program.
 
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, activation};
@@ -405,8 +407,7 @@ fn what_does_not_belong_together_is_refused() {
 #[test]
 fn bench_measures_both_in_turns() {
     let run = |device: &str| {
-        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_leyden"));
-        command.env_remove("CLICOLOR_FORCE");
+        let mut command = program::leyden();
         command.args(["bench", "--against", "burn", "--device", device, "--batch", "2", "--length", "16"]);
         command.args(["--steps", "2", "--set", "model.vocabulary=200", "--json"]);
         command.assert()

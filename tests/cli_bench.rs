@@ -1,13 +1,15 @@
 //! `leyden bench` as a person or a script calls it.
 
-use assert_cmd::Command;
+#[path = "common/program.rs"]
+mod program;
+
 use serde_json::Value;
 
 const SMALL: [&str; 11] =
     ["bench", "--device", "cpu", "--batch", "2", "--length", "16", "--steps", "2", "--set", "model.vocabulary=200"];
 
 fn leyden(more: &[&str]) -> assert_cmd::assert::Assert {
-    Command::cargo_bin("leyden").unwrap().env_remove("CLICOLOR_FORCE").args(SMALL).args(more).assert()
+    program::leyden().args(SMALL).args(more).assert()
 }
 
 fn stdout(assert: assert_cmd::assert::Assert) -> String {
@@ -105,7 +107,7 @@ fn wrong_input_is_said_in_one_line() {
         } else {
             SMALL.iter().chain(more).copied().collect()
         };
-        let assert = Command::cargo_bin("leyden").unwrap().args(args).assert().code(2);
+        let assert = program::leyden().args(args).assert().code(2);
         let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
         assert!(text.contains(expected) && text.trim().lines().count() == 1, "{text}");
     }
@@ -125,12 +127,12 @@ fn tokenizing_is_held_against_the_library() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.txt");
     std::fs::write(&text, &leyden::corpus::SAMPLE[..leyden::corpus::SAMPLE.floor_char_boundary(60_000)]).unwrap();
-    let mut command = Command::cargo_bin("leyden").unwrap();
+    let mut command = program::leyden();
     let assert = command.args(["bench", "--json", "--tokenize"]).arg(&text).assert();
     let report: serde_json::Value = serde_json::from_str(&stdout(assert)).unwrap();
     assert!(report["ids"].as_u64() > Some(10_000) && report["encode_batch"].as_f64() > Some(0.0), "{report}");
     assert_eq!(report["rounds"].as_array().unwrap().len(), 1);
-    let mut command = Command::cargo_bin("leyden").unwrap();
+    let mut command = program::leyden();
     command.args(["bench", "--tokenize", "no/such/file.txt"]).assert().code(2);
 }
 

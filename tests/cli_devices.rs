@@ -1,11 +1,14 @@
 //! `leyden devices` through the binary.
 
+#[path = "common/program.rs"]
+mod program;
+
 use assert_cmd::Command;
 use serde_json::Value;
 
 fn devices() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
-    command.arg("devices").env_remove("CLICOLOR_FORCE");
+    let mut command = program::leyden();
+    command.arg("devices");
     command
 }
 

@@ -1,6 +1,8 @@
 //! `leyden completions` and `leyden man` through the binary.
 
-use assert_cmd::Command;
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 
 /// The commands that `leyden --help` lists.
@@ -14,7 +16,7 @@ fn commands() -> Vec<String> {
 }
 
 fn output(args: &[&str]) -> String {
-    let run = Command::new(env!("CARGO_BIN_EXE_leyden")).args(args).assert().success().stderr("");
+    let run = program::leyden().args(args).assert().success().stderr("");
     String::from_utf8(run.get_output().stdout.clone()).unwrap()
 }
 
@@ -26,7 +28,7 @@ fn every_shell_gets_every_command() {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
-    Command::new(env!("CARGO_BIN_EXE_leyden")).args(["completions", "cmd"]).assert().code(2);
+    program::leyden().args(["completions", "cmd"]).assert().code(2);
 }
 
 #[test]
@@ -54,5 +56,5 @@ fn a_page_a_command() {
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), commands.len() + 1);
     let file = folder.join("leyden.1");
-    Command::new(env!("CARGO_BIN_EXE_leyden")).arg("man").arg("--out").arg(file.join("x")).assert().code(1);
+    program::leyden().arg("man").arg("--out").arg(file.join("x")).assert().code(1);
 }

@@ -1,5 +1,8 @@
 //! `leyden plan` through the binary: the numbers of the presets, and its peak against what engines then allocate.
 
+#[path = "common/program.rs"]
+mod program;
+
 use assert_cmd::Command;
 use leyden::corpus::{Examples, SpecialTokens};
 use leyden::cpu::CpuEngine;
@@ -32,8 +35,8 @@ const LENGTH: usize = 9;
 const PLENTY: u64 = 1_500_000;
 
 fn plan() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
-    command.arg("plan").env_remove("CLICOLOR_FORCE");
+    let mut command = program::leyden();
+    command.arg("plan");
     command
 }
 

@@ -1,12 +1,13 @@
 //! `leyden plot` through the binary: what it draws, that it draws the same again, and what it refuses.
 
-use assert_cmd::Command;
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn plot(args: &[&str]) -> assert_cmd::assert::Assert {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
-    command.env_remove("CLICOLOR_FORCE").arg("plot").args(args).assert()
+    program::leyden().arg("plot").args(args).assert()
 }
 
 /// A run of `steps` steps with a held-out point at its end; its generator's loss at step 30 is no number.
@@ -137,7 +138,7 @@ fn training_notes_what_its_text_was() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let settings = ["model.layers=1", "generator.layers=1", "training.evaluation_examples=8", "model.vocabulary=300"];
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
+    let mut command = program::leyden();
     command.args(["train", "--steps", "2", "--batch", "2", "--device", "cpu", "--run"]).arg(&run);
     command.args(settings.iter().flat_map(|s| ["--set", s])).assert().success();
     let picture = svg(folder.path(), &[run.to_str().unwrap()], &[]);

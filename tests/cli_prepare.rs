@@ -1,21 +1,18 @@
 //! `leyden prepare`, `inspect` and `train --data` through the binary: every format says the same, and what cannot be used is
 //! refused in one clear line.
 
-use assert_cmd::Command;
+#[path = "common/program.rs"]
+mod program;
+
 use leyden::corpus::SAMPLE;
 use leyden::dataset::Dataset;
+use program::leyden;
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 const SHARD: &str = "training-00000.safetensors";
-
-fn leyden() -> Command {
-    let mut command = Command::cargo_bin("leyden").unwrap();
-    command.env_remove("CLICOLOR_FORCE");
-    command
-}
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet").join(name)

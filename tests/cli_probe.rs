@@ -1,5 +1,8 @@
 //! `leyden probe` through the binary, held against what `transformers` says (`golden/make_probe.py`).
 
+#[path = "common/program.rs"]
+mod program;
+
 use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
@@ -21,8 +24,8 @@ fn text(case: &Value) -> String {
 }
 
 fn probe() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
-    command.arg("probe").env_remove("CLICOLOR_FORCE").env_remove("COLUMNS");
+    let mut command = program::leyden();
+    command.arg("probe");
     command
 }
 
@@ -151,7 +154,7 @@ fn lines_of_standard_input_are_sentences() {
 #[test]
 fn answers_before_the_input_ends() {
     use std::io::{BufRead as _, BufReader, Write as _};
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_leyden"))
+    let mut child = program::process()
         .args(["probe", golden("probe").to_str().unwrap(), "--json", "--device", "cpu"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
@@ -303,7 +306,7 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
 #[test]
 #[cfg(unix)]
 fn a_reader_may_leave() {
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_leyden"))
+    let mut child = program::process()
         .args(["probe", golden("probe").to_str().unwrap(), "the cat", "--device", "cpu"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

@@ -1,7 +1,10 @@
 //! `leyden train` through the binary: it trains, writes a run that others can read, repeats itself bit for bit, overfits
 //! when it should, and refuses bad input with one clear line.
 
-use assert_cmd::Command;
+#[path = "common/program.rs"]
+mod program;
+
+use program::leyden;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -27,12 +30,6 @@ const SMALL: [&str; 18] = [
     "--set",
     "training.log_every=1",
 ];
-
-fn leyden() -> Command {
-    let mut command = Command::cargo_bin("leyden").unwrap();
-    command.env_remove("CLICOLOR_FORCE");
-    command
-}
 
 fn train(run: &Path, more: &[&str]) -> String {
     let mut command = leyden();

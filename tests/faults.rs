@@ -2,8 +2,9 @@
 //! swapped, and somebody else trains it. Through the binary.
 
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
-use assert_cmd::cargo::CommandCargoExt as _;
 use common::Seeded;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -59,7 +60,7 @@ impl Place {
 }
 
 fn go_on(run: &Path) -> Command {
-    let mut command = Command::cargo_bin("leyden").unwrap();
+    let mut command = program::process();
     command.args(["train", "--device", "cpu", "--run"]).arg(run).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Two threads of a tiny model only wait for each other.
     command.env("RAYON_NUM_THREADS", "1");

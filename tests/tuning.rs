@@ -1,6 +1,8 @@
 //! Kernels are found by trying them on the device, kept, and a run goes on with its own.
 
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use assert_cmd::Command;
 use common::{adapter, small_config};
@@ -174,8 +176,8 @@ fn device() -> String {
 }
 
 fn leyden(cache: &Path) -> Command {
-    let mut command = Command::cargo_bin("leyden").unwrap();
-    command.env_remove("CLICOLOR_FORCE").env("LEYDEN_CACHE", cache);
+    let mut command = program::leyden();
+    command.env("LEYDEN_CACHE", cache);
     command
 }
 

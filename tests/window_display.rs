@@ -1,6 +1,9 @@
 //! The real window on a virtual display: it opens, trains the sample, and both curves are to be seen.
 #![cfg(target_os = "linux")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use resvg::tiny_skia::Pixmap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -64,13 +67,11 @@ fn the_window_trains_the_sample_and_shows_both_curves() {
     let folder = tempfile::tempdir().unwrap();
     let (_display, name) = display(folder.path());
     let run = folder.path().join("run");
-    let program = Command::new(env!("CARGO_BIN_EXE_leyden"))
+    let program = program::process()
         .args(["train", "--window", "--device", "cpu", "--steps", "100000", "--set", "training.log_every=5"])
         .args(["--set", "training.evaluation_examples=32", "--run"])
         .arg(&run)
         .env("DISPLAY", &name)
-        .env_remove("WAYLAND_DISPLAY")
-        .env_remove("WAYLAND_SOCKET")
         .stderr(Stdio::piped())
         .spawn();
     let mut program = Running(program.unwrap());
@@ -96,10 +97,7 @@ fn the_window_trains_the_sample_and_shows_both_curves() {
 fn without_a_display_it_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let leyden = |arguments: &[&str], display: Option<&str>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_leyden"));
-        for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
-            command.env_remove(name);
-        }
+        let mut command = program::process();
         if let Some(display) = display {
             command.env("DISPLAY", display);
         }

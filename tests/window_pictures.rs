@@ -61,6 +61,7 @@ fn app() -> App {
         memory: 37_000_000,
         flops_by_op: Vec::new(),
         step: 0,
+        recorded: None,
         sentences: vec!["we must build a nation that is strong at home .".into()],
     };
     app.board.take_in(News::Begun(Box::new(begun)));
@@ -106,7 +107,7 @@ fn compare(name: &str, app: App) {
         Harness::builder().with_size([1280.0, 800.0]).wgpu().build_ui_state(|ui, app: &mut App| app.draw(ui), app);
     window.run_steps(4);
     // Another rasterizer may place an edge a little otherwise.
-    let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(400).output_path("tests/snapshots");
+    let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(400).output_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"));
     window.snapshot_options(name, &options);
 }
 

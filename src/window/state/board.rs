@@ -169,7 +169,7 @@ impl Board {
         false
     }
 
-    fn begin(&mut self, begun: Begun) {
+    fn begin(&mut self, mut begun: Begun) {
         let looking = begun.device.is_none();
         self.strip = Strip::new(begun.sentences.clone());
         self.quiz = None;
@@ -177,9 +177,10 @@ impl Board {
         self.saved = (begun.step > 0).then_some(begun.step);
         self.pace = Pace::default();
         self.at = At { step: begun.step, ..At::default() };
+        let recorded = begun.recorded.take();
         self.run = match looking {
-            true => Track::read(&begun.folder).ok(),
-            false => Some(Track::live(&begun.folder, &begun.config, begun.facts.as_ref(), begun.step)),
+            true => recorded,
+            false => Some(Track::live(&begun.folder, recorded, &begun.config, begun.facts.as_ref(), begun.step)),
         };
         self.others.retain(|other| other.folder != begun.folder);
         self.phase = if looking { Phase::Looking } else { Phase::Training };
@@ -304,6 +305,7 @@ mod tests {
             micro_batch: None,
             memory: 0,
             flops_by_op: Vec::new(),
+            recorded: None,
             step: 3,
             sentences: vec!["a b c".into()],
         })
@@ -338,6 +340,23 @@ mod tests {
         board.take_in(News::Ended(ending));
         assert_eq!((board.phase.name(), board.phase.is_busy()), ("done", false));
         assert!(board.notices.back().unwrap().text.contains("4 steps"));
+    }
+
+    #[test]
+    fn a_run_that_begins_has_nothing_of_what_lies_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("metrics.jsonl"), "{\"step\":0,\"held_out\":{}}\n{\"step\":1}\n").unwrap();
+        let track = |step: u64, recorded: Option<Track>| {
+            let mut board = Board::default();
+            let begun = Begun { folder: folder.path().into(), step, recorded, ..*begun(Some("CPU")) };
+            board.take_in(News::Begun(Box::new(begun)));
+            let run = board.run.unwrap();
+            (run.held_out.len(), run.intervals.len())
+        };
+        assert_eq!(track(0, None), (0, 0));
+        let recorded = Track::read(folder.path()).unwrap();
+        assert_eq!(track(1, Some(recorded.clone())), (1, 1));
+        assert_eq!(track(0, Some(recorded)), (1, 0));
     }
 
     #[test]

@@ -23,7 +23,7 @@ const BLOCK: usize = 32;
 const MOST: usize = 32_768;
 
 /// The losses of every step of a sitting, in bounded memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trace {
     old: Vec<Sample>,
     recent: VecDeque<Sample>,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// A run's curves and what they are held against.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Track {
     /// The run's folder.
     pub folder: PathBuf,
@@ -33,9 +33,16 @@ pub struct Track {
 }
 
 impl Track {
-    /// A run that is beginning or going on here; `step` steps of what the folder has recorded stand.
-    pub fn live(folder: &Path, config: &Config, facts: Option<&TextFacts>, step: u64) -> Self {
-        let mut track = Self::read(folder).unwrap_or_else(|_| Self {
+    /// A run that is beginning or going on here: of what its folder has `recorded`, the first `step` steps stand. A run that
+    /// begins has nothing recorded, whatever else may lie in its folder.
+    pub fn live(
+        folder: &Path,
+        recorded: Option<Self>,
+        config: &Config,
+        facts: Option<&TextFacts>,
+        step: u64,
+    ) -> Self {
+        let mut track = recorded.unwrap_or_else(|| Self {
             folder: folder.into(),
             config: None,
             intervals: Vec::new(),
@@ -218,7 +225,7 @@ mod tests {
     }
 
     fn live() -> Track {
-        Track::live(Path::new("no such run"), &preset("tiny").unwrap(), None, 0)
+        Track::live(Path::new("no such run"), None, &preset("tiny").unwrap(), None, 0)
     }
 
     #[test]

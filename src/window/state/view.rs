@@ -160,7 +160,7 @@ mod tests {
     use std::path::Path;
 
     fn track(steps: u64) -> Track {
-        let mut track = Track::live(Path::new("none"), &preset("tiny").unwrap(), None, 0);
+        let mut track = Track::live(Path::new("none"), None, &preset("tiny").unwrap(), None, 0);
         for step in 1..=steps {
             let noise = (step * 7919 % 101) as f64 / 100.0;
             let measures = Measures {

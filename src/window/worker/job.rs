@@ -9,6 +9,7 @@ use crate::history::TextFacts;
 use crate::run::Run;
 use crate::session::{self, Adaptation, Done, How, Longer, Opened, Prepared, Session, Stage};
 use crate::train::MicroBatch;
+use crate::window::state::Track;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
@@ -81,6 +82,8 @@ pub struct Begun {
     pub flops_by_op: Vec<(&'static str, u64)>,
     /// Steps done.
     pub step: u64,
+    /// What the run's folder has recorded of them; `None` for a run that begins.
+    pub recorded: Option<Track>,
     /// Held-out sentences to play with.
     pub sentences: Vec<String>,
 }
@@ -149,8 +152,9 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
 fn begun(session: &Session, prepared: &Prepared) -> Begun {
     let trainer = session.trainer();
     let decode = |ids: Vec<u32>| prepared.tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).ok();
+    let folder = session.run().folder();
     Begun {
-        folder: session.run().folder().into(),
+        folder: folder.into(),
         config: session.config().clone(),
         device: Some(trainer.device()),
         text: prepared.name.clone(),
@@ -160,6 +164,7 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         memory: trainer.allocated() as u64,
         flops_by_op: trainer.flops_by_op(),
         step: session.step(),
+        recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
         sentences: prepared.sentences(SENTENCES, TOKENS).into_iter().filter_map(decode).collect(),
     }
 }
@@ -242,6 +247,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         memory: 0,
         flops_by_op: Vec::new(),
         step,
+        recorded: Track::read(folder).ok(),
         sentences: sentences(folder, &tokenizer),
         config,
     };
