@@ -6,7 +6,8 @@
 //! # The flow
 //!
 //! ```text
-//! text ─ vocabulary, examples                        corpus
+//! files ─ whatever they are ─> documents             text
+//!      ─ vocabulary, examples                        corpus
 //!      ─ batches, masks ─> one batch                 data
 //!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
 //!                                                    electra   a graph, built once
@@ -62,6 +63,7 @@ pub mod plan;
 pub mod probe;
 pub mod run;
 pub mod session;
+pub mod text;
 pub mod train;
 pub mod tune;
 pub mod window;

@@ -118,7 +118,7 @@ fn files_members_folders_and_standard_input_make_one_text() {
     for out in &outs[1..] {
         assert!(shard(out) == shard(&outs[0]), "{} differs", out.display());
         assert_eq!(fs::read(out.join("vocab.txt")).unwrap(), fs::read(outs[0].join("vocab.txt")).unwrap());
-        assert!(!out.join("standard-input.txt").exists());
+        assert!(!out.join("standard-input").exists());
     }
 }
 

@@ -14,7 +14,7 @@ use super::examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};
 use super::statistics::Statistics;
 use super::tokenizer::{SpecialTokens, Tokenizer};
 use super::words::{Encoder, REMEMBERED_WORDS};
-use super::{Error, documents, sentences};
+use super::{Error, sentences};
 use crate::data::Random;
 
 const SINGLE_SEGMENT: f64 = 0.1;
@@ -75,7 +75,7 @@ pub struct Corpus {
     pub dropped: u64,
 }
 
-/// Makes training and held-out examples of a text.
+/// Makes training and held-out examples of documents, none of which gets into an example with another.
 ///
 /// Whole documents are held out, drawn by the seed, until they make up the fraction. A document that would take more than
 /// one and a half times the fraction is passed over; where every document would - a single one, say - the end of the longest is
@@ -84,9 +84,13 @@ pub struct Corpus {
 /// # Errors
 /// [`Error::Length`] and [`Error::HeldOut`] for options out of range; [`Error::TooSmall`] where the text does not make one
 /// training example and, unless nothing is to be held out, one held-out example.
-pub fn build(text: &str, tokenizer: &Tokenizer, options: &ExampleOptions) -> Result<Corpus, Error> {
+pub fn build<T: AsRef<str>>(
+    documents: &[T],
+    tokenizer: &Tokenizer,
+    options: &ExampleOptions,
+) -> Result<Corpus, Error> {
     options.check()?;
-    let documents = documents(text);
+    let documents: Vec<&str> = documents.iter().map(AsRef::as_ref).collect();
     let lengths: Vec<usize> = documents.iter().map(|document| document.len()).collect();
     let split = Split::draw(&lengths, options);
     let mut maker = Maker::new(tokenizer, options, REMEMBERED_WORDS);

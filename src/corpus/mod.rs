@@ -1,7 +1,7 @@
-//! Text in: files, documents, a vocabulary, and examples of a fixed length.
+//! Text to documents, a vocabulary, and examples of a fixed length.
 //!
 //! ```text
-//! read_text ─> documents ─> sentences ─ Tokenizer ─> Examples (training, held-out) + Statistics
+//! text ─> documents ─> sentences ─ Tokenizer ─> Examples (training, held-out) + Statistics
 //! ```
 //!
 //! Nothing here depends on the order of a hash map: the same text gives the same vocabulary and the same examples, byte for
@@ -27,7 +27,7 @@ pub(crate) use mapped::{LENGTH, MappedShard, TENSORS};
 pub use statistics::Statistics;
 pub(crate) use statistics::TokenCounts;
 pub(crate) use text::{DOCUMENT_BYTES, has_paragraphs};
-pub use text::{documents, read_text, sentences};
+pub use text::{documents, sentences};
 pub(crate) use tokenizer::MOST_WORDS;
 pub use tokenizer::{SPECIAL_TOKENS, SpecialTokens, Tokenizer};
 pub use wordpiece::{MINIMUM_VOCABULARY, VocabularyOptions};

@@ -1,68 +1,19 @@
-//! Files to documents, documents to sentences.
-
-use super::Error;
-use super::files::read_utf8;
-use std::fs;
-use std::path::{Path, PathBuf};
+//! Text to documents, documents to sentences.
 
 /// Blocks between blank lines that are on average shorter than this many bytes are paragraphs, not documents.
 const PARAGRAPH_BYTES: usize = 1_000;
 /// Paragraphs are joined until a document has this many bytes.
 pub(crate) const DOCUMENT_BYTES: usize = 8_000;
 
-/// Reads a text file, or every `.txt` file of a folder, at any depth, in the order of their paths.
-///
-/// Files are joined by a blank line. Names that start with a dot are passed over.
-///
-/// # Errors
-/// [`Error::Missing`], [`Error::Read`], [`Error::NotUtf8`] (with line and offset), [`Error::NoTextFiles`] for a folder
-/// without text files, [`Error::Empty`] when there is nothing but white space.
-pub fn read_text(path: &Path) -> Result<String, Error> {
-    let text = if path.is_dir() {
-        let mut files = Vec::new();
-        collect_text_files(path, &mut files)?;
-        if files.is_empty() {
-            return Err(Error::NoTextFiles { path: path.into() });
-        }
-        files.sort();
-        let texts: Result<Vec<String>, Error> = files.iter().map(|file| read_utf8(file)).collect();
-        texts?.join("\n\n")
-    } else {
-        read_utf8(path)?
-    };
-    if text.trim().is_empty() {
-        return Err(Error::Empty { path: path.into() });
-    }
-    Ok(text)
-}
-
-fn collect_text_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let read_error = |source| Error::Read { path: folder.into(), source };
-    for entry in fs::read_dir(folder).map_err(read_error)? {
-        let entry = entry.map_err(read_error)?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        // The entry's own type, so that a link to a parent folder cannot make this endless.
-        if entry.file_type().map_err(read_error)?.is_dir() {
-            collect_text_files(&path, files)?;
-        } else if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt")) && path.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
 /// The documents of a text, as slices of it, in order, none of them blank.
 ///
 /// Blank lines (empty or white space only) end a document, as in the reference. Books are often laid out with a blank
 /// line after every paragraph, though, and a document a paragraph would fill batches with padding: when the blocks between
-/// blank lines average less than 1,000 bytes, they are taken for paragraphs, and neighbours are joined into documents of
-/// at least 8,000 bytes (the last may be shorter).
+/// blank lines average less than 1,000 bytes and most of the text is wrapped over several lines, they are taken for
+/// paragraphs, and neighbours are joined into documents of at least 8,000 bytes (the last may be shorter).
 pub fn documents(text: &str) -> Vec<&str> {
     let blocks = blocks(text);
-    if !are_paragraphs(&blocks) {
+    if !are_paragraphs(text, &blocks) {
         return blocks.into_iter().map(|block| &text[block]).collect();
     }
     let mut documents = Vec::new();
@@ -80,14 +31,16 @@ pub fn documents(text: &str) -> Vec<&str> {
     documents
 }
 
-fn are_paragraphs(blocks: &[std::ops::Range<usize>]) -> bool {
+fn are_paragraphs(text: &str, blocks: &[std::ops::Range<usize>]) -> bool {
     let bytes: usize = blocks.iter().map(|block| block.len()).sum();
-    !blocks.is_empty() && bytes / blocks.len() < PARAGRAPH_BYTES
+    let wrapped = |block: &&std::ops::Range<usize>| text[(*block).clone()].lines().nth(1).is_some();
+    let in_lines: usize = blocks.iter().filter(wrapped).map(|block| block.len()).sum();
+    !blocks.is_empty() && bytes / blocks.len() < PARAGRAPH_BYTES && 2 * in_lines > bytes
 }
 
 /// Whether what lies between the blank lines of a text, or of its beginning, are paragraphs that [`documents`] joins.
 pub(crate) fn has_paragraphs(text: &str) -> bool {
-    are_paragraphs(&blocks(text))
+    are_paragraphs(text, &blocks(text))
 }
 
 /// Byte ranges of the runs of lines that are not blank.
@@ -190,11 +143,16 @@ mod tests {
 
     #[test]
     fn paragraphs_are_joined_into_documents() {
-        let text = "A short paragraph of a few words.\n\n".repeat(500);
+        let text = "A short paragraph\nof a few words.\n\n".repeat(500);
         let found = documents(&text);
         assert_eq!(found.len(), text.len().div_ceil(8_015));
         let words = |text: &str| text.split_whitespace().count();
         assert_eq!(found.iter().map(|document| words(document)).sum::<usize>(), words(&text));
+    }
+
+    #[test]
+    fn short_texts_of_a_line_are_documents() {
+        assert_eq!(documents(&"A post of a few words.\n\n".repeat(200)).len(), 200);
     }
 
     #[test]

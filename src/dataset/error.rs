@@ -1,29 +1,21 @@
 //! What can be wrong with an input or a dataset.
 
+use crate::text::ReadError;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a dataset could not be made or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// An input that does not exist.
-    #[error("{} does not exist: name a file, a folder, or - for standard input", path.display())]
+    /// A folder that does not exist.
+    #[error("{} does not exist: name a dataset's folder", path.display())]
     Missing {
         /// The path asked for.
         path: PathBuf,
     },
-    /// A folder without a file that could be read.
-    #[error("{} holds no file that ends with {}, at any depth", path.display(), super::input::ENDINGS)]
-    NoFiles {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file whose ending says nothing.
-    #[error("{}: unknown file ending; expected {}", path.display(), super::input::ENDINGS)]
-    Ending {
-        /// The file.
-        path: PathBuf,
-    },
+    /// An input.
+    #[error(transparent)]
+    Input(#[from] ReadError),
     /// A file that could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -31,44 +23,6 @@ pub enum DatasetError {
         path: PathBuf,
         /// Why.
         source: io::Error,
-    },
-    /// A compressed or parquet file that is broken.
-    #[error("{name}: broken {format} data {place}: {reason}; the file is damaged or was not copied whole")]
-    Broken {
-        /// The file.
-        name: String,
-        /// What it should be.
-        format: &'static str,
-        /// Where, as in `behind line 7`.
-        place: String,
-        /// What the decoder found.
-        reason: String,
-    },
-    /// A line of JSON or a row that holds no document.
-    #[error("{name}: {place}: {reason}")]
-    Record {
-        /// The file.
-        name: String,
-        /// The line or row, from 1.
-        place: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A parquet file that has no such column, or not of text.
-    #[error("{name}: {reason}; choose a column with --field")]
-    Column {
-        /// The file.
-        name: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Bytes that are no text, where they are not to be replaced.
-    #[error("{name}: line {line} is not UTF-8; convert the file, or leave out --strict to replace what is not text")]
-    NotUtf8 {
-        /// The file.
-        name: String,
-        /// The line or row, from 1.
-        line: u64,
     },
     /// Nothing but white space in all inputs.
     #[error("the input holds no text: it is empty or all white space")]

@@ -3,6 +3,7 @@
 use super::DatasetError;
 use crate::corpus::{ExampleOptions, SpecialTokens, Statistics};
 use crate::files::sha256;
+use crate::text::{DocumentRule, FileReport, Report, TextEncoding};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -24,6 +25,9 @@ pub struct Manifest {
     pub settings: Settings,
     /// What it was made of, in order.
     pub sources: Vec<SourceEntry>,
+    /// Documents that were left out because they had been there before.
+    #[serde(default)]
+    pub repeated: u64,
     /// The vocabulary.
     pub tokenizer: TokenizerEntry,
     /// What is trained on.
@@ -46,10 +50,19 @@ pub struct Settings {
     pub held_out: f64,
     /// Decides what is held out, and segment and length draws.
     pub seed: u64,
-    /// The field of a JSON line, or the column of a parquet file.
+    /// The field of JSON, or the column of a table or parquet file.
     pub field: String,
-    /// Whether text that is not UTF-8 is refused.
+    /// Whether a record that cannot be read is refused.
     pub strict: bool,
+    /// What a document is in plain text.
+    #[serde(default)]
+    pub documents: DocumentRule,
+    /// The encoding of text without a byte-order mark.
+    #[serde(default)]
+    pub encoding: TextEncoding,
+    /// Whether repeated documents are left out.
+    #[serde(default)]
+    pub dedup: bool,
     /// Pieces asked for, where the vocabulary was trained on this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary_size: Option<usize>,
@@ -75,8 +88,16 @@ pub struct SourceEntry {
     pub documents: u64,
     /// Their bytes as text.
     pub bytes: u64,
-    /// Lines or rows that are not UTF-8; what is no text in them was replaced.
-    pub invalid: u64,
+    /// Records that could not be read and were left out. (Of datasets made before November 2026: lines that are not UTF-8.)
+    #[serde(alias = "invalid")]
+    pub skipped: u64,
+}
+
+impl From<&FileReport> for SourceEntry {
+    fn from(file: &FileReport) -> Self {
+        let FileReport { name, documents, bytes, skipped } = file.clone();
+        Self { name, documents, bytes, skipped }
+    }
 }
 
 /// A file of the dataset.
@@ -212,7 +233,7 @@ impl From<&StatisticsEntry> for Statistics {
 impl Manifest {
     pub(super) fn new(
         settings: Settings,
-        sources: Vec<SourceEntry>,
+        report: &Report,
         tokenizer: TokenizerEntry,
         training: PartEntry,
         held_out: PartEntry,
@@ -222,7 +243,8 @@ impl Manifest {
             format: FORMAT.into(),
             version: VERSION,
             settings,
-            sources,
+            sources: report.files.iter().map(SourceEntry::from).collect(),
+            repeated: report.repeated,
             tokenizer,
             training,
             held_out,
@@ -238,9 +260,9 @@ impl Manifest {
         counts
     }
 
-    /// Lines or rows of all sources that are not UTF-8.
-    pub fn invalid(&self) -> u64 {
-        self.sources.iter().map(|source| source.invalid).sum()
+    /// Records of all sources that were left out.
+    pub fn skipped(&self) -> u64 {
+        self.sources.iter().map(|source| source.skipped).sum()
     }
 
     /// The file's content, with its checksum.

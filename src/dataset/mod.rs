@@ -30,15 +30,10 @@
 //! examples = numpy.split(shard["tokens"], shard["ends"][:-1])
 //! ```
 
-mod blocks;
 mod error;
-mod input;
-mod lines;
 mod manifest;
-mod parquet;
 mod prepare;
 mod stream;
-mod unpack;
 mod writer;
 
 pub use error::DatasetError;
@@ -54,9 +49,6 @@ use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-
-/// Longer documents are cut, at a line end if there is one, so that memory has a bound.
-const MAXIMUM_DOCUMENT: usize = 1 << 20;
 
 /// What is compared when a dataset is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! From files of text to a dataset.
 
-use super::input::{Reading, Source, sources};
 use super::manifest::{Counts, FileEntry, Manifest, PartEntry, Settings, TokenizerEntry};
-use super::stream::{Chunk, Found, Portion, for_each_portion};
+use super::stream::{Chunk, Portion, for_each_portion};
 use super::writer::{Folder, Shards};
 use super::{DatasetError, manifest};
 use crate::corpus::{
     Examples, MOST_WORDS, Maker, Part, REMEMBERED_WORDS, Split, TokenCounts, Tokenizer, VocabularyOptions, WordCounts,
 };
+use crate::text::{self, Found, Reading, Report};
 use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io;
@@ -30,10 +30,8 @@ pub struct Preparation {
     pub held_out: f64,
     /// Decides what is held out, and segment and length draws.
     pub seed: u64,
-    /// The field of a JSON line, or the column of a parquet file, that holds the text.
-    pub field: String,
-    /// Refuse text that is not UTF-8 instead of replacing what is none.
-    pub strict: bool,
+    /// How documents are found in the files.
+    pub reading: Reading,
 }
 
 /// Where a vocabulary is from.
@@ -74,8 +72,8 @@ pub struct Progress {
 pub struct PreparedDataset {
     /// What it says of itself.
     pub manifest: Manifest,
-    /// The first lines that are not UTF-8, (file, line); `manifest.invalid()` says how many there are.
-    pub invalid: Vec<(String, u64)>,
+    /// What reading the inputs came to.
+    pub report: Report,
 }
 
 /// Makes a dataset. Memory does not grow with the text, all cores work, and the same text and settings give the same bytes
@@ -93,29 +91,31 @@ pub fn prepare(
         length: preparation.length,
         held_out: preparation.held_out,
         seed: preparation.seed,
-        field: preparation.field.clone(),
-        strict: preparation.strict,
+        field: preparation.reading.field.clone(),
+        strict: preparation.reading.strict,
+        documents: preparation.reading.documents,
+        encoding: preparation.reading.encoding,
+        dedup: preparation.reading.dedup,
         vocabulary_size: None,
         cased: None,
     };
     settings.examples().check()?;
-    let mut sources = sources(&preparation.inputs)?;
+    let mut found = text::find(&preparation.inputs)?;
     let folder = Folder::create(&preparation.out)?;
-    let reading =
-        Reading { field: settings.field.clone(), strict: settings.strict, counter: Arc::new(AtomicU64::new(0)) };
-    let mut job = Job { folder: &folder, reading, total: None, watch };
+    let reading = &preparation.reading;
+    let mut job = Job { folder: &folder, reading, counter: Arc::default(), total: None, watch };
     let tokenizer = match &preparation.vocabulary {
         Vocabulary::Load(path) => Tokenizer::load(path)?,
         Vocabulary::Train(options) => {
             options.check()?;
             (settings.vocabulary_size, settings.cased) = (Some(options.size), Some(options.cased));
-            job.keep_standard_input(&mut sources)?;
-            job.train(&sources, options)?
+            job.keep_standard_input(&mut found)?;
+            job.train(&found, options)?
         }
     };
-    let (parts, counts, found) = job.write(&sources, &tokenizer, &settings)?;
+    let (parts, counts, report) = job.write(&found, &tokenizer, &settings)?;
     let [training, held_out] = parts;
-    let documents = found.sources.iter().map(|source| source.documents).sum();
+    let documents = report.documents();
     if documents == 0 {
         return Err(DatasetError::Empty);
     }
@@ -126,12 +126,12 @@ pub fn prepare(
     job.forget_standard_input()?;
     let entry = tokenizer_entry(&folder, &tokenizer, settings.length)?;
     let statistics = counts.statistics(tokenizer.special()).into();
-    let manifest = Manifest::new(settings, found.sources, entry, training, held_out, statistics);
+    let manifest = Manifest::new(settings, &report, entry, training, held_out, statistics);
     let content = manifest.to_bytes().map_err(|e| DatasetError::write(folder.path(), io::Error::other(e)))?;
     folder.write(manifest::FILE, &content)?;
     let manifest = Manifest::from_bytes(&content, &folder.path().join(manifest::FILE))?;
     folder.finish()?;
-    Ok(PreparedDataset { manifest, invalid: found.invalid })
+    Ok(PreparedDataset { manifest, report })
 }
 
 fn tokenizer_entry(folder: &Folder, tokenizer: &Tokenizer, length: usize) -> Result<TokenizerEntry, DatasetError> {
@@ -153,11 +153,13 @@ fn tokenizer_entry(folder: &Folder, tokenizer: &Tokenizer, length: usize) -> Res
 /// Chunks whose words are counted together.
 const COUNTED_CHUNKS: usize = 16;
 /// Where standard input is kept while it is needed twice.
-const STANDARD_INPUT: &str = "standard-input.txt";
+const STANDARD_INPUT: &str = "standard-input";
 
 struct Job<'a> {
     folder: &'a Folder,
-    reading: Reading,
+    reading: &'a Reading,
+    /// Bytes read from disk so far.
+    counter: Arc<AtomicU64>,
     total: Option<u64>,
     watch: &'a mut dyn FnMut(Progress) -> bool,
 }
@@ -174,14 +176,14 @@ impl Job<'_> {
     fn each(
         &mut self,
         phase: Phase,
-        sources: &[Source],
+        found: &Found,
         mut work: impl FnMut(Portion) -> Result<(), DatasetError>,
-    ) -> Result<Found, DatasetError> {
-        self.total = sources.iter().map(|source| source.bytes).sum();
-        let reading = self.reading.clone();
+    ) -> Result<Report, DatasetError> {
+        self.total = found.sources.iter().map(|source| source.bytes).sum();
+        let (reading, counter) = (self.reading, self.counter.clone());
         let mut text = 0;
         self.tell(phase, 0, 0)?;
-        for_each_portion(sources, &reading, |portion| {
+        for_each_portion(found, reading, &counter, |portion| {
             let read = portion.read;
             text += portion.bytes as u64;
             work(portion)?;
@@ -190,8 +192,8 @@ impl Job<'_> {
     }
 
     /// Standard input can be read only once: it is kept in a file where it is needed twice.
-    fn keep_standard_input(&self, sources: &mut [Source]) -> Result<(), DatasetError> {
-        for source in sources.iter_mut().filter(|source| source.path.is_none()) {
+    fn keep_standard_input(&self, found: &mut Found) -> Result<(), DatasetError> {
+        for source in found.sources.iter_mut().filter(|source| source.path.is_none()) {
             let path = self.folder.path().join(STANDARD_INPUT);
             let copy = File::create(&path).and_then(|mut file| io::copy(&mut io::stdin(), &mut file));
             source.bytes = Some(copy.map_err(|e| DatasetError::write(&path, e))?);
@@ -208,10 +210,10 @@ impl Job<'_> {
         }
     }
 
-    fn train(&mut self, sources: &[Source], options: &VocabularyOptions) -> Result<Tokenizer, DatasetError> {
+    fn train(&mut self, found: &Found, options: &VocabularyOptions) -> Result<Tokenizer, DatasetError> {
         let mut counts = WordCounts::new(options.cased, MOST_WORDS);
         let mut bytes = 0;
-        self.each(Phase::Counting, sources, |portion| {
+        self.each(Phase::Counting, found, |portion| {
             bytes += portion.bytes;
             // A text of nothing but rare words must not fill the memory: they are forgotten now and then.
             for chunks in portion.chunks.chunks(COUNTED_CHUNKS) {
@@ -229,10 +231,10 @@ impl Job<'_> {
 
     fn write(
         &mut self,
-        sources: &[Source],
+        found: &Found,
         tokenizer: &Tokenizer,
         settings: &Settings,
-    ) -> Result<([PartEntry; 2], TokenCounts, Found), DatasetError> {
+    ) -> Result<([PartEntry; 2], TokenCounts, Report), DatasetError> {
         let options = settings.examples();
         let threads = rayon::current_num_threads();
         // All threads together remember as many words as one would.
@@ -244,7 +246,7 @@ impl Job<'_> {
         let mut split = None;
         let folder = self.folder;
         let special = tokenizer.special();
-        let found = self.each(Phase::Writing, sources, |portion| {
+        let report = self.each(Phase::Writing, found, |portion| {
             // The first portion is split by its documents' lengths, as a text in memory is; later documents by chance alone.
             let split = split.get_or_insert_with(|| {
                 let documents = portion.chunks.iter().flat_map(Chunk::documents);
@@ -285,6 +287,6 @@ impl Job<'_> {
             Ok(())
         })?;
         let [training, held_out] = shards;
-        Ok(([training.finish(folder)?, held_out.finish(folder)?], counts, found))
+        Ok(([training.finish(folder)?, held_out.finish(folder)?], counts, report))
     }
 }

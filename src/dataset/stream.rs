@@ -4,9 +4,9 @@
 //! on any number of threads.
 
 use super::DatasetError;
-use super::input::{Reading, Source};
-use super::manifest::SourceEntry;
-use std::sync::atomic::Ordering;
+use crate::text::{self, Found, MAXIMUM_DOCUMENT, ReadError, Reading, Report};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A chunk is full with so many bytes: what a thread works on at a time.
@@ -42,40 +42,35 @@ pub(super) struct Portion {
     pub read: u64,
 }
 
-/// What reading came to.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// The sources with their counts.
-    pub sources: Vec<SourceEntry>,
-    /// The first lines that are not UTF-8: (source, line).
-    pub invalid: Vec<(String, u64)>,
-}
-
-/// Lines that are not UTF-8 are named so many times.
-const NAMED: usize = 5;
-
-/// Reads all sources and gives `work` portion after portion. What `work` returns first as an error ends it.
+/// Reads all files and gives `work` portion after portion; `counter` counts the bytes read from disk. What `work` returns
+/// first as an error ends it.
 pub(super) fn for_each_portion(
-    sources: &[Source],
+    found: &Found,
     reading: &Reading,
+    counter: &Arc<AtomicU64>,
     mut work: impl FnMut(Portion) -> Result<(), DatasetError>,
-) -> Result<Found, DatasetError> {
-    reading.counter.store(0, Ordering::Relaxed);
+) -> Result<Report, DatasetError> {
+    counter.store(0, Ordering::Relaxed);
     std::thread::scope(|scope| {
         // One portion waits while another is worked on and the next is read.
         let (send, receive): (SyncSender<Portion>, Receiver<Portion>) = sync_channel(1);
-        let reader = scope.spawn(move || Reader { reading, send, portion: Portion::default(), next: 0 }.run(sources));
+        let mut reader = Reader { counter, send, portion: Portion::default(), next: 0 };
+        let reader = scope.spawn(move || {
+            let report = text::read(found, reading, MAXIMUM_DOCUMENT, counter, &mut |text| reader.document(text))?;
+            reader.send().map(|()| report)
+        });
         let worked = receive.iter().try_for_each(&mut work);
         // The reader must find out that nobody listens any more.
         drop(receive);
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // After an error at work the reader has failed too, since it was cut off.
-        worked.and(read)
+        worked?;
+        Ok(read?)
     })
 }
 
 struct Reader<'a> {
-    reading: &'a Reading,
+    counter: &'a AtomicU64,
     send: SyncSender<Portion>,
     portion: Portion,
     /// Index of the next document.
@@ -83,33 +78,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn run(mut self, sources: &[Source]) -> Result<Found, DatasetError> {
-        let mut found = Found::default();
-        for source in sources {
-            let mut entry = SourceEntry { name: source.name.clone(), documents: 0, bytes: 0, invalid: 0 };
-            let (documents, bytes, invalid) = (&mut entry.documents, &mut entry.bytes, &mut entry.invalid);
-            let named = &mut found.invalid;
-            source.read(
-                self.reading,
-                &mut |document| {
-                    *documents += 1;
-                    *bytes += document.len() as u64;
-                    self.document(document)
-                },
-                &mut |line| {
-                    *invalid += 1;
-                    if named.len() < NAMED {
-                        named.push((source.name.clone(), line));
-                    }
-                },
-            )?;
-            found.sources.push(entry);
-        }
-        self.send()?;
-        Ok(found)
-    }
-
-    fn document(&mut self, document: &str) -> Result<(), DatasetError> {
+    fn document(&mut self, document: &str) -> Result<(), ReadError> {
         let full = self.portion.chunks.last().is_none_or(|chunk| chunk.text.len() >= CHUNK_BYTES);
         if full && self.portion.bytes >= PORTION_BYTES {
             self.send()?;
@@ -126,8 +95,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn send(&mut self) -> Result<(), DatasetError> {
-        self.portion.read = self.reading.counter.load(Ordering::Relaxed);
-        self.send.send(std::mem::take(&mut self.portion)).map_err(|_| DatasetError::Interrupted)
+    fn send(&mut self) -> Result<(), ReadError> {
+        self.portion.read = self.counter.load(Ordering::Relaxed);
+        self.send.send(std::mem::take(&mut self.portion)).map_err(|_| ReadError::Stopped)
     }
 }

@@ -3,10 +3,9 @@
 //! The library decodes pages, but for zstd it wants a library in C, and so a C compiler. Such pages are taken as they lie in the
 //! file and decoded here, as `.zst` files are.
 
-use super::DatasetError;
-use super::blocks::Sink;
-use super::input::{Invalid, Reading};
+use super::json::listed;
 use super::unpack::Zstd;
+use super::{ReadError, Sink};
 use parquet::basic::{Compression, Type};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::{get_column_reader, get_typed_column_reader};
@@ -20,42 +19,41 @@ use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows that are decoded at a time.
 const ROWS: usize = 256;
 /// The largest page, decoded.
 const MAXIMUM_PAGE: u64 = 1 << 30;
 
-/// Gives every row of the column to `sink`, and the number of every row that is not UTF-8 to `invalid`.
+/// Gives every row of the column to `sink`; `counter` counts what is read of the file.
 pub(super) fn read(
     path: &Path,
-    reading: &Reading,
+    field: &str,
+    counter: &AtomicU64,
     sink: &mut Sink<'_>,
-    invalid: &mut Invalid<'_>,
-) -> std::result::Result<(), DatasetError> {
+) -> std::result::Result<(), ReadError> {
     let name = path.display().to_string();
-    let broken = |row: u64, e: ParquetError| DatasetError::Broken {
+    let broken = |row: u64, e: ParquetError| ReadError::Broken {
         name: name.clone(),
         format: "parquet",
         place: if row == 0 { "at the start".into() } else { format!("behind row {row}") },
         reason: one_line(&e),
     };
-    let read_error = |source| DatasetError::Read { path: path.into(), source };
+    let read_error = |source| ReadError::Read { path: path.into(), source };
     let file = File::open(path).map_err(read_error)?;
     let bytes = file.metadata().map_err(read_error)?.len();
     let pages = Arc::new(file.try_clone().map_err(read_error)?);
     let reader = guarded(|| SerializedFileReader::new(file)).map_err(|e| broken(0, e))?;
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema_descr();
-    let column = |reason: String| DatasetError::Column { name: name.clone(), reason };
-    let Some(index) = schema.columns().iter().position(|column| column.path().string() == reading.field) else {
+    let Some(index) = schema.columns().iter().position(|column| column.path().string() == field) else {
         let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
-        return Err(column(format!("no column {:?} among {}", reading.field, names.join(", "))));
+        return Err(ReadError::Field { name, field: field.into(), there: listed(&names) });
     };
     let about = schema.column(index);
     if about.physical_type() != Type::BYTE_ARRAY || about.max_rep_level() > 0 {
-        return Err(column(format!("the column {:?} is not of text", reading.field)));
+        return Err(ReadError::Column { name, field: field.into() });
     }
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0).max(1);
     let (mut row, mut counted) = (0, 0);
@@ -76,18 +74,20 @@ pub(super) fn read(
             for at in 0..read {
                 row += 1;
                 let Some(value) = present(at).then(|| values.next()).flatten() else { continue };
-                let text = String::from_utf8_lossy(value.data());
-                if matches!(text, std::borrow::Cow::Owned(_)) {
-                    invalid(row)?;
+                match std::str::from_utf8(value.data()) {
+                    Ok(text) => sink(text)?,
+                    Err(e) => {
+                        let offset = e.valid_up_to() as u64;
+                        return Err(ReadError::NotUtf8 { name, line: row, offset });
+                    }
                 }
-                sink(&text)?;
             }
             let so_far = (u128::from(bytes) * u128::from(row.min(rows)) / u128::from(rows)) as u64;
-            reading.counter.fetch_add(so_far - counted, Ordering::Relaxed);
+            counter.fetch_add(so_far - counted, Ordering::Relaxed);
             counted = so_far;
         }
     }
-    reading.counter.fetch_add(bytes - counted, Ordering::Relaxed);
+    counter.fetch_add(bytes - counted, Ordering::Relaxed);
     Ok(())
 }
 
