@@ -13,6 +13,23 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number with `digits` behind the point. What is rounded to 0 has no sign: a loss of -1e-9 is `0.000`.
+pub(crate) fn fixed(number: f64, digits: usize) -> String {
+    let text = format!("{number:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|b| b == b'0' || b == b'.') => zero.into(),
+        _ => text,
+    }
+}
+
+/// A text that may be of any length as a part of a message: its first `most` characters, an ellipsis for the rest.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
+    }
+}
+
 /// The middle of some measurements; NaN without any.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -77,6 +94,21 @@ mod tests {
         assert_eq!(sizes.map(bytes), ["0 B", "1023 B", "1 KiB", "1.5 KiB", "128 MiB", "1.9 GiB", "1.0 MiB"]);
         let operations = [12, 1_174_000_000_000, 71_700_000, 999_700];
         assert_eq!(operations.map(flop), ["12 FLOP", "1.17 TFLOP", "71.7 MFLOP", "1.00 MFLOP"]);
+    }
+
+    #[test]
+    fn nothing_has_no_sign() {
+        for (number, digits, text) in [
+            (-0.0, 3, "0.000"),
+            (-1e-9, 4, "0.0000"),
+            (-0.4, 0, "0"),
+            (-0.0006, 3, "-0.001"),
+            (-12.5, 1, "-12.5"),
+            (7.62, 2, "7.62"),
+            (f64::NEG_INFINITY, 3, "-inf"),
+        ] {
+            assert_eq!(fixed(number, digits), text);
+        }
     }
 
     #[test]

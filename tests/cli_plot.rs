@@ -125,12 +125,53 @@ fn refuses_in_a_line() {
     fs::write(zero.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":0,\"discriminator_loss\":0}\nno line\n")
         .unwrap();
     let zero = zero.to_str().unwrap();
-    let error = refusal(&[zero, "--out", &svg, "--log"], &["leave --log out", "1 of the lines"]);
+    let error = refusal(&[zero, "--out", &svg, "--log"], &["leave --log out", "line 2 is no JSON"]);
     assert_eq!(error.lines().count(), 2);
     let said = plot(&[zero, "--out", &svg]).success();
     assert!(String::from_utf8_lossy(&said.get_output().stderr).contains("left out"));
     let nowhere: PathBuf = folder.path().join("none/a.svg");
     plot(&[&one, "--out", nowhere.to_str().unwrap()]).code(1);
+}
+
+#[test]
+fn nothing_to_draw_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.svg");
+    let out = out.to_str().unwrap();
+    let refuses = |lines: &str, args: &[&str], words: &[&str]| {
+        let run = folder.path().join("odd");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("metrics.jsonl"), lines).unwrap();
+        let refused = plot(&[&[run.to_str().unwrap()], args].concat()).code(2);
+        let error = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+        assert!(words.iter().all(|w| error.contains(w)), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(!Path::new(out).exists(), "{words:?}");
+    };
+    let svg = ["--out", out];
+    refuses("", &svg, &["no line of metrics yet"]);
+    refuses("{\"step\":1,\"loss\":3.5}\n", &svg, &["metrics.jsonl", "line 1 has no loss", "expected JSON"]);
+    refuses("step,loss\n1,3.5\n", &svg, &["metrics.jsonl", "line 1 is no JSON"]);
+    let start = "{\"step\":0,\"seconds\":0,\"held_out\":{\"generator_loss\":7.6,\"discriminator_loss\":0.7}}\n";
+    refuses(start, &svg, &["at 0 steps", "train for an interval"]);
+    let none = "{\"step\":5,\"generator_loss\":null,\"discriminator_loss\":null}\n";
+    refuses(none, &svg, &["odd: none of its losses is a number"]);
+    let events = folder.path().join("events");
+    refuses(none, &["--tensorboard", events.to_str().unwrap()], &["none of its losses is a number"]);
+    assert!(!events.exists());
+    let some = "{\"step\":5,\"generator_loss\":7,\"discriminator_loss\":0.5}\n";
+    refuses(some, &[&svg[..], &["--x", "flops"]].concat(), &["odd: its floating-point operations", "config.toml"]);
+    refuses(some, &[&svg[..], &["--x", "tokens"]].concat(), &["at 0 tokens"]);
+    refuses(some, &[&svg[..], &["--x", "hours"]].concat(), &["at 0 hours"]);
+    // A floor is something to draw, but no loss.
+    fs::write(folder.path().join("odd/config.toml"), "[model]\nvocabulary = 100\n").unwrap();
+    let zero = "{\"step\":5,\"generator_loss\":0,\"discriminator_loss\":0.5}\n";
+    refuses(zero, &[&svg[..], &["--log"]].concat(), &["Generator loss", "leave --log out"]);
+    // A loss that is rounded to 0 has no sign.
+    let small = "{\"step\":5,\"generator_loss\":-1e-9,\"discriminator_loss\":-0.0,\"replaced_rate\":0}\n";
+    fs::write(folder.path().join("odd/metrics.jsonl"), small).unwrap();
+    let picture = self::svg(folder.path(), &[folder.path().join("odd").to_str().unwrap()], &[]);
+    assert!(picture.contains("0.000 base rate") && !picture.contains("-0.00 ") && !picture.contains("\n-0.00\n"));
 }
 
 #[test]

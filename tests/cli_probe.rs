@@ -173,17 +173,56 @@ fn answers_before_the_input_ends() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_where_they_are() {
-    let run = probe()
-        .arg(golden("probe"))
-        .args(["--json", "--device", "cpu"])
-        .write_stdin(&b"the cat\nthe \xff dog\n"[..])
-        .assert()
-        .code(2);
-    let output = run.get_output();
-    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "the line before it is answered");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("line 2") && error.contains("UTF-8") && error.lines().count() == 1, "{error}");
+fn a_bad_line_costs_that_line() {
+    let run = |folder: &str, more: &[&str], input: &[u8]| {
+        let mut command = probe();
+        command.arg(golden(folder)).args(["--device", "cpu"]).args(more).write_stdin(input);
+        let output = command.assert().code(2).get_output().clone();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let json = |out: &str| -> Vec<Value> { out.lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    let (out, error) = run("probe", &["--json"], b"the cat\nthe \xff dog\ntwo cats\n");
+    let lines = json(&out);
+    assert_eq!((lines.len(), &lines[0]["text"], &lines[2]["text"]), (3, &"the cat".into(), &"two cats".into()));
+    assert_eq!(lines[1]["line"], 2);
+    assert!(lines[1]["error"].as_str().unwrap().contains("byte 5 is not UTF-8"), "{out}");
+    assert!(error.contains("line 2: byte 5") && error.contains("1 of 3 lines") && error.lines().count() == 2, "{error}");
+    let (out, _) = run("probe", &[], b"the \xff dog\nthe cat\n");
+    assert!(out.contains("the cat") && !out.contains("dog"), "{out}");
+
+    let long = "the ".repeat(9_000_000);
+    let input = format!("a [MASK]\na cat\n\n{long}\nthe [MASK] .\n");
+    let (out, error) = run("probe_generator", &["--mask", "--json"], input.as_bytes());
+    let lines = json(&out);
+    assert_eq!(lines.len(), 5);
+    let bad: Vec<u64> = lines.iter().filter_map(|line| line.get("error").and(line["line"].as_u64())).collect();
+    assert_eq!(bad, [2, 3, 4], "{error}");
+    assert!(error.contains("line 2: \"a cat\" has no [MASK]") && error.contains("3 of 5 lines"), "{error}");
+    assert!(error.lines().all(|line| line.len() < 300), "{error}");
+    assert!(lines[4]["masks"].is_array());
+    // Of several sentences too, but one alone is the command's fault.
+    let (out, error) = run("probe_generator", &["--mask", "--json", "a cat", "a [MASK]"], b"");
+    assert_eq!(json(&out)[0]["sentence"], 1);
+    assert!(json(&out)[1]["masks"].is_array() && error.contains("sentence 1: "), "{out}{error}");
+}
+
+#[test]
+fn of_a_long_line_no_more_is_read_than_the_model_takes() {
+    let folder = golden("probe");
+    let folder = folder.to_str().unwrap();
+    let words = "The storm was large, and the cat sat on the jar. ";
+    let short = words.repeat(9);
+    let input = format!("{short}\n{}\nthe cat\n", words.repeat(400_000));
+    let out = answers(&[folder, "--json"], input);
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    for key in ["ids", "tokens", "p_replaced"] {
+        assert_eq!(lines[0][key], lines[1][key]);
+    }
+    let cut: Vec<bool> = lines.iter().map(|line| line["cut"].as_bool().unwrap()).collect();
+    assert_eq!(cut, [true, true, false]);
+    assert_eq!(lines[0]["text"], short);
+    assert!(out.len() < 2_000_000, "{} bytes of answers", out.len());
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_stopped_run_goes_on_as_if_it_never_stopped() {
     fs::create_dir_all(parts.join("checkpoints/step-000007.partial/generator")).unwrap();
     let metrics_file = parts.join("metrics.jsonl");
     let metrics_text = fs::read_to_string(&metrics_file).unwrap();
-    fs::write(&metrics_file, format!("{metrics_text}{{\"step\":6,\"tokens\":1}}\n{{\"step\":7,\"tok")).unwrap();
+    fs::write(&metrics_file, format!("{metrics_text}{{\"step\":6,\"generator_loss\":1}}\n{{\"step\":7,\"tok")).unwrap();
 
     let go_on = |more: &[&str]| {
         let mut command = leyden();
@@ -147,6 +147,145 @@ fn a_stopped_run_goes_on_as_if_it_never_stopped() {
     let output = go_on(&["--steps", "12"]).assert().code(2).get_output().clone();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("state.json") && error.trim_end().lines().count() == 1, "{error}");
+}
+
+/// Standard error of going on with a run.
+fn go_on(run: &Path, more: &[&str], code: i32) -> String {
+    let mut command = leyden();
+    command.args(["train", "--device", "cpu", "--run"]).arg(run).args(more);
+    String::from_utf8(command.assert().code(code).get_output().stderr.clone()).unwrap()
+}
+
+/// The one line of a refusal to go on.
+fn refuses_to_go_on(run: &Path, more: &[&str], expected: &[&str]) {
+    let error = go_on(run, more, 2);
+    for part in expected {
+        assert!(error.contains(part), "{more:?}: no {part:?} in {error:?}");
+    }
+    assert_eq!(error.trim_end().lines().count(), 1, "{error:?}");
+}
+
+#[test]
+fn a_run_goes_on_where_it_and_its_text_were_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let line = "one two three four five six seven eight nine ten eleven twelve .\n";
+    fs::write(path("text.txt"), format!("{}\n", line.repeat(9)).repeat(30)).unwrap();
+    let text = path("text.txt");
+    let flags = ["--text", text.to_str().unwrap(), "--steps", "6", "--batch", "4", "--set", "model.vocabulary=60"];
+    let whole = path("whole");
+    train(&whole, &flags);
+    train(&path("first"), &[&flags[..], &["--stop-after", "3"]].concat());
+
+    fs::create_dir(path("elsewhere")).unwrap();
+    let (run, moved) = (path("elsewhere/run"), path("elsewhere/the text.txt"));
+    fs::rename(path("first"), &run).unwrap();
+    fs::rename(&text, &moved).unwrap();
+    refuses_to_go_on(&run, &[], &["text.txt", "is not there", "its new place with --text"]);
+    fs::write(path("other.txt"), format!("{}\n", line.repeat(9)).repeat(31)).unwrap();
+    let other = path("other.txt");
+    let config = fs::read(run.join("config.toml")).unwrap();
+    let expected = ["other.txt is not the text that the run in", "elsewhere/run", "--init-from"];
+    refuses_to_go_on(&run, &["--text", other.to_str().unwrap()], &expected);
+    refuses_to_go_on(&run, &["--text", "no such file"], &["no such file"]);
+    refuses_to_go_on(&run, &["--data", folder.path().to_str().unwrap()], &["dataset"]);
+    assert!(fs::read(run.join("config.toml")).unwrap() == config, "a refusal changed the settings");
+
+    // A path from where one stands, and from then on without it.
+    let mut command = leyden();
+    command.current_dir(path("elsewhere")).args(["train", "--device", "cpu", "--run", "run", "--stop-after", "1"]);
+    command.args(["--text", "the text.txt"]).assert().success();
+    let kept = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(kept.contains("elsewhere/the text.txt"), "{kept}");
+    let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    assert!(events.contains("text moved") && events.contains("the text.txt"), "{events}");
+    go_on(&run, &[], 0);
+    assert_eq!(intervals(&whole), intervals(&run));
+    let weights = |run: &Path| fs::read(run.join("checkpoints/step-000006/discriminator/model.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&run), "a move changed the weights");
+}
+
+#[test]
+fn a_dataset_may_be_moved_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = |name: &str, words: &str| {
+        fs::write(path(name), format!("{}\n\n", format!("{words}\n").repeat(5)).repeat(40)).unwrap();
+        let out = path(&format!("{name}.data"));
+        let mut command = leyden();
+        command.arg("prepare").arg(path(name)).args(["--vocab-size", "60", "--length", "32", "--out"]).arg(&out);
+        command.assert().success();
+        out
+    };
+    let data = text("a.txt", "one two three four five six seven eight nine ten .");
+    let other = text("b.txt", "one two three four five six seven eight ten nine .");
+    let run = path("run");
+    train(&run, &["--data", data.to_str().unwrap(), "--steps", "4", "--batch", "4", "--stop-after", "2"]);
+    let moved = path("moved");
+    fs::rename(&data, &moved).unwrap();
+    refuses_to_go_on(&run, &[], &["a.txt.data", "is not there", "with --data"]);
+    let error = go_on(&run, &["--data", other.to_str().unwrap()], 2);
+    assert!(error.contains("b.txt.data") && error.lines().count() == 1, "{error}");
+    go_on(&run, &["--data", moved.to_str().unwrap()], 0);
+    assert!(run.join("checkpoints/step-000004").is_dir());
+}
+
+#[test]
+fn a_run_that_was_never_saved_tells_another_text_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let line = "one two three four five six seven eight nine ten eleven twelve .\n";
+    for (name, times) in [("text.txt", 30), ("other.txt", 33)] {
+        fs::write(path(name), format!("{}\n", line.repeat(9)).repeat(times)).unwrap();
+    }
+    let (text, other, run) = (path("text.txt"), path("other.txt"), path("run"));
+    let flags = ["--text", text.to_str().unwrap(), "--steps", "3", "--batch", "4", "--set", "model.vocabulary=60"];
+    train(&run, &flags);
+    fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    refuses_to_go_on(&run, &["--text", other.to_str().unwrap()], &["other.txt is not the text"]);
+    go_on(&run, &["--text", text.to_str().unwrap()], 0);
+    fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    fs::rename(&other, &text).unwrap();
+    refuses_to_go_on(&run, &[], &["the text has changed"]);
+}
+
+#[test]
+fn a_run_with_lines_of_another_program_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train(&run, &["--steps", "2", "--batch", "4", "--set", "model.vocabulary=300"]);
+    let log = run.join("metrics.jsonl");
+    let mixed = fs::read_to_string(&log).unwrap() + "{\"step\":9,\"loss\":2.5}\n";
+    fs::write(&log, &mixed).unwrap();
+    let number = format!("line {}", mixed.lines().count());
+    refuses_to_go_on(&run, &["--steps", "3"], &["metrics.jsonl", &number, "no loss of a generator", "move it away"]);
+    assert_eq!(fs::read_to_string(&log).unwrap(), mixed);
+    fs::remove_file(&log).unwrap();
+    go_on(&run, &["--steps", "3"], 0);
+}
+
+#[test]
+fn a_short_run_is_warned() {
+    let folder = tempfile::tempdir().unwrap();
+    let warned = |name: &str, more: &[&str]| {
+        let run = folder.path().join(name);
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--batch", "4", "--set", "model.vocabulary=300", "--run"]);
+        command.arg(&run).args(SMALL).args(more);
+        let error = String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap();
+        let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
+        assert_eq!(error.matches("warning:").count(), events.matches("\"warning\"").count(), "{error}{events}");
+        error
+    };
+    let error = warned("still", &["--steps", "60", "--learning-rate", "1e-9", "--set", "optimizer.warmup=10"]);
+    assert!(error.contains("has learnt nothing: over 60 steps") && error.matches("warning:").count() == 1, "{error}");
+    let error = warned("wild", &["--steps", "40", "--learning-rate", "5", "--set", "optimizer.warmup=0"]);
+    assert!(error.contains("training diverges") && error.contains("smaller --learning-rate (now 5)"), "{error}");
+    assert!(!error.contains("larger"), "{error}");
+    let error = warned("warm", &["--steps", "20", "--set", "optimizer.warmup=10000"]);
+    assert!(error.contains("the warm-up of 10,000 steps is longer than the run of 20"), "{error}");
+    let error = warned("well", &["--steps", "80", "--set", "optimizer.warmup=10", "--learning-rate", "5e-3"]);
+    assert!(!error.contains("warning:"), "{error}");
 }
 
 #[test]

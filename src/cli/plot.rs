@@ -3,9 +3,8 @@
 //! What is drawn comes from [`crate::history`], and [`crate::picture`] draws it.
 
 use super::Failure;
-use super::output::{grouped, print};
-use super::style::Style;
-use crate::history::{EVENT_FILE, Recorded, Scale, X, events};
+use super::output::{grouped, print, remark};
+use crate::history::{EVENT_FILE, Moment, Recorded, Scale, X, events};
 use crate::picture::{Figure, MOST_RUNS, PictureError, to_png};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -131,6 +130,10 @@ fn draw(arguments: &PlotArguments, runs: &[(String, Recorded)], out: &Path, form
 /// Writes each run's measures for TensorBoard, the training and the held-out text as two of its runs, so that it draws
 /// them over each other.
 fn export(runs: &[(String, Recorded)], folder: &Path) -> Result<(), Failure> {
+    let numbers = |moment: &Moment| moment.generator_loss.is_finite() || moment.discriminator_loss.is_finite();
+    if let Some((name, _)) = runs.iter().find(|(_, r)| !r.intervals.iter().chain(&r.held_out).any(numbers)) {
+        return Err(Failure::Input(format!("{name}: none of its losses is a number, so there is nothing to write")));
+    }
     for (name, recorded) in runs {
         // A name that is a path, as of two runs of the same name, becomes one that is none.
         let name: String = name.chars().map(|c| if std::path::is_separator(c) { '-' } else { c }).collect();
@@ -162,10 +165,8 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn read(run: &Path) -> Result<Recorded, Failure> {
     let recorded = Recorded::read(run).map_err(Failure::input)?;
-    if recorded.skipped > 0 {
-        let (lines, place) = (grouped(recorded.skipped as u64), run.display());
-        let note = format!("{place}: {lines} of the lines of metrics.jsonl are no metrics and left out");
-        eprintln!("{} {note}", Style::stderr().yellow("note:"));
+    if let Some(note) = recorded.note() {
+        remark(&note);
     }
     Ok(recorded)
 }

@@ -11,7 +11,7 @@ use crate::plan::EngineError;
 use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, Pretrained, ProbeError};
 use crate::session::{Device, open};
 use clap::Args;
-use lines::Lines;
+use lines::{Line, Lines};
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -35,7 +35,8 @@ pub(crate) struct ProbeArguments {
     dir: PathBuf,
     /// Sentences; without any, or for a single -, the lines of standard input
     ///
-    /// What is longer than the model's positions is cut.
+    /// What is longer than the model's positions is cut. A line that cannot be answered, since it is not UTF-8 or has no
+    /// [MASK] with --mask, is named on standard error; the others are answered, and the exit code is 2.
     #[arg(value_name = "SENTENCE")]
     sentences: Vec<String>,
     /// Show what the generator would put for every [MASK] in the sentences
@@ -44,7 +45,8 @@ pub(crate) struct ProbeArguments {
     /// Guesses a [MASK]
     #[arg(long, value_name = "N", default_value_t = 5, requires = "mask")]
     top: usize,
-    /// Print a JSON object a sentence: text, tokens, ids and p_replaced, or with --mask masks
+    /// Print a JSON object a sentence: text, tokens, ids, cut and p_replaced, or with --mask masks; line and error for a line
+    /// that cannot be answered
     #[arg(long)]
     json: bool,
     /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
@@ -74,12 +76,54 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     if arguments.sentences.is_empty() || arguments.sentences == ["-"] {
         return talk.answer_lines();
     }
-    for sentences in arguments.sentences.chunks(BATCH) {
-        if !talk.answer(sentences)? {
-            break;
+    let sentences: Vec<Line> = (1..).zip(arguments.sentences).map(|(number, text)| Line { number, text: Ok(text) }).collect();
+    let mut tally = Tally { of: "sentence", ..Tally::default() };
+    if let [one] = &sentences[..] {
+        tally.alone = true;
+        talk.answer(std::slice::from_ref(one), &mut tally)?;
+        return tally.end();
+    }
+    for sentences in sentences.chunks(BATCH) {
+        if !talk.answer(sentences, &mut tally)? {
+            return Ok(());
         }
     }
-    Ok(())
+    tally.end()
+}
+
+/// What could not be answered.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Line or sentence.
+    of: &'static str,
+    all: usize,
+    bad: usize,
+    /// A single sentence's fault is the command's.
+    alone: bool,
+}
+
+impl Tally {
+    /// Says that a sentence cannot be answered; the others are. What is to be printed in its place.
+    fn refuse(&mut self, number: usize, reason: &str, json: bool) -> Result<String, Failure> {
+        if self.alone {
+            return Err(Failure::Input(reason.into()));
+        }
+        self.bad += 1;
+        let of = self.of;
+        eprintln!("{} {of} {number}: {reason}", Style::stderr().yellow("not answered:"));
+        Ok(if json { format!("{}\n", json!({ of: number, "error": reason })) } else { String::new() })
+    }
+
+    /// The command's end: whether all were answered.
+    fn end(&self) -> Result<(), Failure> {
+        match self.bad {
+            0 => Ok(()),
+            bad => {
+                let all = grouped(self.all as u64);
+                Err(Failure::Input(format!("{} of {all} {}s could not be answered", grouped(bad as u64), self.of)))
+            }
+        }
+    }
 }
 
 /// What the person named is wrong (2), or the device failed (1).
@@ -95,6 +139,15 @@ fn failure(error: ProbeError) -> Failure {
 enum Network {
     Judge(Judge),
     Guesser(Guesser),
+}
+
+impl Network {
+    fn most_bytes(&self) -> usize {
+        match self {
+            Self::Judge(judge) => judge.most_bytes(),
+            Self::Guesser(guesser) => guesser.most_bytes(),
+        }
+    }
 }
 
 struct Talk {
@@ -119,44 +172,57 @@ impl Talk {
         if stdin.is_terminal() {
             eprintln!("{}", Style::stderr().dim("One sentence a line; end with Ctrl-D (Ctrl-Z and Enter on Windows)."));
         }
-        let mut lines = Lines::new(stdin.lock());
+        let mut lines = Lines::new(stdin.lock(), self.network.most_bytes());
+        let mut tally = Tally { of: "line", ..Tally::default() };
         loop {
             let (sentences, end) = lines.next(BATCH);
-            if !sentences.is_empty() && !self.answer(&sentences)? {
+            if !sentences.is_empty() && !self.answer(&sentences, &mut tally)? {
                 return Ok(());
             }
             match end {
                 None => {}
-                Some(Ok(())) => return Ok(()),
+                Some(Ok(())) => return tally.end(),
                 Some(Err(message)) => return Err(Failure::Input(message)),
             }
         }
     }
 
     /// `false` once nobody reads the answers.
-    fn answer<S: AsRef<str>>(&mut self, sentences: &[S]) -> Result<bool, Failure> {
+    fn answer(&mut self, sentences: &[Line], tally: &mut Tally) -> Result<bool, Failure> {
+        tally.all += sentences.len();
+        let (style, json) = (self.style, self.json);
+        let columns = show::terminal_columns();
         match &mut self.network {
             Network::Judge(judge) => {
-                let judged = judge.judge(sentences).map_err(failure)?;
-                let all = sentences.iter().zip(&judged);
-                let text: String = match self.json {
-                    true => all.map(|(sentence, judged)| json_line(sentence.as_ref(), judged)).collect(),
-                    false => all
-                        .map(|(_, judged)| {
-                            format!("\n{}", show::sentence(judged, self.style, show::terminal_columns()))
-                        })
-                        .collect(),
-                };
-                print(&text)
+                let texts: Vec<&str> = sentences.iter().filter_map(|line| line.text.as_deref().ok()).collect();
+                let mut judged = judge.judge(&texts).map_err(failure)?.into_iter();
+                let mut all = String::new();
+                for line in sentences {
+                    all += &match &line.text {
+                        Ok(text) => judged.next().map_or_else(String::new, |judged| match json {
+                            true => json_line(text, &judged),
+                            false => format!("\n{}", show::sentence(&judged, style, columns)),
+                        }),
+                        Err(reason) => tally.refuse(line.number, reason, json)?,
+                    };
+                }
+                print(&all)
             }
             Network::Guesser(guesser) => {
-                // One by one, so that those before a sentence without a mask are answered.
-                for sentence in sentences {
-                    let sentence = sentence.as_ref();
-                    let guessed = guesser.guess(sentence, self.top).map_err(failure)?;
-                    let text = match self.json {
-                        true => mask_json_line(sentence, &guessed),
-                        false => format!("\n{}", show::guesses(&guessed, self.style, show::terminal_columns())),
+                // One by one, so that answers come as they are ready.
+                for line in sentences {
+                    let guessed = match &line.text {
+                        Err(reason) => Err(reason.clone()),
+                        Ok(text) => match guesser.guess(text, self.top) {
+                            Ok(guessed) => Ok((text, guessed)),
+                            Err(error @ ProbeError::NoMask { .. }) => Err(error.to_string()),
+                            Err(error) => return Err(failure(error)),
+                        },
+                    };
+                    let text = match guessed {
+                        Ok((text, guessed)) if json => mask_json_line(text, &guessed),
+                        Ok((_, guessed)) => format!("\n{}", show::guesses(&guessed, style, columns)),
+                        Err(reason) => tally.refuse(line.number, &reason, json)?,
                     };
                     if !print(&text)? {
                         return Ok(false);
@@ -169,14 +235,14 @@ impl Talk {
 }
 
 fn json_line(text: &str, judged: &Judged) -> String {
-    let Judged { ids, tokens, p_replaced, .. } = judged;
-    format!("{}\n", json!({ "text": text, "tokens": tokens, "ids": ids, "p_replaced": p_replaced }))
+    let Judged { ids, tokens, p_replaced, cut } = judged;
+    format!("{}\n", json!({ "text": text, "tokens": tokens, "ids": ids, "p_replaced": p_replaced, "cut": cut }))
 }
 
 fn mask_json_line(text: &str, guessed: &Guessed) -> String {
-    let Guessed { ids, tokens, masks, .. } = guessed;
+    let Guessed { ids, tokens, masks, cut } = guessed;
     let guess = |g: &Guess| json!({ "token": g.token, "id": g.id, "p": g.p });
     let mask = |m: &Mask| json!({ "position": m.position, "guesses": m.guesses.iter().map(guess).collect::<Vec<_>>() });
     let masks: Vec<_> = masks.iter().map(mask).collect();
-    format!("{}\n", json!({ "text": text, "tokens": tokens, "ids": ids, "masks": masks }))
+    format!("{}\n", json!({ "text": text, "tokens": tokens, "ids": ids, "masks": masks, "cut": cut }))
 }

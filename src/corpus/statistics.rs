@@ -51,7 +51,8 @@ impl TokenCounts {
             tokens,
             unknown: self.0.get(special.unk as usize).copied().unwrap_or(0),
             distinct: self.occurring(special).count(),
-            unigram_entropy: self.occurring(special).map(term).sum(),
+            // A text of one word has -1 ln 1, which is -0.
+            unigram_entropy: self.occurring(special).map(term).sum::<f64>() + 0.0,
         }
     }
 }
@@ -85,6 +86,13 @@ mod tests {
         assert_eq!((found.tokens, found.unknown, found.distinct), (4, 1, 3));
         assert!((found.unigram_entropy - 1.5 * 2f64.ln()).abs() < 1e-12);
         assert_eq!(found.unknown_rate(), 0.25);
+    }
+
+    #[test]
+    fn one_word_has_no_entropy_and_no_sign() {
+        let mut examples = Examples::new(8);
+        examples.push(&[2, 5, 5, 3], 4);
+        assert!(Statistics::of(&examples, SPECIAL).unigram_entropy.is_sign_positive());
     }
 
     #[test]

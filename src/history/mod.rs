@@ -18,7 +18,8 @@ mod ticks;
 
 pub use curve::{Point, Split, smooth, smoothing_for, thin};
 pub use floors::Floors;
-pub use read::{HistoryError, Moment, Recorded, X};
+pub(crate) use read::step_of;
+pub use read::{EXPECTED, HistoryError, Moment, Recorded, Skipped, X};
 pub use tensorboard::{EVENT_FILE, events};
 pub use text::TextFacts;
 pub use ticks::{Scale, ticks};

@@ -2,9 +2,10 @@
 
 use super::{Floors, TextFacts};
 use crate::electra::Config;
+use crate::numbers::{grouped, shortened};
 use crate::run;
 use crate::train::flops_a_step;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -24,11 +25,19 @@ pub enum HistoryError {
         /// What was asked for.
         folder: PathBuf,
     },
-    /// Metrics without a usable line.
+    /// Metrics without a line.
     #[error("{} has no line of metrics yet; expected at least one interval of training", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
+    },
+    /// Metrics of something else.
+    #[error("{}: none of its lines is one of a leyden run's metrics: {first}; expected {EXPECTED}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The first line that is none.
+        first: Skipped,
     },
     /// A file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -56,6 +65,24 @@ pub enum HistoryError {
     },
 }
 
+/// What a line of metrics is.
+pub const EXPECTED: &str = "JSON with a step and a generator_loss or discriminator_loss, as `leyden train` writes it";
+
+/// A line that is no line of metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {} {}", self.line, self.reason)
+    }
+}
+
 /// What a run's progress is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum X {
@@ -70,6 +97,16 @@ pub enum X {
 }
 
 impl X {
+    /// What is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Tokens => "tokens",
+            Self::Hours => "hours",
+            Self::Flops => "floating-point operations",
+        }
+    }
+
     /// The axis' unit where it ends at `end`: its name, and how many of [`X`]'s own make one.
     pub fn unit(self, end: f64) -> (&'static str, f64) {
         match self {
@@ -171,6 +208,8 @@ pub struct Recorded {
     pub floors: Floors,
     /// Lines before the last one that were no metrics.
     pub skipped: usize,
+    /// The first of them.
+    pub first_skipped: Option<Skipped>,
     /// When the metrics were last written, in seconds since 1970.
     pub written: f64,
 }
@@ -186,6 +225,13 @@ struct Numbers {
     auc: Option<f64>,
 }
 
+/// A number that may be null, or not be there at all, which a line of another program shows by.
+type Maybe = Option<Option<f64>>;
+
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Maybe, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 #[derive(Debug, Deserialize)]
 struct Line {
     step: u64,
@@ -197,12 +243,38 @@ struct Line {
     tokens_per_second: Option<f64>,
     held_out: Option<Numbers>,
     // As in `Numbers`; flattening it would have every line kept in between, key by key.
-    generator_loss: Option<f64>,
-    discriminator_loss: Option<f64>,
+    #[serde(default, deserialize_with = "there")]
+    generator_loss: Maybe,
+    #[serde(default, deserialize_with = "there")]
+    discriminator_loss: Maybe,
     replaced_rate: Option<f64>,
     generator_accuracy: Option<f64>,
     discriminator_accuracy: Option<f64>,
     auc: Option<f64>,
+}
+
+impl Line {
+    /// Reads a line, or says what is wrong with it.
+    fn read(line: &[u8]) -> Result<Self, String> {
+        let read: Self = serde_json::from_slice(line).map_err(|error| {
+            let reason = error.to_string();
+            // The line is one, and its number is another.
+            let reason = reason.split(" at line ").next().unwrap_or_default();
+            match error.classify() {
+                serde_json::error::Category::Data => format!("has other values: {}", shortened(reason, 120)),
+                _ => format!("is no JSON: {}", shortened(reason, 120)),
+            }
+        })?;
+        match (read.held_out, read.generator_loss, read.discriminator_loss) {
+            (None, None, None) => Err("has no loss of a generator or discriminator".into()),
+            _ => Ok(read),
+        }
+    }
+}
+
+/// The step of a line of metrics, or what is wrong with it.
+pub(crate) fn step_of(line: &[u8]) -> Result<u64, String> {
+    Line::read(line).map(|line| line.step)
 }
 
 impl Recorded {
@@ -250,15 +322,28 @@ impl Recorded {
             flops_a_step: f64::NAN,
             floors: Floors::default(),
             skipped: 0,
+            first_skipped: None,
             written,
         };
         found
             .lines(BufReader::with_capacity(1 << 20, file))
             .map_err(|source| HistoryError::Read { path: path.clone(), source })?;
         if found.intervals.is_empty() && found.held_out.is_empty() {
-            return Err(HistoryError::Empty { path });
+            return Err(match found.first_skipped {
+                Some(first) => HistoryError::Foreign { path, first },
+                None => HistoryError::Empty { path },
+            });
         }
         Ok(found)
+    }
+
+    /// What a person should know of the lines that were left out; `None` if none were.
+    pub fn note(&self) -> Option<String> {
+        let first = self.first_skipped.as_ref()?;
+        let path = self.folder.join(run::METRICS);
+        let (lines, are) = if self.skipped == 1 { ("line", "is") } else { ("lines", "are") };
+        let count = grouped(self.skipped as u64);
+        Some(format!("{}: {count} {lines} {are} left out: {first}; expected {EXPECTED}", path.display()))
     }
 
     /// When the run would have begun if it had been trained in one sitting, in seconds since 1970: the metrics hold
@@ -271,21 +356,27 @@ impl Recorded {
     fn lines(&mut self, mut reader: impl BufRead) -> std::io::Result<()> {
         let mut line = Vec::new();
         let mut clock = Clock::default();
-        let mut tokens = 0;
+        let (mut tokens, mut number) = (0u64, 0);
         while {
             line.clear();
             reader.read_until(b'\n', &mut line)?
         } > 0
         {
-            let Ok(read) = serde_json::from_slice::<Line>(&line) else {
+            number += 1;
+            let read = match Line::read(&line) {
+                Ok(read) => read,
                 // A line without an end is the last, and its writer may be at work.
-                self.skipped += usize::from(line.ends_with(b"\n") && !line.trim_ascii().is_empty());
-                continue;
+                Err(_) if !line.ends_with(b"\n") || line.trim_ascii().is_empty() => continue,
+                Err(reason) => {
+                    self.skipped += 1;
+                    self.first_skipped.get_or_insert(Skipped { line: number, reason });
+                    continue;
+                }
             };
-            tokens += read.tokens.unwrap_or(0);
+            tokens = tokens.saturating_add(read.tokens.unwrap_or(0));
             let numbers = read.held_out.unwrap_or(Numbers {
-                generator_loss: read.generator_loss,
-                discriminator_loss: read.discriminator_loss,
+                generator_loss: read.generator_loss.flatten(),
+                discriminator_loss: read.discriminator_loss.flatten(),
                 replaced_rate: read.replaced_rate,
                 generator_accuracy: read.generator_accuracy,
                 discriminator_accuracy: read.discriminator_accuracy,
@@ -393,7 +484,7 @@ mod tests {
     #[test]
     fn a_run_of_another_version_has_its_floor() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3}\n").unwrap();
+        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3,\"generator_loss\":5}\n").unwrap();
         let config = folder.path().join("config.toml");
         fs::write(&config, "from_the_future = true\n[model]\nvocabulary = 100\n").unwrap();
         assert_eq!(Recorded::read(folder.path()).unwrap().floors.uniform, Some(100f64.ln()));
@@ -403,7 +494,7 @@ mod tests {
 
     #[test]
     fn sittings_are_one_stretch_of_time() {
-        let line = |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds}}}\n");
+        let line = |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds},\"generator_loss\":5}}\n");
         let found = history(&[line(1, 10), line(2, 30), line(3, 5), line(4, 7), line(5, 1)].concat()).unwrap();
         let seconds: Vec<f64> = found.intervals.iter().map(|m| m.seconds).collect();
         assert_eq!(seconds, [10.0, 30.0, 35.0, 37.0, 38.0]);
@@ -420,8 +511,26 @@ mod tests {
         says(Recorded::read(folder.path()), "holds no metrics.jsonl");
         says(history(""), "no line of metrics");
         says(history("{\"step\":3"), "no line of metrics");
-        assert_eq!(history("{}\n{\"step\":3}\n\n").unwrap().skipped, 1);
-        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3}\n").unwrap();
+        says(history("{\"step\":3,\"loss\":2.5}\n"), "line 1 has no loss of a generator or discriminator; expected JSON");
+        for (line, reason) in [
+            ("{}", "has other values: missing field `step`"),
+            ("{\"step\":3.5,\"generator_loss\":5}", "has other values: invalid type: floating point `3.5`"),
+            ("{\"step\":-1,\"generator_loss\":5}", "has other values: invalid value: integer `-1`"),
+            ("{\"step\":4,\"generator_loss\":\"5\"}", "has other values: invalid type: string \"5\", expected f64"),
+            ("{\"step\":4,\"generator_loss\":NaN}", "is no JSON: expected value"),
+            ("{\"step\":4,\"generator_l", "is no JSON: control character"),
+            ("step,loss", "is no JSON: expected value"),
+            ("[1,2]", "has other values: "),
+        ] {
+            let good = "{\"step\":3,\"generator_loss\":null}\n";
+            let found = history(&format!("\n{good}{line}\n\n{line}\n{good}")).unwrap();
+            let first = found.first_skipped.unwrap();
+            assert_eq!((found.intervals.len(), found.skipped, first.line), (2, 2, 3), "{line}");
+            assert!(first.reason.starts_with(reason), "{line}: {}", first.reason);
+        }
+        let long = format!("{{\"step\":4,\"generator_loss\":\"{}\"}}\n", "x".repeat(100_000));
+        assert!(history(&long).unwrap_err().to_string().len() < 500);
+        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3,\"generator_loss\":5}\n").unwrap();
         fs::write(folder.path().join("text.json"), "{}").unwrap();
         says(Recorded::read(folder.path()), "text.json");
         fs::write(folder.path().join("config.toml"), "[model").unwrap();

@@ -38,7 +38,7 @@ pub fn ticks(low: f64, high: f64, most: usize, scale: Scale) -> (Vec<f64>, usize
     }
     let range = high - low;
     if range.is_nan() || range <= 0.0 || most == 0 {
-        return (vec![low], 2);
+        return (vec![low + 0.0], 2);
     }
     let rough = range / most as f64;
     let power = rough.log10().floor();

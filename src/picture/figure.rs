@@ -4,7 +4,7 @@ use super::canvas::{Anchor, Canvas, Stroke, fitted, width_of};
 use super::panel::{self, FLOOR, Frame, INK, Label, Panel, Series};
 use super::{COLOURS, MOST_RUNS, PictureError};
 use crate::history::{Floors, Moment, Point, Recorded, Scale, X, smooth, smoothing_for, ticks};
-use crate::numbers::grouped;
+use crate::numbers::{fixed, grouped};
 
 const LEAST: (u32, u32) = (480, 320);
 const MOST: (u32, u32) = (8_000, 8_000);
@@ -67,8 +67,7 @@ impl Figure<'_> {
         }
         let unit = (f64::from(width) / 1200.0).min(f64::from(height) / 800.0);
         let (width, height) = (f64::from(width), f64::from(height));
-        let moments = self.runs.iter().flat_map(|(_, run)| run.intervals.iter().chain(&run.held_out));
-        let end = moments.map(|m| m.x(self.x)).filter(|x| x.is_finite()).fold(0.0, f64::max);
+        let end = self.end()?;
         let axis = Unit::of(self.x, end);
         let panels = [self.generator(&axis, end), self.discriminator(&axis, end)];
 
@@ -82,16 +81,16 @@ impl Figure<'_> {
         let (xs, digits) = ticks(0.0, end / axis.size, wide, Scale::Linear);
         for (i, panel) in panels.iter().enumerate() {
             let top = header + between + i as f64 * (each + between);
-            let range = match (panel.range(), self.scale) {
-                (Some(range), _) => range,
-                // Losses that are no numbers at all are drawn as such.
-                (None, Scale::Linear) => (0.0, 1.0),
-                (None, Scale::Log) => return Err(PictureError::NotPositive { panel: panel.title }),
+            let range = match self.scale {
+                // A floor alone is no reason for a panel.
+                Scale::Log if !panel.has_place() => return Err(PictureError::NotPositive { panel: panel.title }),
+                // One of the losses that is no number at all is drawn as such.
+                _ => panel.range().unwrap_or((0.0, 1.0)),
             };
             panel.draw(&mut canvas, Frame { left, top, right, bottom: top + each, unit }, range, &xs);
         }
         for &tick in &xs {
-            let place = if end > 0.0 { left + tick * axis.size / end * (right - left) } else { left };
+            let place = left + tick * axis.size / end * (right - left);
             let text = number(tick, digits);
             canvas.text((place, footer + 20.0 * unit), 16.0 * unit, Anchor::Middle, INK, &text);
         }
@@ -100,10 +99,27 @@ impl Figure<'_> {
         Ok(canvas.finish())
     }
 
+    /// Where the x axis ends, if there is something to draw of every run.
+    fn end(&self) -> Result<f64, PictureError> {
+        let mut end: f64 = 0.0;
+        for (run, recorded) in self.runs {
+            let moments = || recorded.intervals.iter().chain(&recorded.held_out);
+            if moments().all(|m| !(GENERATOR.value)(m).is_finite() && !(DISCRIMINATOR.value)(m).is_finite()) {
+                return Err(PictureError::NoNumber { run: run.clone() });
+            }
+            let Some(last) = moments().map(|m| m.x(self.x)).filter(|x| x.is_finite()).reduce(f64::max) else {
+                let settings = self.x == X::Flops;
+                return Err(PictureError::NoPlace { run: run.clone(), what: self.x.name(), settings });
+            };
+            end = end.max(last);
+        }
+        if end > 0.0 { Ok(end) } else { Err(PictureError::NoExtent { what: self.x.name() }) }
+    }
+
     fn series(&self, loss: Loss, axis: &Unit) -> Vec<Series<'static>> {
         let one = |(i, (_, run)): (usize, &(String, Recorded))| {
             let points = |moments: &[Moment]| -> Vec<Point> {
-                moments.iter().map(|m| (m.x(self.x) / axis.size, (loss.value)(m))).collect()
+                moments.iter().map(|m| (m.x(self.x) / axis.size, (loss.value)(m))).filter(|p| p.0.is_finite()).collect()
             };
             let raw = points(&run.intervals);
             let weight = self.smoothing.unwrap_or_else(|| smoothing_for(raw.len()));
@@ -138,12 +154,12 @@ impl Figure<'_> {
             let mut seen: Vec<String> = Vec::new();
             for (i, y) in found.iter().enumerate() {
                 let Some(y) = *y else { continue };
-                let text = format!("{y:.2} {name}");
+                let text = format!("{} {name}", fixed(y, 2));
                 if seen.contains(&text) {
                     continue;
                 }
                 // A floor of all runs belongs to none of them.
-                let all = found.iter().all(|other| other.is_some_and(|o| format!("{o:.2} {name}") == text));
+                let all = found.iter().all(|other| other.is_some_and(|o| format!("{} {name}", fixed(o, 2)) == text));
                 let colour = if all { FLOOR } else { COLOURS[i] };
                 panel.labels.push(Label { y, text: text.clone(), colour, line: true });
                 seen.push(text);
@@ -161,7 +177,7 @@ impl Figure<'_> {
             // A run that does not note its replaced rate has no such floor.
             series.floor = smooth(&base, weight).into_iter().filter(|p| p.1.is_finite()).collect();
             if let Some(&(_, y)) = series.floor.last() {
-                let text = format!("{y:.3} base rate");
+                let text = format!("{} base rate", fixed(y, 3));
                 match panel.labels.iter_mut().find(|label| label.text == text) {
                     // Of several runs: no run's colour.
                     Some(label) => label.colour = INK,
@@ -253,5 +269,5 @@ impl Key {
 
 /// A tick of the x axis: thousands grouped.
 fn number(value: f64, digits: usize) -> String {
-    if digits == 0 { grouped(value.round() as u64) } else { format!("{value:.digits$}") }
+    if digits == 0 { grouped(value.round() as u64) } else { fixed(value, digits) }
 }

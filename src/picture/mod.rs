@@ -43,7 +43,33 @@ pub enum PictureError {
         /// The panel.
         panel: &'static str,
     },
+    /// A run whose place along the x axis nobody knows.
+    #[error("{run}: its {what} are not known{}; choose another x axis, such as steps", why(*.settings))]
+    NoPlace {
+        /// The run.
+        run: String,
+        /// What is along the axis.
+        what: &'static str,
+        /// Whether the run's settings would tell.
+        settings: bool,
+    },
+    /// Losses that are all no numbers.
+    #[error("{run}: none of its losses is a number, so there is nothing to draw")]
+    NoNumber {
+        /// The run.
+        run: String,
+    },
+    /// Nothing after the beginning.
+    #[error("nothing to draw: all that is measured is at 0 {what}; train for an interval, or choose another x axis")]
+    NoExtent {
+        /// What is along the axis.
+        what: &'static str,
+    },
     /// The picture as text is not what the rasterizer takes: a bug.
     #[error("cannot draw the PNG: {0}; an .svg needs no drawing")]
     Raster(String),
+}
+
+fn why(settings: bool) -> &'static str {
+    if settings { ", since its config.toml does not say how large the model is" } else { "" }
 }

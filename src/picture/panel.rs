@@ -3,6 +3,7 @@
 use super::canvas::{Anchor, Canvas, Stroke};
 use super::labels::spread;
 use crate::history::{Point, Scale, thin, ticks};
+use crate::numbers::fixed;
 
 /// A run's part of a panel.
 #[derive(Debug)]
@@ -72,6 +73,12 @@ pub(super) fn base_rate(colour: &str, unit: f64) -> Stroke<'_> {
 }
 
 impl Panel<'_> {
+    /// Whether any of its losses has a place along the y axis.
+    pub(super) fn has_place(&self) -> bool {
+        let mut points = self.series.iter().flat_map(|s| s.raw.iter().chain(&s.held_out));
+        points.any(|p| self.scale.place(p.1).is_finite())
+    }
+
     /// The lowest and the highest value to show. A few outliers among the raw values do not stretch it: they are cut off
     /// at the edge. `None` if there is nothing to show.
     pub(super) fn range(&self) -> Option<(f64, f64)> {
@@ -101,7 +108,7 @@ impl Panel<'_> {
     /// Draws everything but the x axis' numbers. `xs` are its ticks.
     pub(super) fn draw(&self, canvas: &mut Canvas, frame: Frame, range: (f64, f64), xs: &[f64]) {
         let Frame { left, top, right, bottom, unit } = frame;
-        let x = |x: f64| left + if self.end > 0.0 { x / self.end * (right - left) } else { 0.0 };
+        let x = |x: f64| left + x / self.end * (right - left);
         let height = range.1 - range.0;
         let y = |y: f64| bottom - (self.scale.place(y) - range.0) / height * (bottom - top);
         let at = |p: &Point| (x(p.0), y(p.1));
@@ -115,7 +122,7 @@ impl Panel<'_> {
         let (values, digits) = ticks(self.scale.value(range.0), self.scale.value(range.1), most, self.scale);
         for tick in values {
             canvas.line((left, y(tick)), (right, y(tick)), grid);
-            let text = format!("{tick:.digits$}");
+            let text = fixed(tick, digits);
             canvas.text((left - 10.0 * unit, y(tick)), 16.0 * unit, Anchor::End, INK, &text);
         }
         canvas.line((left, bottom), (right, bottom), Stroke::new(INK, 1.5 * unit));

@@ -58,7 +58,7 @@ pub enum ProbeError {
     /// Nothing to guess.
     #[error("{text:?} has no [MASK]{}; write [MASK], in capitals, where a word is to be guessed", cut_off(*cut))]
     NoMask {
-        /// The sentence.
+        /// The beginning of the sentence.
         text: String,
         /// Whether it is longer than the model's positions.
         cut: bool,

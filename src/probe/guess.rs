@@ -4,6 +4,7 @@ use super::network::Network;
 use super::{Pretrained, ProbeError};
 use crate::corpus::Tokenizer;
 use crate::electra::Half;
+use crate::numbers::shortened;
 use crate::plan::{Engine, Target};
 
 /// A word that may stand for a mask.
@@ -59,6 +60,11 @@ impl Guesser {
         self.network.device()
     }
 
+    /// Bytes of a sentence that are looked at at most, however long it is.
+    pub fn most_bytes(&self) -> usize {
+        self.network.most_bytes()
+    }
+
     /// The `top` likeliest words for every `[MASK]` of `sentence`.
     ///
     /// # Errors
@@ -69,7 +75,7 @@ impl Guesser {
         let mask = network.tokenizer.special().mask;
         let places: Vec<u32> = (0..).zip(&ids).filter(|&(_, &id)| id == mask).map(|(i, _)| i).collect();
         if places.is_empty() {
-            return Err(ProbeError::NoMask { text: sentence.into(), cut });
+            return Err(ProbeError::NoMask { text: shortened(sentence, 60), cut });
         }
         let logits = network.word_logits(&ids, &places)?;
         let masks = places.iter().zip(&logits).map(|(&place, logits)| Mask {

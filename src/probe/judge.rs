@@ -44,6 +44,11 @@ impl Judge {
         self.network.device()
     }
 
+    /// Bytes of a sentence that are looked at at most, however long it is.
+    pub fn most_bytes(&self) -> usize {
+        self.network.most_bytes()
+    }
+
     /// Tokenizes and judges sentences; an answer each, in order. An empty sentence is `[CLS]` and `[SEP]`.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod duet;
 mod error;
+mod first;
 mod folder;
 mod guess;
 mod judge;

@@ -1,5 +1,6 @@
 //! A network on a device: one plan for each shape of input that turns up.
 
+use super::first::{first, most_bytes};
 use super::{Pretrained, ProbeError};
 use crate::corpus::{self, Tokenizer};
 use crate::electra::{Encoded, Half, Model, discriminator_logits, encode, generator_head};
@@ -83,14 +84,14 @@ impl Network {
 
     /// `[CLS]`, the sentence, `[SEP]` as ids and as tokens, and whether it was cut to the model's positions.
     pub(super) fn tokens(&self, sentence: &str) -> Result<(Vec<u32>, Vec<String>, bool), corpus::Error> {
-        let mut ids = self.tokenizer.encode_with_special(sentence, usize::MAX)?;
-        let cut = ids.len() > self.positions;
-        if cut {
-            ids.truncate(self.positions - 1);
-            ids.push(self.tokenizer.special().sep);
-        }
+        let (ids, cut) = first(&self.tokenizer, sentence, self.positions)?;
         let tokens = ids.iter().map(|&id| self.tokenizer.token(id).unwrap_or_default()).collect();
         Ok((ids, tokens, cut))
+    }
+
+    /// Bytes of a sentence that are looked at at most.
+    pub(super) fn most_bytes(&self) -> usize {
+        most_bytes(self.positions)
     }
 
     /// A word's tokens; `##ing` and the like as the vocabulary spells them.

@@ -40,6 +40,16 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A log with a line of something else.
+    #[error("{}: line {line} {reason}; put the run's own file back, or move it away to go on without what it held", path.display())]
+    Line {
+        /// The log.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A record of kernels that is damaged.
     #[error("{}: {reason}; put the file back, or remove it to have the kernels chosen again", path.display())]
     Kernels {

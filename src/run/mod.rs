@@ -31,7 +31,7 @@ pub use state::{State, settings_fingerprint};
 
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
-use crate::history::TextFacts;
+use crate::history::{TextFacts, step_of};
 use crate::train::Snapshot;
 use crate::tune::Book;
 use lock::Lock;
@@ -191,15 +191,15 @@ impl Run {
     /// write them again, and a last line that was cut off.
     ///
     /// # Errors
-    /// [`RunError::Damaged`] for a line that is not a run's, [`RunError::File`] for a file that cannot be read or written.
+    /// [`RunError::Line`] for a line that is not a run's, [`RunError::File`] for a file that cannot be read or written.
     pub fn rewind(&mut self, step: u64) -> Result<(), RunError> {
-        for (name, file) in [(METRICS, &mut self.metrics), (SAMPLES, &mut self.samples)] {
+        let logs: [(&str, &mut File, StepOf); 2] =
+            [(METRICS, &mut self.metrics, step_of), (SAMPLES, &mut self.samples, step_of_sample)];
+        for (name, file, step_of) in logs {
             let path = self.folder.join(name);
             let all = fs::read(&path).map_err(|e| RunError::file(&path, e))?;
-            let kept = lines_up_to(&all, step).map_err(|line| RunError::Damaged {
-                path: path.clone(),
-                reason: format!("line {line} is not a line of a run"),
-            })?;
+            let kept = lines_up_to(&all, step, step_of)
+                .map_err(|(line, reason)| RunError::Line { path: path.clone(), line, reason })?;
             if kept.len() != all.len() {
                 write(&path, &kept)?;
                 *file = appending(&path)?;
@@ -222,6 +222,11 @@ impl Run {
     /// [`RunError::File`] if the disk does not take it.
     pub fn rewrite_config(&self, config: &Config) -> Result<(), RunError> {
         settings::write(&self.folder, config)
+    }
+
+    /// What the run noted of its text; `None` where it did not, or where that cannot be read.
+    pub fn text_facts(&self) -> Option<TextFacts> {
+        serde_json::from_slice(&fs::read(self.folder.join(TextFacts::FILE)).ok()?).ok()
     }
 
     /// The kernels that the run is trained with; `None` where it has never been on a GPU.
@@ -267,18 +272,28 @@ impl Run {
     }
 }
 
+/// The step of a log's line, or why it is none.
+type StepOf = fn(&[u8]) -> Result<u64, String>;
+
+/// The step of a line of samples.jsonl, or what is wrong with it.
+fn step_of_sample(line: &[u8]) -> Result<u64, String> {
+    let line: serde_json::Value = serde_json::from_slice(line).map_err(|_| "is no JSON".to_string())?;
+    let step = line["step"].as_u64().filter(|_| line["original"].is_array());
+    step.ok_or_else(|| "has no step and original".into())
+}
+
 /// The lines of a log that are of no later step than `step`, without a last line that was cut off. The number of the
-/// first line that has no step as an error: it is of something else, and not ours to drop.
-fn lines_up_to(log: &[u8], step: u64) -> Result<Vec<u8>, usize> {
+/// first line that is none as an error, and why: it is of something else, and not ours to drop.
+fn lines_up_to(log: &[u8], step: u64, step_of: StepOf) -> Result<Vec<u8>, (usize, String)> {
     let mut kept = Vec::with_capacity(log.len());
     for (number, line) in log.split_inclusive(|&b| b == b'\n').enumerate() {
-        let parsed: Option<serde_json::Value> = serde_json::from_slice(line).ok();
         let whole = line.ends_with(b"\n");
-        match parsed.and_then(|value| value["step"].as_u64()) {
-            Some(of) if whole && of <= step => kept.extend_from_slice(line),
-            Some(_) => {}
-            None if whole => return Err(number + 1),
-            None => {}
+        match step_of(line) {
+            Ok(of) if whole && of <= step => kept.extend_from_slice(line),
+            Ok(_) => {}
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(reason) if whole => return Err((number + 1, reason)),
+            Err(_) => {}
         }
     }
     Ok(kept)

@@ -6,10 +6,10 @@ use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_ker
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::plan::Target;
-use crate::run::{Run, State};
+use crate::run::{Run, RunError, State};
 use crate::train::{Resources, Snapshot, Text};
 use crate::tune::{self, Book, Kernels, Tuned};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub enum Stage<'a> {
     Note(&'a str),
     /// Something that a person should know, in a line.
     Remark(&'a str),
+    /// The run has another end of its schedule now.
+    Longer(&'a Config),
     /// The text is read and the device open; training is about to begin.
     Ready {
         /// The run's settings, the vocabulary's real size among them.
@@ -82,25 +84,105 @@ pub fn start(
     Ok(Opened { session, prepared })
 }
 
-/// Goes on with `run` from what [`Run::newest`] found, `None` for a run that was never saved.
+/// What may be another where a run goes on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Change {
+    /// The end of its schedule.
+    pub longer: Option<Longer>,
+    /// The places of its text, which was moved; none where it was not.
+    pub text: Vec<PathBuf>,
+    /// The place of its dataset.
+    pub dataset: Option<PathBuf>,
+}
+
+/// What became of a run that was to go on.
+pub enum Continued {
+    /// It goes on.
+    Opened(Box<Opened>),
+    /// Its schedule is at its end.
+    Done {
+        /// The run's settings.
+        config: Box<Config>,
+        /// How much of it is done.
+        done: Done,
+    },
+}
+
+/// Goes on with the run in `folder` from its newest checkpoint, or from step 0 if it was never saved. A text or dataset at
+/// another place must be the one that it was trained on; config.toml then has that place.
 ///
 /// # Errors
 /// [`SessionError`].
 pub fn go_on(
-    run: Run,
-    config: Config,
-    newest: Option<(Snapshot, State)>,
+    folder: &Path,
+    change: &Change,
     how: How,
     watch: &mut dyn FnMut(Stage<'_>),
-) -> Result<Opened, SessionError> {
-    let prepared = prepared::prepare_again(&config, run.folder(), &mut |text| watch(Stage::Note(text)))?;
+) -> Result<Continued, SessionError> {
+    let found = Run::config(folder)?;
+    let mut config = found.ok_or_else(|| SessionError::NoRun { folder: folder.into() })?;
+    let mut run = Run::open(folder)?;
+    let newest = run.newest(&config, &Model::new(&config))?;
+    let done = Done::of(newest.as_ref());
+    let before = config.clone();
+    if let Some(longer) = change.longer {
+        let refused = |error| SessionError::Extend { folder: folder.into(), error };
+        if extend(&mut config, longer, done).map_err(refused)? {
+            config.check()?;
+        }
+    }
+    if done.completes(&config) {
+        return Ok(Continued::Done { config: Box::new(config), done });
+    }
+    let moved = !change.text.is_empty() || change.dataset.is_some();
+    prepared::choose(&mut config, &change.text, change.dataset.as_deref())?;
+    if !moved {
+        is_there(&config, folder, newest.is_none())?;
+    }
+    let prepared = prepared::prepare_again(&config, folder, &mut |text| watch(Stage::Note(text)))?;
+    // Without a checkpoint, what the run noted of its text tells it from another.
+    let same = match &newest {
+        Some((_, state)) => state.text == prepared.fingerprint,
+        None => run.text_facts().is_none_or(|facts| facts == prepared.facts()),
+    };
+    if !same {
+        let folder = folder.into();
+        return Err(if moved {
+            SessionError::OtherText { folder, name: prepared.name }
+        } else {
+            RunError::TextChanged { folder }.into()
+        });
+    }
     // Only a run that was never saved still needs what it started from.
     let adaptation = if newest.is_none() { adaptation(&config)? } else { None };
+    if config != before {
+        run.rewrite_config(&config)?;
+    }
+    if config.training != before.training {
+        watch(Stage::Longer(&config));
+    }
+    if config.data != before.data {
+        run.log_event(done.steps, "text moved", &prepared.name)?;
+    }
     let record = run.kernels()?;
     let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, record.clone(), watch)?;
     let mut session = Session::resume_from(run, setup, newest)?;
     keep(&mut session, tuned, record.as_ref())?;
-    Ok(Opened { session, prepared })
+    Ok(Continued::Opened(Box::new(Opened { session, prepared })))
+}
+
+/// Whether what the run in `folder` reads is where it was: its text, and what it starts from if that is still needed.
+fn is_there(config: &Config, folder: &Path, unsaved: bool) -> Result<(), SessionError> {
+    let gone = |path: &&PathBuf| matches!(path.try_exists(), Ok(false));
+    let given = config.data.text.iter().map(|path| ("--text", path));
+    let given = given.chain(config.data.dataset.iter().map(|path| ("--data", path)));
+    if let Some((flag, path)) = given.into_iter().find(|(_, path)| gone(path)) {
+        return Err(SessionError::TextGone { path: path.clone(), folder: folder.into(), flag });
+    }
+    match config.training.init_from.iter().find(gone).filter(|_| unsaved) {
+        Some(path) => Err(SessionError::StartGone { path: path.clone(), folder: folder.into() }),
+        None => Ok(()),
+    }
 }
 
 /// Keeps the kernels in the run's folder where they are not what its `record` says.

@@ -1,6 +1,6 @@
 //! Why a session could not go on.
 
-use super::{AdaptError, PrepareError};
+use super::{AdaptError, ExtendError, PrepareError};
 use crate::electra::ConfigError;
 use crate::plan::EngineError;
 use crate::run::RunError;
@@ -22,6 +22,57 @@ pub enum SessionError {
     /// The run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Nothing to go on with.
+    #[error("{} holds no run", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another end of the schedule that the run cannot have.
+    #[error("{}: {error}", folder.display())]
+    Extend {
+        /// The run.
+        folder: PathBuf,
+        /// Why not.
+        error: ExtendError,
+    },
+    /// The run's text is not where it was.
+    #[error(
+        "{}, which the run in {} is trained on, is not there; if it was moved, give its new place with {flag}",
+        path.display(), folder.display()
+    )]
+    TextGone {
+        /// A file or folder of the text, or the dataset.
+        path: PathBuf,
+        /// The run.
+        folder: PathBuf,
+        /// The flag that takes its new place.
+        flag: &'static str,
+    },
+    /// What the run starts from is not where it was, and there is no checkpoint.
+    #[error(
+        "{}, which the run in {} starts from, is not there, and the run was never saved; put it back, or start a new run \
+         with --init-from and its new place",
+        path.display(), folder.display()
+    )]
+    StartGone {
+        /// The model.
+        path: PathBuf,
+        /// The run.
+        folder: PathBuf,
+    },
+    /// A text that was said to be the run's.
+    #[error(
+        "{name} is not the text that the run in {} was trained on: its examples are others; give the place of that text, \
+         or start a new run (--init-from {} keeps what was learnt)",
+        folder.display(), folder.display()
+    )]
+    OtherText {
+        /// The text.
+        name: String,
+        /// The run.
+        folder: PathBuf,
+    },
     /// The device or the numbers.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -44,6 +95,8 @@ impl SessionError {
         match self {
             Self::Prepare(error) => error.is_input(),
             Self::Adapt(_) | Self::Config(_) | Self::Engine(_) => true,
+            Self::NoRun { .. } | Self::Extend { .. } => true,
+            Self::TextGone { .. } | Self::StartGone { .. } | Self::OtherText { .. } => true,
             Self::Run(error) => !matches!(error, RunError::File { .. }),
             Self::Train(TrainError::Memory { .. } | TrainError::Device { .. }) => true,
             Self::Train(_) | Self::Failed { .. } => false,

@@ -15,7 +15,7 @@ mod report;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
-pub use begin::{Done, ExtendError, How, Longer, Opened, Stage, extend, go_on, start};
+pub use begin::{Change, Continued, Done, ExtendError, How, Longer, Opened, Stage, extend, go_on, start};
 pub use device::{Device, open};
 pub use error::SessionError;
 pub use kernels::find_kernels;
@@ -70,6 +70,8 @@ pub struct Session {
     run: Run,
     trainer: Trainer,
     watch: Watch,
+    /// What is to be said with the next reports.
+    pending: Vec<Warning>,
     /// The seed in use.
     seed: u64,
     /// The step at which this sitting ends.
@@ -151,6 +153,7 @@ impl Session {
         let now = Instant::now();
         let mut session = Self {
             watch: Watch::new(&setup.config, setup.facts.unigram_entropy),
+            pending: watch::beforehand(&setup.config, step, setup.text.training.len()),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, loss)| loss),
             setup,
@@ -245,6 +248,9 @@ impl Session {
         if self.ended {
             return Ok(reports);
         }
+        for warning in std::mem::take(&mut self.pending) {
+            self.warn(self.step(), warning, &mut reports)?;
+        }
         match self.go(stop, &mut reports) {
             Ok(()) => {}
             Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
@@ -261,6 +267,9 @@ impl Session {
         }
         if ends {
             self.ended = true;
+            if let Some(warning) = self.watch.end(&self.setup.config, self.step(), complete) {
+                self.warn(self.step(), warning, reports)?;
+            }
             let folder = self.run.newest_folder().unwrap_or_default();
             let ending = Ending { step: self.step(), complete, seconds: self.start.elapsed().as_secs_f64(), folder };
             self.run.log_event(ending.step, if complete { "done" } else { "stopped" }, "")?;
@@ -343,6 +352,10 @@ impl Session {
             match event {
                 Event::Step { step, generator_loss, discriminator_loss } => {
                     reports.push(Report::Step { step, generator_loss, discriminator_loss });
+                    let config = &self.setup.config;
+                    if let Some(warning) = self.watch.step(config, step, generator_loss, discriminator_loss) {
+                        self.warn(step + 1, warning, reports)?;
+                    }
                 }
                 Event::Interval(interval) => {
                     let seconds = self.seconds();
@@ -352,12 +365,17 @@ impl Session {
                     self.run.log(&IntervalLine { seconds, tokens_per_second, interval })?;
                     reports.push(Report::Interval { interval, tokens_per_second });
                     for warning in self.watch.look(&self.setup.config, &interval) {
-                        self.run.log_event(interval.step, "warning", &warning.to_string())?;
-                        reports.push(Report::Warning(warning));
+                        self.warn(interval.step, warning, reports)?;
                     }
                 }
             }
         }
+        Ok(())
+    }
+
+    fn warn(&mut self, step: u64, warning: Warning, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        self.run.log_event(step, "warning", &warning.to_string())?;
+        reports.push(Report::Warning(warning));
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub enum Report {
         /// Where.
         folder: PathBuf,
     },
-    /// The run seems to learn nothing.
+    /// The run seems to learn nothing, to diverge, or to have settings that will not do.
     Warning(Warning),
     /// A loss was no number; the run went back.
     RolledBack {

@@ -115,7 +115,8 @@ impl Tally {
     /// The measures of all steps since the start or the last call; empties the tally.
     pub fn finish(&mut self) -> Measures {
         let tally = std::mem::take(self);
-        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+        // A loss of ln 1 is -0, which is 0.
+        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole + 0.0 } else { 0.0 };
         let verdicts = tally.verdicts.sorted();
         let replaced = verdicts.iter().filter(|v| v.1).count() as f64;
         let called = verdicts.iter().filter(|v| v.0 > 0.0).count() as f64;

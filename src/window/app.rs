@@ -6,7 +6,7 @@ use super::panes;
 use super::state::{Board, Drawn, Measure, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
-use crate::session::{How, Longer};
+use crate::session::{Change, How, Longer};
 use egui::{Context, Ui, ViewportCommand};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -159,7 +159,7 @@ impl App {
         let Some(folder) = self.board.folder() else { return };
         // The device of the sitting before, if that was here.
         match self.how.clone().map_or_else(|| self.board.form.how(), Ok) {
-            Ok(how) => self.begin(Job::GoOn { folder, longer, how }),
+            Ok(how) => self.begin(Job::GoOn { folder, change: Change { longer, ..Change::default() }, how }),
             Err(error) => self.board.tell(true, &error.to_string()),
         }
     }
@@ -169,6 +169,9 @@ impl App {
         if self.board.run.is_none() && self.worker.is_none() {
             match Track::read(&folder) {
                 Ok(track) => {
+                    if let Some(note) = &track.note {
+                        self.board.tell(true, note);
+                    }
                     self.board.run = Some(track);
                     self.board.page = Page::Run;
                     self.begin(Job::Look { folder });

@@ -2,54 +2,85 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 
+/// A line, or a sentence that was given in another way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub(super) number: usize,
+    /// Its text without its end, or what is wrong with it.
+    pub(super) text: Result<String, String>,
+}
+
 /// Reads lines in batches without waiting for a batch to be full.
 pub(super) struct Lines<R> {
     reader: BufReader<R>,
+    /// Bytes of a line that are kept; the rest of a longer one is passed over.
+    most: usize,
     read: usize,
 }
 
 /// How the input ended: well, or for this reason.
 pub(super) type End = Result<(), String>;
 
+/// Bytes of a character at most.
+const CHARACTER: usize = 4;
+
 impl<R: Read> Lines<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader: BufReader::with_capacity(1 << 16, reader), read: 0 }
+    /// Of a line a little more than `most` bytes are kept, so that it is longer than that to whoever looks at no more.
+    pub(super) fn new(reader: R, most: usize) -> Self {
+        Self { reader: BufReader::with_capacity(1 << 16, reader), most: most + CHARACTER, read: 0 }
     }
 
     /// Waits for one line and takes what other whole lines have come with it, at most `most` in all; then how the input
-    /// ended, if it did. Lines before a bad one are still given.
-    pub(super) fn next(&mut self, most: usize) -> (Vec<String>, Option<End>) {
+    /// ended, if it did.
+    pub(super) fn next(&mut self, most: usize) -> (Vec<Line>, Option<End>) {
         let mut lines = Vec::new();
         while lines.is_empty() || (lines.len() < most && self.reader.buffer().contains(&b'\n')) {
             match self.line() {
                 Ok(Some(line)) => lines.push(line),
                 Ok(None) => return (lines, Some(Ok(()))),
-                Err(reason) => return (lines, Some(Err(reason))),
+                Err(error) => return (lines, Some(Err(format!("cannot read standard input: {error}")))),
             }
         }
         (lines, None)
     }
 
-    fn line(&mut self) -> Result<Option<String>, String> {
+    fn line(&mut self) -> std::io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        self.read += 1;
-        let read = self.reader.read_until(b'\n', &mut bytes);
-        if read.map_err(|e| format!("cannot read standard input: {e}"))? == 0 {
+        let (mut any, mut long) = (false, false);
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                buffer => buffer?,
+            };
+            let end = buffer.iter().position(|&b| b == b'\n');
+            let piece = &buffer[..end.unwrap_or(buffer.len())];
+            let taken = piece.len() + usize::from(end.is_some());
+            let room = self.most - bytes.len();
+            bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+            (any, long) = (any || taken > 0, long || piece.len() > room);
+            self.reader.consume(taken);
+            if end.is_some() || taken == 0 {
+                break;
+            }
+        }
+        if !any {
             return Ok(None);
         }
-        if bytes.last() == Some(&b'\n') {
+        self.read += 1;
+        if !long && bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-        String::from_utf8(bytes).map(Some).map_err(|error| {
-            let byte = error.utf8_error().valid_up_to();
-            format!(
-                "standard input is not UTF-8: byte {byte} of line {} is not text; convert it to UTF-8 first",
-                self.read
-            )
-        })
+        let text = String::from_utf8(bytes).or_else(|error| {
+            let wrong = error.utf8_error();
+            let byte = wrong.valid_up_to();
+            // Where a long line is cut, half a character may be left.
+            if long && wrong.error_len().is_none() {
+                return Ok(String::from_utf8_lossy(&error.as_bytes()[..byte]).into_owned());
+            }
+            Err(format!("byte {} is not UTF-8; convert it to UTF-8 first", byte + 1))
+        });
+        Ok(Some(Line { number: self.read, text }))
     }
 }
 
@@ -71,22 +102,37 @@ mod tests {
         }
     }
 
+    /// The lines' texts.
+    fn texts(lines: Vec<Line>) -> Vec<String> {
+        lines.into_iter().map(|line| line.text.unwrap()).collect()
+    }
+
     #[test]
     fn takes_what_is_there_and_no_more() {
-        let mut lines = Lines::new(Pieces(vec![b"a\r\n\nb\nc", b"d\n", b"e"]));
-        assert_eq!(lines.next(2), (vec!["a".into(), String::new()], None));
-        assert_eq!(lines.next(2), (vec!["b".into()], None));
-        assert_eq!(lines.next(2), (vec!["cd".into()], None));
-        assert_eq!(lines.next(2), (vec!["e".into()], None));
+        let mut lines = Lines::new(Pieces(vec![b"a\r\n\nb\nc", b"d\n", b"e"]), 100);
+        for expected in [vec!["a", ""], vec!["b"], vec!["cd"], vec!["e"]] {
+            let (found, end) = lines.next(2);
+            assert_eq!((texts(found), end), (expected.into_iter().map(String::from).collect(), None));
+        }
         assert_eq!(lines.next(2), (vec![], Some(Ok(()))));
     }
 
     #[test]
-    fn names_the_line_that_is_not_text() {
-        let mut lines = Lines::new(&b"good\nb\xff\n"[..]);
-        let (good, end) = lines.next(16);
-        assert_eq!(good, ["good"]);
-        let message = end.expect("an end").expect_err("a bad line");
-        assert!(message.contains("byte 1 of line 2"), "{message}");
+    fn a_line_that_is_not_text_costs_that_line() {
+        let mut lines = Lines::new(&b"good\nb\xff\nbetter\n"[..], 100);
+        let (found, end) = lines.next(16);
+        assert_eq!((found.len(), end), (3, None));
+        assert_eq!((&found[0].text, &found[2].text), (&Ok("good".into()), &Ok("better".into())));
+        let message = found[1].text.as_ref().unwrap_err();
+        assert!(message.contains("byte 2 is not UTF-8") && found[1].number == 2, "{message}");
+    }
+
+    #[test]
+    fn the_end_of_a_long_line_is_passed_over() {
+        let long = "é".repeat(50_000) + "\nshort\n";
+        let mut lines = Lines::new(long.as_bytes(), 1_001);
+        let mut found = lines.next(1).0;
+        found.extend(lines.next(1).0);
+        assert_eq!(texts(found), ["é".repeat(502), "short".into()]);
     }
 }

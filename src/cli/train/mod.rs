@@ -14,7 +14,7 @@ use crate::electra::{Config, Model};
 use crate::history::Recorded;
 use crate::run::Run;
 use crate::session::{
-    self, Device, Done, Ending, ExtendError, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
+    self, Change, Continued, Device, Ending, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
 };
 use crate::train::Measures;
 use crate::tune::Kernels;
@@ -30,10 +30,10 @@ pub(crate) struct TrainArguments {
     #[command(flatten)]
     settings: Settings,
     /// Text files or folders of .txt to train on; a paragraph or sentence a line, a blank line between documents.
-    /// Without it: the sample text inside the program
+    /// Without it: the sample text inside the program. For a run that goes on: where its text is now, if it was moved
     #[arg(long, num_args = 1.., value_name = "FILE")]
     text: Vec<PathBuf>,
-    /// A dataset that leyden prepare made, instead of text
+    /// A dataset that leyden prepare made, instead of text. For a run that goes on: where it is now
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     data: Option<PathBuf>,
     /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
@@ -102,7 +102,7 @@ pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
         }
         Some(folder) => match Run::config(&folder).map_err(Failure::input)? {
             None => start(&arguments, settings(&arguments)?, &folder, &stop),
-            Some(config) => go_on(&arguments, config, &folder, &stop),
+            Some(_) => go_on(&arguments, &folder, &stop),
         },
     }
 }
@@ -115,7 +115,7 @@ fn show_window(arguments: TrainArguments) -> Result<(), Failure> {
     let job = match (given, found) {
         (Some(folder), Some(_)) => {
             refuse_fixed(&arguments, &folder)?;
-            Job::GoOn { folder, longer: longer(&arguments), how }
+            Job::GoOn { folder, change: change(&arguments), how }
         }
         (folder, _) => {
             if let Some(folder) = &folder {
@@ -161,54 +161,41 @@ fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop)
 }
 
 /// A run that was stopped goes on from its newest checkpoint.
-fn go_on(arguments: &TrainArguments, mut config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
-    let place = folder.display();
+fn go_on(arguments: &TrainArguments, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     refuse_fixed(arguments, folder)?;
-    let run = Run::open(folder).map_err(Failure::input)?;
-    let newest = run.newest(&config, &Model::new(&config)).map_err(Failure::input)?;
-    let done = Done::of(newest.as_ref());
-    if lengthen(arguments, &mut config, done).map_err(|e| Failure::Input(format!("{place}: {e}")))? {
-        config.check().map_err(Failure::input)?;
-        run.rewrite_config(&config).map_err(Failure::work)?;
-        match config.training.hours {
-            Some(hours) => say!("{hours} hours: the learning rate falls to 0 there"),
-            None => say!("{} steps: the learning rate falls to 0 there", grouped(config.training.steps)),
-        };
-    }
-    if done.completes(&config) {
-        let flag = if config.training.hours.is_some() { "--hours" } else { "--steps" };
-        say!("{place} is done, {} steps; {flag} with a larger number lets it go on", done.steps);
-        return Ok(());
-    }
     let mut said = Ok(());
-    let opened = session::go_on(run, config, newest, how(arguments)?, &mut |stage| {
+    let continued = session::go_on(folder, &change(arguments), how(arguments)?, &mut |stage| {
         said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
     });
     said?;
-    let Opened { session, prepared } = opened.map_err(failure)?;
-    say!("going on from step {}", grouped(session.step()));
-    sitting(session, &prepared, stop)
+    match continued.map_err(failure)? {
+        Continued::Opened(opened) => {
+            let Opened { session, prepared } = *opened;
+            say!("going on from step {}", grouped(session.step()));
+            sitting(session, &prepared, stop)
+        }
+        Continued::Done { config, done } => {
+            let flag = if config.training.hours.is_some() { "--hours" } else { "--steps" };
+            let place = folder.display();
+            say!("{place} is done, {} steps; {flag} with a larger number lets it go on", done.steps);
+            Ok(())
+        }
+    }
 }
 
 /// A run that goes on has settings of its own.
 fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure> {
     let place = folder.display();
-    let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
-    let fixed = fixed.or(arguments.init_from.is_some().then_some("--init-from"));
-    let fixed = fixed.or(arguments.data.is_some().then_some("--data"));
+    let fixed = arguments.settings.fixed_flag().or(arguments.init_from.is_some().then_some("--init-from"));
     fixed.map_or(Ok(()), |flag| {
         Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")))
     })
 }
 
-/// Another end of the schedule, where one was asked for.
-fn longer(arguments: &TrainArguments) -> Option<Longer> {
-    arguments.settings.steps.map(Longer::Steps).or(arguments.hours.map(Longer::Hours))
-}
-
-/// Takes a longer schedule into `config`; whether there was one.
-fn lengthen(arguments: &TrainArguments, config: &mut Config, done: Done) -> Result<bool, ExtendError> {
-    longer(arguments).map_or(Ok(false), |longer| session::extend(config, longer, done))
+/// What may be another for a run that goes on: the end of its schedule, and where its text is.
+fn change(arguments: &TrainArguments) -> Change {
+    let longer = arguments.settings.steps.map(Longer::Steps).or(arguments.hours.map(Longer::Hours));
+    Change { longer, text: arguments.text.clone(), dataset: arguments.data.clone() }
 }
 
 /// Who is to blame where a session cannot begin.
@@ -220,6 +207,11 @@ fn show(stage: Stage<'_>) -> Result<(), Failure> {
     match stage {
         Stage::Note(text) => output::note(text),
         Stage::Remark(text) => output::remark(text),
+        Stage::Longer(config) => {
+            let t = &config.training;
+            let end = t.hours.map_or_else(|| format!("{} steps", grouped(t.steps)), |hours| format!("{hours} hours"));
+            say!("{end}: the learning rate falls to 0 there");
+        }
         Stage::Ready { config, model, prepared, device, from } => {
             say!("{}", heading(Style::stdout(), config, model, prepared, device));
             if let Some(found) = from {

@@ -3,6 +3,7 @@
 use crate::cli::memory;
 use crate::cli::output::remark;
 use crate::cli::style::Style;
+use crate::numbers::fixed;
 use crate::session::{Report, Session};
 use crate::train::Interval;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -90,7 +91,8 @@ impl Progress {
         if let Some(bar) = &self.bar {
             let rate = if self.rate > 0.0 { format!("  {:.0} tokens/s", self.rate) } else { String::new() };
             let step = at(session, done);
-            bar.set_message(format!("{step}  generator {:.3}  discriminator {:.4}{rate}", losses.0, losses.1));
+            let (generator, discriminator) = (fixed(losses.0, 3), fixed(losses.1, 4));
+            bar.set_message(format!("{step}  generator {generator}  discriminator {discriminator}{rate}"));
             bar.set_position((session.progress() * LENGTH as f64) as u64);
         }
     }
@@ -103,10 +105,10 @@ impl Progress {
             self.printed = line;
             let left = self.start.elapsed().as_secs_f64() / (now - self.before).max(1e-9) * (1.0 - now);
             eprintln!(
-                "{}  generator {:.3}  discriminator {:.4}  {:.0} tokens/s  {:.0} s left",
+                "{}  generator {}  discriminator {}  {:.0} tokens/s  {:.0} s left",
                 at(session, interval.step),
-                interval.measures.generator_loss,
-                interval.measures.discriminator_loss,
+                fixed(interval.measures.generator_loss, 3),
+                fixed(interval.measures.discriminator_loss, 4),
                 tokens_per_second,
                 left
             );

@@ -5,6 +5,7 @@ use crate::cli::output::grouped;
 use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
 use crate::electra::Config;
+use crate::numbers::fixed;
 use crate::run::Run;
 use crate::session::Prepared;
 use crate::train::Verdict;
@@ -20,16 +21,16 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let done = format!("{} tokens in {time}, {} tokens/s", grouped(o.tokens), grouped(rate as u64));
     let _ = writeln!(out, "{}  {done}", style.bold("done"));
     let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
-    let value = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(|| "   -  ".into(), |x| format!("{x:6.3}"));
+    let value = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(|| "   -  ".into(), |x| format!("{:>6}", fixed(x, 3)));
     let (first, last) = (o.history.intervals.first(), o.history.intervals.last());
     let uniform = (config.model.vocabulary as f64).ln();
     let _ = writeln!(
         out,
-        "generator loss       {}  {}     {}   {uniform:.3} guessing blindly, {:.3} knowing each word's frequency",
+        "generator loss       {}  {}     {}   {uniform:.3} guessing blindly, {} knowing each word's frequency",
         value(first.map(|m| m.generator_loss)),
         value(last.map(|m| m.generator_loss)),
         style.bold(&value(Some(o.after.generator_loss))),
-        prepared.statistics.unigram_entropy,
+        fixed(prepared.statistics.unigram_entropy, 3),
     );
     let _ = writeln!(
         out,

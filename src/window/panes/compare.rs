@@ -2,6 +2,7 @@
 
 use super::control::of_paper;
 use super::losses;
+use crate::numbers::fixed;
 use crate::window::app::{App, Dialog};
 use crate::window::look::Palette;
 use crate::window::state::{differences, paper_days};
@@ -47,7 +48,7 @@ fn table(ui: &mut Ui, app: &mut App) {
             ui.label(RichText::new(format!("{} steps", crate::numbers::grouped(track.step()))).weak());
         });
         if let Some(m) = track.held_out.last() {
-            let number = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { "–".into() };
+            let number = |x: f64, digits: usize| if x.is_finite() { fixed(x, digits) } else { "–".into() };
             ui.label(format!(
                 "held out: generator {}, discriminator {}, AUC {}",
                 number(m.generator_loss, 3),

@@ -1,6 +1,6 @@
 //! What controls a run, and what is known of it.
 
-use crate::numbers::{bytes, duration, flop, grouped};
+use crate::numbers::{bytes, duration, fixed, flop, grouped};
 use crate::session::Longer;
 use crate::window::app::App;
 use crate::window::look::Palette;
@@ -117,7 +117,7 @@ fn facts(ui: &mut Ui, board: &Board) {
     let (c, run) = (&begun.config, board.run.as_ref());
     let last = run.and_then(|run| run.intervals.last());
     let held_out = run.and_then(|run| run.held_out.last());
-    let number = |x: f64, digits: usize| if x.is_finite() { format!("{x:.digits$}") } else { "–".into() };
+    let number = |x: f64, digits: usize| if x.is_finite() { fixed(x, digits) } else { "–".into() };
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(device) = &begun.device {
         rows.push(("Device", device.clone()));

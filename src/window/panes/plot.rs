@@ -1,7 +1,7 @@
 //! One measure over the x axis: raw faint, smoothed bold, the held-out text as points, the floors named.
 
 use crate::history::{Floors, Point, Scale, Split, ticks};
-use crate::numbers::grouped;
+use crate::numbers::{fixed, grouped};
 use crate::window::app::{App, DrawnKey};
 use crate::window::look::Palette;
 use crate::window::state::{Drawn, Measure, Track};
@@ -212,7 +212,7 @@ fn floors(
         Measure::GeneratorLoss => {
             for Floors { uniform, unigram } in tracks.iter().map(|track| track.floors) {
                 for (level, name) in [(uniform, "blind guessing"), (unigram, "knowing how frequent words are")] {
-                    levels.extend(level.map(|y| (y, format!("{name}, {y:.2}"))));
+                    levels.extend(level.map(|y| (y, format!("{name}, {}", fixed(y, 2)))));
                 }
             }
         }
@@ -273,7 +273,7 @@ fn tick(value: f64, low: f64, high: f64, most: usize) -> String {
     match value.abs() {
         a if digits == 0 && a >= 1_000.0 => grouped_signed(value),
         a if a > 0.0 && a < 1e-3 => format!("{value:.1e}"),
-        _ => format!("{value:.digits$}"),
+        _ => fixed(value, digits),
     }
 }
 
@@ -299,7 +299,7 @@ fn short(x: f64) -> String {
         a if a >= 1_000.0 => grouped_signed(x),
         a if a >= 100.0 => format!("{x:.1}"),
         a if a >= 1.0 => format!("{x:.3}"),
-        a if a >= 1e-3 || a == 0.0 => format!("{x:.4}"),
+        a if a >= 1e-3 || a == 0.0 => fixed(x, 4),
         _ => format!("{x:.2e}"),
     }
 }

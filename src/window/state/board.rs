@@ -218,7 +218,12 @@ impl Board {
     pub fn open(&mut self, folder: &Path) {
         let known = self.tracks().any(|track| same(&track.folder, folder));
         match Track::read(folder) {
-            Ok(track) if !known => self.others.push(track),
+            Ok(track) if !known => {
+                if let Some(note) = &track.note {
+                    self.tell(true, note);
+                }
+                self.others.push(track);
+            }
             Ok(_) => self.tell(false, &format!("{} is open already", folder.display())),
             Err(error) => self.tell(true, &error.to_string()),
         }
@@ -381,14 +386,16 @@ mod tests {
         let make = |name: &str| {
             let run = folder.path().join(name).join("tiny");
             std::fs::create_dir_all(&run).unwrap();
-            std::fs::write(run.join("metrics.jsonl"), "{\"step\":1}\n{\"st").unwrap();
+            std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":5}\nnothing\n{\"st").unwrap();
             run
         };
         let (a, b) = (make("a"), make("b"));
         let mut board = Board::default();
         board.open(&a);
         board.open(&a.join("..").join("tiny"));
-        assert_eq!((board.names(), board.notices.len()), (vec!["tiny".to_string()], 1));
+        assert_eq!((board.names(), board.notices.len()), (vec!["tiny".to_string()], 2));
+        let text = &board.notices[0].text;
+        assert!(text.contains("metrics.jsonl: 1 line is left out: line 2 is no JSON"), "{text}");
         board.open(&b);
         assert_eq!(board.names(), [a.display().to_string(), b.display().to_string()]);
         assert_eq!(board.stale(), Vec::<PathBuf>::new());

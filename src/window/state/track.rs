@@ -28,6 +28,8 @@ pub struct Track {
     pub flops_a_step: f64,
     /// Counts changes, so that what was drawn of it can be kept.
     pub version: u64,
+    /// What a person should know of its metrics, in words.
+    pub note: Option<String>,
     /// When the metrics were read from the folder, as it says.
     read: Option<SystemTime>,
 }
@@ -51,6 +53,7 @@ impl Track {
             floors: Floors::default(),
             flops_a_step: f64::NAN,
             version: 0,
+            note: None,
             read: None,
         });
         track.flops_a_step = flops_a_step(config).map_or(f64::NAN, |flops| flops as f64);
@@ -66,9 +69,11 @@ impl Track {
     /// [`HistoryError`].
     pub fn read(folder: &Path) -> Result<Self, HistoryError> {
         let read = modified(folder);
-        let Recorded { folder, intervals, held_out, config, flops_a_step, floors, .. } = Recorded::read(folder)?;
+        let recorded = Recorded::read(folder)?;
+        let note = recorded.note();
+        let Recorded { folder, intervals, held_out, config, flops_a_step, floors, .. } = recorded;
         let steps = Trace::default();
-        Ok(Self { folder, config, intervals, held_out, steps, floors, flops_a_step, version: 0, read })
+        Ok(Self { folder, config, intervals, held_out, steps, floors, flops_a_step, version: 0, note, read })
     }
 
     /// Whether its metrics were written to since they were read.
@@ -164,6 +169,7 @@ impl Track {
             flops_a_step: self.flops_a_step,
             floors: self.floors,
             skipped: 0,
+            first_skipped: None,
             written: 0.0,
         }
     }
@@ -192,7 +198,7 @@ impl Track {
                 m.gradient_norm,
                 m.tokens_per_second,
             ];
-            let cell = |x: &f64| if x.is_nan() { String::new() } else { x.to_string() };
+            let cell = |x: &f64| if x.is_nan() { String::new() } else { (x + 0.0).to_string() };
             let cells: Vec<String> = numbers.iter().map(cell).collect();
             out += &format!("{text},{},{},{}\n", m.step, m.tokens, cells.join(","));
         }

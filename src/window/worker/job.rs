@@ -7,7 +7,7 @@ use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::electra::{Config, Model};
 use crate::history::TextFacts;
 use crate::run::Run;
-use crate::session::{self, Adaptation, Done, How, Longer, Opened, Prepared, Session, Stage};
+use crate::session::{self, Adaptation, Change, Continued, How, Opened, Prepared, Session, Stage};
 use crate::train::MicroBatch;
 use crate::window::state::Track;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub enum Job {
     GoOn {
         /// Its folder.
         folder: PathBuf,
-        /// Another end of its schedule.
-        longer: Option<Longer>,
+        /// What is to be another.
+        change: Change,
         /// The device and more.
         how: How,
     },
@@ -106,7 +106,7 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
         match stage {
             Stage::Note(text) => outbox.tell(News::Note(text.into())),
             Stage::Remark(text) => outbox.tell(News::Complaint(text.into())),
-            Stage::Ready { .. } => true,
+            Stage::Longer(_) | Stage::Ready { .. } => true,
         };
     };
     let words = |e: &dyn std::fmt::Display| e.to_string();
@@ -123,23 +123,11 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
             }
             session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
         }
-        Job::GoOn { folder, longer, how } => {
-            let found = Run::config(&folder).map_err(|e| words(&e))?;
-            let mut config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
-            let run = Run::open(&folder).map_err(|e| words(&e))?;
-            let newest = run.newest(&config, &Model::new(&config)).map_err(|e| words(&e))?;
-            let done = Done::of(newest.as_ref());
-            if let Some(longer) = longer
-                && session::extend(&mut config, longer, done).map_err(|e| words(&e))?
-            {
-                config.check().map_err(|e| words(&e))?;
-                run.rewrite_config(&config).map_err(|e| words(&e))?;
+        Job::GoOn { folder, change, how } => {
+            match session::go_on(&folder, &change, how, &mut watch).map_err(|e| words(&e))? {
+                Continued::Opened(opened) => *opened,
+                Continued::Done { .. } => return look(&folder, inbox, outbox),
             }
-            if done.completes(&config) {
-                drop(run);
-                return look(&folder, inbox, outbox);
-            }
-            session::go_on(run, config, newest, how, &mut watch).map_err(|e| words(&e))?
         }
         Job::Look { folder } => return look(&folder, inbox, outbox),
     };
