@@ -178,21 +178,134 @@ fn inspect_and_train_read_a_dataset() {
     assert!(refusal(assert).contains("SHA-256"));
 }
 
+/// What a command that did its work said on standard error.
+fn said(assert: assert_cmd::assert::Assert) -> String {
+    String::from_utf8(assert.success().get_output().stderr.clone()).unwrap()
+}
+
 #[test]
-fn text_that_is_not_utf8_is_counted_and_named() {
+fn text_of_another_encoding_is_refused_or_decoded_and_never_garbage() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let mut text = SAMPLE.as_bytes()[..30_000].to_vec();
     let line = 1 + text[..9_000].iter().filter(|&&byte| byte == b'\n').count();
     text[9_000] = 0xe9;
-    fs::write(path("text.txt"), text).unwrap();
-    let assert = prepare(&[&path("text.txt")], &path("data"), &[]).success();
-    let said = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
-    assert!(said.contains("1 line is not UTF-8") && said.contains(&format!("text.txt:{line}")), "{said}");
-    assert_eq!(Dataset::open(&path("data")).unwrap().manifest.sources[0].invalid, 1);
-    let said = refusal(prepare(&[&path("text.txt")], &path("strict"), &["--strict"]));
-    assert!(said.contains(&format!("line {line} is not UTF-8")), "{said}");
-    assert!(!path("strict").exists() && !path("strict.partial").exists());
+    fs::write(path("text.txt"), &text).unwrap();
+    let refused = refusal(prepare(&[&path("text.txt")], &path("refused"), &[]));
+    assert!(refused.contains(&format!("byte 9000, on line {line}")) && refused.contains("--encoding"), "{refused}");
+    assert!(!path("refused").exists() && !path("refused.partial").exists());
+    prepare(&[&path("text.txt")], &path("latin"), &["--encoding", "windows-1252"]).success();
+    let shard = |name: &str| fs::read(path(name).join(SHARD)).unwrap();
+
+    let plain = String::from_utf8_lossy(&text).replace('\u{fffd}', "é");
+    fs::write(path("utf8.txt"), &plain).unwrap();
+    let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(plain.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+    fs::write(path("wide.txt"), &wide).unwrap();
+    for name in ["utf8", "wide"] {
+        prepare(&[&path(&format!("{name}.txt"))], &path(name), &[]).success();
+        assert!(shard(name) == shard("latin"), "{name}");
+    }
+    fs::write(path("bare.txt"), &wide[2..]).unwrap();
+    assert!(refusal(prepare(&[&path("bare.txt")], &path("out"), &[])).contains("UTF-16 without a byte-order mark"));
+    prepare(&[&path("bare.txt")], &path("named"), &["--encoding", "utf-16be"]).success();
+    assert!(shard("named") == shard("latin"));
+    fs::write(path("torn.txt"), &wide[..wide.len() - 1]).unwrap();
+    assert!(refusal(prepare(&[&path("torn.txt")], &path("out"), &[])).contains("not UTF-16BE: byte"));
+    assert!(refusal(prepare(&[&path("utf8.txt")], &path("out"), &["--encoding", "klingon"])).contains("windows-1252"));
+}
+
+#[test]
+fn a_bad_record_costs_itself_and_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut lines: Vec<String> = json_lines().lines().map(String::from).collect();
+    lines.insert(3, "{\"text\": \"lost \\ud83d half\"}".into());
+    lines.insert(9, "{\"score\": NaN, \"text\": \"not a number\"}".into());
+    lines.insert(20, "{\"body\": \"no text\"}".into());
+    lines.insert(30, "{\"text\": 3}".into());
+    fs::write(path("a.jsonl"), lines.join("\n")).unwrap();
+    let told = said(prepare(&[&path("a.jsonl")], &path("data"), &[]));
+    assert!(told.contains("4 records could not be read and were left out"), "{told}");
+    assert!(told.contains("line 4 (") && told.contains("line 10 (") && told.contains("line 21 (no field"), "{told}");
+    assert!(!told.contains("line 31"), "{told}");
+    let manifest = Dataset::open(&path("data")).unwrap().manifest;
+    assert_eq!((manifest.counts().documents, manifest.skipped()), (59, 4));
+    let refused = refusal(prepare(&[&path("a.jsonl")], &path("strict"), &["--strict"]));
+    assert!(refused.contains("line 4") && refused.contains("--strict"), "{refused}");
+
+    let assert = prepare(&[&path("a.jsonl")], &path("json"), &["--json", "--dedup"]);
+    let report: Value = serde_json::from_slice(&assert.success().get_output().stdout).unwrap();
+    assert_eq!(report["reading"]["skipped"], 4);
+    // A line of any length makes no long message.
+    let long = format!("{{\"{}\": \"{}\"}}\n", "k".repeat(5_000), "x".repeat(50_000));
+    fs::write(path("long.jsonl"), long.repeat(3)).unwrap();
+    let refused = refusal(prepare(&[&path("long.jsonl")], &path("out"), &[]));
+    assert!(refused.contains("no field \"text\"") && refused.len() < 400 + path("").as_os_str().len(), "{refused}");
+}
+
+#[test]
+fn folders_say_what_was_passed_over_and_repeated_documents_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("texts")).unwrap();
+    let rows = fs::read_to_string(golden("rows.txt")).unwrap();
+    let documents: Vec<&str> = rows.lines().filter(|row| !row.trim().is_empty()).collect();
+    fs::write(path("texts/a.txt"), documents.join("\n\n")).unwrap();
+    let spaced = documents[0].replace(' ', "  ");
+    fs::write(path("texts/b.txt"), format!("{spaced}\n\n{}\n", documents[1])).unwrap();
+    for name in ["x.docx", "y.docx", "page.html"] {
+        fs::write(path("texts").join(name), "x").unwrap();
+    }
+    let told = said(prepare(&[&path("texts"), &path("texts/a.txt")], &path("all"), &[]));
+    assert!(told.contains("3 files passed over: 2 .docx, 1 .html; 1 file named twice and read once"), "{told}");
+    let told = said(prepare(&[&path("texts")], &path("once"), &["--dedup"]));
+    assert!(told.contains("2 documents were there before"), "{told}");
+    let count = |name: &str| Dataset::open(&path(name)).unwrap().manifest.counts().documents;
+    assert_eq!((count("all"), count("once")), (documents.len() as u64 + 2, documents.len() as u64));
+}
+
+#[test]
+fn train_reads_what_prepare_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("stories.txt"), json_lines()).unwrap();
+    let mut table = csv_of(&["n", "story"]);
+    for (n, row) in fs::read_to_string(golden("rows.txt")).unwrap().lines().enumerate() {
+        table += &csv_of(&[&n.to_string(), row]);
+    }
+    fs::write(path("stories.csv.gz"), gzip(table.as_bytes())).unwrap();
+    let train = |run: &str, input: &str, more: &[&str]| {
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--steps", "1", "--batch", "2", "--length", "32"]);
+        for setting in
+            ["model.layers=1", "generator.layers=1", "training.evaluation_examples=8", "model.vocabulary=200"]
+        {
+            command.args(["--set", setting]);
+        }
+        command.arg("--run").arg(path(run)).arg("--text").arg(path(input)).args(more).assert()
+    };
+    let assert = train("a", "stories.txt", &[]).success();
+    let output = assert.get_output();
+    let (told, shown) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert!(told.contains("holds lines of JSON and is read as such"), "{told}");
+    assert!(shown.contains("59 documents"), "{shown}");
+    let vocabulary = |run: &str| fs::read_to_string(path(run).join("vocab.txt")).unwrap();
+    assert!(!vocabulary("a").lines().any(|piece| piece == "{"), "JSON's syntax was trained on");
+    train("b", "stories.csv.gz", &["--field", "story"]).success();
+    assert_eq!(vocabulary("a"), vocabulary("b"));
+    let config = fs::read_to_string(path("b").join("config.toml")).unwrap();
+    assert!(config.contains("field = \"story\"") && config.contains("documents = \"auto\""), "{config}");
+    // It goes on with what config.toml says.
+    leyden().args(["train", "--device", "cpu", "--steps", "2", "--run"]).arg(path("b")).assert().success();
+    assert!(refusal(train("c", "stories.csv.gz", &[])).contains("there are n, story"));
+    assert!(refusal(leyden().args(["train", "--text", "-"]).assert()).contains("leyden prepare -"));
+    assert!(refusal(leyden().args(["train", "--dedup"]).assert()).contains("--dedup says how --text is read"));
+}
+
+/// A row of a table.
+fn csv_of(cells: &[&str]) -> String {
+    let quoted: Vec<String> = cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+    quoted.join(",") + "\n"
 }
 
 #[test]
@@ -207,7 +320,7 @@ fn wrong_input_is_said_in_one_line() {
         content
     };
     let parquet = fs::read(golden("snappy.parquet")).unwrap();
-    let broken = json.replacen("{\"id\"", "{id", 3).into_bytes();
+    let broken = json.replace("{\"id\"", "{id").replace("{\"text\": null}", "{").into_bytes();
     let missing = json.replace("\"text\"", "\"body\"").into_bytes();
     let many = json.repeat(20);
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
@@ -220,15 +333,20 @@ fn wrong_input_is_said_in_one_line() {
         ("flipped.txt.gz", flipped(gzip(many.as_bytes())), &["flipped.txt.gz", "gzip"]),
         ("flipped.txt.xz", flipped(xz(many.as_bytes())), &["flipped.txt.xz", "xz"]),
         ("none.txt.gz", b"plain text".to_vec(), &["none.txt.gz", "gzip", "at the start"]),
+        ("none.txt.bz2", b"plain text".to_vec(), &["none.txt.bz2", "bzip2"]),
+        ("wide.txt.zst", b"\x28\xb5\x2f\xfd\x00\xa8\0\0\0".to_vec(), &["window of 2048 MiB", "512 MiB", "--long"]),
+        ("none.txt.br", b"\x0b\x02".to_vec(), &["brotli", "brotli -d"]),
+        ("paper.txt", b"%PDF-1.7".to_vec(), &["a PDF", "pdftotext"]),
+        ("paper.docx", b"PK\x03\x04".to_vec(), &[".docx", "plain text"]),
+        ("page.txt", b"<!DOCTYPE html><p>Text".to_vec(), &["HTML"]),
+        ("noise.txt", b"a\0b\0".to_vec(), &["binary", "--encoding"]),
         ("none.txt.zst", b"plain text".to_vec(), &["none.txt.zst", "zstd"]),
         ("none.txt.xz", b"plain text".to_vec(), &["none.txt.xz", "xz"]),
-        ("broken.jsonl", broken, &["broken.jsonl", "line 1", "broken JSON"]),
-        ("missing.jsonl", missing, &["missing.jsonl", "line 1", "--field"]),
-        ("number.jsonl", b"{\"text\": \"a\"}\n{\"text\": 3}\n".to_vec(), &["number.jsonl", "line 2", "invalid type"]),
+        ("broken.jsonl", broken, &["broken.jsonl", "not one of", "line 1", "broken JSON"]),
+        ("missing.jsonl", missing, &["missing.jsonl", "there are body, id", "--field"]),
+        ("number.jsonl", b"{\"text\": 2}\n{\"text\": 3}\n".to_vec(), &["not one of 2", "line 1", "invalid type"]),
         ("cut.parquet", cut(parquet.clone()), &["cut.parquet", "parquet"]),
         ("none.parquet", b"no".to_vec(), &["none.parquet", "parquet"]),
-        ("text.md", b"text".to_vec(), &["text.md", ".jsonl"]),
-        ("text.gz", gzip(b"text"), &["text.gz", ".jsonl"]),
     ];
     for (name, content, expected) in cases {
         fs::write(path(name), content).unwrap();
@@ -238,7 +356,7 @@ fn wrong_input_is_said_in_one_line() {
     }
     let rows = golden("snappy.parquet");
     for (more, expected) in [
-        (&["--field", "body"][..], "no column \"body\" among id, text"),
+        (&["--field", "body"][..], "no field \"body\"; there are id, text"),
         (&["--field", "id"], "not of text"),
         (&["--held-out", "0.7"], "0.5"),
         (&["--length", "5"], "8"),

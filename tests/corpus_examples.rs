@@ -1,12 +1,10 @@
-//! Examples from text: the layout, what is dropped, the held-out part, and reading files.
+//! Examples from text: the layout, what is dropped, and the held-out part.
 
 use leyden::corpus::{
-    Corpus, Error, ExampleOptions, Examples, SAMPLE, Tokenizer, VocabularyOptions, build, documents, read_text,
-    sentences,
+    Corpus, Error, ExampleOptions, Examples, SAMPLE, Tokenizer, VocabularyOptions, build, documents, sentences,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
-use std::fs;
 use std::sync::LazyLock;
 
 static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
@@ -68,7 +66,7 @@ proptest! {
     #[test]
     fn examples_are_well_formed_and_lose_only_what_they_count(text in any_text(), length in 8usize..70, seed: u64) {
         let Ok(Corpus { training, held_out, dropped, statistics, .. }) =
-            build(&text, &TOKENIZER, &options(length, 0.0, seed))
+            build(&documents(&text), &TOKENIZER, &options(length, 0.0, seed))
         else {
             prop_assert!(text.trim().is_empty());
             return Ok(());
@@ -87,7 +85,7 @@ proptest! {
     #[test]
     fn a_long_line_is_not_lost(words in 200usize..600, seed: u64) {
         let text = "congress ".repeat(words);
-        let corpus = build(&text, &TOKENIZER, &options(64, 0.0, seed)).unwrap();
+        let corpus = build(&documents(&text), &TOKENIZER, &options(64, 0.0, seed)).unwrap();
         let kept = corpus.statistics.tokens as f64;
         prop_assert!(kept > 0.6 * (kept + corpus.dropped as f64), "{} dropped {}", kept, corpus.dropped);
     }
@@ -95,7 +93,7 @@ proptest! {
 
 #[test]
 fn the_sample_fills_its_examples() {
-    let corpus = build(SAMPLE, &TOKENIZER, &ExampleOptions::default()).unwrap();
+    let corpus = build(&documents(SAMPLE), &TOKENIZER, &ExampleOptions::default()).unwrap();
     check_layout(&corpus.training);
     check_layout(&corpus.held_out);
     let count = corpus.training.len();
@@ -115,9 +113,9 @@ fn the_sample_fills_its_examples() {
 
 #[test]
 fn the_same_seed_gives_the_same_examples() {
-    let first = build(SAMPLE, &TOKENIZER, &options(64, 0.05, 1)).unwrap();
-    assert_eq!(first, build(SAMPLE, &TOKENIZER, &options(64, 0.05, 1)).unwrap());
-    let other = build(SAMPLE, &TOKENIZER, &options(64, 0.05, 2)).unwrap();
+    let first = build(&documents(SAMPLE), &TOKENIZER, &options(64, 0.05, 1)).unwrap();
+    assert_eq!(first, build(&documents(SAMPLE), &TOKENIZER, &options(64, 0.05, 1)).unwrap());
+    let other = build(&documents(SAMPLE), &TOKENIZER, &options(64, 0.05, 2)).unwrap();
     assert_ne!(first.held_out, other.held_out);
 }
 
@@ -126,7 +124,7 @@ fn whole_documents_are_held_out() {
     // Document i repeats a word of its own.
     let own = ["peace", "war", "tax", "law", "farm", "trade", "labor", "school", "health", "world"];
     let text: Vec<String> = own.iter().map(|word| format!("{word} ").repeat(300)).collect();
-    let corpus = build(&text.join("\n\n"), &TOKENIZER, &options(32, 0.1, 0)).unwrap();
+    let corpus = build(&text, &TOKENIZER, &options(32, 0.1, 0)).unwrap();
     assert_eq!(corpus.documents, 10);
     let ids = |examples: &Examples| words(examples).into_iter().flatten().collect::<HashSet<u32>>();
     let first_id = |word: &&str| TOKENIZER.encode(word).unwrap()[0];
@@ -139,7 +137,7 @@ fn whole_documents_are_held_out() {
 #[test]
 fn a_single_document_is_held_out_by_its_end() {
     let document = documents(SAMPLE)[3];
-    let corpus = build(document, &TOKENIZER, &options(64, 0.1, 0)).unwrap();
+    let corpus = build(&[document], &TOKENIZER, &options(64, 0.1, 0)).unwrap();
     assert_eq!(corpus.documents, 1);
     let held = corpus.held_out.tokens() as f64 / (corpus.held_out.tokens() + corpus.training.tokens()) as f64;
     assert!((0.05..0.15).contains(&held), "{held}");
@@ -147,37 +145,17 @@ fn a_single_document_is_held_out_by_its_end() {
     let kept = words(&corpus.held_out).last().unwrap().clone();
     assert!(kept.contains(&last[0]));
 
-    let two = build("The first sentence. The second one.", &TOKENIZER, &options(32, 0.05, 0)).unwrap();
+    let two = build(&["The first sentence. The second one."], &TOKENIZER, &options(32, 0.05, 0)).unwrap();
     assert_eq!((two.training.len(), two.held_out.len()), (1, 1));
 }
 
 #[test]
 fn too_little_and_out_of_range_are_refused() {
-    let refused = |text: &str, options: ExampleOptions| build(text, &TOKENIZER, &options).unwrap_err();
+    let refused = |text: &str, options: ExampleOptions| build(&documents(text), &TOKENIZER, &options).unwrap_err();
     let error = refused("One sentence.", options(32, 0.05, 0));
     assert!(matches!(error, Error::TooSmall { sentences: 1, .. }), "{error}");
     assert!(matches!(refused(" \n", options(32, 0.0, 0)), Error::TooSmall { sentences: 0, .. }));
     assert!(matches!(refused(SAMPLE, options(7, 0.05, 0)), Error::Length { found: 7, .. }));
     assert!(matches!(refused(SAMPLE, options(64, 0.6, 0)), Error::HeldOut { .. }));
     assert!(matches!(refused(SAMPLE, options(64, f64::NAN, 0)), Error::HeldOut { .. }));
-}
-
-#[test]
-fn files_and_folders_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    assert!(matches!(read_text(folder.path()), Err(Error::NoTextFiles { .. })));
-    assert!(matches!(read_text(&path("missing.txt")), Err(Error::Missing { .. })));
-    fs::create_dir(path("deep")).unwrap();
-    fs::write(path("deep/2.TXT"), "second").unwrap();
-    fs::write(path("a.txt"), "\u{feff}first").unwrap();
-    fs::write(path("other.md"), "not text").unwrap();
-    fs::write(path(".hidden.txt"), "hidden").unwrap();
-    assert_eq!(read_text(folder.path()).unwrap(), "first\n\nsecond");
-    assert_eq!(read_text(&path("other.md")).unwrap(), "not text");
-    fs::write(path("blank.txt"), " \n\t\n").unwrap();
-    assert!(matches!(read_text(&path("blank.txt")), Err(Error::Empty { .. })));
-    fs::write(path("latin.txt"), b"one\ntwo \xe9\n").unwrap();
-    let error = read_text(&path("latin.txt")).unwrap_err();
-    assert!(matches!(error, Error::NotUtf8 { line: 2, offset: 8, .. }), "{error}");
 }

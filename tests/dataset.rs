@@ -3,6 +3,7 @@
 
 use leyden::corpus::{ExampleOptions, SAMPLE, VocabularyOptions, build, documents};
 use leyden::dataset::{Check, Dataset, DatasetError, Manifest, Preparation, PreparedDataset, Vocabulary, prepare};
+use leyden::text::Reading;
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,7 @@ fn preparation(inputs: &[&Path], out: &Path) -> Preparation {
         length: 32,
         held_out: 0.1,
         seed: 5,
-        field: "text".into(),
-        strict: false,
+        reading: Reading::default(),
     }
 }
 
@@ -72,7 +72,7 @@ fn refused(folder: &Path) -> String {
 fn a_dataset_holds_what_the_text_makes_in_memory() {
     let dataset = Dataset::open(&SMALL.dataset()).unwrap();
     let options = ExampleOptions { length: 32, held_out: 0.1, seed: 5 };
-    let corpus = build(&SMALL.text, &dataset.tokenizer, &options).unwrap();
+    let corpus = build(&documents(&SMALL.text), &dataset.tokenizer, &options).unwrap();
     assert!(corpus.training.len() > 500 && corpus.held_out.len() > 30);
     assert_eq!(dataset.training, corpus.training);
     assert_eq!(dataset.held_out, corpus.held_out);

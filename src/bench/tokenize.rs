@@ -1,6 +1,6 @@
 //! Text to ids: as datasets are made, against the `tokenizers` library's own batches.
 
-use crate::corpus::{Encoder, Error, REMEMBERED_WORDS, Tokenizer, documents};
+use crate::corpus::{Encoder, Error, REMEMBERED_WORDS, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
@@ -30,11 +30,11 @@ pub struct TokenizeTimes {
     pub rounds: Vec<f64>,
 }
 
-/// Encodes up to 32 MiB of `text` in rounds of a MiB, in which the sides take turns.
+/// Encodes up to 32 MiB of documents in rounds of a MiB, in which the sides take turns.
 ///
 /// # Errors
 /// [`Error::Encode`] if the tokenizer fails or the sides find different ids.
-pub fn tokenize_times(text: &str, tokenizer: &Tokenizer) -> Result<TokenizeTimes, Error> {
+pub fn tokenize_times(documents: &[String], tokenizer: &Tokenizer) -> Result<TokenizeTimes, Error> {
     let threads = rayon::current_num_threads();
     let encoder = |_| Mutex::new(Encoder::new(tokenizer, REMEMBERED_WORDS / threads));
     let encoders: Vec<Mutex<Encoder<'_>>> = (0..threads).map(encoder).collect();
@@ -45,7 +45,8 @@ pub fn tokenize_times(text: &str, tokenizer: &Tokenizer) -> Result<TokenizeTimes
     };
     let (mut seconds, mut rounds) = ([0.0; 3], Vec::new());
     let (mut bytes, mut found) = (0, 0);
-    for round in portions(&documents(text)).into_iter().take(ROUNDS) {
+    let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
+    for round in portions(&documents).into_iter().take(ROUNDS) {
         let start = Instant::now();
         let ids: Result<Vec<Vec<u32>>, Error> = round.par_iter().map(encode).collect();
         let ours = start.elapsed().as_secs_f64();

@@ -41,7 +41,7 @@ struct Report {
     length: usize,
     vocabulary: usize,
     sources: usize,
-    invalid_lines: u64,
+    skipped_records: u64,
     shards: usize,
     training: Part,
     held_out: Part,
@@ -108,7 +108,7 @@ fn report(arguments: &InspectArguments, dataset: &Dataset) -> Result<Report, Fai
         length: manifest.settings.length,
         vocabulary: manifest.tokenizer.vocabulary,
         sources: manifest.sources.len(),
-        invalid_lines: manifest.invalid(),
+        skipped_records: manifest.skipped(),
         shards: manifest.training.shards.len() + manifest.held_out.shards.len(),
         training: part(&dataset.training, manifest.training.counts),
         held_out: part(&dataset.held_out, manifest.held_out.counts),
@@ -210,7 +210,7 @@ fn text(report: &Report) -> String {
         report.unigram_entropy,
         counted(report.sources as u64, "file"),
         report.shards,
-        counted(report.invalid_lines, "line"),
+        counted(report.skipped_records, "record"),
         report.fingerprint,
     );
     let _ = writeln!(out, "\n{}", style.bold("lengths of the training examples"));

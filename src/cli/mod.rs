@@ -11,6 +11,7 @@ mod plan;
 mod plot;
 mod prepare;
 mod probe;
+mod reading;
 mod settings;
 mod style;
 mod table;

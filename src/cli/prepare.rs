@@ -3,10 +3,12 @@
 mod progress;
 
 use super::Failure;
-use super::output::{bytes, grouped, print, print_json};
+use super::output::{bytes, grouped, print, print_json, remark};
+use super::reading::ReadingArguments;
 use super::style::Style;
 use crate::corpus::VocabularyOptions;
-use crate::dataset::{DatasetError, Manifest, Preparation, PreparedDataset, Vocabulary, prepare};
+use crate::dataset::{DatasetError, Manifest, Preparation, Vocabulary, prepare};
+use crate::text::Reading;
 use clap::Args;
 use progress::Bar;
 use serde_json::json;
@@ -25,10 +27,11 @@ Examples:
   zcat *.gz | leyden prepare - --out data --tokenizer vocab.txt
   leyden train --data data")]
 pub(crate) struct PrepareArguments {
-    /// Files or folders: .txt, .jsonl (both also .gz, .zst, .xz) or .parquet; - for text from standard input
+    /// Files or folders: .txt, .jsonl, .ndjson, .json, .csv, .tsv (all also .gz, .bz2, .zst, .xz), .parquet, what
+    /// WikiExtractor writes; - for standard input
     ///
-    /// Text has a paragraph or sentence a line and blank lines between documents. A line of JSON or a row of a parquet file is
-    /// a document.
+    /// Text has a paragraph or sentence a line and blank lines between documents. A record of JSON or a row of a table or
+    /// parquet file is a document. What a file holds is told by its content; a file named here may end as it likes.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The folder to make; it must not be there, or be empty
@@ -52,12 +55,8 @@ pub(crate) struct PrepareArguments {
     /// Decides what is held out, and where examples are cut
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The field of a JSON line, or the column of a parquet file, that holds the text
-    #[arg(long, default_value = "text")]
-    field: String,
-    /// Refuse text that is not UTF-8 instead of replacing what is none
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -86,6 +85,8 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
             ..VocabularyOptions::default()
         }),
     };
+    let mut reading = Reading::default();
+    arguments.reading.apply(&mut reading);
     let preparation = Preparation {
         inputs: arguments.inputs,
         out: arguments.out,
@@ -93,8 +94,7 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
         length: arguments.length,
         held_out: arguments.held_out,
         seed: arguments.seed,
-        field: arguments.field,
-        strict: arguments.strict,
+        reading,
     };
     let start = Instant::now();
     let mut bar = Bar::new();
@@ -105,9 +105,7 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
     bar.finish();
     let prepared = prepared.map_err(failure)?;
     let style = Style::stderr();
-    if let Some(text) = about_invalid(&prepared) {
-        eprintln!("{} {text}", style.yellow("note:"));
-    }
+    prepared.report.remarks().iter().for_each(|text| remark(text));
     let manifest = &prepared.manifest;
     if unknown_share(manifest) > 0.01 {
         let share = 100.0 * unknown_share(manifest);
@@ -121,7 +119,7 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
             "seconds": seconds,
             "training": manifest.training.counts,
             "held_out": manifest.held_out.counts,
-            "invalid": manifest.invalid(),
+            "reading": prepared.report.to_json(),
             "vocabulary": manifest.tokenizer.vocabulary,
             "statistics": manifest.statistics,
         }));
@@ -132,16 +130,6 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
 fn unknown_share(manifest: &Manifest) -> f64 {
     let counts = manifest.counts();
     counts.unknown as f64 / counts.tokens.max(1) as f64
-}
-
-/// Lines that are not UTF-8: how many, and where the first are.
-fn about_invalid(prepared: &PreparedDataset) -> Option<String> {
-    let count = prepared.manifest.invalid();
-    let places: Vec<String> = prepared.invalid.iter().map(|(name, line)| format!("{name}:{line}")).collect();
-    let more = if count > places.len() as u64 { ", ..." } else { "" };
-    let lines = if count == 1 { "line is" } else { "lines are" };
-    let replaced = "what is no text in it was replaced by U+FFFD";
-    (count > 0).then(|| format!("{} {lines} not UTF-8, {replaced}: {}{more}", grouped(count), places.join(", ")))
 }
 
 fn summary(preparation: &Preparation, manifest: &Manifest, seconds: f64) -> String {

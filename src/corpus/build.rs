@@ -84,11 +84,7 @@ pub struct Corpus {
 /// # Errors
 /// [`Error::Length`] and [`Error::HeldOut`] for options out of range; [`Error::TooSmall`] where the text does not make one
 /// training example and, unless nothing is to be held out, one held-out example.
-pub fn build<T: AsRef<str>>(
-    documents: &[T],
-    tokenizer: &Tokenizer,
-    options: &ExampleOptions,
-) -> Result<Corpus, Error> {
+pub fn build<T: AsRef<str>>(documents: &[T], tokenizer: &Tokenizer, options: &ExampleOptions) -> Result<Corpus, Error> {
     options.check()?;
     let documents: Vec<&str> = documents.iter().map(AsRef::as_ref).collect();
     let lengths: Vec<usize> = documents.iter().map(|document| document.len()).collect();

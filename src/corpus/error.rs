@@ -28,18 +28,6 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// A folder holds no text file.
-    #[error("{} holds no .txt file, at any depth: name a file, or give the files that ending", path.display())]
-    NoTextFiles {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file, or the whole text, holds nothing but white space.
-    #[error("{} holds no text: it is empty or all white space", path.display())]
-    Empty {
-        /// The file or folder.
-        path: PathBuf,
-    },
     /// A file is not UTF-8.
     #[error("{} is not UTF-8: byte {offset}, on line {line}, is not text; convert the file to UTF-8", path.display())]
     NotUtf8 {

@@ -1,5 +1,6 @@
 //! Everything that decides a run, as TOML with every default written out.
 
+use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -139,6 +140,9 @@ pub struct DataConfig {
     /// The folder of a prepared dataset, which takes the text's place. `--data` sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<PathBuf>,
+    /// How the files of text are read.
+    #[serde(default)]
+    pub reading: Reading,
 }
 
 /// AdamW and the learning rate.

@@ -4,6 +4,7 @@ use super::{
     Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
     PositionInitialization, Precision, TrainingConfig,
 };
+use crate::text::Reading;
 
 /// The presets' names, smallest first.
 pub const PRESETS: [&str; 5] = ["tiny", "mini", "small", "small++", "base"];
@@ -62,7 +63,14 @@ fn small() -> Config {
             generator_weight: 1.0,
             discriminator_weight: 50.0,
         },
-        data: DataConfig { length: 128, held_out: 0.05, cased: false, text: Vec::new(), dataset: None },
+        data: DataConfig {
+            length: 128,
+            held_out: 0.05,
+            cased: false,
+            text: Vec::new(),
+            dataset: None,
+            reading: Reading::default(),
+        },
         optimizer: OptimizerConfig {
             learning_rate: 5e-4,
             warmup: 10_000,

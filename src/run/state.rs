@@ -3,6 +3,7 @@
 use super::RunError;
 use crate::electra::Config;
 use crate::files::sha256;
+use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,8 +89,15 @@ pub fn settings_fingerprint(config: &Config) -> String {
     (t.log_every, t.evaluate_every, t.checkpoint_every, t.checkpoint_minutes, t.keep_checkpoints) = (0, 0, 0, 0.0, 0);
     config.data.text.clear();
     (config.data.dataset, config.training.init_from) = (None, None);
-    sha256(config.to_toml().as_bytes())
+    config.data.reading = Reading::default();
+    let text = LATER.iter().fold(config.to_toml(), |text, later| text.replacen(later, "", 1));
+    sha256(text.as_bytes())
 }
+
+/// Settings that checkpoints of earlier versions were written without, at the values that stand for their absence. How text is
+/// read is none of a checkpoint's settings: the fingerprint of the text itself is beside them.
+const LATER: [&str; 1] =
+    ["[data.reading]\nfield = \"text\"\ndocuments = \"auto\"\nencoding = \"utf-8\"\nstrict = false\ndedup = false\n\n"];
 
 #[cfg(test)]
 mod tests {

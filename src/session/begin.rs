@@ -77,7 +77,7 @@ pub fn start(
         config.check()?;
     }
     let tokenizer = adaptation.as_ref().and_then(Adaptation::tokenizer);
-    let prepared = prepared::prepare(&mut config, length, tokenizer, &mut |text| watch(Stage::Note(text)))?;
+    let prepared = prepared::prepare(&mut config, length, tokenizer, watch)?;
     let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, None, watch)?;
     let mut session = Session::create(folder, setup)?;
     keep(&mut session, tuned, None)?;
@@ -139,7 +139,7 @@ pub fn go_on(
     if !moved {
         is_there(&config, folder, newest.is_none())?;
     }
-    let prepared = prepared::prepare_again(&config, folder, &mut |text| watch(Stage::Note(text)))?;
+    let prepared = prepared::prepare_again(&config, folder, watch)?;
     // Without a checkpoint, what the run noted of its text tells it from another.
     let same = match &newest {
         Some((_, state)) => state.text == prepared.fingerprint,

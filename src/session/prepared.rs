@@ -1,10 +1,12 @@
 //! From text files or a dataset to a vocabulary and examples.
 
+use super::Stage;
 use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
 use crate::dataset::{Dataset, DatasetError};
 use crate::electra::{Config, ConfigError};
 use crate::files::{hex, sha256};
 use crate::history::TextFacts;
+use crate::text::{ReadError, read_documents};
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -16,12 +18,20 @@ pub enum PrepareError {
     /// The dataset.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The files.
+    #[error(transparent)]
+    Input(#[from] ReadError),
     /// The text, or the tokenizer.
     #[error(transparent)]
     Text(#[from] corpus::Error),
     /// Settings that do not go with the text.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A text that is gone once it was read.
+    #[error(
+        "--text - cannot be read again when the run goes on: leyden prepare - --out DIR first, then train --data DIR"
+    )]
+    StandardInput,
     /// Two places to read from.
     #[error("data.text and data.dataset are both set: expected one of them")]
     Both,
@@ -166,6 +176,9 @@ pub fn choose(config: &mut Config, text: &[PathBuf], data: Option<&Path>) -> Res
         return Err(PrepareError::Both);
     }
     for path in config.data.text.iter_mut() {
+        if path.as_os_str() == "-" {
+            return Err(PrepareError::StandardInput);
+        }
         *path = absolute(path, "--text")?;
     }
     if let Some(path) = &mut config.data.dataset {
@@ -192,10 +205,10 @@ pub(super) fn prepare(
     config: &mut Config,
     length: Option<usize>,
     tokenizer: Option<&Tokenizer>,
-    note: &mut dyn FnMut(&'static str),
+    watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<Prepared, PrepareError> {
     if let Some(folder) = config.data.dataset.clone() {
-        note("checking the dataset…");
+        watch(Stage::Note("checking the dataset…"));
         let dataset = Dataset::open(&folder)?;
         let found = dataset.manifest.settings.length;
         if let Some(asked) = length.filter(|&asked| asked != found) {
@@ -216,23 +229,22 @@ pub(super) fn prepare(
         return Ok(prepared);
     }
     if let Some(tokenizer) = tokenizer {
-        note("reading the text…");
-        let (name, text) = read(&config.data.text)?;
-        return examples(config, name, &text, tokenizer.clone());
+        watch(Stage::Note("reading the text…"));
+        return examples(config, read(config, watch)?, tokenizer.clone());
     }
-    note("reading the text and making a vocabulary…");
-    let (name, text) = read(&config.data.text)?;
+    watch(Stage::Note("reading the text and making a vocabulary…"));
+    let text = read(config, watch)?;
     let options = VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..Default::default() };
-    let tokenizer = Tokenizer::train(corpus::documents(&text), &options)?;
+    let tokenizer = Tokenizer::train(&text.documents, &options)?;
     config.model.vocabulary = tokenizer.size();
-    examples(config, name, &text, tokenizer)
+    examples(config, text, tokenizer)
 }
 
 /// As [`prepare`] with the vocabulary that the run in `folder` has already.
 pub(super) fn prepare_again(
     config: &Config,
     folder: &Path,
-    note: &mut dyn FnMut(&'static str),
+    watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<Prepared, PrepareError> {
     let tokenizer = Tokenizer::load(folder)?;
     // A published model may have more embeddings than its tokenizer has words.
@@ -241,11 +253,10 @@ pub(super) fn prepare_again(
         return Err(PrepareError::Words { folder: folder.into(), found, expected });
     }
     let Some(data) = &config.data.dataset else {
-        note("reading the text…");
-        let (name, text) = read(&config.data.text)?;
-        return examples(config, name, &text, tokenizer);
+        watch(Stage::Note("reading the text…"));
+        return examples(config, read(config, watch)?, tokenizer);
     };
-    note("checking the dataset…");
+    watch(Stage::Note("checking the dataset…"));
     let dataset = Dataset::open(data)?;
     let found = dataset.manifest.settings.length;
     if !same_words(&tokenizer, &dataset.tokenizer) || found != config.data.length {
@@ -273,14 +284,14 @@ fn from_dataset(folder: &Path, dataset: Dataset) -> Result<Prepared, PrepareErro
     })
 }
 
-fn examples(config: &Config, name: String, text: &str, tokenizer: Tokenizer) -> Result<Prepared, PrepareError> {
+fn examples(config: &Config, text: Text, tokenizer: Tokenizer) -> Result<Prepared, PrepareError> {
     let d = &config.data;
     let options = ExampleOptions { length: d.length, held_out: d.held_out, seed: config.seed };
-    let corpus = corpus::build(text, &tokenizer, &options)?;
+    let corpus = corpus::build(&text.documents, &tokenizer, &options)?;
     let parts = [&corpus.training, &corpus.held_out].map(|part| hex(&part.fingerprint()));
     Ok(Prepared {
         fingerprint: sha256(parts.concat().as_bytes()),
-        name,
+        name: text.name,
         tokenizer,
         training: Arc::new(corpus.training),
         held_out: Arc::new(corpus.held_out),
@@ -289,18 +300,25 @@ fn examples(config: &Config, name: String, text: &str, tokenizer: Tokenizer) -> 
     })
 }
 
-fn read(files: &[PathBuf]) -> Result<(String, Cow<'static, str>), PrepareError> {
+/// Documents in memory.
+struct Text {
+    /// Where they are from, for people.
+    name: String,
+    documents: Vec<Cow<'static, str>>,
+}
+
+/// The sample, or the files that `config` names, read as it says.
+fn read(config: &Config, watch: &mut dyn FnMut(Stage<'_>)) -> Result<Text, PrepareError> {
+    let files = &config.data.text;
     let Some(first) = files.first() else {
-        return Ok(("sample (State of the Union addresses)".into(), Cow::Borrowed(corpus::SAMPLE)));
+        let documents = corpus::documents(corpus::SAMPLE).into_iter().map(Cow::Borrowed).collect();
+        return Ok(Text { name: "sample (State of the Union addresses)".into(), documents });
     };
     let name = match files.len() {
         1 => first.display().to_string(),
         n => format!("{} and {} more", first.display(), n - 1),
     };
-    let mut all = String::new();
-    for file in files {
-        all.push_str(&corpus::read_text(file)?);
-        all.push_str("\n\n");
-    }
-    Ok((name, Cow::Owned(all)))
+    let read = read_documents(files, &config.data.reading)?;
+    read.report.remarks().iter().for_each(|remark| watch(Stage::Remark(remark)));
+    Ok(Text { name, documents: read.documents.into_iter().map(Cow::Owned).collect() })
 }

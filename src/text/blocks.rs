@@ -135,7 +135,10 @@ mod tests {
         assert_eq!(ruled(text, DocumentRule::Paragraphs).1, (0, 0));
         // Short posts of a line each are documents; a wrapped book's paragraphs are not.
         let posts = "A short post of a few words.\n\n".repeat(200);
-        assert_eq!(ruled(&posts, DocumentRule::Auto), (vec!["A short post of a few words.\n".to_string(); 200], (0, 0)));
+        assert_eq!(
+            ruled(&posts, DocumentRule::Auto),
+            (vec!["A short post of a few words.\n".to_string(); 200], (0, 0))
+        );
         let book = "A line of a wrapped\nparagraph.\n\n".repeat(900);
         let (documents, joined) = ruled(&book, DocumentRule::Auto);
         assert_eq!(joined, (900, documents.len() as u64));

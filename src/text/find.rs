@@ -1,7 +1,7 @@
 //! Which files there are.
 
-use super::{ReadError, Source};
 use super::unpack::Packing;
+use super::{ReadError, Source};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
@@ -167,8 +167,19 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path("deep/er")).unwrap();
         for name in [
-            "b.txt", "a.JSONL.gz", "deep/c.csv", "deep/er/wiki_07", "deep/er/d.ndjson.bz2", "x.docx", "y.docx", "z.html",
-            "README", ".secret.txt", "deep/e.parquet", "deep/f.parquet.gz", "wiki_x",
+            "b.txt",
+            "a.JSONL.gz",
+            "deep/c.csv",
+            "deep/er/wiki_07",
+            "deep/er/d.ndjson.bz2",
+            "x.docx",
+            "y.docx",
+            "z.html",
+            "README",
+            ".secret.txt",
+            "deep/e.parquet",
+            "deep/f.parquet.gz",
+            "wiki_x",
         ] {
             fs::write(path(name), "x").unwrap();
         }

@@ -216,7 +216,9 @@ mod tests {
         assert_eq!(told(&long, text), Ok(Form::JsonValues));
         assert_eq!(told(&long, Some(Form::JsonLines)), Ok(Form::JsonLines));
         assert_eq!(told("<doc id=\"1\" title=\"x\">\n", None), Ok(Form::Wiki));
-        for (html, word) in [("\n<!DOCTYPE html><p>", "HTML"), ("<HTML>", "HTML"), ("<?xml ?>", "XML"), ("a\0b", "UTF-16")] {
+        for (html, word) in
+            [("\n<!DOCTYPE html><p>", "HTML"), ("<HTML>", "HTML"), ("<?xml ?>", "XML"), ("a\0b", "UTF-16")]
+        {
             assert!(told(html, text).unwrap_err().contains(word), "{html}");
         }
         let comma = Some(Form::Table { separator: b',' });

@@ -261,11 +261,20 @@ mod tests {
         let text = "[\n {\"a\": \"}]\\\"\"},\n{\"b\":\n [1, {}]}, \"s\\\\\", 12,null]\n{\"c\":1}{\"d\":2} [3]";
         let found: Vec<(u64, String)> = values(text, 100).into_iter().map(|(line, text, ..)| (line, text)).collect();
         let expected = [
-            (2, "{\"a\": \"}]\\\"\"}"), (3, "{\"b\":\n [1, {}]}"), (4, "\"s\\\\\""), (4, "12"), (4, "null"), (5, "{\"c\":1}"),
-            (5, "{\"d\":2}"), (5, "3"),
+            (2, "{\"a\": \"}]\\\"\"}"),
+            (3, "{\"b\":\n [1, {}]}"),
+            (4, "\"s\\\\\""),
+            (4, "12"),
+            (4, "null"),
+            (5, "{\"c\":1}"),
+            (5, "{\"d\":2}"),
+            (5, "3"),
         ];
         assert_eq!(found, expected.map(|(line, text)| (line, text.to_string())));
-        assert_eq!(values("{\"long\": 1} {\"a", 4), [(1, "{\"lo".into(), true, true), (1, "{\"a".into(), false, false)]);
+        assert_eq!(
+            values("{\"long\": 1} {\"a", 4),
+            [(1, "{\"lo".into(), true, true), (1, "{\"a".into(), false, false)]
+        );
         // What closes nothing is a value that is broken.
         assert_eq!(values("} x", 9), [(1, "}".into(), true, false), (1, "x".into(), false, false)]);
         assert!(values(" \n[ ] ", 9).is_empty());

@@ -1,7 +1,7 @@
 //! All files of some inputs, one after the other.
 
 use super::find::Found;
-use super::{FileReport, ReadError, Reading, Report, Source, find};
+use super::{FileReport, ReadError, Reading, Report, find};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -77,13 +77,6 @@ impl fmt::Display for DocumentRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextEncoding(pub(super) &'static Encoding);
 
-impl TextEncoding {
-    /// Whether bytes are taken as they are.
-    pub(super) fn is_utf8(self) -> bool {
-        self.0 == encoding_rs::UTF_8
-    }
-}
-
 impl Default for TextEncoding {
     /// UTF-8.
     fn default() -> Self {

@@ -70,10 +70,10 @@ impl Report {
             let places: Vec<String> =
                 self.skipped.iter().map(|(place, reason)| format!("{place} ({})", shortened(reason, 80))).collect();
             let more = if self.skipped() > places.len() as u64 { ", ..." } else { "" };
-            let (records, were) =
-                if self.skipped() == 1 { ("record", "was") } else { ("records", "were") };
+            let (records, were) = if self.skipped() == 1 { ("record", "was") } else { ("records", "were") };
             let count = grouped(self.skipped());
-            remarks.push(format!("{count} {records} could not be read and {were} left out: {}{more}", places.join(", ")));
+            remarks
+                .push(format!("{count} {records} could not be read and {were} left out: {}{more}", places.join(", ")));
         }
         let (blocks, documents) = self.joined;
         if blocks > 0 {

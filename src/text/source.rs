@@ -63,7 +63,8 @@ impl Source {
 
     /// Gives every document to `sink`, none of them blank.
     pub(super) fn read(&self, job: &mut Job<'_>, sink: &mut Sink<'_>) -> Result<(), ReadError> {
-        let (ending, packing) = self.path.as_deref().map_or(Ok((None, None)), |path| form::of_path(&self.name, path))?;
+        let (ending, packing) =
+            self.path.as_deref().map_or(Ok((None, None)), |path| form::of_path(&self.name, path))?;
         let opened = self.open(job, ending, packing)?;
         if ending.is_some_and(|ending| !same_kind(ending, opened.form)) {
             job.report.forms.push((self.name.clone(), opened.form.describe()));
@@ -203,22 +204,19 @@ impl Source {
         let mut number = 0;
         loop {
             let Some(line) = lines.next().map_err(|e| self.line_error(e, packing, number))? else { return Ok(()) };
-            let text = if line.trim().is_empty() { Some(Ok("".into())) } else { None };
-            let whole = text.unwrap_or_else(|| json::text_of(line, &job.reading.field));
             number += 1;
-            // A line of which only a piece was read breaks off.
-            let long = match &whole {
-                Err(Bad::Broken(_)) => line.len() + 4 >= MAXIMUM_RECORD || !line.ends_with('\n'),
-                _ => false,
-            };
-            match whole {
+            let blank = line.trim().is_empty();
+            let text = if blank { Ok("".into()) } else { json::text_of(line, &job.reading.field) };
+            match text {
                 Ok(text) => {
-                    records.read += u64::from(!line.trim().is_empty());
+                    records.read += u64::from(!blank);
                     give(&text, job.limit, sink)?;
                 }
                 Err(bad) => {
-                    let without = if bad == Bad::Missing && records.without.is_none() { Some(line.to_string()) } else { None };
-                    let bad = if long && !lines.ended { too_long() } else { bad };
+                    let first = bad == Bad::Missing && records.without.is_none();
+                    let without = first.then(|| line.to_owned());
+                    // Of a line beyond the limit only a piece was read.
+                    let bad = if lines.ended { bad } else { too_long() };
                     self.left_out(format!("line {number}"), bad, without, job, records)?;
                 }
             }
@@ -254,8 +252,8 @@ impl Source {
                     give(&text, job.limit, sink)?;
                 }
                 Err(bad) => {
-                    let without = if bad == Bad::Missing && records.without.is_none() { Some(record.to_string()) } else { None };
-                    self.left_out(format!("line {last}"), bad, without, job, records)?;
+                    let first = bad == Bad::Missing && records.without.is_none();
+                    self.left_out(format!("line {last}"), bad, first.then(|| record.to_owned()), job, records)?;
                 }
             }
         }

@@ -34,8 +34,12 @@ pub(super) type Cell<'a> = Result<Cow<'a, str>, String>;
 impl<R: Read> Table<R> {
     pub(super) fn new(reader: R, separator: u8, field: &str) -> Result<Self, TableError> {
         let quoting = separator != b'\t';
-        let mut reader =
-            ReaderBuilder::new().delimiter(separator).quoting(quoting).flexible(true).buffer_capacity(1 << 18).from_reader(reader);
+        let mut reader = ReaderBuilder::new()
+            .delimiter(separator)
+            .quoting(quoting)
+            .flexible(true)
+            .buffer_capacity(1 << 18)
+            .from_reader(reader);
         let names: Vec<String> = reader
             .byte_headers()
             .map_err(TableError::Read)?

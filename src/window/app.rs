@@ -240,7 +240,7 @@ impl App {
                 Box::pin(async move { paths(future.await) })
             }
             (_, false) => {
-                let filter = ["txt", "jsonl", "parquet", "gz", "zst", "xz"];
+                let filter = ["txt", "jsonl", "ndjson", "json", "csv", "tsv", "parquet", "gz", "bz2", "zst", "xz"];
                 let future = dialog.add_filter("Text", &filter).pick_files();
                 Box::pin(async move { paths(future.await) })
             }

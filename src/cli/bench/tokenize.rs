@@ -4,7 +4,8 @@ use crate::bench::{TokenizeTimes, median, tokenize_times};
 use crate::cli::Failure;
 use crate::cli::output::{grouped, print};
 use crate::cli::style::Style;
-use crate::corpus::{Tokenizer, VocabularyOptions, documents, read_text};
+use crate::corpus::{Tokenizer, VocabularyOptions};
+use crate::text::{Reading, read_documents};
 use std::path::Path;
 
 /// Pieces of a vocabulary that is learnt from the text where none is given, as of `leyden prepare`.
@@ -12,16 +13,16 @@ const VOCABULARY: usize = 30_522;
 
 /// Measures and prints.
 pub(super) fn run(text: &Path, tokenizer: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let content = read_text(text).map_err(Failure::input)?;
+    let documents = read_documents(&[text.to_path_buf()], &Reading::default()).map_err(Failure::input)?.documents;
     let tokenizer = match tokenizer {
         Some(path) => Tokenizer::load(path),
         None => {
             let options = VocabularyOptions { size: VOCABULARY, ..VocabularyOptions::default() };
-            Tokenizer::train(documents(&content), &options)
+            Tokenizer::train(&documents, &options)
         }
     };
     let tokenizer = tokenizer.map_err(Failure::input)?;
-    let times = tokenize_times(&content, &tokenizer).map_err(Failure::work)?;
+    let times = tokenize_times(&documents, &tokenizer).map_err(Failure::work)?;
     if json {
         let line = serde_json::to_string(&times).map_err(Failure::work)?;
         return print(&format!("{line}\n")).map(drop);

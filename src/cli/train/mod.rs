@@ -8,6 +8,7 @@ mod summary;
 use super::Failure;
 use super::memory::Memory;
 use super::output::{self, grouped};
+use super::reading::ReadingArguments;
 use super::settings::Settings;
 use super::style::Style;
 use crate::electra::{Config, Model};
@@ -36,6 +37,8 @@ pub(crate) struct TrainArguments {
     /// A dataset that leyden prepare made, instead of text. For a run that goes on: where it is now
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
@@ -132,7 +135,13 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
     let mut config = arguments.settings.resolve()?;
     config.training.hours = arguments.hours.or(config.training.hours);
     config.check().map_err(Failure::input)?;
+    arguments.reading.apply(&mut config.data.reading);
     session::choose(&mut config, &arguments.text, arguments.data.as_deref()).map_err(Failure::input)?;
+    if let Some(flag) = arguments.reading.given().filter(|_| config.data.text.is_empty()) {
+        return Err(Failure::Input(format!(
+            "{flag} says how --text is read; the sample and datasets are read already"
+        )));
+    }
     if let Some(from) = &arguments.init_from {
         config.training.init_from = Some(session::absolute(from, "--init-from").map_err(Failure::input)?);
     }
@@ -187,6 +196,7 @@ fn go_on(arguments: &TrainArguments, folder: &Path, stop: &Stop) -> Result<(), F
 fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure> {
     let place = folder.display();
     let fixed = arguments.settings.fixed_flag().or(arguments.init_from.is_some().then_some("--init-from"));
+    let fixed = fixed.or(arguments.reading.given());
     fixed.map_or(Ok(()), |flag| {
         Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")))
     })

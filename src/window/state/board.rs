@@ -270,7 +270,8 @@ impl Board {
 
 /// Errors and warnings name the terminal's flags; here they are fields of the start page.
 fn in_window(text: &str) -> String {
-    const WORDS: [(&str, &str); 12] = [
+    const WORDS: [(&str, &str); 13] = [
+        ("--documents blank-lines", "`leyden prepare --documents blank-lines`"),
         ("--device cpu", "the device cpu"),
         ("--learning-rate", "learning rate"),
         ("--on-nan rollback", "another seed"),

@@ -180,8 +180,7 @@ fn prepare(
         length: config.data.length,
         held_out: config.data.held_out,
         seed: config.seed,
-        field: "text".into(),
-        strict: false,
+        reading: config.data.reading.clone(),
     };
     let (mut phase, mut began) = (None, Instant::now());
     let mut stopped = false;
@@ -198,7 +197,12 @@ fn prepare(
         !stopped
     });
     match made {
-        Ok(_) => Ok(Some(std::path::absolute(&out).map_err(|e| e.to_string())?)),
+        Ok(made) => {
+            for remark in made.report.remarks() {
+                outbox.tell(News::Complaint(remark));
+            }
+            Ok(Some(std::path::absolute(&out).map_err(|e| e.to_string())?))
+        }
         Err(_) if stopped => Ok(None),
         Err(error) => Err(error.to_string()),
     }
