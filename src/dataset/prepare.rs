@@ -6,7 +6,8 @@ use super::stream::{Chunk, Found, Portion, for_each_portion};
 use super::writer::{Folder, Shards};
 use super::{DatasetError, manifest};
 use crate::corpus::{
-    Examples, MOST_WORDS, Maker, Part, REMEMBERED_WORDS, Split, TokenCounts, Tokenizer, VocabularyOptions, WordCounts,
+    ChangeCounts, Examples, MOST_WORDS, Maker, Part, REMEMBERED_WORDS, Split, TokenCounts, Tokenizer,
+    VocabularyOptions, WordCounts,
 };
 use rayon::prelude::*;
 use std::fs::{self, File};
@@ -41,6 +42,8 @@ pub struct Preparation {
 pub enum Vocabulary {
     /// A tokenizer's file or folder.
     Load(PathBuf),
+    /// The same, but case is kept, whatever the files say.
+    LoadCased(PathBuf),
     /// It is learnt from the text.
     Train(VocabularyOptions),
 }
@@ -76,6 +79,8 @@ pub struct PreparedDataset {
     pub manifest: Manifest,
     /// The first lines that are not UTF-8, (file, line); `manifest.invalid()` says how many there are.
     pub invalid: Vec<(String, u64)>,
+    /// What to know of the tokenizer that was loaded.
+    pub notes: Vec<String>,
 }
 
 /// Makes a dataset. Memory does not grow with the text, all cores work, and the same text and settings give the same bytes
@@ -97,6 +102,7 @@ pub fn prepare(
         strict: preparation.strict,
         vocabulary_size: None,
         cased: None,
+        strip_accents: None,
     };
     settings.examples().check()?;
     let mut sources = sources(&preparation.inputs)?;
@@ -106,14 +112,17 @@ pub fn prepare(
     let mut job = Job { folder: &folder, reading, total: None, watch };
     let tokenizer = match &preparation.vocabulary {
         Vocabulary::Load(path) => Tokenizer::load(path)?,
+        Vocabulary::LoadCased(path) => Tokenizer::load_cased(path)?,
         Vocabulary::Train(options) => {
             options.check()?;
             (settings.vocabulary_size, settings.cased) = (Some(options.size), Some(options.cased));
+            settings.strip_accents = Some(options.strip_accents);
             job.keep_standard_input(&mut sources)?;
             job.train(&sources, options)?
         }
     };
-    let (parts, counts, found) = job.write(&sources, &tokenizer, &settings)?;
+    let mut sample = ChangeCounts::default();
+    let (parts, counts, found) = job.write(&sources, &tokenizer, &settings, &mut sample)?;
     let [training, held_out] = parts;
     let documents = found.sources.iter().map(|source| source.documents).sum();
     if documents == 0 {
@@ -126,12 +135,13 @@ pub fn prepare(
     job.forget_standard_input()?;
     let entry = tokenizer_entry(&folder, &tokenizer, settings.length)?;
     let statistics = counts.statistics(tokenizer.special()).into();
-    let manifest = Manifest::new(settings, found.sources, entry, training, held_out, statistics);
+    let manifest =
+        Manifest::new(settings, found.sources, entry, training, held_out, statistics, sample.changes(&tokenizer));
     let content = manifest.to_bytes().map_err(|e| DatasetError::write(folder.path(), io::Error::other(e)))?;
     folder.write(manifest::FILE, &content)?;
     let manifest = Manifest::from_bytes(&content, &folder.path().join(manifest::FILE))?;
     folder.finish()?;
-    Ok(PreparedDataset { manifest, invalid: found.invalid })
+    Ok(PreparedDataset { manifest, invalid: found.invalid, notes: tokenizer.notes().to_vec() })
 }
 
 fn tokenizer_entry(folder: &Folder, tokenizer: &Tokenizer, length: usize) -> Result<TokenizerEntry, DatasetError> {
@@ -209,7 +219,7 @@ impl Job<'_> {
     }
 
     fn train(&mut self, sources: &[Source], options: &VocabularyOptions) -> Result<Tokenizer, DatasetError> {
-        let mut counts = WordCounts::new(options.cased, MOST_WORDS);
+        let mut counts = WordCounts::new(options, MOST_WORDS);
         let mut bytes = 0;
         self.each(Phase::Counting, sources, |portion| {
             bytes += portion.bytes;
@@ -232,6 +242,7 @@ impl Job<'_> {
         sources: &[Source],
         tokenizer: &Tokenizer,
         settings: &Settings,
+        sample: &mut ChangeCounts,
     ) -> Result<([PartEntry; 2], TokenCounts, Found), DatasetError> {
         let options = settings.examples();
         let threads = rayon::current_num_threads();
@@ -245,6 +256,7 @@ impl Job<'_> {
         let folder = self.folder;
         let special = tokenizer.special();
         let found = self.each(Phase::Writing, sources, |portion| {
+            sample.add(portion.chunks.iter().flat_map(Chunk::documents));
             // The first portion is split by its documents' lengths, as a text in memory is; later documents by chance alone.
             let split = split.get_or_insert_with(|| {
                 let documents = portion.chunks.iter().flat_map(Chunk::documents);

@@ -62,7 +62,14 @@ fn small() -> Config {
             generator_weight: 1.0,
             discriminator_weight: 50.0,
         },
-        data: DataConfig { length: 128, held_out: 0.05, cased: false, text: Vec::new(), dataset: None },
+        data: DataConfig {
+            length: 128,
+            held_out: 0.05,
+            cased: false,
+            strip_accents: Some(false),
+            text: Vec::new(),
+            dataset: None,
+        },
         optimizer: OptimizerConfig {
             learning_rate: 5e-4,
             warmup: 10_000,

@@ -222,7 +222,12 @@ pub(super) fn prepare(
     }
     note("reading the text and making a vocabulary…");
     let (name, text) = read(&config.data.text)?;
-    let options = VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..Default::default() };
+    let options = VocabularyOptions {
+        size: config.model.vocabulary,
+        cased: config.data.cased,
+        strip_accents: config.data.strips_accents(),
+        ..Default::default()
+    };
     let tokenizer = Tokenizer::train(corpus::documents(&text), &options)?;
     config.model.vocabulary = tokenizer.size();
     examples(config, name, &text, tokenizer)
@@ -234,7 +239,7 @@ pub(super) fn prepare_again(
     folder: &Path,
     note: &mut dyn FnMut(&'static str),
 ) -> Result<Prepared, PrepareError> {
-    let tokenizer = Tokenizer::load(folder)?;
+    let tokenizer = Tokenizer::load_saved(folder)?;
     // A published model may have more embeddings than its tokenizer has words.
     if tokenizer.size() > config.model.vocabulary {
         let (found, expected) = (tokenizer.size(), config.model.vocabulary);

@@ -36,6 +36,13 @@ pub(crate) struct TrainArguments {
     /// A dataset that leyden prepare made, instead of text
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     data: Option<PathBuf>,
+    /// The vocabulary that is learnt from the text keeps case
+    #[arg(long, conflicts_with_all = ["data", "init_from"])]
+    cased: bool,
+    /// The vocabulary that is learnt from the text drops accents and all other marks above and below letters; in many scripts
+    /// those are vowels
+    #[arg(long, conflicts_with_all = ["data", "init_from"])]
+    strip_accents: bool,
     /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
@@ -130,6 +137,10 @@ fn show_window(arguments: TrainArguments) -> Result<(), Failure> {
 
 fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
     let mut config = arguments.settings.resolve()?;
+    config.data.cased |= arguments.cased;
+    if arguments.strip_accents {
+        config.data.strip_accents = Some(true);
+    }
     config.training.hours = arguments.hours.or(config.training.hours);
     config.check().map_err(Failure::input)?;
     session::choose(&mut config, &arguments.text, arguments.data.as_deref()).map_err(Failure::input)?;
@@ -196,6 +207,8 @@ fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure
     let fixed = arguments.settings.fixed_flag().or((!arguments.text.is_empty()).then_some("--text"));
     let fixed = fixed.or(arguments.init_from.is_some().then_some("--init-from"));
     let fixed = fixed.or(arguments.data.is_some().then_some("--data"));
+    let fixed = fixed.or(arguments.cased.then_some("--cased"));
+    let fixed = fixed.or(arguments.strip_accents.then_some("--strip-accents"));
     fixed.map_or(Ok(()), |flag| {
         Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")))
     })
