@@ -175,9 +175,11 @@ fn a_file_with_its_own_padding_and_truncation_is_read_without() {
 /// As the tool found them in transformers: tests/tools/check_tokenizers.py --freeze.
 #[test]
 fn every_kind_of_tokenizer_has_the_ids_of_transformers() {
-    let kinds: Value = serde_json::from_str(include_str!("golden/tokenizers.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("golden/tokenizers.json")).unwrap();
+    let (texts, kinds) = all.as_array().unwrap().split_first().unwrap();
+    assert!(kinds.len() >= 20);
     let mut wrong = Vec::new();
-    for kind in kinds.as_array().unwrap() {
+    for kind in kinds {
         let name = kind["kind"].as_str().unwrap();
         let folder = tempfile::tempdir().unwrap();
         for (file, content) in kind["files"].as_object().unwrap() {
@@ -191,9 +193,9 @@ fn every_kind_of_tokenizer_has_the_ids_of_transformers() {
             serde_json::from_str(&fs::read_to_string(saved.join("tokenizer_config.json")).unwrap()).unwrap();
         assert_eq!(config["tokenizer_class"], kind["class"], "{name}");
         assert_eq!(saved.join("vocab.txt").exists(), kind["class"] == "ElectraTokenizer", "{name}");
-        for case in kind["cases"].as_array().unwrap() {
-            let text = case["text"].as_str().unwrap();
-            let expected: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+        for (text, ids) in texts.as_array().unwrap().iter().zip(kind["ids"].as_array().unwrap()) {
+            let text = text.as_str().unwrap();
+            let expected: Vec<u32> = serde_json::from_value(ids.clone()).unwrap();
             for tokenizer in [&tokenizer, &again[0], &again[1]] {
                 let found = tokenizer.encode_with_special(text, usize::MAX).unwrap();
                 if found != expected {

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// Text that is looked at of every portion, and in all: enough for the common words, and no time at all.
-const PORTION_BYTES: usize = 1 << 14;
-const SAMPLE_BYTES: usize = 1 << 22;
+/// Text that is looked at: enough for the common words, and hardly any time.
+const SAMPLE_BYTES: usize = 1 << 21;
+/// A portion of the text gets one in so many of the bytes that are left, so that the sample reaches far into a long text.
+const PORTION_SHARE: usize = 8;
 /// Words that are kept.
 const SHOWN: usize = 10;
 /// Longer words are cut where they are shown.
@@ -50,7 +51,7 @@ pub(crate) struct ChangeCounts {
 impl ChangeCounts {
     /// Looks at the beginning of a portion of the text.
     pub(crate) fn add<'a>(&mut self, documents: impl Iterator<Item = &'a str>) {
-        let mut room = PORTION_BYTES.min(SAMPLE_BYTES - self.bytes);
+        let mut room = (SAMPLE_BYTES - self.bytes) / PORTION_SHARE;
         for document in documents {
             if room == 0 {
                 break;
@@ -72,11 +73,16 @@ impl ChangeCounts {
 
     /// What `tokenizer` makes of it.
     pub(crate) fn changes(&self, tokenizer: &Tokenizer) -> Changes {
+        let mut parts: HashMap<(&str, String), u64> = HashMap::new();
+        for (word, count) in &self.words {
+            for part in tokenizer.normalized(word) {
+                *parts.entry(part).or_default() += count;
+            }
+        }
         let mut changes = Changes::default();
         let mut found = Vec::new();
-        for (word, &count) in &self.words {
+        for ((word, becomes), count) in parts {
             changes.words += count;
-            let becomes = tokenizer.normalized(word);
             // Spaces around ideographs, and the marks of where words start, separate words and change none.
             let letters = |text: &str| -> Vec<char> {
                 text.chars()
@@ -140,10 +146,10 @@ mod tests {
         let kept = changes(false);
         let shown =
             |changes: &Changes| changes.most.iter().map(|w| format!("{}>{}", w.word, w.becomes)).collect::<Vec<_>>();
-        assert_eq!((kept.words, kept.changed, kept.altered), (10, 5, 0));
+        assert_eq!((kept.words, kept.changed, kept.altered), (11, 5, 0));
         assert_eq!(shown(&kept), ["NATO>nato", "Été>été"]);
         let stripped = changes(true);
-        assert_eq!((stripped.words, stripped.changed, stripped.altered), (10, 7, 5));
+        assert_eq!((stripped.words, stripped.changed, stripped.altered), (11, 7, 5));
         assert_eq!(shown(&stripped), ["Été>ete", "कुल>कल", "NATO>nato"]);
     }
 

@@ -217,9 +217,10 @@ impl Beside {
     fn from_json(mut self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         let content = files::read_utf8(path)?;
         let invalid = |message: String| Error::Tokenizer { path: path.into(), message };
-        let value: Value = serde_json::from_str(&content).map_err(|error| invalid(error.to_string()))?;
+        let mut value: Value = serde_json::from_str(&content).map_err(|error| invalid(error.to_string()))?;
         check_ids(&value).map_err(&invalid)?;
         let listed = added_tokens(&value);
+        let content = if round_scores(&mut value) { value.to_string() } else { content };
         drop(value);
         // The library panics at a decoder that is not JSON, and at a normalizer that is JSON but not what it expects.
         let parsed = std::panic::catch_unwind(|| content.parse::<tokenizers::Tokenizer>());
@@ -421,6 +422,21 @@ fn check_ids(tokenizer: &Value) -> Result<(), String> {
         Some(id) => id_of(token.get("content").and_then(Value::as_str).unwrap_or_default(), id),
         None => Ok(()),
     })
+}
+
+/// Rounds the scores of a Unigram model to 15 digits; whether it is one. Python's build of `tokenizers` reads longer numbers up to a
+/// last bit otherwise, and that bit decides between splits of equal score.
+fn round_scores(tokenizer: &mut Value) -> bool {
+    if tokenizer.pointer("/model/type") != Some(&Value::from("Unigram")) {
+        return false;
+    }
+    let Some(Value::Array(words)) = tokenizer.pointer_mut("/model/vocab") else { return false };
+    for score in words.iter_mut().filter_map(|word| word.get_mut(1)) {
+        if let Some(rounded) = score.as_f64().and_then(|exact| format!("{exact:.14e}").parse::<f64>().ok()) {
+            *score = rounded.into();
+        }
+    }
+    true
 }
 
 /// The added tokens of a tokenizer.json with the ids that it says.

@@ -2,7 +2,7 @@
 
 use super::pretrained::{self, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, TOKENIZER_JSON, VOCAB_TXT, plain_bert};
 use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
-use super::words::{PlainWords, WordCounts};
+use super::words::{PlainWords, WordCounts, ascii_parts};
 use super::{Error, files, spaceless};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{
     AddedToken, AddedVocabulary, Model as _, ModelWrapper, NormalizedString, Normalizer as _, NormalizerWrapper,
-    PreTokenizerWrapper,
+    OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper,
 };
 
 /// The special tokens, in the order of their ids in a vocabulary trained here.
@@ -389,13 +389,32 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// A word as it is looked up in the vocabulary.
-    pub(super) fn normalized(&self, word: &str) -> String {
-        let mut normalized = NormalizedString::from(word);
-        match self.inner.get_normalizer().map(|normalizer| normalizer.normalize(&mut normalized)) {
-            Some(Ok(())) => normalized.get().trim().to_owned(),
-            _ => word.to_owned(),
+    /// A word as it is looked up in the vocabulary, in the parts that it is split into: as they were, and as they are.
+    pub(super) fn normalized<'w>(&self, word: &'w str) -> Vec<(&'w str, String)> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| word.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let becomes = |part: &str| if plain.lowercase() { part.to_ascii_lowercase() } else { part.to_owned() };
+            return ascii_parts(word).map(|part| (part, becomes(part))).collect();
         }
+        let Some(normalizer) = self.inner.get_normalizer() else { return vec![(word, word.to_owned())] };
+        let mut parts = PreTokenizedString::from(word);
+        let mut done = parts.normalize(|part| normalizer.normalize(part));
+        // Others turn letters into bytes of theirs, which is not what is asked here.
+        if let Some(splitter) = self.inner.get_pre_tokenizer().filter(|_| self.separable) {
+            done = done.and_then(|()| splitter.pre_tokenize(&mut parts));
+        }
+        if done.is_err() {
+            return vec![(word, word.to_owned())];
+        }
+        // A mark that is gone belongs to what stood before it, so a part reaches to the next.
+        let splits = parts.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        if splits.is_empty() {
+            return vec![(word, String::new())];
+        }
+        let starts = splits.iter().skip(1).map(|(_, (start, _), _)| *start).chain([word.len()]);
+        let mut from = 0;
+        let mut until = |to: usize| word.get(std::mem::replace(&mut from, to)..to);
+        let cut = splits.iter().zip(starts).map(|((part, ..), to)| Some((until(to)?, (*part).to_owned())));
+        cut.collect::<Option<Vec<_>>>().unwrap_or_default()
     }
 
     /// The token of an id, `None` for an id that is not in the vocabulary.

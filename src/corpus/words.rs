@@ -142,6 +142,11 @@ impl PlainWords {
         Some(Self { lowercase, ideographs, spaceless, allowed })
     }
 
+    /// Whether all is made lower case.
+    pub(super) fn lowercase(&self) -> bool {
+        self.lowercase
+    }
+
     /// Whether a word is one of these.
     fn contains(&self, word: &str) -> bool {
         word.bytes().all(|byte| self.allowed[usize::from(byte)])
@@ -157,18 +162,23 @@ impl PlainWords {
         } else {
             word
         };
-        let mut rest = word;
-        std::iter::from_fn(move || {
-            let length = match rest.bytes().position(|byte| byte.is_ascii_punctuation()) {
-                Some(0) => 1,
-                Some(length) => length,
-                None => rest.len(),
-            };
-            let (part, after) = rest.split_at(length);
-            rest = after;
-            (!part.is_empty()).then_some(part)
-        })
+        ascii_parts(word)
     }
+}
+
+/// A word of printable ASCII, split before and behind every punctuation mark.
+pub(super) fn ascii_parts(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let length = match rest.bytes().position(|byte| byte.is_ascii_punctuation()) {
+            Some(0) => 1,
+            Some(length) => length,
+            None => rest.len(),
+        };
+        let (part, after) = rest.split_at(length);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Counts words as the tokenizer will see them: normalised, and split at white space and punctuation.
