@@ -378,3 +378,77 @@ fn wrong_input_is_said_in_one_line() {
     assert!(refusal(leyden().arg("inspect").arg(path("bare")).assert()).contains("not a dataset"));
     assert!(refusal(leyden().arg("inspect").arg(path("nowhere")).assert()).contains("does not exist"));
 }
+
+#[test]
+fn marks_are_kept_and_what_was_lost_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("text.txt"), "कुल मिलाकर कल का दिन है। हिन्दी में NATO और Été\n\n".repeat(60)).unwrap();
+    let changes = |out: &str, flags: &[&str], tokenizer: Option<&str>| {
+        let mut command = leyden();
+        command
+            .args(["prepare", "--length", "32", "--json"])
+            .arg(path("text.txt"))
+            .arg("--out")
+            .arg(path(out))
+            .args(flags);
+        if let Some(tokenizer) = tokenizer {
+            command.arg("--tokenizer").arg(path(tokenizer));
+        }
+        let assert = command.assert().success();
+        let notes = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+        (report["changes"]["altered"].as_u64().unwrap(), notes)
+    };
+    assert_eq!(changes("kept", &[], None).0, 0);
+    let (altered, notes) = changes("stripped", &["--strip-accents"], None);
+    assert!(
+        altered > 0 && notes.contains("हिन्दी becomes हिनदी") && notes.contains("without --strip-accents"),
+        "{notes}"
+    );
+    let inspect = |more: &[&str]| {
+        let assert = leyden().arg("inspect").arg(path("stripped")).args(more).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    assert!(inspect(&[]).contains("कुल → कल (60)"), "{}", inspect(&[]));
+    let report: Value = serde_json::from_str(&inspect(&["--json"])).unwrap();
+    assert_eq!(report["changes"]["most"].as_array().unwrap().len(), 6);
+
+    // A vocabulary of one's own, whose capitals and marks no lower-cased text reaches.
+    fs::write(path("words.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nNATO\nÉté\nकुल\nकल\nका\nहै\n").unwrap();
+    let (altered, notes) = changes("lower", &[], Some("words.txt"));
+    assert!(altered > 0 && notes.contains("can never be reached") && notes.contains("--cased"), "{notes}");
+    let (altered, notes) = changes("cased", &["--cased"], Some("words.txt"));
+    assert!(altered == 0 && !notes.contains("never be reached"), "{notes}");
+    let config: Value = serde_json::from_slice(&fs::read(path("cased/tokenizer_config.json")).unwrap()).unwrap();
+    assert_eq!(config["do_lower_case"], false);
+    let mut both = leyden();
+    both.args(["prepare", "--strip-accents", "--tokenizer", "x", "--out", "y"]).arg(path("text.txt"));
+    both.assert().code(2);
+}
+
+#[test]
+fn train_takes_the_same_choices() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("text.txt"), "Él vio la ciudad y Él habló con NATO.\n".repeat(200)).unwrap();
+    let train = |run: &str, flags: &[&str]| {
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--steps", "1", "--batch", "2", "--set", "model.layers=1"]);
+        command.args(["--set", "generator.layers=1", "--set", "training.evaluation_examples=2", "--text"]);
+        command.arg(path("text.txt")).arg("--run").arg(path(run)).args(flags).assert().success();
+        let words = fs::read_to_string(path(run).join("vocab.txt")).unwrap();
+        let has = |word: &str| words.lines().any(|line| line == word);
+        [has("él"), has("Él"), has("el"), has("El")]
+    };
+    assert_eq!(train("plain", &[]), [true, false, false, false]);
+    assert_eq!(train("cased", &["--cased"]), [false, true, false, false]);
+    assert_eq!(train("stripped", &["--strip-accents"]), [false, false, true, false]);
+    assert_eq!(train("both", &["--cased", "--strip-accents"]), [false, false, false, true]);
+    let config = fs::read_to_string(path("both/config.toml")).unwrap();
+    assert!(config.contains("cased = true") && config.contains("strip_accents = true"), "{config}");
+    // A run that goes on has its vocabulary.
+    let mut again = leyden();
+    again.args(["train", "--strip-accents", "--run"]).arg(path("plain"));
+    assert!(refusal(again.assert()).contains("--strip-accents"));
+}

@@ -97,7 +97,7 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
     let tokenizer =
         Tokenizer::train([text], &VocabularyOptions { size: config.model.vocabulary, ..Default::default() }).unwrap();
     let options = ExampleOptions { length: config.data.length, held_out: 0.1, seed: config.seed };
-    let corpus = corpus::build(text, &tokenizer, &options).unwrap();
+    let corpus = corpus::build(&corpus::documents(text), &tokenizer, &options).unwrap();
     let (bank, trouble) = (Model::new(&config).table.len(), trouble.clone());
     Setup {
         text: Text {

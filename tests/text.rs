@@ -11,23 +11,26 @@ fn read(path: &Path, reading: &Reading) -> Result<(Vec<String>, Report), ReadErr
 }
 
 /// A file of this content in a folder of its own.
-struct File(tempfile::TempDir, PathBuf);
+struct File {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
 
 impl File {
     fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
-        Self(folder, path)
+        Self { _folder: folder, path }
     }
 
     fn documents(&self) -> Vec<String> {
-        read(&self.1, &Reading::default()).unwrap().0
+        read(&self.path, &Reading::default()).unwrap().0
     }
 
     fn field(&self, field: &str) -> Result<Vec<String>, String> {
         let reading = Reading { field: field.into(), ..Reading::default() };
-        read(&self.1, &reading).map(|read| read.0).map_err(|e| e.to_string())
+        read(&self.path, &reading).map(|read| read.0).map_err(|e| e.to_string())
     }
 }
 
@@ -91,15 +94,15 @@ fn a_missing_field_names_those_there_are() {
 #[test]
 fn an_array_loses_only_its_broken_records() {
     let content = "[{\"text\": \"one\"},\n {\"text\": \"\\ud83d\"},\n {\"text\" \"two\"}, {\"text\": \"three\"}]";
-    let (documents, report) = read(&File::new("a.json", content).1, &Reading::default()).unwrap();
+    let (documents, report) = read(&File::new("a.json", content).path, &Reading::default()).unwrap();
     assert_eq!((documents, report.skipped()), (vec!["one".to_string(), "three".to_string()], 2));
     let remark = report.remarks().remove(0);
     assert!(remark.contains("a.json line 2 (") && remark.contains("a.json line 3 ("), "{remark}");
-    let error =
-        read(&File::new("b.jsonl", b"{\"text\": \"ok\"}\n{\"text\": \"\xe9\"}\n").1, &Reading::default()).unwrap_err();
+    let error = read(&File::new("b.jsonl", b"{\"text\": \"ok\"}\n{\"text\": \"\xe9\"}\n").path, &Reading::default())
+        .unwrap_err();
     assert!(matches!(error, ReadError::NotUtf8 { line: 2, offset: 25, .. }), "{error}");
     for (name, content, offset) in [("c.json", &b"[{\"text\": \"\xff\"}]"[..], 11), ("d.csv", b"text\n\xff\n", 5)] {
-        let error = read(&File::new(name, content).1, &Reading::default()).unwrap_err();
+        let error = read(&File::new(name, content).path, &Reading::default()).unwrap_err();
         assert!(matches!(error, ReadError::NotUtf8 { offset: found, .. } if found == offset), "{error}");
     }
 }
@@ -108,18 +111,18 @@ fn an_array_loses_only_its_broken_records() {
 fn posts_are_documents_and_wrapped_paragraphs_are_joined_and_said() {
     let posts: Vec<String> = (0..200).map(|i| format!("Post number {i} has a few words.")).collect();
     let file = File::new("posts.txt", posts.join("\n\n"));
-    let (documents, report) = read(&file.1, &Reading::default()).unwrap();
+    let (documents, report) = read(&file.path, &Reading::default()).unwrap();
     assert_eq!(documents.iter().map(|d| d.trim()).collect::<Vec<_>>(), posts);
     assert!(report.remarks().is_empty());
     let book = "A paragraph that a book\nwraps at some width.\n\n".repeat(300);
     let file = File::new("book.txt", book);
-    let (documents, report) = read(&file.1, &Reading::default()).unwrap();
+    let (documents, report) = read(&file.path, &Reading::default()).unwrap();
     let expected = format!(
         "300 short blocks between blank lines were taken for paragraphs and joined into {} doc",
         documents.len()
     );
     assert!(documents.len() == 2 && report.remarks()[0].contains(&expected), "{:?}", report.remarks());
-    let ruled = |documents| read(&file.1, &Reading { documents, ..Reading::default() }).unwrap();
+    let ruled = |documents| read(&file.path, &Reading { documents, ..Reading::default() }).unwrap();
     for (rule, count) in [(DocumentRule::BlankLines, 300), (DocumentRule::Lines, 600), (DocumentRule::Files, 1)] {
         let (documents, report) = ruled(rule);
         assert_eq!((documents.len(), report.remarks().len()), (count, 0), "{rule}");
@@ -146,9 +149,9 @@ fn nothing_there_is_an_error() {
     assert!(matches!(error(folder.path()), ReadError::NoFiles { .. }));
     assert!(matches!(error(&folder.path().join("missing.txt")), ReadError::Missing { .. }));
     for (name, content) in [("blank.txt", " \n\t\n"), ("empty.jsonl", ""), ("null.json", "[{\"text\": null}]")] {
-        assert!(matches!(error(&File::new(name, content).1), ReadError::Empty { .. }), "{name}");
+        assert!(matches!(error(&File::new(name, content).path), ReadError::Empty { .. }), "{name}");
     }
-    let latin = error(&File::new("latin.txt", b"one\ntwo \xe9\n").1);
+    let latin = error(&File::new("latin.txt", b"one\ntwo \xe9\n").path);
     assert!(matches!(latin, ReadError::NotUtf8 { line: 2, offset: 8, .. }), "{latin}");
     assert_eq!(File::new("notes.md", "named").documents(), ["named"]);
 }

@@ -5,7 +5,7 @@ use super::output::{bytes, grouped, print, print_json};
 use super::prepare::failure;
 use super::style::Style;
 use super::table::Table;
-use crate::corpus::{Examples, TokenCounts, Tokenizer};
+use crate::corpus::{Changes, Examples, TokenCounts, Tokenizer};
 use crate::dataset::{Check, Counts, Dataset};
 use clap::Args;
 use serde::Serialize;
@@ -50,6 +50,8 @@ struct Report {
     /// Different tokens that occur in the training part.
     distinct: usize,
     most_frequent: Vec<Frequent>,
+    /// What the normalizer did to a sample of the text; nothing in datasets of older programs.
+    changes: Option<Changes>,
     examples: Vec<String>,
 }
 
@@ -115,6 +117,7 @@ fn report(arguments: &InspectArguments, dataset: &Dataset) -> Result<Report, Fai
         unigram_entropy: statistics.unigram_entropy,
         distinct: statistics.distinct,
         most_frequent: most_frequent.collect(),
+        changes: manifest.changes.clone(),
         examples: decoded(&dataset.training, &dataset.tokenizer, arguments.examples)?,
     })
 }
@@ -224,11 +227,32 @@ fn text(report: &Report) -> String {
     let frequent: Vec<String> =
         report.most_frequent.iter().map(|f| format!("{} {:.1} %", f.token, 100.0 * f.share)).collect();
     let _ = writeln!(out, "\n{}\n  {}", style.bold("most frequent tokens"), frequent.join("  "));
+    let _ = write!(out, "\n{}\n{}", style.bold("words that the normalizer changed most"), changed(report));
     if !report.examples.is_empty() {
         let _ = writeln!(out, "\n{}", style.bold("examples"));
     }
     for example in &report.examples {
         let _ = writeln!(out, "  {example}");
+    }
+    out
+}
+
+/// The ten words, and how many there are of their kind.
+fn changed(report: &Report) -> String {
+    let Some(changes) = &report.changes else {
+        return "  unknown: it was prepared before that was kept\n".into();
+    };
+    let share = |count: u64| 100.0 * count as f64 / changes.words.max(1) as f64;
+    let mut out = format!(
+        "  of {} words looked at, {:.1} % were changed, {:.1} % otherwise than in case\n",
+        grouped(changes.words),
+        share(changes.changed),
+        share(changes.altered),
+    );
+    if !changes.most.is_empty() {
+        let words: Vec<String> =
+            changes.most.iter().map(|w| format!("{} → {} ({})", w.word, w.becomes, grouped(w.count))).collect();
+        let _ = writeln!(out, "  {}", words.join("  "));
     }
     out
 }

@@ -43,9 +43,13 @@ pub(crate) struct PrepareArguments {
     /// Pieces of the vocabulary that is learnt; a small text may give fewer
     #[arg(long, value_name = "N", default_value_t = 30_522, conflicts_with = "tokenizer")]
     vocab_size: usize,
-    /// The vocabulary that is learnt keeps case and accents
-    #[arg(long, conflicts_with = "tokenizer")]
+    /// Keep case: in the vocabulary that is learnt, or with --tokenizer whatever its files say
+    #[arg(long)]
     cased: bool,
+    /// The vocabulary that is learnt drops accents and all other marks above and below letters, as BERT uncased does; in many
+    /// scripts those are vowels
+    #[arg(long, conflicts_with = "tokenizer")]
+    strip_accents: bool,
     /// Tokens an example at most
     #[arg(long, default_value_t = 128)]
     length: usize,
@@ -78,10 +82,12 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
         }
     });
     let vocabulary = match arguments.tokenizer {
+        Some(path) if arguments.cased => Vocabulary::LoadCased(path),
         Some(path) => Vocabulary::Load(path),
         None => Vocabulary::Train(VocabularyOptions {
             size: arguments.vocab_size,
             cased: arguments.cased,
+            strip_accents: arguments.strip_accents,
             ..VocabularyOptions::default()
         }),
     };
@@ -107,6 +113,9 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
     let style = Style::stderr();
     prepared.report.remarks().iter().for_each(|text| remark(text));
     let manifest = &prepared.manifest;
+    for text in prepared.notes.iter().cloned().chain(about_marks(manifest)) {
+        eprintln!("{} {text}", style.yellow("note:"));
+    }
     if unknown_share(manifest) > 0.01 {
         let share = 100.0 * unknown_share(manifest);
         let cause = "the vocabulary does not know the text's script or its characters";
@@ -122,9 +131,28 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
             "reading": prepared.report.to_json(),
             "vocabulary": manifest.tokenizer.vocabulary,
             "statistics": manifest.statistics,
+            "notes": prepared.notes,
+            "changes": manifest.changes,
         }));
     }
     print(&summary(&preparation, manifest, seconds)).map(drop)
+}
+
+/// Words that lose more than their case: how many, and what becomes of a few of them.
+fn about_marks(manifest: &Manifest) -> Option<String> {
+    let changes = manifest.changes.as_ref()?;
+    if changes.altered * 100 <= changes.words {
+        return None;
+    }
+    let altered = changes.most.iter().filter(|word| word.word.to_lowercase() != word.becomes.to_lowercase());
+    let shown: Vec<String> = altered.take(3).map(|word| format!("{} becomes {}", word.word, word.becomes)).collect();
+    let share = 100.0 * changes.altered as f64 / changes.words.max(1) as f64;
+    let strip = manifest.settings.strip_accents == Some(true);
+    let way_out = if strip { "; without --strip-accents they keep them" } else { "" };
+    Some(format!(
+        "the tokenizer takes marks from {share:.1} % of the words or alters them: {}{way_out}",
+        shown.join(", ")
+    ))
 }
 
 fn unknown_share(manifest: &Manifest) -> f64 {

@@ -63,11 +63,32 @@ pub enum Error {
         /// What the parser found.
         message: String,
     },
+    /// A tokenizer of a class that works otherwise than BERT's.
+    #[error(
+        "{} says {class}: leyden reads BertTokenizer, ElectraTokenizer and PreTrainedTokenizerFast; where that class has a \
+         tokenizer.json that says all, put the file alone into a folder",
+        path.display()
+    )]
+    TokenizerClass {
+        /// The file that says so.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
     /// The vocabulary lacks a special token.
-    #[error("the vocabulary has no {token}: ELECTRA needs [PAD], [UNK], [CLS], [SEP] and [MASK]")]
+    #[error(
+        "the vocabulary has no {token}: ELECTRA needs [PAD], [UNK], [CLS], [SEP] and [MASK]; tokenizer_config.json may give \
+         them other names (pad_token, unk_token, cls_token, sep_token, mask_token)"
+    )]
     MissingSpecial {
         /// The first one missing.
-        token: &'static str,
+        token: String,
+    },
+    /// One token stands for two special ones.
+    #[error("the special tokens {names} are not five different ones: ELECTRA needs each of them")]
+    SpecialTwice {
+        /// Their names.
+        names: String,
     },
     /// The tokenizer failed on a text.
     #[error("the tokenizer failed: {message}")]

@@ -8,10 +8,13 @@
 //! byte, in every process.
 
 mod build;
+mod changed;
 mod error;
 mod examples;
 mod files;
 mod mapped;
+mod pretrained;
+mod spaceless;
 mod statistics;
 mod text;
 mod tokenizer;
@@ -20,6 +23,8 @@ mod words;
 
 pub use build::{Corpus, ExampleOptions, build};
 pub(crate) use build::{Maker, Part, Split};
+pub(crate) use changed::ChangeCounts;
+pub use changed::{ChangedWord, Changes};
 pub use error::Error;
 pub(crate) use examples::IdSlice;
 pub use examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};

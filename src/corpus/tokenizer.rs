@@ -1,17 +1,19 @@
 //! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
 
+use super::pretrained::{self, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, TOKENIZER_JSON, VOCAB_TXT, plain_bert};
 use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
-use super::words::{PlainWords, WordCounts};
-use super::{Error, files};
-use serde::Deserialize;
-use serde_json::json;
+use super::words::{PlainWords, WordCounts, ascii_parts};
+use super::{Error, files, spaceless};
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::path::Path;
-use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
-use tokenizers::models::wordpiece::WordPiece;
+use std::sync::{Arc, OnceLock};
 use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Model as _, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
+use tokenizers::{
+    AddedToken, AddedVocabulary, Model as _, ModelWrapper, NormalizedString, Normalizer as _, NormalizerWrapper,
+    OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper,
+};
 
 /// The special tokens, in the order of their ids in a vocabulary trained here.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -19,10 +21,8 @@ pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MAS
 /// Different words that are counted at most to learn a vocabulary from.
 pub(crate) const MOST_WORDS: usize = 1 << 19;
 
-const TOKENIZER_JSON: &str = "tokenizer.json";
-const VOCAB_TXT: &str = "vocab.txt";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+/// What `transformers` calls [`SPECIAL_TOKENS`], whatever their texts are.
+pub(super) const NAMES: [&str; 5] = ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"];
 
 /// Ids of the special tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,35 +39,28 @@ pub struct SpecialTokens {
     pub mask: u32,
 }
 
-/// A BERT-style WordPiece tokenizer: text to ids and back.
+/// A tokenizer: text to ids and back. A vocabulary that is learnt here is BERT's WordPiece; others are taken as they are.
+///
+/// Special tokens that are written in a text, such as `[SEP]`, are text like any other.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    /// As `inner`, but it knows the mask where it is written; made when it is first asked for.
+    masking: Arc<OnceLock<tokenizers::Tokenizer>>,
     special: SpecialTokens,
+    /// Their texts, in the order of [`SPECIAL_TOKENS`].
+    names: [String; 5],
     size: usize,
     /// White space always separates words, so words may be encoded one by one.
     separable: bool,
     /// What is known of most words without asking the library.
     plain: Option<PlainWords>,
-}
-
-/// The parts of `tokenizer_config.json` that decide how a `vocab.txt` is applied.
-#[derive(Deserialize)]
-#[serde(default)]
-struct TokenizerConfig {
-    do_lower_case: bool,
-    strip_accents: Option<bool>,
-    tokenize_chinese_chars: bool,
-}
-
-impl Default for TokenizerConfig {
-    fn default() -> Self {
-        Self { do_lower_case: true, strip_accents: None, tokenize_chinese_chars: true }
-    }
+    /// What its reader should know of it.
+    pub(super) notes: Vec<String>,
 }
 
 impl Tokenizer {
-    /// The names of the files that [`Tokenizer::save`] writes.
+    /// The names of the files that [`Tokenizer::save`] may write; vocab.txt only where it says all there is to a tokenizer.
     pub const FILES: [&'static str; 4] = [TOKENIZER_JSON, VOCAB_TXT, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP];
 
     /// Learns a vocabulary from texts (files, lines: how they are cut does not matter, as long as words are whole).
@@ -83,136 +76,217 @@ impl Tokenizer {
         options: &VocabularyOptions,
     ) -> Result<Self, Error> {
         let texts: Vec<T> = texts.into_iter().collect();
-        let mut counts = WordCounts::new(options.cased, MOST_WORDS);
+        let mut counts = WordCounts::new(options, MOST_WORDS);
         counts.add(&texts)?;
         Self::learn(counts, options)
     }
 
-    /// As [`train`](Self::train) from words that were counted with the same `cased`.
+    /// As [`train`](Self::train) from words that were counted with the same options.
     pub(crate) fn learn(counts: WordCounts, options: &VocabularyOptions) -> Result<Self, Error> {
+        let spaceless = counts.is_spaceless();
         let pieces = wordpiece::learn(counts.into_words(), &SPECIAL_TOKENS, options)?;
-        let normalizer = BertNormalizer::new(true, true, None, !options.cased);
-        Self::from_vocabulary(&pieces.join("\n"), normalizer)
+        let words = pieces.into_iter().zip(0..);
+        let mut inner = plain_bert(words, SPECIAL_TOKENS[1], options.normalizer())?;
+        if spaceless {
+            inner.with_pre_tokenizer(Some(spaceless::pre_tokenizer()?));
+        }
+        Self::new(inner, SPECIAL_TOKENS.map(str::to_owned))
     }
 
-    /// Loads a tokenizer from a folder or a file, as `transformers` would load it for ELECTRA.
+    /// Loads a tokenizer from a folder or a file, as `transformers`' `AutoTokenizer` does.
     ///
-    /// A folder's `tokenizer.json` is taken if there is one, else its `vocab.txt`. A `.json` file is taken for a
-    /// `tokenizer.json`, any other file for a vocabulary, a token a line. A vocabulary is applied as a `tokenizer_config.json`
-    /// beside it says (`do_lower_case`, `strip_accents`, `tokenize_chinese_chars`), else in lower case.
+    /// A folder's `tokenizer.json` is taken if there is one, else its `vocab.txt`; what lies beside counts: the class, the special
+    /// tokens' names, `do_lower_case`, `strip_accents` and `tokenize_chinese_chars` of `tokenizer_config.json`,
+    /// `special_tokens_map.json`, `added_tokens.json`. Without them a vocabulary, a token a line, is BERT's in lower case.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::NoTokenizer`], [`Error::Tokenizer`] for a file that cannot be understood, and
-    /// [`Error::MissingSpecial`] for a vocabulary without one of the five special tokens.
+    /// [`Error::Missing`], [`Error::NoTokenizer`], [`Error::Tokenizer`] for a file that cannot be understood,
+    /// [`Error::TokenizerClass`] for a class that is not BERT's, and [`Error::MissingSpecial`] for a vocabulary without one of the
+    /// five special tokens.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        if path.is_dir() {
-            return [TOKENIZER_JSON, VOCAB_TXT]
-                .iter()
-                .map(|name| path.join(name))
-                .find(|file| file.is_file())
-                .map_or_else(|| Err(Error::NoTokenizer { path: path.into() }), |file| Self::load(&file));
-        }
-        let content = files::read_utf8(path)?;
-        let invalid = |message: String| Error::Tokenizer { path: path.into(), message };
-        if path.extension().is_some_and(|ending| ending == "json") {
-            // The library panics at a decoder that is not JSON, and at a normalizer that is JSON but not what it expects.
-            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&content) {
-                return Err(invalid(error.to_string()));
-            }
-            let parsed = std::panic::catch_unwind(|| content.parse::<tokenizers::Tokenizer>());
-            return match parsed {
-                Ok(Ok(inner)) => Self::new(inner),
-                Ok(Err(error)) => Err(invalid(error.to_string())),
-                Err(_) => Err(invalid("a part of it is not what its type says".into())),
-            };
-        }
-        let beside = path.with_file_name(TOKENIZER_CONFIG);
-        let config = if beside.is_file() {
-            serde_json::from_str(&files::read_utf8(&beside)?)
-                .map_err(|error| Error::Tokenizer { path: beside, message: error.to_string() })?
-        } else {
-            TokenizerConfig::default()
-        };
-        let normalizer =
-            BertNormalizer::new(true, config.tokenize_chinese_chars, config.strip_accents, config.do_lower_case);
-        Self::from_vocabulary(content.trim_end(), normalizer)
+        pretrained::load(path, false)
     }
 
-    /// A tokenizer of a vocabulary, a piece a line, a line's number from 0 being the piece's id.
-    fn from_vocabulary(lines: &str, normalizer: BertNormalizer) -> Result<Self, Error> {
-        let model = WordPiece::builder()
-            .vocab(WordPiece::read_bytes(lines.as_bytes()).map_err(encode_error)?)
-            .unk_token(SPECIAL_TOKENS[1].to_owned())
-            .continuing_subword_prefix(CONTINUATION.to_owned())
-            .max_input_chars_per_word(MAXIMUM_WORD_CHARACTERS)
-            .build()
-            .map_err(encode_error)?;
-        let special = special_tokens(|token| model.token_to_id(token))?;
-        let mut inner = tokenizers::Tokenizer::new(model);
-        inner.with_normalizer(Some(normalizer)).map_err(encode_error)?;
-        inner.with_pre_tokenizer(Some(BertPreTokenizer));
-        inner.with_decoder(Some(WordPieceDecoder::new(CONTINUATION.to_owned(), true)));
-        inner.with_post_processor(Some(BertProcessing::new(
-            (SPECIAL_TOKENS[3].to_owned(), special.sep),
-            (SPECIAL_TOKENS[2].to_owned(), special.cls),
-        )));
-        inner.add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true))).map_err(encode_error)?;
-        Self::new(inner)
+    /// As [`load`](Self::load), but case is kept, and accents unless the files say otherwise.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Tokenizer`] for one that is not BERT's.
+    pub fn load_cased(path: &Path) -> Result<Self, Error> {
+        pretrained::load(path, true)
     }
 
-    fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, Error> {
+    /// Loads what [`save`](Self::save) wrote: its `tokenizer.json` is all that decides.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_saved(folder: &Path) -> Result<Self, Error> {
+        pretrained::load_saved(folder)
+    }
+
+    /// One that is complete but for the special tokens, which are called `names`.
+    pub(super) fn new(mut inner: tokenizers::Tokenizer, names: [String; 5]) -> Result<Self, Error> {
         // Lengths are the caller's: a file may carry the truncation or padding of whoever saved it.
         inner.with_truncation(None).map_err(encode_error)?;
         inner.with_padding(None);
-        let special = special_tokens(|token| inner.token_to_id(token))?;
+        let ids = names.each_ref().map(|name| inner.token_to_id(name));
+        if let Some(missing) = ids.iter().position(Option::is_none) {
+            return Err(Error::MissingSpecial { token: names[missing].clone() });
+        }
+        let [pad, unk, cls, sep, mask] = ids.map(Option::unwrap_or_default);
+        let special = SpecialTokens { pad, unk, cls, sep, mask };
+        if HashSet::from([pad, unk, cls, sep, mask]).len() < 5 {
+            return Err(Error::SpecialTwice { names: names.join(", ") });
+        }
+        if let Some(unknown) = unknown_of(&inner).filter(|unknown| inner.get_model().token_to_id(unknown).is_none()) {
+            return Err(Error::MissingSpecial { token: unknown });
+        }
+        let known = inner.get_added_tokens_decoder();
+        let missing = names.iter().zip([pad, unk, cls, sep, mask]).filter_map(|(name, id)| match known.get(&id) {
+            Some(token) if token.special => None,
+            Some(token) => Some(token.clone().special(true)),
+            None => Some(AddedToken::from(name.clone(), true)),
+        });
+        inner.add_special_tokens(missing.collect::<Vec<_>>()).map_err(encode_error)?;
+        // Examples are [CLS] A [SEP] B [SEP], whatever a file put around sentences.
+        inner.with_post_processor(Some(BertProcessing::new((names[3].clone(), sep), (names[2].clone(), cls))));
+        inner.set_encode_special_tokens(true);
         // Ids need not be dense in a foreign file: the embedding needs a row for the largest.
         let size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let added = inner.get_added_tokens_decoder();
+        let recognised: Vec<&AddedToken> = added.values().filter(|token| !token.special).collect();
+        let pre_tokenizer = inner.get_pre_tokenizer();
+        let is_spaceless = pre_tokenizer.is_some_and(spaceless::is_ours);
         let separable = matches!(inner.get_normalizer(), Some(NormalizerWrapper::BertNormalizer(_)))
-            && matches!(inner.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
+            && (is_spaceless || matches!(pre_tokenizer, Some(PreTokenizerWrapper::BertPreTokenizer(_))))
             && matches!(inner.get_model(), ModelWrapper::WordPiece(_))
-            && inner
-                .get_added_tokens_decoder()
-                .values()
-                .all(|token| !token.lstrip && !token.rstrip && !token.content.chars().any(char::is_whitespace));
+            && added.values().all(|token| {
+                !token.lstrip && !token.rstrip && !token.single_word && !token.content.chars().any(char::is_whitespace)
+            });
         let plain = match inner.get_normalizer() {
             Some(NormalizerWrapper::BertNormalizer(normalizer)) if separable => {
-                let added = inner.get_added_tokens_decoder();
-                let added = added.values().map(|token| token.content.as_str());
-                PlainWords::new(normalizer.lowercase, normalizer.handle_chinese_chars, added)
+                let recognised = recognised.iter().map(|token| token.content.as_str());
+                // Clusters are found in the text as it is, which is not where marks are taken from it.
+                let clusters = is_spaceless && !normalizer.strip_accents.unwrap_or(normalizer.lowercase);
+                PlainWords::new(normalizer.lowercase, normalizer.handle_chinese_chars, clusters, recognised)
             }
             _ => None,
         };
-        Ok(Self { inner, special, size, separable, plain })
+        Ok(Self { inner, masking: Arc::default(), special, names, size, separable, plain, notes: Vec::new() })
     }
 
-    /// The names and contents of `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json`, with
-    /// which `transformers`' `AutoTokenizer` loads it as ELECTRA's. `maximum_length` is the model's number of positions.
+    /// Whether `transformers` builds the same from the vocabulary and the three options that its BERT classes know.
+    fn is_plain_bert(&self) -> bool {
+        let inner = &self.inner;
+        let plain = matches!(inner.get_normalizer(), Some(NormalizerWrapper::BertNormalizer(n)) if n.clean_text)
+            && matches!(inner.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)));
+        match inner.get_model() {
+            ModelWrapper::WordPiece(model) if plain => {
+                let words = model.get_vocab();
+                model.continuing_subword_prefix == CONTINUATION
+                    && model.max_input_chars_per_word == MAXIMUM_WORD_CHARACTERS
+                    && model.unk_token == self.names[1]
+                    // A line of vocab.txt cannot say every word.
+                    && words.keys().all(|word| !word.is_empty() && word.trim_end() == word && !word.contains('\n'))
+            }
+            _ => false,
+        }
+    }
+
+    /// The names and contents of `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`, and `vocab.txt` where that is
+    /// enough, with which `transformers`' `AutoTokenizer` gives the same ids. `maximum_length` is the model's number of
+    /// positions.
     ///
     /// # Errors
-    /// [`Error::Encode`] if the tokenizer cannot be written down, which a WordPiece tokenizer can.
-    pub fn files(&self, maximum_length: usize) -> Result<[(&'static str, String); 4], Error> {
+    /// [`Error::Encode`] if the tokenizer cannot be written down.
+    pub fn files(&self, maximum_length: usize) -> Result<Vec<(&'static str, String)>, Error> {
         let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
-        // A line's number is its token's id, so ids that a foreign file leaves out need a line as well.
-        let lines: String =
-            (0..self.size as u32).map(|id| self.token(id).unwrap_or_else(|| format!("[unused{id}]")) + "\n").collect();
-        let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
-        let special = json!({
-            "pad_token": pad, "unk_token": unk, "cls_token": cls, "sep_token": sep, "mask_token": mask,
-        });
+        let plain = self.is_plain_bert();
+        let names = NAMES.iter().zip(&self.names).map(|(key, name)| ((*key).to_owned(), json!(name)));
+        let special = Value::Object(names.collect());
         let mut config = special.clone();
-        config["tokenizer_class"] = json!("ElectraTokenizer");
+        let mut added: Vec<(u32, AddedToken)> = self.inner.get_added_tokens_decoder().into_iter().collect();
+        added.sort_by_key(|(id, _)| *id);
+        let added = added.into_iter().map(|(id, token)| Ok((id.to_string(), serde_json::to_value(token)?)));
+        let added: Result<Map<String, Value>, serde_json::Error> = added.collect();
+        config["added_tokens_decoder"] = added.map_err(|error| encode_error(error.into()))?.into();
+        // The classes of BERT drop the pipeline of tokenizer.json for their own.
+        config["tokenizer_class"] = json!(if plain { "ElectraTokenizer" } else { "PreTrainedTokenizerFast" });
         config["model_max_length"] = json!(maximum_length);
         if let Some(NormalizerWrapper::BertNormalizer(normalizer)) = self.inner.get_normalizer() {
             config["do_lower_case"] = json!(normalizer.lowercase);
             config["strip_accents"] = json!(normalizer.strip_accents);
             config["tokenize_chinese_chars"] = json!(normalizer.handle_chinese_chars);
         }
-        Ok([
+        let mut files = vec![
             (TOKENIZER_JSON, tokenizer),
-            (VOCAB_TXT, lines),
             (TOKENIZER_CONFIG, format!("{config:#}\n")),
             (SPECIAL_TOKENS_MAP, format!("{special:#}\n")),
-        ])
+        ];
+        if plain {
+            files.insert(1, (VOCAB_TXT, self.lines()));
+        }
+        Ok(files)
+    }
+
+    /// The words of the model, a line each. A line's number is its word's id, so ids that a foreign file leaves out need a line
+    /// as well.
+    fn lines(&self) -> String {
+        let words = self.inner.get_model().get_vocab();
+        let size = words.values().max().map_or(0, |&id| id as usize + 1);
+        let mut lines: Vec<Option<&str>> = vec![None; size];
+        for (word, &id) in &words {
+            lines[id as usize] = Some(word);
+        }
+        let unused = |id: usize| {
+            let name = format!("[unused{id}]");
+            if words.contains_key(&name) { format!("[unused-{id}]") } else { name }
+        };
+        let line = |(id, word): (usize, Option<&str>)| word.map_or_else(|| unused(id), str::to_owned) + "\n";
+        lines.into_iter().enumerate().map(line).collect()
+    }
+
+    /// What to tell whoever chose it: parts that are set aside, words that no text can reach.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Words with capitals or marks, where the text loses them before it is looked up.
+    pub(super) fn unreachable(&self) -> Option<String> {
+        let Some(NormalizerWrapper::BertNormalizer(found)) = self.inner.get_normalizer() else { return None };
+        let normalizer = BertNormalizer::new(false, false, found.strip_accents, found.lowercase);
+        let added = self.inner.get_added_tokens_decoder();
+        let (mut all, mut lost, mut shown) = (0, 0, Vec::new());
+        for (word, id) in self.inner.get_vocab(false) {
+            if added.contains_key(&id) || (word.starts_with("[unused") && word.ends_with(']')) {
+                continue;
+            }
+            all += 1;
+            let same = word.is_ascii() && !word.bytes().any(|byte| byte.is_ascii_uppercase());
+            if same {
+                continue;
+            }
+            let mut normalized = NormalizedString::from(word.as_str());
+            if normalizer.normalize(&mut normalized).is_ok() && normalized.get() != word {
+                lost += 1;
+                shown.push((id, word));
+            }
+        }
+        // A handful of them is in many a vocabulary.
+        if lost * 100 <= all {
+            return None;
+        }
+        shown.sort();
+        let shown: Vec<&str> = shown.iter().take(3).map(|(_, word)| word.as_str()).collect();
+        let what = match (found.lowercase, found.strip_accents.unwrap_or(found.lowercase)) {
+            (true, true) => "capitals and marks",
+            (true, false) => "capitals",
+            _ => "marks",
+        };
+        Some(format!(
+            "{lost} of the vocabulary's {all} words have {what} ({}, ...), which can never be reached, since the text loses them \
+             first; --cased keeps them, or do_lower_case and strip_accents in {TOKENIZER_CONFIG}",
+            shown.join(", "),
+        ))
     }
 
     /// Saves [`Tokenizer::files`] into a folder, which is made if it is missing. Each file is written beside and renamed.
@@ -247,7 +321,8 @@ impl Tokenizer {
         self.special
     }
 
-    /// Text to ids, without `[CLS]` and `[SEP]`. Special tokens written in the text, such as `[MASK]`, are recognised.
+    /// Text to ids, without `[CLS]` and `[SEP]`. Special tokens written in the text, such as `[MASK]`, are plain text; other added
+    /// tokens are recognised.
     ///
     /// # Errors
     /// [`Error::Encode`] if the tokenizer fails, which a WordPiece tokenizer does not.
@@ -266,16 +341,80 @@ impl Tokenizer {
         self.inner.encode_batch_fast(texts.to_vec(), false).map_err(encode_error)
     }
 
-    /// Text to `[CLS] ids [SEP]`, cut to `maximum_length` ids in all (at least 2).
+    /// As [`encode`](Self::encode), but the mask is recognised where the text has it: as the vocabulary spells it, or as `[MASK]`.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_masked(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let mask = &self.names[4];
+        let marked = SPECIAL_TOKENS[4];
+        let replaced = (self.id(marked).is_none() && text.contains(marked)).then(|| text.replace(marked, mask));
+        let text = replaced.as_deref().unwrap_or(text);
+        if !text.contains(mask.as_str()) {
+            return self.encode(text);
+        }
+        let masking = match self.masking.get() {
+            Some(masking) => masking,
+            None => {
+                let made = self.masking()?;
+                self.masking.get_or_init(|| made)
+            }
+        };
+        Ok(masking.encode_fast(text, false).map_err(encode_error)?.get_ids().to_vec())
+    }
+
+    /// The library passes over special tokens all together, so in this one the mask is none.
+    fn masking(&self) -> Result<tokenizers::Tokenizer, Error> {
+        let mut inner = self.inner.clone();
+        let mut added: Vec<(u32, AddedToken)> = inner.get_added_tokens_decoder().into_iter().collect();
+        added.sort_by_key(|(id, _)| *id);
+        inner.with_added_vocabulary(AddedVocabulary::new());
+        let added =
+            added.into_iter().map(|(id, token)| if id == self.special.mask { token.special(false) } else { token });
+        inner.add_tokens(added).map_err(encode_error)?;
+        inner.set_encode_special_tokens(true);
+        Ok(inner)
+    }
+
+    /// Text to `[CLS] ids [SEP]`, cut to `maximum_length` ids in all (at least 2). `[MASK]` is recognised, as by
+    /// [`encode_masked`](Self::encode_masked).
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn encode_with_special(&self, text: &str, maximum_length: usize) -> Result<Vec<u32>, Error> {
         let mut ids = vec![self.special.cls];
-        ids.extend(self.encode(text)?);
+        ids.extend(self.encode_masked(text)?);
         ids.truncate(maximum_length.max(2) - 1);
         ids.push(self.special.sep);
         Ok(ids)
+    }
+
+    /// A word as it is looked up in the vocabulary, in the parts that it is split into: as they were, and as they are.
+    pub(super) fn normalized<'w>(&self, word: &'w str) -> Vec<(&'w str, String)> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| word.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let becomes = |part: &str| if plain.lowercase() { part.to_ascii_lowercase() } else { part.to_owned() };
+            return ascii_parts(word).map(|part| (part, becomes(part))).collect();
+        }
+        let Some(normalizer) = self.inner.get_normalizer() else { return vec![(word, word.to_owned())] };
+        let mut parts = PreTokenizedString::from(word);
+        let mut done = parts.normalize(|part| normalizer.normalize(part));
+        // Others turn letters into bytes of theirs, which is not what is asked here.
+        if let Some(splitter) = self.inner.get_pre_tokenizer().filter(|_| self.separable) {
+            done = done.and_then(|()| splitter.pre_tokenize(&mut parts));
+        }
+        if done.is_err() {
+            return vec![(word, word.to_owned())];
+        }
+        // A mark that is gone belongs to what stood before it, so a part reaches to the next.
+        let splits = parts.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        if splits.is_empty() {
+            return vec![(word, String::new())];
+        }
+        let starts = splits.iter().skip(1).map(|(_, (start, _), _)| *start).chain([word.len()]);
+        let mut from = 0;
+        let mut until = |to: usize| word.get(std::mem::replace(&mut from, to)..to);
+        let cut = splits.iter().zip(starts).map(|((part, ..), to)| Some((until(to)?, (*part).to_owned())));
+        cut.collect::<Option<Vec<_>>>().unwrap_or_default()
     }
 
     /// The token of an id, `None` for an id that is not in the vocabulary.
@@ -290,7 +429,12 @@ impl Tokenizer {
 
     /// Whether the token of an id continues a word (`##`).
     pub fn continues_word(&self, id: u32) -> bool {
-        self.token(id).is_some_and(|token| token.starts_with(CONTINUATION) && token.len() > CONTINUATION.len())
+        let prefix = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => model.continuing_subword_prefix.as_str(),
+            _ => CONTINUATION,
+        };
+        !prefix.is_empty()
+            && self.token(id).is_some_and(|token| token.starts_with(prefix) && token.len() > prefix.len())
     }
 
     /// Ids to text. Special tokens stay visible; ids that are not in the vocabulary are passed over.
@@ -302,10 +446,14 @@ impl Tokenizer {
     }
 }
 
-fn special_tokens(id_of: impl Fn(&str) -> Option<u32>) -> Result<SpecialTokens, Error> {
-    let id = |token: &'static str| id_of(token).ok_or(Error::MissingSpecial { token });
-    let [pad, unk, cls, sep, mask] = SPECIAL_TOKENS;
-    Ok(SpecialTokens { pad: id(pad)?, unk: id(unk)?, cls: id(cls)?, sep: id(sep)?, mask: id(mask)? })
+/// The token without which the model fails in the middle of a text.
+pub(super) fn unknown_of(inner: &tokenizers::Tokenizer) -> Option<String> {
+    match inner.get_model() {
+        ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
+        ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
+        ModelWrapper::BPE(model) => model.unk_token.clone(),
+        _ => None,
+    }
 }
 
 pub(super) fn encode_error(error: tokenizers::Error) -> Error {

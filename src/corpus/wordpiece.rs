@@ -8,6 +8,7 @@
 use super::Error;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use tokenizers::normalizers::BertNormalizer;
 
 /// The smallest vocabulary that can be asked for, special tokens included.
 pub const MINIMUM_VOCABULARY: usize = 32;
@@ -21,16 +22,18 @@ pub(super) const CONTINUATION: &str = "##";
 pub struct VocabularyOptions {
     /// Pieces wanted, special tokens included. A small text may give fewer.
     pub size: usize,
-    /// Keep case and accents. Otherwise the text is lower-cased and stripped of accents, as for BERT uncased.
+    /// Keep case. Otherwise the text is lower-cased.
     pub cased: bool,
+    /// Drop accents and other marks above and below letters, as BERT uncased does. In many scripts they are vowels.
+    pub strip_accents: bool,
     /// Characters and pairs seen fewer times are left out.
     pub minimum_frequency: u64,
 }
 
 impl Default for VocabularyOptions {
-    /// 4,096 pieces, lower case, seen at least twice.
+    /// 4,096 pieces, lower case with all marks, seen at least twice.
     fn default() -> Self {
-        Self { size: 4_096, cased: false, minimum_frequency: 2 }
+        Self { size: 4_096, cased: false, strip_accents: false, minimum_frequency: 2 }
     }
 }
 
@@ -44,6 +47,11 @@ impl VocabularyOptions {
             return Err(Error::VocabularySize { found: self.size, minimum: MINIMUM_VOCABULARY });
         }
         Ok(())
+    }
+
+    /// What is done to a text before it is split into words.
+    pub(super) fn normalizer(&self) -> BertNormalizer {
+        BertNormalizer::new(true, true, Some(self.strip_accents), !self.cased)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Words between white space: counted for training, and encoded once each.
 
+use super::spaceless::{clusters, has_spaceless, may_be_cut};
 use super::tokenizer::{Tokenizer, encode_error};
+use super::wordpiece::VocabularyOptions;
 use super::{Error, sentences};
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
@@ -48,6 +50,9 @@ impl<'a> Encoder<'a> {
                 Some(plain) if plain.contains(word) => {
                     plain.parts(word, &mut lower).try_for_each(|part| self.encode_word(part, ids))?;
                 }
+                Some(plain) if plain.spaceless && has_spaceless(word) && may_be_cut(word) => {
+                    clusters(word).try_for_each(|part| self.encode_word(part, ids))?;
+                }
                 Some(plain) if plain.ideographs => {
                     around_ideographs(word).try_for_each(|part| self.encode_word(part, ids))?;
                 }
@@ -76,7 +81,7 @@ impl<'a> Encoder<'a> {
 
 /// The words between white space. Vertical tab, form feed and next line are white space to Unicode but control characters
 /// to BERT, which removes them and so joins what they stand between.
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() && !matches!(c, '\u{b}' | '\u{c}' | '\u{85}'))
         .filter(|word| !word.is_empty())
 }
@@ -113,6 +118,8 @@ pub(super) struct PlainWords {
     lowercase: bool,
     /// Chinese characters are words of their own.
     ideographs: bool,
+    /// Scripts without spaces are split into clusters.
+    spaceless: bool,
     /// By byte: whether a word with it may be handled so.
     allowed: [bool; 256],
 }
@@ -122,6 +129,7 @@ impl PlainWords {
     pub(super) fn new<'t>(
         lowercase: bool,
         ideographs: bool,
+        spaceless: bool,
         recognised: impl IntoIterator<Item = &'t str>,
     ) -> Option<Self> {
         let mut allowed = std::array::from_fn(|byte| (0x21..0x7f).contains(&byte));
@@ -131,7 +139,12 @@ impl PlainWords {
             allowed[usize::from(first.to_ascii_lowercase())] = false;
             allowed[usize::from(first.to_ascii_uppercase())] = false;
         }
-        Some(Self { lowercase, ideographs, allowed })
+        Some(Self { lowercase, ideographs, spaceless, allowed })
+    }
+
+    /// Whether all is made lower case.
+    pub(super) fn lowercase(&self) -> bool {
+        self.lowercase
     }
 
     /// Whether a word is one of these.
@@ -149,18 +162,23 @@ impl PlainWords {
         } else {
             word
         };
-        let mut rest = word;
-        std::iter::from_fn(move || {
-            let length = match rest.bytes().position(|byte| byte.is_ascii_punctuation()) {
-                Some(0) => 1,
-                Some(length) => length,
-                None => rest.len(),
-            };
-            let (part, after) = rest.split_at(length);
-            rest = after;
-            (!part.is_empty()).then_some(part)
-        })
+        ascii_parts(word)
     }
+}
+
+/// A word of printable ASCII, split before and behind every punctuation mark.
+pub(super) fn ascii_parts(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let length = match rest.bytes().position(|byte| byte.is_ascii_punctuation()) {
+            Some(0) => 1,
+            Some(length) => length,
+            None => rest.len(),
+        };
+        let (part, after) = rest.split_at(length);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Counts words as the tokenizer will see them: normalised, and split at white space and punctuation.
@@ -168,12 +186,23 @@ impl PlainWords {
 /// Memory is bounded: when there are more than `most` different words, the rarest are forgotten until half of them are left
 /// (after Manku and Motwani 2002, "Approximate frequency counts over data streams"). What is forgotten depends on the counts
 /// at the time alone, so the same texts in the same portions give the same counts on any number of threads.
+///
+/// Scripts without spaces are counted both ways, as what BERT takes for a word and in clusters, until all is counted and it shows
+/// how much of the text is in them.
 pub(crate) struct WordCounts {
     normalizer: BertNormalizer,
     plain: Option<PlainWords>,
     words: Words<String, u64>,
+    clusters: Words<String, u64>,
     most: usize,
+    /// Bytes of all words, and of those with a letter of a script without spaces.
+    bytes: u64,
+    spaceless: u64,
 }
+
+/// A text of which more than one byte in so many is in a script without spaces is split into clusters. A foreign name now and
+/// then is no reason to leave BERT's own rules.
+const SPACELESS_SHARE: u64 = 1_000;
 
 /// Words that are normalised by one thread at a time.
 const WORDS_AT_A_TIME: usize = 4_096;
@@ -181,13 +210,16 @@ const WORDS_AT_A_TIME: usize = 4_096;
 const LONG_WORD: usize = 1_024;
 
 impl WordCounts {
-    /// Nothing counted yet. With `cased`, case and accents are kept.
-    pub(crate) fn new(cased: bool, most: usize) -> Self {
+    /// Nothing counted yet.
+    pub(crate) fn new(options: &VocabularyOptions, most: usize) -> Self {
         Self {
-            normalizer: BertNormalizer::new(true, true, None, !cased),
-            plain: PlainWords::new(!cased, true, []),
+            normalizer: options.normalizer(),
+            plain: PlainWords::new(!options.cased, true, false, []),
             words: Words::default(),
+            clusters: Words::default(),
             most,
+            bytes: 0,
+            spaceless: 0,
         }
     }
 
@@ -199,12 +231,23 @@ impl WordCounts {
         let normalized: Result<Vec<_>, Error> =
             raw.par_chunks(WORDS_AT_A_TIME).map(|words| self.normalize(words)).collect();
         for (word, count) in normalized?.into_iter().flatten() {
+            self.bytes += count * word.len() as u64;
+            if has_spaceless(&word) {
+                self.spaceless += count * word.len() as u64;
+                for cluster in clusters(&word) {
+                    *self.clusters.entry(cluster.to_owned()).or_default() += count;
+                }
+            }
             *self.words.entry(word).or_default() += count;
         }
-        if self.words.len() > self.most {
-            self.forget();
-        }
+        forget(&mut self.words, self.most);
+        forget(&mut self.clusters, self.most);
         Ok(())
+    }
+
+    /// Whether the text is to be split into clusters where it has no spaces.
+    pub(crate) fn is_spaceless(&self) -> bool {
+        self.spaceless * SPACELESS_SHARE > self.bytes
     }
 
     fn normalize(&self, raw: &[(&str, u64)]) -> Result<Words<String, u64>, Error> {
@@ -233,17 +276,22 @@ impl WordCounts {
         Ok(words)
     }
 
-    /// Forgets the words of the lowest counts, all of a count or none, until at most half of what is allowed is left.
-    fn forget(&mut self) {
-        let mut counts: Vec<u64> = self.words.values().copied().collect();
-        counts.sort_unstable_by(|a, b| b.cmp(a));
-        let limit = counts[self.most / 2];
-        self.words.retain(|_, count| *count > limit);
-    }
-
-    /// The words and how often each occurs.
+    /// The words and how often each occurs, as a tokenizer with or without clusters will see them.
     pub(crate) fn into_words(self) -> impl Iterator<Item = (String, u64)> {
-        self.words.into_iter()
+        let spaceless = self.is_spaceless();
+        let words = self.words.into_iter().filter(move |(word, _)| !spaceless || !has_spaceless(word));
+        words.chain(self.clusters.into_iter().filter(move |_| spaceless))
+    }
+}
+
+/// Forgets the words of the lowest counts where there are too many, all of a count or none, until at most half of what is allowed
+/// is left.
+fn forget(words: &mut Words<String, u64>, most: usize) {
+    if words.len() > most {
+        let mut counts: Vec<u64> = words.values().copied().collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let limit = counts[most / 2];
+        words.retain(|_, count| *count > limit);
     }
 }
 
@@ -270,14 +318,17 @@ fn merge<'a>(a: Words<&'a str, u64>, b: Words<&'a str, u64>) -> Words<&'a str, u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::VocabularyOptions;
     use proptest::prelude::*;
     use std::sync::LazyLock;
 
-    static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
-        [false, true].map(|cased| {
-            let options = VocabularyOptions { size: 300, cased, ..VocabularyOptions::default() };
-            Tokenizer::train([crate::corpus::SAMPLE], &options).unwrap()
+    const THAI: &str = "ประเทศไทย น้ำ ภาษา";
+
+    static TOKENIZERS: LazyLock<[Tokenizer; 5]> = LazyLock::new(|| {
+        let kinds =
+            [(false, false, ""), (true, false, ""), (false, true, ""), (false, false, THAI), (false, true, THAI)];
+        kinds.map(|(cased, strip_accents, more)| {
+            let options = VocabularyOptions { size: 300, cased, strip_accents, ..VocabularyOptions::default() };
+            Tokenizer::train([crate::corpus::SAMPLE, &more.repeat(5_000)], &options).unwrap()
         })
     });
 
@@ -294,7 +345,8 @@ mod tests {
                 prop_oneof![
                     4 => "[a-zA-Z0-9,.'-]{0,8}",
                     2 => "\\PC{0,4}",
-                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "[mask]", "Don't-STOP!", "U.S.A.", "~`|^", "\u{7f}", "\u{1}x", "##s", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "文\u{301}字", "x中É国[MASK]人", "\u{f900}\u{3099}", "か\u{3099}漢字", "\u{feff}"]).prop_map(str::to_owned),
+                    2 => "[ก-๛ກ-ໟက-႟ក-៿]{0,9}",
+                    1 => prop::sample::select(vec!["[MASK]", "x[SEP]y", "[mask]", "Don't-STOP!", "U.S.A.", "~`|^", "\u{7f}", "\u{1}x", "##s", "\u{c}", "\u{b}", "\u{85}", "\u{301}", "e\u{301}", "\u{200b}", "\0", "中", "文\u{301}字", "x中É国[MASK]人", "\u{f900}\u{3099}", "か\u{3099}漢字", "\u{feff}", "ไทย\u{200b}น้ำ", "မ\u{1037}\u{200b}\u{103a}", "น้ำ…ไทย", "เ\u{301}ก", "กabcÉข2026"]).prop_map(str::to_owned),
                     3 => prop::sample::select(vec![" ", "\n", "\t", "\u{a0}", "\u{2003}", "\u{2028}", "\u{3000}", "\r\n"]).prop_map(str::to_owned),
                 ],
                 0..20,
@@ -314,8 +366,9 @@ mod tests {
 
     #[test]
     fn words_are_counted_as_the_tokenizer_sees_them() {
-        let counts = |cased: bool| {
-            let mut counter = WordCounts::new(cased, 100);
+        let counts = |cased: bool, strip_accents: bool| {
+            let options = VocabularyOptions { cased, strip_accents, ..VocabularyOptions::default() };
+            let mut counter = WordCounts::new(&options, 100);
             counter.add(&["Él él, 中文 él"]).unwrap();
             let mut words: Vec<(String, u64)> = counter.into_words().collect();
             words.sort();
@@ -324,8 +377,10 @@ mod tests {
         let expect = |words: &[(&str, u64)]| -> Vec<(String, u64)> {
             words.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
         };
-        assert_eq!(counts(false), expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)]));
-        assert_eq!(counts(true), expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)]));
+        assert_eq!(counts(false, false), expect(&[(",", 1), ("él", 3), ("中", 1), ("文", 1)]));
+        assert_eq!(counts(false, true), expect(&[(",", 1), ("el", 3), ("中", 1), ("文", 1)]));
+        assert_eq!(counts(true, false), expect(&[(",", 1), ("Él", 1), ("él", 2), ("中", 1), ("文", 1)]));
+        assert_eq!(counts(true, true), expect(&[(",", 1), ("El", 1), ("el", 2), ("中", 1), ("文", 1)]));
     }
 
     proptest! {
@@ -333,7 +388,8 @@ mod tests {
         fn plain_words_are_counted_as_the_library_splits_them(words in prop::collection::vec("[!-~]{1,9}", 1..9)) {
             for cased in [false, true] {
                 let count = |plain: bool| {
-                    let mut counter = WordCounts::new(cased, 1_000);
+                    let options = VocabularyOptions { cased, ..VocabularyOptions::default() };
+                    let mut counter = WordCounts::new(&options, 1_000);
                     counter.plain = counter.plain.filter(|_| plain);
                     counter.add(&words).unwrap();
                     let mut words: Vec<(String, u64)> = counter.into_words().collect();
@@ -347,7 +403,7 @@ mod tests {
 
     #[test]
     fn the_rarest_words_are_forgotten() {
-        let mut counter = WordCounts::new(true, 6);
+        let mut counter = WordCounts::new(&VocabularyOptions { cased: true, ..VocabularyOptions::default() }, 6);
         counter.add(&["a a a a b b b c c d d e f"]).unwrap();
         assert_eq!(counter.words.len(), 6);
         counter.add(&["g"]).unwrap();
@@ -355,6 +411,22 @@ mod tests {
         let mut words: Vec<(String, u64)> = counter.into_words().collect();
         words.sort();
         assert_eq!(words, [("a".to_owned(), 4), ("b".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_counted_in_clusters() {
+        let words = |text: &str| {
+            let mut counter = WordCounts::new(&VocabularyOptions::default(), 10_000);
+            counter.add(&[text]).unwrap();
+            let spaceless = counter.is_spaceless();
+            let mut words: Vec<String> = counter.into_words().map(|(word, _)| word).collect();
+            words.sort();
+            (spaceless, words.join(" "))
+        };
+        assert_eq!(words("น้ำไทย and"), (true, "and น้ำ ย ไท".into()));
+        // One name in a long text: BERT's word.
+        let (spaceless, found) = words(&("plain words ".repeat(2_000) + "น้ำไทย"));
+        assert_eq!((spaceless, found.as_str()), (false, "plain words น้ำไทย"));
     }
 
     #[test]

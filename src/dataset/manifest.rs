@@ -1,7 +1,7 @@
 //! What a dataset says of itself: `manifest.json`.
 
 use super::DatasetError;
-use crate::corpus::{ExampleOptions, SpecialTokens, Statistics};
+use crate::corpus::{Changes, ExampleOptions, SpecialTokens, Statistics};
 use crate::files::sha256;
 use crate::text::{DocumentRule, FileReport, Report, TextEncoding};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct Manifest {
     pub held_out: PartEntry,
     /// Counts over the training part.
     pub statistics: StatisticsEntry,
+    /// What the tokenizer's normalizer did to a sample of the text; unknown in datasets of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// SHA-256 of this file with 64 zeros in this place, so that a changed manifest is noticed.
     checksum: String,
 }
@@ -66,9 +69,13 @@ pub struct Settings {
     /// Pieces asked for, where the vocabulary was trained on this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary_size: Option<usize>,
-    /// Whether it keeps case and accents, where it was trained on this text.
+    /// Whether it keeps case, where it was trained on this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cased: Option<bool>,
+    /// Whether it drops accents and other marks, where it was trained on this text. Where `cased` says something and this does not,
+    /// it is its opposite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strip_accents: Option<bool>,
 }
 
 impl Settings {
@@ -238,6 +245,7 @@ impl Manifest {
         training: PartEntry,
         held_out: PartEntry,
         statistics: StatisticsEntry,
+        changes: Changes,
     ) -> Self {
         Self {
             format: FORMAT.into(),
@@ -249,6 +257,7 @@ impl Manifest {
             training,
             held_out,
             statistics,
+            changes: Some(changes),
             checksum: NO_CHECKSUM.into(),
         }
     }

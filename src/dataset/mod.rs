@@ -10,7 +10,7 @@
 //! ```text
 //! DIR/
 //!   manifest.json                    settings, sources, counts, statistics, and the SHA-256 of every other file
-//!   tokenizer.json                   and vocab.txt, tokenizer_config.json, special_tokens_map.json
+//!   tokenizer.json                   and tokenizer_config.json, special_tokens_map.json, mostly vocab.txt
 //!   training-00000.safetensors       examples that are trained on
 //!   held-out-00000.safetensors       examples that are evaluated on
 //! ```
@@ -119,7 +119,7 @@ fn open_tokenizer(folder: &Path, entry: &TokenizerEntry) -> Result<Tokenizer, Da
         let content = fs::read(&path).map_err(|e| unreadable(&path, e))?;
         compare(&path, file, &content, Check::Everything)?;
     }
-    let tokenizer = Tokenizer::load(folder).map_err(|e| DatasetError::damaged(folder, e))?;
+    let tokenizer = Tokenizer::load_saved(folder).map_err(|e| DatasetError::damaged(folder, e))?;
     if (tokenizer.size(), tokenizer.special()) != (entry.vocabulary, entry.special()) {
         return Err(DatasetError::damaged(folder, "the tokenizer is not the one that the manifest describes"));
     }

@@ -5,7 +5,8 @@ use super::stream::{Chunk, Portion, for_each_portion};
 use super::writer::{Folder, Shards};
 use super::{DatasetError, manifest};
 use crate::corpus::{
-    Examples, MOST_WORDS, Maker, Part, REMEMBERED_WORDS, Split, TokenCounts, Tokenizer, VocabularyOptions, WordCounts,
+    ChangeCounts, Examples, MOST_WORDS, Maker, Part, REMEMBERED_WORDS, Split, TokenCounts, Tokenizer,
+    VocabularyOptions, WordCounts,
 };
 use crate::text::{self, Found, Reading, Report};
 use rayon::prelude::*;
@@ -39,6 +40,8 @@ pub struct Preparation {
 pub enum Vocabulary {
     /// A tokenizer's file or folder.
     Load(PathBuf),
+    /// The same, but case is kept, whatever the files say.
+    LoadCased(PathBuf),
     /// It is learnt from the text.
     Train(VocabularyOptions),
 }
@@ -74,6 +77,8 @@ pub struct PreparedDataset {
     pub manifest: Manifest,
     /// What reading the inputs came to.
     pub report: Report,
+    /// What to know of the tokenizer that was loaded.
+    pub notes: Vec<String>,
 }
 
 /// Makes a dataset. Memory does not grow with the text, all cores work, and the same text and settings give the same bytes
@@ -98,6 +103,7 @@ pub fn prepare(
         dedup: preparation.reading.dedup,
         vocabulary_size: None,
         cased: None,
+        strip_accents: None,
     };
     settings.examples().check()?;
     let mut found = text::find(&preparation.inputs)?;
@@ -106,14 +112,17 @@ pub fn prepare(
     let mut job = Job { folder: &folder, reading, counter: Arc::default(), total: None, watch };
     let tokenizer = match &preparation.vocabulary {
         Vocabulary::Load(path) => Tokenizer::load(path)?,
+        Vocabulary::LoadCased(path) => Tokenizer::load_cased(path)?,
         Vocabulary::Train(options) => {
             options.check()?;
             (settings.vocabulary_size, settings.cased) = (Some(options.size), Some(options.cased));
+            settings.strip_accents = Some(options.strip_accents);
             job.keep_standard_input(&mut found)?;
             job.train(&found, options)?
         }
     };
-    let (parts, counts, report) = job.write(&found, &tokenizer, &settings)?;
+    let mut sample = ChangeCounts::default();
+    let (parts, counts, report) = job.write(&found, &tokenizer, &settings, &mut sample)?;
     let [training, held_out] = parts;
     let documents = report.documents();
     if documents == 0 {
@@ -126,12 +135,13 @@ pub fn prepare(
     job.forget_standard_input()?;
     let entry = tokenizer_entry(&folder, &tokenizer, settings.length)?;
     let statistics = counts.statistics(tokenizer.special()).into();
-    let manifest = Manifest::new(settings, &report, entry, training, held_out, statistics);
+    let changes = sample.changes(&tokenizer);
+    let manifest = Manifest::new(settings, &report, entry, training, held_out, statistics, changes);
     let content = manifest.to_bytes().map_err(|e| DatasetError::write(folder.path(), io::Error::other(e)))?;
     folder.write(manifest::FILE, &content)?;
     let manifest = Manifest::from_bytes(&content, &folder.path().join(manifest::FILE))?;
     folder.finish()?;
-    Ok(PreparedDataset { manifest, report })
+    Ok(PreparedDataset { manifest, report, notes: tokenizer.notes().to_vec() })
 }
 
 fn tokenizer_entry(folder: &Folder, tokenizer: &Tokenizer, length: usize) -> Result<TokenizerEntry, DatasetError> {
@@ -211,7 +221,7 @@ impl Job<'_> {
     }
 
     fn train(&mut self, found: &Found, options: &VocabularyOptions) -> Result<Tokenizer, DatasetError> {
-        let mut counts = WordCounts::new(options.cased, MOST_WORDS);
+        let mut counts = WordCounts::new(options, MOST_WORDS);
         let mut bytes = 0;
         self.each(Phase::Counting, found, |portion| {
             bytes += portion.bytes;
@@ -234,6 +244,7 @@ impl Job<'_> {
         found: &Found,
         tokenizer: &Tokenizer,
         settings: &Settings,
+        sample: &mut ChangeCounts,
     ) -> Result<([PartEntry; 2], TokenCounts, Report), DatasetError> {
         let options = settings.examples();
         let threads = rayon::current_num_threads();
@@ -247,6 +258,7 @@ impl Job<'_> {
         let folder = self.folder;
         let special = tokenizer.special();
         let report = self.each(Phase::Writing, found, |portion| {
+            sample.add(portion.chunks.iter().flat_map(Chunk::documents));
             // The first portion is split by its documents' lengths, as a text in memory is; later documents by chance alone.
             let split = split.get_or_insert_with(|| {
                 let documents = portion.chunks.iter().flat_map(Chunk::documents);

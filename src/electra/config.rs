@@ -132,8 +132,11 @@ pub struct DataConfig {
     pub length: usize,
     /// Fraction of the documents that are held out.
     pub held_out: f64,
-    /// Whether the vocabulary keeps case and accents.
+    /// Whether the vocabulary keeps case.
     pub cased: bool,
+    /// Whether it drops accents and other marks. Not set in what older programs wrote, where lower case dropped them too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strip_accents: Option<bool>,
     /// The files and folders of text; none is the sample. `--text` sets it.
     #[serde(default)]
     pub text: Vec<PathBuf>,
@@ -143,6 +146,13 @@ pub struct DataConfig {
     /// How the files of text are read.
     #[serde(default)]
     pub reading: Reading,
+}
+
+impl DataConfig {
+    /// Whether accents and other marks are dropped.
+    pub fn strips_accents(&self) -> bool {
+        self.strip_accents.unwrap_or(!self.cased)
+    }
 }
 
 /// AdamW and the learning rate.
@@ -233,6 +243,12 @@ impl Config {
         };
         let over: toml::Table = text.parse().map_err(|e: toml::de::Error| toml_error(&e.message()))?;
         let mut all = toml::Table::try_from(base).map_err(|e| toml_error(&e))?;
+        // A whole [data] without the key is of a run that was begun before there was one.
+        let data = over.get("data").and_then(toml::Value::as_table);
+        let whole = |data: &toml::Table| ["length", "held_out", "cased"].iter().all(|key| data.contains_key(*key));
+        if let (true, Some(toml::Value::Table(base))) = (data.is_some_and(whole), all.get_mut("data")) {
+            base.remove("strip_accents");
+        }
         overlay(&mut all, over);
         all.try_into().map_err(|e: toml::de::Error| toml_error(&e.message()))
     }
@@ -416,6 +432,22 @@ mod tests {
         odd.set("model.hidden=96").unwrap().check().unwrap();
         assert!(base.set("model.heads").is_err());
         assert!(base.set("optimizer.learning_rate=nan").unwrap().check().is_err());
+    }
+
+    #[test]
+    fn accents_mean_what_they_meant() {
+        let base = preset("small").unwrap();
+        assert!(!base.data.strips_accents());
+        let set = |text: &str| Config::merge(&base, text, "test").unwrap().data.strips_accents();
+        assert!(!set("[data]\ncased = false"));
+        assert!(set("[data]\nstrip_accents = true"));
+        // As older programs wrote it.
+        assert!(set("[data]\nlength = 128\nheld_out = 0.05\ncased = false\ntext = []"));
+        assert!(!set("[data]\nlength = 128\nheld_out = 0.05\ncased = true\ntext = []"));
+        let old = base.to_toml().replace("strip_accents = false\n", "");
+        let old = Config::from_toml(&old, "test").unwrap();
+        assert!(old.data.strips_accents());
+        assert!(!old.to_toml().contains("strip_accents"));
     }
 
     #[test]

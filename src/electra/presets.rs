@@ -67,6 +67,7 @@ fn small() -> Config {
             length: 128,
             held_out: 0.05,
             cased: false,
+            strip_accents: Some(false),
             text: Vec::new(),
             dataset: None,
             reading: Reading::default(),

@@ -3,7 +3,7 @@
 //! ```text
 //! run/
 //!   config.toml              every setting, defaults included, and a checksum
-//!   tokenizer.json           and vocab.txt, tokenizer_config.json, special_tokens_map.json
+//!   tokenizer.json           and tokenizer_config.json, special_tokens_map.json, mostly vocab.txt
 //!   text.json                how many documents and tokens the training text had, and its unigram entropy
 //!   kernels.json             on a GPU: the kernels it is trained with, and a checksum
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text

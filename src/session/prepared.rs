@@ -234,7 +234,12 @@ pub(super) fn prepare(
     }
     watch(Stage::Note("reading the text and making a vocabulary…"));
     let text = read(config, watch)?;
-    let options = VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..Default::default() };
+    let options = VocabularyOptions {
+        size: config.model.vocabulary,
+        cased: config.data.cased,
+        strip_accents: config.data.strips_accents(),
+        ..Default::default()
+    };
     let tokenizer = Tokenizer::train(&text.documents, &options)?;
     config.model.vocabulary = tokenizer.size();
     examples(config, text, tokenizer)
@@ -246,7 +251,7 @@ pub(super) fn prepare_again(
     folder: &Path,
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<Prepared, PrepareError> {
-    let tokenizer = Tokenizer::load(folder)?;
+    let tokenizer = Tokenizer::load_saved(folder)?;
     // A published model may have more embeddings than its tokenizer has words.
     if tokenizer.size() > config.model.vocabulary {
         let (found, expected) = (tokenizer.size(), config.model.vocabulary);

@@ -26,7 +26,10 @@ pub(super) struct Decoded<R> {
     given: usize,
     /// Bytes decoded so far.
     offset: u64,
+    /// Whether the reader is at its end.
     ended: bool,
+    /// Whether all of it is decoded.
+    finished: bool,
 }
 
 impl<R: Read> Decoded<R> {
@@ -42,6 +45,7 @@ impl<R: Read> Decoded<R> {
             given: 0,
             offset: 0,
             ended: false,
+            finished: false,
         }
     }
 
@@ -58,10 +62,14 @@ impl<R: Read> Decoded<R> {
         self.given = 0;
         self.left.start += read;
         self.offset += read as u64;
-        if let DecoderResult::Malformed(bad, behind) = result {
-            let offset = self.offset.saturating_sub(u64::from(bad) + u64::from(behind));
-            let malformed = Malformed { encoding: self.encoding.name(), offset };
-            return Err(io::Error::new(io::ErrorKind::InvalidData, malformed));
+        match result {
+            DecoderResult::InputEmpty => self.finished = self.ended,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(bad, behind) => {
+                let offset = self.offset.saturating_sub(u64::from(bad) + u64::from(behind));
+                let malformed = Malformed { encoding: self.encoding.name(), offset };
+                return Err(io::Error::new(io::ErrorKind::InvalidData, malformed));
+            }
         }
         Ok(())
     }
@@ -69,12 +77,8 @@ impl<R: Read> Decoded<R> {
 
 impl<R: Read> Read for Decoded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.text.len() && !(self.ended && self.left.is_empty() && self.given > 0) {
-            let before = self.ended;
+        while self.given == self.text.len() && !self.finished {
             self.decode()?;
-            if before && self.text.is_empty() {
-                return Ok(0);
-            }
         }
         let read = (&self.text[self.given..]).read(buffer)?;
         self.given += read;

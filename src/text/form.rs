@@ -143,19 +143,23 @@ fn is_json(text: &[u8]) -> bool {
     if !inner.starts_with(b"{") {
         // An array of strings.
         let strings = inner.starts_with(b"\"") && text.starts_with(b"[");
-        return strings && first_value(text).is_some_and(|value| serde_json::from_slice::<String>(&value).is_ok());
+        return strings
+            && first_value(text).is_some_and(|(value, rest)| {
+                serde_json::from_slice::<String>(&value).is_ok() && matches!(rest.first(), Some(b',' | b']'))
+            });
     }
     match first_value(text) {
-        Some(value) => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&value).is_ok(),
+        Some((value, _)) => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&value).is_ok(),
         None => text.len() >= HEAD / 2 && inner[1..].trim_ascii_start().starts_with(b"\""),
     }
 }
 
-/// The first value of a beginning, if it ends there.
-fn first_value(text: &[u8]) -> Option<Vec<u8>> {
+/// The first value of a beginning, if it ends there, and what follows it.
+fn first_value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut values = Values::new(text, text.len());
     let value = values.next().ok()??;
-    value.ended.then(|| value.bytes.to_vec())
+    let end = value.offset as usize + value.bytes.len();
+    value.ended.then(|| (value.bytes.to_vec(), text.get(end..).unwrap_or_default().trim_ascii_start()))
 }
 
 /// Whether records stand on lines of their own. A line that is longer than the beginning is one where the ending says so.

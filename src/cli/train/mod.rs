@@ -30,13 +30,21 @@ use stop::Stop;
 pub(crate) struct TrainArguments {
     #[command(flatten)]
     settings: Settings,
-    /// Text files or folders of .txt to train on; a paragraph or sentence a line, a blank line between documents.
-    /// Without it: the sample text inside the program. For a run that goes on: where its text is now, if it was moved
+    /// Files or folders of text to train on, of any kind that leyden prepare reads; a paragraph or sentence a line, a blank
+    /// line between documents. Without it: the sample text inside the program. For a run that goes on: where its text is
+    /// now, if it was moved
     #[arg(long, num_args = 1.., value_name = "FILE")]
     text: Vec<PathBuf>,
     /// A dataset that leyden prepare made, instead of text. For a run that goes on: where it is now
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     data: Option<PathBuf>,
+    /// The vocabulary that is learnt from the text keeps case
+    #[arg(long, conflicts_with_all = ["data", "init_from"])]
+    cased: bool,
+    /// The vocabulary that is learnt from the text drops accents and all other marks above and below letters; in many scripts
+    /// those are vowels
+    #[arg(long, conflicts_with_all = ["data", "init_from"])]
+    strip_accents: bool,
     #[command(flatten)]
     reading: ReadingArguments,
     /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
@@ -133,6 +141,10 @@ fn show_window(arguments: TrainArguments) -> Result<(), Failure> {
 
 fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
     let mut config = arguments.settings.resolve()?;
+    config.data.cased |= arguments.cased;
+    if arguments.strip_accents {
+        config.data.strip_accents = Some(true);
+    }
     config.training.hours = arguments.hours.or(config.training.hours);
     config.check().map_err(Failure::input)?;
     arguments.reading.apply(&mut config.data.reading);
@@ -197,6 +209,8 @@ fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure
     let place = folder.display();
     let fixed = arguments.settings.fixed_flag().or(arguments.init_from.is_some().then_some("--init-from"));
     let fixed = fixed.or(arguments.reading.given());
+    let fixed = fixed.or(arguments.cased.then_some("--cased"));
+    let fixed = fixed.or(arguments.strip_accents.then_some("--strip-accents"));
     fixed.map_or(Ok(()), |flag| {
         Err(Failure::Input(format!("{place} holds a run with settings of its own: leave {flag} out to go on")))
     })

@@ -109,6 +109,15 @@ fn page(ui: &mut Ui, app: &mut App) {
                     ui.end_row();
                 }
                 storage(ui, form);
+                ui.label("Vocabulary");
+                ui.vertical(|ui| {
+                    ui.checkbox(&mut form.cased, "keep case");
+                    ui.checkbox(&mut form.strip_accents, "drop accents");
+                });
+                ui.label(
+                    RichText::new("where it is learnt from the text; in many scripts the marks are vowels").weak(),
+                );
+                ui.end_row();
             });
         });
         ui.end_row();

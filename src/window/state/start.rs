@@ -108,6 +108,10 @@ pub struct Form {
     pub recompute: Option<Recompute>,
     /// The run's folder; the first free `runs/PRESET` if empty.
     pub folder: String,
+    /// The vocabulary that is learnt keeps case.
+    pub cased: bool,
+    /// It drops accents and other marks.
+    pub strip_accents: bool,
 }
 
 impl Default for Form {
@@ -126,6 +130,8 @@ impl Default for Form {
             precision: Precision::default(),
             recompute: None,
             folder: String::new(),
+            cased: false,
+            strip_accents: false,
         }
     }
 }
@@ -138,6 +144,8 @@ impl Form {
     pub fn config(&self) -> Result<Config, StartError> {
         let mut config = preset(&self.preset)?;
         config.seed = field("Seed", &self.seed, "a whole number")?;
+        config.data.cased = self.cased;
+        config.data.strip_accents = Some(self.strip_accents);
         config.training.precision = self.precision;
         if !self.learning_rate.trim().is_empty() {
             config.optimizer.learning_rate =

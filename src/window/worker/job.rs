@@ -166,8 +166,12 @@ fn prepare(
 ) -> Result<Option<PathBuf>, String> {
     let stem = files.first().and_then(|file| file.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
     let out = free(Path::new("datasets"), &stem.unwrap_or_else(|| "text".into()));
-    let options =
-        VocabularyOptions { size: config.model.vocabulary, cased: config.data.cased, ..VocabularyOptions::default() };
+    let options = VocabularyOptions {
+        size: config.model.vocabulary,
+        cased: config.data.cased,
+        strip_accents: config.data.strips_accents(),
+        ..VocabularyOptions::default()
+    };
     let from = config.training.init_from.as_deref();
     let vocabulary = match from.map(Adaptation::load).transpose().map_err(|e| e.to_string())? {
         Some(found) if found.tokenizer().is_some() => Vocabulary::Load(found.tokenizer_folder()),
@@ -220,7 +224,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
     let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
     let halves = Adaptation::load(folder).map_err(|e| e.to_string())?;
     let model = Model::new(&config);
-    let tokenizer = Tokenizer::load(folder).map_err(|e| e.to_string())?;
+    let tokenizer = Tokenizer::load_saved(folder).map_err(|e| e.to_string())?;
     let mut fitting = config.clone();
     halves.resize(&mut fitting);
     if fitting.model != config.model || fitting.generator != config.generator {
