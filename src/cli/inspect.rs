@@ -7,6 +7,7 @@ use super::style::Style;
 use super::table::Table;
 use crate::corpus::{Examples, TokenCounts, Tokenizer};
 use crate::dataset::{Check, Counts, Dataset};
+use crate::numbers::{counted, fixed};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -202,12 +203,12 @@ fn text(report: &Report) -> String {
     }
     let _ = writeln!(
         out,
-        "\n  {} tokens at most an example, {} words in the vocabulary, {} of them used\n  {:.3} nats unigram entropy: the \
+        "\n  {} tokens at most an example, {} words in the vocabulary, {} of them used\n  {} nats unigram entropy: the \
          loss of a generator that knows only how frequent words are\n  {} of text, {} shards, {} not UTF-8\n  fingerprint {}",
         report.length,
         grouped(report.vocabulary as u64),
         grouped(report.distinct as u64),
-        report.unigram_entropy,
+        fixed(report.unigram_entropy, 3),
         counted(report.sources as u64, "file"),
         report.shards,
         counted(report.invalid_lines, "line"),
@@ -231,8 +232,4 @@ fn text(report: &Report) -> String {
         let _ = writeln!(out, "  {example}");
     }
     out
-}
-
-fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }

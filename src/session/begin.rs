@@ -4,7 +4,7 @@
 use super::device::open_on;
 use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, Model};
+use crate::electra::{Config, ConfigError, Model};
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
 use crate::train::{Resources, Snapshot, Text};
@@ -78,6 +78,13 @@ pub fn start(
     }
     let tokenizer = adaptation.as_ref().and_then(Adaptation::tokenizer);
     let prepared = prepared::prepare(&mut config, length, tokenizer, &mut |text| watch(Stage::Note(text)))?;
+    // The vocabulary's size is known only now, and a run that begins with settings that are refused could not go on.
+    config.check().map_err(|error| match error {
+        ConfigError::Value { key: "model.vocabulary", found, expected } => {
+            SessionError::FewWords { name: prepared.name.clone(), found, expected }
+        }
+        error => error.into(),
+    })?;
     let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, None, watch)?;
     let mut session = Session::create(folder, setup)?;
     keep(&mut session, tuned, None)?;
@@ -135,8 +142,13 @@ pub fn go_on(
         return Ok(Continued::Done { config: Box::new(config), done });
     }
     let moved = !change.text.is_empty() || change.dataset.is_some();
-    prepared::choose(&mut config, &change.text, change.dataset.as_deref())?;
-    if !moved {
+    let dataset = config.data.dataset.is_some();
+    if if dataset { !change.text.is_empty() } else { change.dataset.is_some() } {
+        return Err(SessionError::OtherKind { folder: folder.into(), dataset });
+    }
+    if moved {
+        prepared::choose(&mut config, &change.text, change.dataset.as_deref())?;
+    } else {
         is_there(&config, folder, newest.is_none())?;
     }
     let prepared = prepared::prepare_again(&config, folder, &mut |text| watch(Stage::Note(text)))?;

@@ -153,7 +153,7 @@ impl Session {
         let now = Instant::now();
         let mut session = Self {
             watch: Watch::new(&setup.config, setup.facts.unigram_entropy),
-            pending: watch::beforehand(&setup.config, step, setup.text.training.len()),
+            pending: watch::beforehand(&setup.config, step, (setup.text.training.len(), setup.text.held_out.len())),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, loss)| loss),
             setup,

@@ -1,7 +1,7 @@
 //! Notices a run that learns nothing or flies apart, early enough to do something about it.
 
 use crate::electra::Config;
-use crate::numbers::{fixed, grouped};
+use crate::numbers::{counted, fixed, grouped};
 use crate::train::Interval;
 use crate::train::step::learning_rate;
 
@@ -114,15 +114,25 @@ pub enum Warning {
     },
     /// A text that is smaller than a step.
     #[error(
-        "the text has {} examples, fewer than the {} of a step: every step repeats them. Give it more text, or a smaller \
+        "the text has {}, fewer than the {} of a step: every step repeats them. Give it more text, or a smaller \
          training.batch",
-        grouped(*examples as u64), grouped(*batch as u64)
+        counted(*examples as u64, "example"), grouped(*batch as u64)
     )]
     Batch {
         /// Examples to train on.
         examples: usize,
         /// Examples a step.
         batch: usize,
+    },
+    /// Hardly anything to measure on.
+    #[error(
+        "the held-out text has {}: what is measured on it says little. Give it more text, or hold out more of it \
+         (data.held_out)",
+        counted(*examples as u64, "example")
+    )]
+    HeldOut {
+        /// Examples that are held out.
+        examples: usize,
     },
 }
 
@@ -169,8 +179,11 @@ const FALL: f64 = 0.01;
 /// A warm-up of more than this share of the run leaves less than a third of the learning rate.
 const MOST_WARMUP: f64 = 0.75;
 
-/// What is to be said before the first of the steps from `step` on, of a text with so many examples.
-pub(super) fn beforehand(config: &Config, step: u64, examples: usize) -> Vec<Warning> {
+/// So few held-out examples are a handful.
+const HANDFUL: usize = 5;
+
+/// What is to be said before the first of the steps from `step` on, of so many examples to train on and held out.
+pub(super) fn beforehand(config: &Config, step: u64, (examples, held_out): (usize, usize)) -> Vec<Warning> {
     let (warmup, t) = (config.optimizer.warmup, &config.training);
     let mut found = Vec::new();
     if step < warmup.min(t.steps) && warmup as f64 > MOST_WARMUP * t.steps as f64 {
@@ -182,6 +195,9 @@ pub(super) fn beforehand(config: &Config, step: u64, examples: usize) -> Vec<War
     }
     if examples < t.batch {
         found.push(Warning::Batch { examples, batch: t.batch });
+    }
+    if held_out <= HANDFUL {
+        found.push(Warning::HeldOut { examples: held_out });
     }
     found
 }
@@ -310,7 +326,11 @@ impl Watch {
             last: last.mean,
             uniform: self.uniform,
             floor: self.unigram_entropy,
-            peak: peak(config, step - steps as u64, step),
+            // By the clock, a run that is done has been through all of its schedule.
+            peak: match config.training.hours {
+                Some(_) => peak(config, 0, config.training.steps),
+                None => peak(config, step.saturating_sub(steps as u64), step),
+            },
             learning_rate: config.optimizer.learning_rate,
             warmup: config.optimizer.warmup,
         })
@@ -488,15 +508,16 @@ mod tests {
     #[test]
     fn what_is_wrong_from_the_start_is_said_at_the_start() {
         let small = preset("small").unwrap().set("training.steps=1000").unwrap();
-        let found = beforehand(&small, 0, 9_999);
+        let found = beforehand(&small, 0, (9_999, 99));
         let text = found[0].to_string();
         let expected = "the warm-up of 10,000 steps is longer than the run of 1,000: the learning rate never gets above \
                         1.3e-5, 2.5 % of what was asked for. Choose a smaller optimizer.warmup, such as 100, or more steps";
         assert_eq!((found.len(), text.as_str()), (1, expected));
-        assert_eq!(beforehand(&preset("small").unwrap(), 0, 128), []);
-        assert_eq!(beforehand(&preset("tiny").unwrap().set("training.steps=700").unwrap(), 0, 32), []);
-        let few = beforehand(&preset("tiny").unwrap(), 0, 7);
-        assert!(matches!(few[..], [Warning::Batch { examples: 7, batch: 32 }]), "{few:?}");
+        assert_eq!(beforehand(&preset("small").unwrap(), 0, (128, 6)), []);
+        assert_eq!(beforehand(&preset("tiny").unwrap().set("training.steps=700").unwrap(), 0, (32, 6)), []);
+        let few = beforehand(&preset("tiny").unwrap(), 0, (7, 1));
+        assert_eq!(few, [Warning::Batch { examples: 7, batch: 32 }, Warning::HeldOut { examples: 1 }]);
+        assert!(few[1].to_string().starts_with("the held-out text has 1 example: "), "{}", few[1]);
         assert!(few[0].to_string().contains("7 examples, fewer than the 32"), "{}", few[0]);
         // The rate asked for is reached where the warm-up ends before the middle.
         let tiny = preset("tiny").unwrap();
