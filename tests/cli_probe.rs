@@ -183,7 +183,10 @@ fn a_bad_line_costs_that_line() {
     assert_eq!((lines.len(), &lines[0]["text"], &lines[2]["text"]), (3, &"the cat".into(), &"two cats".into()));
     assert_eq!(lines[1]["line"], 2);
     assert!(lines[1]["error"].as_str().unwrap().contains("byte 5 is not UTF-8"), "{out}");
-    assert!(error.contains("line 2: byte 5") && error.contains("1 of 3 lines") && error.lines().count() == 2, "{error}");
+    assert!(
+        error.contains("line 2: byte 5") && error.contains("1 of 3 lines") && error.lines().count() == 2,
+        "{error}"
+    );
     let (out, _) = run("probe", &[], b"the \xff dog\nthe cat\n");
     assert!(out.contains("the cat") && !out.contains("dog"), "{out}");
 

@@ -233,6 +233,13 @@ fn a_dataset_may_be_moved_too() {
     assert!(error.contains("b.txt.data") && error.lines().count() == 1, "{error}");
     go_on(&run, &["--data", moved.to_str().unwrap()], 0);
     assert!(run.join("checkpoints/step-000004").is_dir());
+    // A run that is done is told too, and tells another.
+    fs::rename(&moved, &data).unwrap();
+    let error = go_on(&run, &["--data", other.to_str().unwrap()], 2);
+    assert!(error.contains("b.txt.data"), "{error}");
+    go_on(&run, &["--data", data.to_str().unwrap()], 0);
+    let kept = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(kept.contains("a.txt.data"), "{kept}");
 }
 
 #[test]
@@ -523,9 +530,11 @@ fn refuses_bad_files() {
     refuses(&["--run", &path("short.txt")], &["short.txt is a file; expected the folder of a run"]);
     refuses(&["--run", &path("short.txt/run")], &["short.txt is a file"]);
     // A run with so few words could begin, but never go on.
-    fs::write(path("few.txt"), "the cat sat on the mat . it was a good cat .\n\n".repeat(9)).unwrap();
-    refuses(&["--text", &path("few.txt"), "--run", &path("few")], &["few.txt: a vocabulary of ", "more text"]);
+    fs::write(path("few.txt"), "the cat sat on the mat . it was a good cat .\n").unwrap();
+    let few = ["--text", &path("few.txt"), "--steps", "1", "--device", "cpu", "--run", &path("few")];
+    refuses(&few, &["few.txt: a vocabulary of 23 words, expected 32", "more text"]);
     assert!(!Path::new(&path("few")).exists());
+    refuses(&["--data", &path("none")], &["--data ", "none does not exist; expected the folder of a dataset"]);
     fs::create_dir(path("taken")).unwrap();
     fs::write(path("taken/notes.txt"), "mine").unwrap();
     refuses(&["--run", &path("taken")], &["taken", "not empty"]);

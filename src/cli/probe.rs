@@ -76,7 +76,8 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     if arguments.sentences.is_empty() || arguments.sentences == ["-"] {
         return talk.answer_lines();
     }
-    let sentences: Vec<Line> = (1..).zip(arguments.sentences).map(|(number, text)| Line { number, text: Ok(text) }).collect();
+    let sentences: Vec<Line> =
+        (1..).zip(arguments.sentences).map(|(number, text)| Line { number, text: Ok(text) }).collect();
     let mut tally = Tally { of: "sentence", ..Tally::default() };
     if let [one] = &sentences[..] {
         tally.alone = true;

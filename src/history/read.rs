@@ -494,7 +494,8 @@ mod tests {
 
     #[test]
     fn sittings_are_one_stretch_of_time() {
-        let line = |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds},\"generator_loss\":5}}\n");
+        let line =
+            |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds},\"generator_loss\":5}}\n");
         let found = history(&[line(1, 10), line(2, 30), line(3, 5), line(4, 7), line(5, 1)].concat()).unwrap();
         let seconds: Vec<f64> = found.intervals.iter().map(|m| m.seconds).collect();
         assert_eq!(seconds, [10.0, 30.0, 35.0, 37.0, 38.0]);
@@ -511,7 +512,10 @@ mod tests {
         says(Recorded::read(folder.path()), "holds no metrics.jsonl");
         says(history(""), "no line of metrics");
         says(history("{\"step\":3"), "no line of metrics");
-        says(history("{\"step\":3,\"loss\":2.5}\n"), "line 1 has no loss of a generator or discriminator; expected JSON");
+        says(
+            history("{\"step\":3,\"loss\":2.5}\n"),
+            "line 1 has no loss of a generator or discriminator; expected JSON",
+        );
         for (line, reason) in [
             ("{}", "has other values: missing field `step`"),
             ("{\"step\":3.5,\"generator_loss\":5}", "has other values: invalid type: floating point `3.5`"),

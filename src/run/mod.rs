@@ -198,8 +198,11 @@ impl Run {
         for (name, file, step_of) in logs {
             let path = self.folder.join(name);
             let all = fs::read(&path).map_err(|e| RunError::file(&path, e))?;
-            let kept = lines_up_to(&all, step, step_of)
-                .map_err(|(line, reason)| RunError::Line { path: path.clone(), line, reason })?;
+            let kept = lines_up_to(&all, step, step_of).map_err(|(line, reason)| RunError::Line {
+                path: path.clone(),
+                line,
+                reason,
+            })?;
             if kept.len() != all.len() {
                 write(&path, &kept)?;
                 *file = appending(&path)?;

@@ -32,6 +32,12 @@ pub enum SessionError {
         /// What it may be.
         expected: String,
     },
+    /// No dataset where one should be.
+    #[error("--data {} does not exist; expected the folder of a dataset, as leyden prepare makes it", path.display())]
+    NoDataset {
+        /// The path.
+        path: PathBuf,
+    },
     /// Nothing to go on with.
     #[error("{} holds no run", folder.display())]
     NoRun {
@@ -114,7 +120,7 @@ impl SessionError {
         match self {
             Self::Prepare(error) => error.is_input(),
             Self::Adapt(_) | Self::Config(_) | Self::Engine(_) => true,
-            Self::FewWords { .. } | Self::NoRun { .. } | Self::Extend { .. } => true,
+            Self::NoDataset { .. } | Self::FewWords { .. } | Self::NoRun { .. } | Self::Extend { .. } => true,
             Self::TextGone { .. } | Self::OtherKind { .. } | Self::StartGone { .. } | Self::OtherText { .. } => true,
             Self::Run(error) => !matches!(error, RunError::File { .. }),
             Self::Train(TrainError::Memory { .. } | TrainError::Device { .. }) => true,

@@ -481,7 +481,10 @@ mod tests {
         let text = warnings_of(100, |_| (71_801.0, 0.5))[0].to_string();
         assert!(text.contains("generator's loss is 71,801 and the discriminator's 0.500"), "{text}");
         // A spike is none, and one at the very end is told.
-        assert_eq!(warnings_of(4_500, |step| if (step % 100.0 - 7.0).abs() < 3.0 { (99.0, 0.2) } else { (5.0, 0.2) }), []);
+        assert_eq!(
+            warnings_of(4_500, |step| if (step % 100.0 - 7.0).abs() < 3.0 { (99.0, 0.2) } else { (5.0, 0.2) }),
+            []
+        );
         assert!(matches!(
             warnings_of(8, |step| (if step > 7.0 { 99.0 } else { 7.0 }, 0.2))[..],
             [Warning::Diverging { .. }]

@@ -58,7 +58,9 @@ pub enum TrainError {
         limit: u64,
     },
     /// Weights or moments that are not numbers.
-    #[error("after step {step} the weights are no numbers any more; try a smaller --learning-rate or --on-nan rollback")]
+    #[error(
+        "after step {step} the weights are no numbers any more; try a smaller --learning-rate or --on-nan rollback"
+    )]
     WeightsNotFinite {
         /// Steps done.
         step: u64,

@@ -21,7 +21,8 @@ pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Out
     let done = format!("{} tokens in {time}, {} tokens/s", grouped(o.tokens), grouped(rate as u64));
     let _ = writeln!(out, "{}  {done}", style.bold("done"));
     let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
-    let value = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(|| "   -  ".into(), |x| format!("{:>6}", fixed(x, 3)));
+    let value =
+        |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(|| "   -  ".into(), |x| format!("{:>6}", fixed(x, 3)));
     let (first, last) = (o.history.intervals.first(), o.history.intervals.last());
     let uniform = (config.model.vocabulary as f64).ln();
     let _ = writeln!(
