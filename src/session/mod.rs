@@ -12,6 +12,7 @@ mod error;
 mod kernels;
 mod prepared;
 mod report;
+mod warning;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
@@ -21,7 +22,7 @@ pub use error::SessionError;
 pub use kernels::find_kernels;
 pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};
-pub use watch::Warning;
+pub use warning::Warning;
 
 use crate::corpus::{Examples, Tokenizer};
 use crate::data::Random;
