@@ -181,14 +181,14 @@ fn a_run_goes_on_where_it_and_its_text_were_moved() {
     let (run, moved) = (path("elsewhere/run"), path("elsewhere/the text.txt"));
     fs::rename(path("first"), &run).unwrap();
     fs::rename(&text, &moved).unwrap();
-    refuses_to_go_on(&run, &[], &["text.txt", "is not there", "its new place with --text"]);
+    refuses_to_go_on(&run, &[], &["text.txt", "is not there", "elsewhere/run --text PATH"]);
     fs::write(path("other.txt"), format!("{}\n", line.repeat(9)).repeat(31)).unwrap();
     let other = path("other.txt");
     let config = fs::read(run.join("config.toml")).unwrap();
     let expected = ["other.txt is not the text that the run in", "elsewhere/run", "--init-from"];
     refuses_to_go_on(&run, &["--text", other.to_str().unwrap()], &expected);
     refuses_to_go_on(&run, &["--text", "no such file"], &["no such file"]);
-    refuses_to_go_on(&run, &["--data", folder.path().to_str().unwrap()], &["dataset"]);
+    refuses_to_go_on(&run, &["--data", folder.path().to_str().unwrap()], &["is trained on text", "with --text"]);
     assert!(fs::read(run.join("config.toml")).unwrap() == config, "a refusal changed the settings");
 
     // A path from where one stands, and from then on without it.
@@ -223,11 +223,20 @@ fn a_dataset_may_be_moved_too() {
     train(&run, &["--data", data.to_str().unwrap(), "--steps", "4", "--batch", "4", "--stop-after", "2"]);
     let moved = path("moved");
     fs::rename(&data, &moved).unwrap();
-    refuses_to_go_on(&run, &[], &["a.txt.data", "is not there", "with --data"]);
+    refuses_to_go_on(&run, &[], &["a.txt.data", "is not there", "--data PATH"]);
+    let text = path("a.txt");
+    refuses_to_go_on(&run, &["--text", text.to_str().unwrap()], &["is trained on a dataset", "with --data"]);
     let error = go_on(&run, &["--data", other.to_str().unwrap()], 2);
     assert!(error.contains("b.txt.data") && error.lines().count() == 1, "{error}");
     go_on(&run, &["--data", moved.to_str().unwrap()], 0);
     assert!(run.join("checkpoints/step-000004").is_dir());
+    // A run that is done is told too, and tells another.
+    fs::rename(&moved, &data).unwrap();
+    let error = go_on(&run, &["--data", other.to_str().unwrap()], 2);
+    assert!(error.contains("b.txt.data"), "{error}");
+    go_on(&run, &["--data", data.to_str().unwrap()], 0);
+    let kept = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(kept.contains("a.txt.data"), "{kept}");
 }
 
 #[test]
@@ -490,6 +499,8 @@ fn refuses_bad_settings() {
     refuses(&["--set", "model.heads=3"], &["model.heads", "divisor"]);
     refuses(&["--steps", "0"], &["training.steps"]);
     refuses(&["--learning-rate", "nan"], &["learning_rate"]);
+    refuses(&["--learning-rate", "-1"], &["learning_rate is -1"]);
+    refuses(&["--hours", "-1"], &["training.hours is -1"]);
     refuses(&["--config", &path("none.toml")], &["none.toml"]);
     fs::write(path("bad.toml"), "[model]\nhiden = 3\n").unwrap();
     refuses(&["--config", &path("bad.toml")], &["bad.toml", "hiden"]);
@@ -513,6 +524,14 @@ fn refuses_bad_files() {
     refuses(&["--text", &path("latin1.txt")], &["latin1.txt", "UTF-8", "2"]);
     fs::write(path("short.txt"), "hello\n").unwrap();
     refuses(&["--text", &path("short.txt")], &["text"]);
+    refuses(&["--run", &path("short.txt")], &["short.txt is a file; expected the folder of a run"]);
+    refuses(&["--run", &path("short.txt/run")], &["short.txt is a file"]);
+    // A run with so few words could begin, but never go on.
+    fs::write(path("few.txt"), "the cat sat on the mat . it was a good cat .\n").unwrap();
+    let few = ["--text", &path("few.txt"), "--steps", "1", "--device", "cpu", "--run", &path("few")];
+    refuses(&few, &["few.txt: a vocabulary of 23 words, expected 32", "more text"]);
+    assert!(!Path::new(&path("few")).exists());
+    refuses(&["--data", &path("none")], &["--data ", "none does not exist; expected the folder of a dataset"]);
     fs::create_dir(path("taken")).unwrap();
     fs::write(path("taken/notes.txt"), "mine").unwrap();
     refuses(&["--run", &path("taken")], &["taken", "not empty"]);

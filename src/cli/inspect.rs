@@ -7,6 +7,7 @@ use super::style::Style;
 use super::table::Table;
 use crate::corpus::{Changes, Examples, TokenCounts, Tokenizer};
 use crate::dataset::{Check, Counts, Dataset};
+use crate::numbers::{counted, fixed};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -205,12 +206,12 @@ fn text(report: &Report) -> String {
     }
     let _ = writeln!(
         out,
-        "\n  {} tokens at most an example, {} words in the vocabulary, {} of them used\n  {:.3} nats unigram entropy: the \
+        "\n  {} tokens at most an example, {} words in the vocabulary, {} of them used\n  {} nats unigram entropy: the \
          loss of a generator that knows only how frequent words are\n  {} of text, {} shards, {} not UTF-8\n  fingerprint {}",
         report.length,
         grouped(report.vocabulary as u64),
         grouped(report.distinct as u64),
-        report.unigram_entropy,
+        fixed(report.unigram_entropy, 3),
         counted(report.sources as u64, "file"),
         report.shards,
         counted(report.skipped_records, "record"),
@@ -255,8 +256,4 @@ fn changed(report: &Report) -> String {
         let _ = writeln!(out, "  {}", words.join("  "));
     }
     out
-}
-
-fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }

@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "f32|mixed")]
     pub precision: Option<Precision>,
     /// Peak learning rate
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
 }
 

@@ -11,6 +11,7 @@
 
 mod curve;
 mod floors;
+mod line;
 mod read;
 mod tensorboard;
 mod text;
@@ -18,8 +19,9 @@ mod ticks;
 
 pub use curve::{Point, Split, smooth, smoothing_for, thin};
 pub use floors::Floors;
-pub(crate) use read::step_of;
-pub use read::{EXPECTED, HistoryError, Moment, Recorded, Skipped, X};
+pub(crate) use line::step_of;
+pub use line::{EXPECTED, Skipped};
+pub use read::{HistoryError, Moment, Recorded, X};
 pub use tensorboard::{EVENT_FILE, events};
 pub use text::TextFacts;
 pub use ticks::{Scale, ticks};

@@ -1,11 +1,11 @@
 //! Reads the metrics of a run's folder.
 
-use super::{Floors, TextFacts};
+use super::line::{Line, Numbers};
+use super::{EXPECTED, Floors, Skipped, TextFacts};
 use crate::electra::Config;
-use crate::numbers::{grouped, shortened};
+use crate::numbers::counted;
 use crate::run;
 use crate::train::flops_a_step;
-use serde::{Deserialize, Deserializer};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -63,24 +63,6 @@ pub enum HistoryError {
         /// What the parser said.
         reason: String,
     },
-}
-
-/// What a line of metrics is.
-pub const EXPECTED: &str = "JSON with a step and a generator_loss or discriminator_loss, as `leyden train` writes it";
-
-/// A line that is no line of metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// Its number, from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl std::fmt::Display for Skipped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {} {}", self.line, self.reason)
-    }
 }
 
 /// What a run's progress is counted in.
@@ -214,69 +196,6 @@ pub struct Recorded {
     pub written: f64,
 }
 
-/// The measures of a line; JSON has no NaN and writes null.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-struct Numbers {
-    generator_loss: Option<f64>,
-    discriminator_loss: Option<f64>,
-    replaced_rate: Option<f64>,
-    generator_accuracy: Option<f64>,
-    discriminator_accuracy: Option<f64>,
-    auc: Option<f64>,
-}
-
-/// A number that may be null, or not be there at all, which a line of another program shows by.
-type Maybe = Option<Option<f64>>;
-
-fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Maybe, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-#[derive(Debug, Deserialize)]
-struct Line {
-    step: u64,
-    seconds: Option<f64>,
-    tokens: Option<u64>,
-    learning_rate: Option<f64>,
-    gradient_norm: Option<f64>,
-    loss_scale: Option<f64>,
-    tokens_per_second: Option<f64>,
-    held_out: Option<Numbers>,
-    // As in `Numbers`; flattening it would have every line kept in between, key by key.
-    #[serde(default, deserialize_with = "there")]
-    generator_loss: Maybe,
-    #[serde(default, deserialize_with = "there")]
-    discriminator_loss: Maybe,
-    replaced_rate: Option<f64>,
-    generator_accuracy: Option<f64>,
-    discriminator_accuracy: Option<f64>,
-    auc: Option<f64>,
-}
-
-impl Line {
-    /// Reads a line, or says what is wrong with it.
-    fn read(line: &[u8]) -> Result<Self, String> {
-        let read: Self = serde_json::from_slice(line).map_err(|error| {
-            let reason = error.to_string();
-            // The line is one, and its number is another.
-            let reason = reason.split(" at line ").next().unwrap_or_default();
-            match error.classify() {
-                serde_json::error::Category::Data => format!("has other values: {}", shortened(reason, 120)),
-                _ => format!("is no JSON: {}", shortened(reason, 120)),
-            }
-        })?;
-        match (read.held_out, read.generator_loss, read.discriminator_loss) {
-            (None, None, None) => Err("has no loss of a generator or discriminator".into()),
-            _ => Ok(read),
-        }
-    }
-}
-
-/// The step of a line of metrics, or what is wrong with it.
-pub(crate) fn step_of(line: &[u8]) -> Result<u64, String> {
-    Line::read(line).map(|line| line.step)
-}
-
 impl Recorded {
     /// Reads the run in `folder`, line by line: a run of a million steps takes no more memory than what is kept of it.
     /// A last line that was torn off, as by a run that is being written, is passed over.
@@ -341,9 +260,8 @@ impl Recorded {
     pub fn note(&self) -> Option<String> {
         let first = self.first_skipped.as_ref()?;
         let path = self.folder.join(run::METRICS);
-        let (lines, are) = if self.skipped == 1 { ("line", "is") } else { ("lines", "are") };
-        let count = grouped(self.skipped as u64);
-        Some(format!("{}: {count} {lines} {are} left out: {first}; expected {EXPECTED}", path.display()))
+        let lines = counted(self.skipped as u64, "line");
+        Some(format!("{}: {lines} left out: {first}; expected {EXPECTED}", path.display()))
     }
 
     /// When the run would have begun if it had been trained in one sitting, in seconds since 1970: the metrics hold

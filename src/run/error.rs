@@ -12,6 +12,12 @@ pub enum RunError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A file where a folder should be.
+    #[error("{} is a file; expected the folder of a run, or one that --run makes", path.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process trains this run.
     #[error("{} is being trained by another process; wait for it to end, or choose another folder with --run", folder.display())]
     Busy {
@@ -77,5 +83,11 @@ pub enum RunError {
 impl RunError {
     pub(super) fn file(path: &Path, source: std::io::Error) -> Self {
         Self::File { path: path.into(), source }
+    }
+
+    /// An error about a run's `folder`, unless it or what it should lie in is a file.
+    pub(super) fn of_folder(folder: &Path, otherwise: impl FnOnce() -> Self) -> Self {
+        let file = folder.ancestors().find(|path| path.exists() && !path.is_dir());
+        file.map_or_else(otherwise, |path| Self::NoFolder { path: path.into() })
     }
 }

@@ -77,7 +77,7 @@ impl Run {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(RunError::file(folder, e)),
+            Err(e) => return Err(RunError::of_folder(folder, || RunError::file(folder, e))),
         };
         let names: Vec<String> =
             entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

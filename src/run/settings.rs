@@ -26,7 +26,7 @@ pub(super) fn read(folder: &Path) -> Result<Option<Config>, RunError> {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(RunError::Damaged { path, reason: e.to_string() }),
+        Err(e) => return Err(RunError::of_folder(folder, || RunError::Damaged { path, reason: e.to_string() })),
     };
     let damaged = |reason: &str| RunError::Damaged { path: path.clone(), reason: reason.into() };
     let Some((sum, rest)) = text.strip_prefix(HEAD).and_then(|text| text.split_once("\n\n")) else {

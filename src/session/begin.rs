@@ -4,7 +4,7 @@
 use super::device::open_on;
 use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, Model};
+use crate::electra::{Config, ConfigError, Model};
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
 use crate::train::{Resources, Snapshot, Text};
@@ -71,6 +71,7 @@ pub fn start(
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<Opened, SessionError> {
     Run::check_free(folder)?;
+    dataset_is_there(&config)?;
     let adaptation = adaptation(&config)?;
     if let Some(found) = &adaptation {
         found.resize(&mut config);
@@ -78,6 +79,13 @@ pub fn start(
     }
     let tokenizer = adaptation.as_ref().and_then(Adaptation::tokenizer);
     let prepared = prepared::prepare(&mut config, length, tokenizer, watch)?;
+    // The vocabulary's size is known only now, and a run that begins with settings that are refused could not go on.
+    config.check().map_err(|error| match error {
+        ConfigError::Value { key: "model.vocabulary", found, expected } => {
+            SessionError::FewWords { name: prepared.name.clone(), found, expected }
+        }
+        error => error.into(),
+    })?;
     let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, None, watch)?;
     let mut session = Session::create(folder, setup)?;
     keep(&mut session, tuned, None)?;
@@ -131,12 +139,19 @@ pub fn go_on(
             config.check()?;
         }
     }
-    if done.completes(&config) {
+    let moved = !change.text.is_empty() || change.dataset.is_some();
+    let complete = done.completes(&config);
+    if complete && !moved {
         return Ok(Continued::Done { config: Box::new(config), done });
     }
-    let moved = !change.text.is_empty() || change.dataset.is_some();
-    prepared::choose(&mut config, &change.text, change.dataset.as_deref())?;
-    if !moved {
+    let dataset = config.data.dataset.is_some();
+    if if dataset { !change.text.is_empty() } else { change.dataset.is_some() } {
+        return Err(SessionError::OtherKind { folder: folder.into(), dataset });
+    }
+    if moved {
+        prepared::choose(&mut config, &change.text, change.dataset.as_deref())?;
+        dataset_is_there(&config)?;
+    } else {
         is_there(&config, folder, newest.is_none())?;
     }
     let prepared = prepared::prepare_again(&config, folder, watch)?;
@@ -164,11 +179,20 @@ pub fn go_on(
     if config.data != before.data {
         run.log_event(done.steps, "text moved", &prepared.name)?;
     }
+    if complete {
+        return Ok(Continued::Done { config: Box::new(config), done });
+    }
     let record = run.kernels()?;
     let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, record.clone(), watch)?;
     let mut session = Session::resume_from(run, setup, newest)?;
     keep(&mut session, tuned, record.as_ref())?;
     Ok(Continued::Opened(Box::new(Opened { session, prepared })))
+}
+
+/// Whether there is something where a dataset should be.
+fn dataset_is_there(config: &Config) -> Result<(), SessionError> {
+    let gone = config.data.dataset.iter().find(|path| matches!(path.try_exists(), Ok(false)));
+    gone.map_or(Ok(()), |path| Err(SessionError::NoDataset { path: path.clone() }))
 }
 
 /// Whether what the run in `folder` reads is where it was: its text, and what it starts from if that is still needed.

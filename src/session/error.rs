@@ -22,6 +22,22 @@ pub enum SessionError {
     /// The run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A text whose vocabulary no model can be made for.
+    #[error("{name}: a vocabulary of {found} words, expected {expected}; give it more text")]
+    FewWords {
+        /// The text.
+        name: String,
+        /// The vocabulary's size.
+        found: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// No dataset where one should be.
+    #[error("--data {} does not exist; expected the folder of a dataset, as leyden prepare makes it", path.display())]
+    NoDataset {
+        /// The path.
+        path: PathBuf,
+    },
     /// Nothing to go on with.
     #[error("{} holds no run", folder.display())]
     NoRun {
@@ -38,7 +54,8 @@ pub enum SessionError {
     },
     /// The run's text is not where it was.
     #[error(
-        "{}, which the run in {} is trained on, is not there; if it was moved, give its new place with {flag}",
+        "{}, which the run is trained on, is not there; if it was moved, say where it is now: leyden train --run {} {flag} \
+         PATH",
         path.display(), folder.display()
     )]
     TextGone {
@@ -48,6 +65,14 @@ pub enum SessionError {
         folder: PathBuf,
         /// The flag that takes its new place.
         flag: &'static str,
+    },
+    /// A dataset in place of text, or text in place of a dataset.
+    #[error("the run in {} is trained on {}; say where that is now with {}", folder.display(), kind(*dataset), flag(*dataset))]
+    OtherKind {
+        /// The run.
+        folder: PathBuf,
+        /// Whether the run is trained on a dataset.
+        dataset: bool,
     },
     /// What the run starts from is not where it was, and there is no checkpoint.
     #[error(
@@ -95,8 +120,8 @@ impl SessionError {
         match self {
             Self::Prepare(error) => error.is_input(),
             Self::Adapt(_) | Self::Config(_) | Self::Engine(_) => true,
-            Self::NoRun { .. } | Self::Extend { .. } => true,
-            Self::TextGone { .. } | Self::StartGone { .. } | Self::OtherText { .. } => true,
+            Self::NoDataset { .. } | Self::FewWords { .. } | Self::NoRun { .. } | Self::Extend { .. } => true,
+            Self::TextGone { .. } | Self::OtherKind { .. } | Self::StartGone { .. } | Self::OtherText { .. } => true,
             Self::Run(error) => !matches!(error, RunError::File { .. }),
             Self::Train(TrainError::Memory { .. } | TrainError::Device { .. }) => true,
             Self::Train(_) | Self::Failed { .. } => false,
@@ -107,4 +132,12 @@ impl SessionError {
 fn saved(folder: Option<&PathBuf>) -> String {
     folder
         .map_or_else(|| "; nothing was saved yet".into(), |f| format!("; the last good checkpoint is {}", f.display()))
+}
+
+fn kind(dataset: bool) -> &'static str {
+    if dataset { "a dataset" } else { "text" }
+}
+
+fn flag(dataset: bool) -> &'static str {
+    if dataset { "--data" } else { "--text" }
 }

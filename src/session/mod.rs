@@ -12,6 +12,7 @@ mod error;
 mod kernels;
 mod prepared;
 mod report;
+mod warning;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
@@ -21,7 +22,7 @@ pub use error::SessionError;
 pub use kernels::find_kernels;
 pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};
-pub use watch::Warning;
+pub use warning::Warning;
 
 use crate::corpus::{Examples, Tokenizer};
 use crate::data::Random;
@@ -153,7 +154,7 @@ impl Session {
         let now = Instant::now();
         let mut session = Self {
             watch: Watch::new(&setup.config, setup.facts.unigram_entropy),
-            pending: watch::beforehand(&setup.config, step, setup.text.training.len()),
+            pending: watch::beforehand(&setup.config, step, (setup.text.training.len(), setup.text.held_out.len())),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, loss)| loss),
             setup,

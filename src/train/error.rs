@@ -16,7 +16,8 @@ pub enum TrainError {
     /// A loss that is not a number.
     #[error(
         "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
-         try a lower --learning-rate, --precision f32 or --on-nan rollback"
+         try a smaller --learning-rate, a longer optimizer.warmup{} or --on-nan rollback",
+        if *mixed { ", --precision f32" } else { "" }
     )]
     NotFinite {
         /// The step, from 0.
@@ -27,6 +28,8 @@ pub enum TrainError {
         discriminator: f32,
         /// The gradients' global norm.
         norm: f32,
+        /// Whether it was trained in mixed precision.
+        mixed: bool,
     },
     /// Not even one example at a time fits into the memory.
     #[error(
@@ -55,7 +58,9 @@ pub enum TrainError {
         limit: u64,
     },
     /// Weights or moments that are not numbers.
-    #[error("after step {step} the weights are no numbers any more; try a lower --learning-rate or --on-nan rollback")]
+    #[error(
+        "after step {step} the weights are no numbers any more; try a smaller --learning-rate or --on-nan rollback"
+    )]
     WeightsNotFinite {
         /// Steps done.
         step: u64,

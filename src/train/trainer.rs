@@ -235,7 +235,8 @@ impl Trainer {
         let loss_scale = out.outputs.get(Output::LossScale as usize).map(|_| out.scalar(Output::LossScale as usize));
         let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
         if !generator.is_finite() || !discriminator.is_finite() || !(norm.is_finite() || skipped) {
-            return Err(TrainError::NotFinite { step, generator, discriminator, norm });
+            let mixed = loss_scale.is_some();
+            return Err(TrainError::NotFinite { step, generator, discriminator, norm, mixed });
         }
         self.tally.add(&started.batch, out);
         let last = &mut self.last;

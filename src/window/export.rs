@@ -73,6 +73,9 @@ impl ExportForm {
             (What::Sentence, "png" | "svg") => picture(scene(board)?, &ending)?,
             (What::Metrics, "csv") => {
                 let run = board.tracks().next().ok_or("no run is open")?;
+                if run.intervals.is_empty() && run.held_out.is_empty() {
+                    return Err("nothing was measured yet".into());
+                }
                 run.to_csv().into_bytes()
             }
             (What::Metrics, _) => return Err(format!("{}: expected a name that ends in .csv", path.display())),
@@ -105,6 +108,9 @@ fn losses(board: &Board) -> Result<String, String> {
 
 fn scene(board: &Board) -> Result<String, String> {
     let scene = board.strip.scene.as_ref().ok_or("no sentence was played yet")?;
+    if scene.tokens.is_empty() {
+        return Err("the sentence has no tokens".into());
+    }
     Ok(sentence(scene, Some(board.strip.step)))
 }
 
@@ -132,6 +138,8 @@ mod tests {
         assert!(std::fs::read_to_string(form.write(&board).unwrap()).unwrap().starts_with("text,step"));
         form.choose(What::Sentence, &board);
         assert!(form.write(&board).unwrap_err().contains("no sentence"));
+        board.strip.scene = Some(Scene::default());
+        assert!(form.write(&board).unwrap_err().contains("no tokens"));
         let token = Played {
             place: 1,
             original: "peace".into(),

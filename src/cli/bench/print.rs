@@ -4,6 +4,7 @@ use super::Report;
 use super::torch::{Comparison, ModeReport, Outcome};
 use crate::bench::{Peak, Profile};
 use crate::cli::style::Style;
+use crate::numbers::fixed;
 
 /// Prints everything that was measured.
 pub(super) fn report(r: &Report) {
@@ -128,8 +129,8 @@ fn profiled(p: &Profile, peak: &Peak, style: &Style) {
         0 => String::new(),
         n => format!("with {n} copies, which this device does not time; "),
     };
-    let gaps = format!("({untimed}{:.1} % of the step)", p.gaps / p.step * 100.0);
-    row("gaps", &format!("{:.2} ms {}", p.gaps * 1e3, style.dim(&gaps)));
+    let gaps = format!("({untimed}{} % of the step)", fixed(p.gaps / p.step * 100.0, 1));
+    row("gaps", &format!("{} ms {}", fixed(p.gaps * 1e3, 2), style.dim(&gaps)));
 }
 
 fn row(name: &str, value: &str) {

@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::style::Style;
 use crate::electra::{Config, Model};
 use crate::history::Recorded;
+use crate::numbers::counted;
 use crate::run::Run;
 use crate::session::{
     self, Change, Continued, Device, Ending, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
@@ -60,7 +61,7 @@ pub(crate) struct TrainArguments {
     #[command(flatten)]
     memory: Memory,
     /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
-    #[arg(long, value_name = "HOURS", conflicts_with = "steps")]
+    #[arg(long, value_name = "HOURS", conflicts_with = "steps", allow_negative_numbers = true)]
     hours: Option<f64>,
     /// Start from a generator, a discriminator or both in a folder that transformers or leyden saved, with their tokenizer
     /// and sizes, instead of from random weights
@@ -288,8 +289,7 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
 fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {
     let s = &prepared.statistics;
     format!(
-        "{}  ELECTRA {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}: {} documents, {} tokens, \
-         {} words in the vocabulary{}",
+        "{}  ELECTRA {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}: {}, {}, {} in the vocabulary{}",
         style.bold("leyden"),
         config.preset,
         grouped(model.table.count() as u64),
@@ -302,9 +302,9 @@ fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, de
         device,
         style.bold("text"),
         prepared.name,
-        grouped(prepared.documents as u64),
-        grouped(s.tokens),
-        grouped(config.model.vocabulary as u64),
+        counted(prepared.documents as u64, "document"),
+        counted(s.tokens, "token"),
+        counted(config.model.vocabulary as u64, "word"),
         if s.unknown_rate() > 0.005 {
             format!(", {:.1} % of the tokens unknown", 100.0 * s.unknown_rate())
         } else {

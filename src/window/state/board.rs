@@ -396,7 +396,7 @@ mod tests {
         board.open(&a.join("..").join("tiny"));
         assert_eq!((board.names(), board.notices.len()), (vec!["tiny".to_string()], 2));
         let text = &board.notices[0].text;
-        assert!(text.contains("metrics.jsonl: 1 line is left out: line 2 is no JSON"), "{text}");
+        assert!(text.contains("metrics.jsonl: 1 line left out: line 2 is no JSON"), "{text}");
         board.open(&b);
         assert_eq!(board.names(), [a.display().to_string(), b.display().to_string()]);
         assert_eq!(board.stale(), Vec::<PathBuf>::new());
