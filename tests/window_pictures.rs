@@ -95,8 +95,13 @@ fn app() -> App {
         app.board.take_in(News::Reports { reports, at });
     }
     app.board.take_in(News::Reports { reports: vec![Report::Saved { step: 3_000, folder: "x".into() }], at });
-    let times =
-        [("linear", 30.0), ("linear_weight_gradient", 40.0), ("attention", 12.0), ("adamw", 4.0), ("gelu", 9.0)];
+    let times = [
+        ("linear", 30.0),
+        ("linear_weight_gradient", 40.0),
+        ("attention", 12.0),
+        ("adamw", 4.0),
+        ("activation_backward", 9.0),
+    ];
     app.board.take_in(News::Times(times.to_vec()));
     app.board.take_in(News::Scene { scene: scene(), step: 3_000 });
     app
@@ -107,7 +112,10 @@ fn compare(name: &str, app: App) {
         Harness::builder().with_size([1280.0, 800.0]).wgpu().build_ui_state(|ui, app: &mut App| app.draw(ui), app);
     window.run_steps(4);
     // Another rasterizer may place an edge a little otherwise.
-    let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(400).output_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"));
+    let options = SnapshotOptions::new()
+        .threshold(2.0)
+        .max_failed_pixels(400)
+        .output_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"));
     window.snapshot_options(name, &options);
 }
 

@@ -4,6 +4,7 @@ use super::{
     Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
     PositionInitialization, Precision, TrainingConfig,
 };
+use crate::ops::{Activation, EPSILON};
 
 /// The presets' names, smallest first.
 pub const PRESETS: [&str; 5] = ["tiny", "mini", "small", "small++", "base"];
@@ -54,6 +55,8 @@ fn small() -> Config {
             attention_dropout: 0.1,
             initializer_range: 0.02,
             position_initialization: PositionInitialization::Normal,
+            activation: Activation::Gelu,
+            layer_norm_epsilon: EPSILON,
         },
         generator: GeneratorConfig { hidden: 64, layers: 12, heads: 1, feed_forward: 256 },
         objective: ObjectiveConfig {
