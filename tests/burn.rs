@@ -13,7 +13,7 @@ use leyden::cpu::{CpuEngine, Precision};
 use leyden::data;
 use leyden::electra::{Config, GeneratorConfig, Half, Model, ModelConfig, checkpoint, preset};
 use leyden::graph::{Bank, Recompute};
-use leyden::ops::StepState;
+use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Target};
 use leyden::probe::Pretrained;
 use leyden::train::step::{Counts, StepShape, learning_rate, step_state, training_step};
@@ -65,6 +65,19 @@ fn cases() -> Vec<Case> {
         Case::new(config(projected, 8, 3, 1, 20), StepShape { batch: 3, length: 7, drawn: 3 }, 1),
         Case::new(config(square, 28, 2, 4, 12), StepShape { batch: 5, length: 13, drawn: 4 }, 2),
     ]
+}
+
+/// The same with other activations and epsilons.
+fn others() -> Vec<Case> {
+    let others = [(Activation::GeluNew, 1e-3), (Activation::Relu, 1e-5)];
+    let cases = cases().into_iter().zip(others).zip(3..);
+    cases
+        .map(|((mut case, (activation, epsilon)), seed)| {
+            (case.config.model.activation, case.config.model.layer_norm_epsilon) = (activation, epsilon);
+            let shape = case.shape();
+            Case::new(case.config, shape, seed)
+        })
+        .collect()
 }
 
 impl Case {
@@ -202,7 +215,7 @@ fn cpu<R: Precision>(case: &Case) -> Outcome {
 
 #[test]
 fn cpu_gradients_are_burns() {
-    for case in cases() {
+    for case in cases().into_iter().chain(others()) {
         let burn = by_burn(&case);
         compare(&case, "double precision", &cpu::<f64>(&case), &burn, 5e-6);
         compare(&case, "single precision", &cpu::<f32>(&case), &burn, 5e-6);
@@ -231,7 +244,7 @@ fn burns_gelu_has_another_gradient() {
 
 #[test]
 fn gpu_gradients_are_burns() {
-    for case in cases() {
+    for case in cases().into_iter().chain(others()) {
         let mut engine = common::gpu(case.model.table.len());
         let target = Target::Gpu(engine.traits());
         compare(&case, "kernels", &by_leyden(&case, &mut engine, target), &by_burn(&case), 5e-6);

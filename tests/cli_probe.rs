@@ -63,8 +63,12 @@ fn agree(answers: &str, cases: &[Value], device: &str) {
 
 /// A copy of the golden discriminator in `to`.
 fn copy(to: &Path) {
+    copy_of("probe", to);
+}
+
+fn copy_of(name: &str, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(golden("probe")).unwrap() {
+    for entry in fs::read_dir(golden(name)).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
@@ -80,6 +84,32 @@ fn says_what_transformers_says() {
     }
 }
 
+/// Compares guesses with what `transformers` guesses, and counts them.
+fn same_guesses(answers: &str, cases: &[Value], device: &str) -> usize {
+    let answers: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), cases.len());
+    let mut compared = 0;
+    for (found, expected) in answers.iter().zip(cases) {
+        for key in ["text", "ids"] {
+            assert_eq!(found[key], expected[key], "{device}");
+        }
+        let masks = |case: &Value| case["masks"].as_array().unwrap().clone();
+        assert_eq!(masks(found).len(), masks(expected).len(), "{device}");
+        for (found, expected) in masks(found).iter().zip(masks(expected)) {
+            assert_eq!(found["position"], expected["position"]);
+            let guesses = |mask: &Value| mask["guesses"].as_array().unwrap().clone();
+            assert_eq!(guesses(found).len(), 5);
+            for (found, expected) in guesses(found).iter().zip(guesses(&expected)) {
+                assert_eq!((&found["id"], &found["token"]), (&expected["id"], &expected["token"]), "{device}");
+                let (a, b) = (found["p"].as_f64().unwrap(), expected["p"].as_f64().unwrap());
+                assert!((a - b).abs() < 1e-5, "{device}: {a} and {b}");
+                compared += 1;
+            }
+        }
+    }
+    compared
+}
+
 #[test]
 fn guesses_what_transformers_guesses() {
     let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string(golden("probe_masks.json")).unwrap()).unwrap();
@@ -91,28 +121,35 @@ fn guesses_what_transformers_guesses() {
             .args(cases.iter().map(text));
         let run = command.assert().success();
         let out = String::from_utf8(run.get_output().stdout.clone()).unwrap();
-        let answers: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(answers.len(), cases.len());
-        let mut compared = 0;
-        for (found, expected) in answers.iter().zip(&cases) {
-            for key in ["text", "ids"] {
-                assert_eq!(found[key], expected[key], "{device}");
+        assert_eq!(same_guesses(&out, &cases, device), 150, "{device}");
+    }
+}
+
+#[test]
+fn other_activations_and_epsilons_are_those_of_transformers() {
+    let folder = tempfile::tempdir().unwrap();
+    let others: Vec<Value> = serde_json::from_str(&fs::read_to_string(golden("probe_others.json")).unwrap()).unwrap();
+    for (device, other) in DEVICES.into_iter().flat_map(|device| others.iter().map(move |other| (device, other))) {
+        for (name, key) in [("probe", "sentences"), ("probe_generator", "masked")] {
+            let to = folder.path().join(name);
+            copy_of(name, &to);
+            let config = fs::read_to_string(to.join("config.json")).unwrap();
+            let mut config: Value = serde_json::from_str(&config).unwrap();
+            for key in ["hidden_act", "layer_norm_eps"] {
+                config[key] = other[key].clone();
             }
-            let masks = |case: &Value| case["masks"].as_array().unwrap().clone();
-            assert_eq!(masks(found).len(), masks(expected).len(), "{device}");
-            for (found, expected) in masks(found).iter().zip(masks(expected)) {
-                assert_eq!(found["position"], expected["position"]);
-                let guesses = |mask: &Value| mask["guesses"].as_array().unwrap().clone();
-                assert_eq!(guesses(found).len(), 5);
-                for (found, expected) in guesses(found).iter().zip(guesses(&expected)) {
-                    assert_eq!((&found["id"], &found["token"]), (&expected["id"], &expected["token"]), "{device}");
-                    let (a, b) = (found["p"].as_f64().unwrap(), expected["p"].as_f64().unwrap());
-                    assert!((a - b).abs() < 1e-5, "{device}: {a} and {b}");
-                    compared += 1;
-                }
+            fs::write(to.join("config.json"), config.to_string()).unwrap();
+            let cases = other[key].as_array().unwrap();
+            let mut command = probe();
+            command.arg(&to).args(["--json", "--device", device]).args(cases.iter().map(text));
+            command.args((key == "masked").then_some("--mask"));
+            let run = command.assert().success();
+            let out = std::str::from_utf8(&run.get_output().stdout).unwrap();
+            match key {
+                "masked" => assert_eq!(same_guesses(out, cases, device), 25, "{other}"),
+                _ => agree(out, cases, device),
             }
         }
-        assert_eq!(compared, 150, "{device}");
     }
 }
 

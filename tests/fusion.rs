@@ -9,7 +9,7 @@ use common::{
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::electra::{Config, Inputs, Model, electra, preset};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
-use leyden::ops::{self, AdamW, DeviceTraits};
+use leyden::ops::{self, Activation, AdamW, DeviceTraits, EPSILON};
 use leyden::plan::{Engine, Plan, Region, Step, Target};
 use leyden::train::step::{Counts, Output, PlannedStep, StepShape, step_state};
 use std::sync::Arc;
@@ -28,17 +28,29 @@ fn there_and_back([t, k, n]: [usize; 3]) -> [Input; 5] {
     [&[t, k][..], &[n, k], &[n], &[k, n], &[k]].map(Input::parameter)
 }
 
-/// Two layers with GELU between them: of the gradients, one through GELU.
-fn feed_forward(g: &mut Graph, t: &[Tensor]) -> Built {
-    let wide = ops::linear_gelu(g, t[0], t[1], t[2])?;
+/// Two layers with an activation between them: of the gradients, one through it.
+fn through(g: &mut Graph, t: &[Tensor], activation: Activation) -> Built {
+    let wide = ops::linear_activation(g, t[0], t[1], t[2], activation)?;
     Ok(vec![ops::linear(g, wide, t[3], t[4])?])
+}
+
+fn feed_forward(g: &mut Graph, t: &[Tensor]) -> Built {
+    through(g, t, Activation::Gelu)
+}
+
+fn feed_forward_gelu_new(g: &mut Graph, t: &[Tensor]) -> Built {
+    through(g, t, Activation::GeluNew)
+}
+
+fn feed_forward_relu(g: &mut Graph, t: &[Tensor]) -> Built {
+    through(g, t, Activation::Relu)
 }
 
 /// A layer and what it was given, each on its way through another: the gradient of the first has two summands.
 fn branches(g: &mut Graph, t: &[Tensor]) -> Built {
     let wide = ops::linear(g, t[0], t[1], t[2])?;
     let narrow = ops::linear(g, wide, t[3], t[4])?;
-    let activated = ops::linear_gelu(g, wide, t[3], t[4])?;
+    let activated = ops::linear_activation(g, wide, t[3], t[4], Activation::Gelu)?;
     Ok(vec![ops::add(g, narrow, activated)?])
 }
 
@@ -51,18 +63,18 @@ fn square([t, n]: [usize; 2]) -> [Input; 5] {
 /// and one has two summands.
 fn around(g: &mut Graph, t: &[Tensor]) -> Built {
     let x = ops::linear(g, t[0], t[1], t[2])?;
-    let x = ops::layer_norm(g, x, t[3], t[4])?;
+    let x = ops::layer_norm(g, x, (t[3], t[4]), EPSILON)?;
     let x = ops::dropout(g, x, 0.3)?;
     let x = ops::linear(g, x, t[1], t[2])?;
     let y = ops::linear(g, x, t[1], t[2])?;
-    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), 0.4)?])
+    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), EPSILON, 0.4)?])
 }
 
 /// The same without dropout.
 fn around_all(g: &mut Graph, t: &[Tensor]) -> Built {
     let x = ops::linear(g, t[0], t[1], t[2])?;
     let y = ops::linear(g, x, t[1], t[2])?;
-    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), 0.0)?])
+    Ok(vec![ops::residual_layer_norm(g, y, x, (t[3], t[4]), EPSILON, 0.0)?])
 }
 
 /// Every builder with its inputs.
@@ -71,6 +83,8 @@ fn cases() -> Vec<(&'static str, Vec<Input>, Build)> {
     for shape in SHAPES {
         let inputs = there_and_back(shape).map(|input| input.scaled(0.5)).to_vec();
         cases.push(("feed_forward", inputs.clone(), feed_forward));
+        cases.push(("feed_forward_gelu_new", inputs.clone(), feed_forward_gelu_new));
+        cases.push(("feed_forward_relu", inputs.clone(), feed_forward_relu));
         cases.push(("branches", inputs, branches));
     }
     for shape in SQUARES {
@@ -119,7 +133,7 @@ fn gradients_against_finite_differences() {
         Ok(())
     };
     for shape in [[1, 4, 5], [4, 3, 7]] {
-        for build in [feed_forward as Build, branches] {
+        for build in [feed_forward as Build, feed_forward_gelu_new, feed_forward_relu, branches] {
             check_gradient_passed("layers", &there_and_back(shape), (1e-5, 1e-6), &[1], build, fuse);
         }
     }

@@ -8,7 +8,7 @@ use leyden::cpu::{CpuEngine, Precision};
 use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
 use leyden::gpu::GpuEngine;
 use leyden::graph::{Bank, Recompute, Tensor};
-use leyden::ops::StepState;
+use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Program, Target};
 use leyden::train::step::{PlannedStep, StepShape, step_state, training_step};
 use safetensors::SafeTensors;
@@ -66,6 +66,8 @@ impl Case {
         config.model.heads = size(&d, "num_attention_heads");
         config.model.feed_forward = size(&d, "intermediate_size");
         (config.model.dropout, config.model.attention_dropout) = (0.0, 0.0);
+        config.model.activation = Activation::named(d["hidden_act"].as_str().unwrap()).unwrap();
+        config.model.layer_norm_epsilon = d["layer_norm_eps"].as_f64().unwrap();
         config.generator = GeneratorConfig {
             hidden: size(&g, "hidden_size"),
             layers: size(&g, "num_hidden_layers"),
@@ -185,16 +187,21 @@ fn cpu<R: Precision>(name: &str) -> CpuEngine<R> {
     CpuEngine::new(Case::new(name).model.table.len())
 }
 
+/// Every pair; the last two have another activation and another epsilon.
+const PAIRS: [&str; 4] = ["electra", "electra_square", "electra_gelu_new", "electra_relu"];
+
 #[test]
 fn cpu_gradients_in_double_precision() {
-    losses_logits_and_gradients("electra", &mut cpu::<f64>("electra"), Target::Cpu, 1e-6);
-    losses_logits_and_gradients("electra_square", &mut cpu::<f64>("electra_square"), Target::Cpu, 1e-6);
+    for name in PAIRS {
+        losses_logits_and_gradients(name, &mut cpu::<f64>(name), Target::Cpu, 1e-6);
+    }
 }
 
 #[test]
 fn cpu_gradients() {
-    losses_logits_and_gradients("electra", &mut cpu::<f32>("electra"), Target::Cpu, 5e-6);
-    losses_logits_and_gradients("electra_square", &mut cpu::<f32>("electra_square"), Target::Cpu, 5e-6);
+    for name in PAIRS {
+        losses_logits_and_gradients(name, &mut cpu::<f32>(name), Target::Cpu, 5e-6);
+    }
 }
 
 #[test]
@@ -216,7 +223,7 @@ fn gpu(name: &str) -> (GpuEngine, Target) {
 
 #[test]
 fn gpu_gradients() {
-    for name in ["electra", "electra_square"] {
+    for name in PAIRS {
         let (mut engine, target) = gpu(name);
         losses_logits_and_gradients(name, &mut engine, target, 5e-6);
     }

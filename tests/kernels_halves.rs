@@ -5,7 +5,7 @@ mod common;
 use common::{Input, Tolerance, check_halves, check_with};
 use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Initialization, ParameterTable, Tensor};
-use leyden::ops::{self, AdamW, EmbeddingTables, LossScale};
+use leyden::ops::{self, Activation, AdamW, EPSILON, EmbeddingTables, LossScale};
 use leyden::plan::{Engine, Plan, Program, Target};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -35,27 +35,32 @@ fn layer_norm() {
         let inputs = [x, gamma.clone(), beta.clone(), residual.clone()];
         // A row of one element has no variance: its gradient is a difference of what rounding left.
         let tolerance = if columns < 4 { Tolerance { absolute: 0.1, relative: 0.02 } } else { Tolerance::HALVES };
-        check_halves("layer_norm", &inputs, tolerance, &[1, 2], |g, t| Ok(vec![ops::layer_norm(g, t[0], t[1], t[2])?]));
+        for epsilon in [EPSILON, 1e-2] {
+            check_halves("layer_norm", &inputs, tolerance, &[1, 2], |g, t| {
+                Ok(vec![ops::layer_norm(g, t[0], (t[1], t[2]), epsilon)?])
+            });
+        }
         for probability in [0.0, 0.4] {
             check_halves("layer_norm, residual", &inputs, tolerance, &[3], |g, t| -> Built {
-                Ok(vec![ops::residual_layer_norm(g, t[0], t[3], (t[1], t[2]), probability)?])
+                Ok(vec![ops::residual_layer_norm(g, t[0], t[3], (t[1], t[2]), EPSILON, probability)?])
             });
         }
         let single = [Input::real(&[rows, columns]), gamma, beta, residual];
         check_halves("layer_norm, residual of halves", &single, tolerance, &[4], |g, t| -> Built {
-            Ok(vec![ops::residual_layer_norm(g, t[0], t[3], (t[1], t[2]), 0.2)?])
+            Ok(vec![ops::residual_layer_norm(g, t[0], t[3], (t[1], t[2]), EPSILON, 0.2)?])
         });
     }
 }
 
 #[test]
-fn dropout_and_gelu() {
+fn dropout_and_activations() {
     for shape in [&[1][..], &[3, 5], &[257], &[2, 130]] {
         let inputs = [Input::half(shape).scaled(3.0), Input::half(shape).scaled(4.0), Input::real(shape)];
         check_halves("dropout", &inputs, Tolerance::HALVES, &[1, 2], |g, t| Ok(vec![ops::dropout(g, t[0], 0.3)?]));
-        for u in [1, 2] {
-            check_halves("gelu_backward", &inputs, Tolerance::HALVES, &[1, 2], |g, t| {
-                Ok(vec![ops::gelu_backward(g, t[u], t[0])?])
+        // Where u is within rounding of 0, ReLU's slope may be either: it is compared where u is given in halves.
+        for (u, activation) in Activation::ALL.into_iter().flat_map(|a| [(1, a), (2, a)]) {
+            check_halves("activation_backward", &inputs, Tolerance::HALVES, &[1, 2], |g, t| {
+                Ok(vec![ops::activation_backward(g, t[u], t[0], activation)?])
             });
         }
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Input, Tolerance, check_gradient, check_halves, check_with};
-use leyden::ops;
+use leyden::ops::{self, Activation};
 
 /// T, K, N.
 const SHAPES: [[usize; 3]; 8] =
@@ -23,11 +23,13 @@ fn linear() {
 }
 
 #[test]
-fn linear_gelu() {
-    for (shape, seed) in SHAPES.into_iter().zip(1..) {
-        check_with("linear_gelu", &inputs(shape), Tolerance::default(), &[seed], |g, t| {
-            Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?])
-        });
+fn linear_activation() {
+    for activation in Activation::ALL {
+        for (shape, seed) in SHAPES.into_iter().zip(1..) {
+            check_with(activation.name(), &inputs(shape), Tolerance::default(), &[seed], |g, t| {
+                Ok(vec![ops::linear_activation(g, t[0], t[1], t[2], activation)?])
+            });
+        }
     }
 }
 
@@ -41,9 +43,11 @@ fn linear_of_halves() {
             check_halves("linear", &inputs, Tolerance::HALVES, &[seed], |g, t| {
                 Ok(vec![ops::linear(g, t[0], t[1], t[2])?])
             });
-            check_halves("linear_gelu", &inputs, Tolerance::HALVES, &[seed], |g, t| {
-                Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?])
-            });
+            for activation in Activation::ALL {
+                check_halves(activation.name(), &inputs, Tolerance::HALVES, &[seed], |g, t| {
+                    Ok(vec![ops::linear_activation(g, t[0], t[1], t[2], activation)?])
+                });
+            }
         }
     }
 }
@@ -52,6 +56,10 @@ fn linear_of_halves() {
 fn linear_gradient() {
     for shape in [[1, 1, 1], [3, 5, 2], [4, 3, 7]] {
         check_gradient("linear", &inputs(shape), |g, t| Ok(vec![ops::linear(g, t[0], t[1], t[2])?]));
-        check_gradient("linear_gelu", &inputs(shape), |g, t| Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?]));
+        for activation in Activation::ALL {
+            check_gradient(activation.name(), &inputs(shape), |g, t| {
+                Ok(vec![ops::linear_activation(g, t[0], t[1], t[2], activation)?])
+            });
+        }
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Input, Tolerance, check, check_gradient, check_with};
 use leyden::graph::{Bank, Graph, GraphError, Tensor};
-use leyden::ops::{self, AdamW};
+use leyden::ops::{self, Activation, AdamW};
 
 #[test]
 fn dropout() {
@@ -31,19 +31,27 @@ fn dropout() {
 }
 
 #[test]
-fn gelu_backward() {
-    for shape in [&[1][..], &[3, 5], &[257], &[2, 130, 3]] {
-        for scale in [1.0, 6.0, 1e4] {
-            let inputs = [Input::real(shape).scaled(scale), Input::real(shape)];
-            check("gelu_backward", &inputs, |g, t| Ok(vec![ops::gelu_backward(g, t[0], t[1])?]));
+fn activation_backward() {
+    for activation in Activation::ALL {
+        for shape in [&[1][..], &[3, 5], &[257], &[2, 130, 3]] {
+            for scale in [1.0, 6.0, 1e4] {
+                let inputs = [Input::real(shape).scaled(scale), Input::real(shape)];
+                check(&format!("activation_backward, {}", activation.name()), &inputs, |g, t| {
+                    Ok(vec![ops::activation_backward(g, t[0], t[1], activation)?])
+                });
+            }
         }
     }
 }
 
 #[test]
-fn gelu_gradient() {
+fn activation_gradient() {
     let inputs = [Input::real(&[3, 4]).scaled(2.0), Input::parameter(&[5, 4]), Input::parameter(&[5])];
-    check_gradient("linear_gelu", &inputs, |g, t| Ok(vec![ops::linear_gelu(g, t[0], t[1], t[2])?]));
+    for activation in Activation::ALL {
+        check_gradient(activation.name(), &inputs, |g, t| {
+            Ok(vec![ops::linear_activation(g, t[0], t[1], t[2], activation)?])
+        });
+    }
 }
 
 fn cross_entropy(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Input, Seeded, Tolerance, check, check_gradient, check_gradient_with, check_with};
 use leyden::graph::{Graph, GraphError, Tensor};
-use leyden::ops::{self, EmbeddingTables};
+use leyden::ops::{self, EPSILON, EmbeddingTables};
 
 /// A parameter for x or the residual, gamma, beta, and an input for the other one.
 fn layer_norm_inputs(rows: usize, columns: usize) -> [Input; 4] {
@@ -19,16 +19,16 @@ fn layer_norm_inputs(rows: usize, columns: usize) -> [Input; 4] {
 /// x is the sum of an input and a parameter: layer norm would overwrite the parameter itself.
 fn plain(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     let x = ops::add(g, t[3], t[0])?;
-    Ok(vec![ops::layer_norm(g, x, t[1], t[2])?])
+    Ok(vec![ops::layer_norm(g, x, (t[1], t[2]), EPSILON)?])
 }
 
 fn to_x(g: &mut Graph, t: &[Tensor], probability: f32) -> Result<Vec<Tensor>, GraphError> {
     let x = ops::add(g, t[3], t[0])?;
-    Ok(vec![ops::residual_layer_norm(g, x, t[3], (t[1], t[2]), probability)?])
+    Ok(vec![ops::residual_layer_norm(g, x, t[3], (t[1], t[2]), EPSILON, probability)?])
 }
 
 fn to_residual(g: &mut Graph, t: &[Tensor], probability: f32) -> Result<Vec<Tensor>, GraphError> {
-    Ok(vec![ops::residual_layer_norm(g, t[3], t[0], (t[1], t[2]), probability)?])
+    Ok(vec![ops::residual_layer_norm(g, t[3], t[0], (t[1], t[2]), EPSILON, probability)?])
 }
 
 #[test]
@@ -52,7 +52,27 @@ fn layer_norm() {
 #[test]
 fn layer_norm_of_a_row_of_equal_elements_is_beta() {
     let inputs = [Input::values(&[2, 8], &[0.5; 16]), Input::real(&[8]), Input::real(&[8])];
-    check("layer_norm", &inputs, |g, t| Ok(vec![ops::layer_norm(g, t[0], t[1], t[2])?]));
+    check("layer_norm", &inputs, |g, t| Ok(vec![ops::layer_norm(g, t[0], (t[1], t[2]), EPSILON)?]));
+}
+
+#[test]
+fn layer_norm_with_another_epsilon() {
+    // Rows whose variance is about the epsilon's size: it decides what comes out.
+    let inputs = [Input::parameter(&[9, 20]).scaled(0.1), Input::parameter(&[20]), Input::parameter(&[20])];
+    for (seed, epsilon) in (1..).zip([1e-2, 1e-5, 1e-3]) {
+        let inputs = [inputs.clone().to_vec(), vec![Input::real(&[9, 20]).scaled(0.1)]].concat();
+        let plain = |g: &mut Graph, t: &[Tensor]| -> Result<Vec<Tensor>, GraphError> {
+            let x = ops::add(g, t[3], t[0])?;
+            Ok(vec![ops::layer_norm(g, x, (t[1], t[2]), epsilon)?])
+        };
+        let residual = |g: &mut Graph, t: &[Tensor]| -> Result<Vec<Tensor>, GraphError> {
+            Ok(vec![ops::residual_layer_norm(g, t[3], t[0], (t[1], t[2]), epsilon, 0.3)?])
+        };
+        check_with("layer_norm", &inputs, Tolerance { absolute: 5e-5, relative: 1e-4 }, &[seed], plain);
+        check_with("layer_norm, residual", &inputs, Tolerance { absolute: 5e-5, relative: 1e-4 }, &[seed], residual);
+        check_gradient_with("layer_norm", &inputs, 1e-6, 1e-5, &[seed], plain);
+        check_gradient_with("layer_norm, residual", &inputs, 1e-6, 1e-5, &[seed], residual);
+    }
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn step_state(module: &Module, layouter: &Layouter, ty: naga::Handle<naga::Type>
 
 #[test]
 fn the_basic_pieces_are_valid_without_a_kernel() {
-    let all: String = ["step", "random", "index", "gelu"]
+    let all: String = ["step", "random", "index", "activation"]
         .iter()
         .map(|piece| SHARED.iter().find(|(stem, _)| stem == piece).expect("a piece").1)
         .collect();

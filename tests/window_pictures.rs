@@ -95,8 +95,13 @@ fn app() -> App {
         app.board.take_in(News::Reports { reports, at });
     }
     app.board.take_in(News::Reports { reports: vec![Report::Saved { step: 3_000, folder: "x".into() }], at });
-    let times =
-        [("linear", 30.0), ("linear_weight_gradient", 40.0), ("attention", 12.0), ("adamw", 4.0), ("gelu", 9.0)];
+    let times = [
+        ("linear", 30.0),
+        ("linear_weight_gradient", 40.0),
+        ("attention", 12.0),
+        ("adamw", 4.0),
+        ("activation_backward", 9.0),
+    ];
     app.board.take_in(News::Times(times.to_vec()));
     app.board.take_in(News::Scene { scene: scene(), step: 3_000 });
     app

@@ -13,10 +13,10 @@ override transpose_b: bool = false;
 override accumulate: bool = false;
 // Adds bias[n] to every row.
 override has_bias: bool = false;
-// The second output is gelu(C), [m, n].
-override gelu_output: bool = false;
-// C is multiplied by gelu'(side), side [m, n].
-override gelu_gradient: bool = false;
+// The second output is activation(C), [m, n].
+override activation_output: bool = false;
+// C is multiplied by activation'(side), side [m, n].
+override activation_gradient: bool = false;
 // C is put through dropout, as in `dropout.wgsl`.
 override has_dropout: bool = false;
 // The side input [m, n] is added to C.
@@ -67,26 +67,6 @@ fn load_b(k: u32, column: u32, k_end: u32) -> vec4f {
         return read_b(problem.b_offset, column, k, problem.k, problem.n, k_end);
     }
     return read_b(problem.b_offset, k, column, problem.n, k_end, problem.n);
-}
-
-// gelu(x) = x Phi(x), elementwise. erf is Abramowitz and Stegun, formula 7.1.26, |error| < 2e-7, as in `real.rs`.
-fn gelu4(x: vec4f) -> vec4f {
-    let a = abs(x) * 0.70710678;
-    let t = 1.0 / (1.0 + 0.3275911 * a);
-    let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
-    // exp is 0 in f32 long before -87; some drivers return nonsense far below that.
-    let erf = sign(x) * (1.0 - p * exp(max(-a * a, vec4f(-87.0))));
-    return 0.5 * x * (1.0 + erf);
-}
-
-// Its derivative Phi(x) + x phi(x). The exponential is the one inside erf.
-fn gelu_gradient4(x: vec4f) -> vec4f {
-    let a = abs(x) * 0.70710678;
-    let t = 1.0 / (1.0 + 0.3275911 * a);
-    let p = t * (0.2548296 + t * (-0.28449672 + t * (1.4214138 + t * (-1.453152 + t * 1.0614054))));
-    let e = exp(max(-a * a, vec4f(-87.0)));
-    let erf = sign(x) * (1.0 - p * e);
-    return 0.5 * (1.0 + erf) + x * (0.3989423 * e);
 }
 
 // Dropout's factors of the four elements of C from `i` on; `i` and n are multiples of 4.

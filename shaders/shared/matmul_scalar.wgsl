@@ -28,7 +28,7 @@ fn read_bias(column: u32) -> vec4f {
     return vec4f(bias[i.x], bias[i.y], bias[i.z], bias[i.w]);
 }
 
-// Writes (or adds) C[row, column to column + 3] where inside, and its GELU to the second output; `start` is where C or
+// Writes (or adds) C[row, column to column + 3] where inside, and its activation to the second output; `start` is where C or
 // slice z of the partial sums begins.
 fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
     if (row >= problem.m) | (column >= problem.n) {
@@ -54,8 +54,8 @@ fn put(start: u32, i: u32, value: f32) {
     } else {
         c[start + i] = ElementC(value);
     }
-    if gelu_output {
-        second[i] = Second(gelu4(vec4f(value)).x);
+    if activation_output {
+        second[i] = Second(activation4(vec4f(value)).x);
     }
 }
 
@@ -63,13 +63,13 @@ fn put(start: u32, i: u32, value: f32) {
 fn finish(i: u32, column: u32, value: vec4f) -> vec4f {
     var v = value;
     var s = vec4f();
-    if gelu_gradient || residual {
+    if activation_gradient || residual {
         let inside = vec4u(column) + vec4u(0, 1, 2, 3) < vec4u(problem.n);
         let j = select(vec4u(i), vec4u(i) + vec4u(0, 1, 2, 3), inside);
         s = vec4f(f32(side[j.x]), f32(side[j.y]), f32(side[j.z]), f32(side[j.w]));
     }
-    if gelu_gradient {
-        v *= gelu_gradient4(s);
+    if activation_gradient {
+        v *= activation_gradient4(s);
     }
     if has_dropout {
         v *= kept4_from(i);

@@ -37,7 +37,7 @@ fn read_bias(column: u32) -> vec4f {
     return bias[(problem.bias_offset + select(0u, column, column < problem.n)) / 4];
 }
 
-// Writes (or adds) C[row, column to column + 3] where inside, and its GELU to the second output; `start` is where C or
+// Writes (or adds) C[row, column to column + 3] where inside, and its activation to the second output; `start` is where C or
 // slice z of the partial sums begins.
 fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
     if (row < problem.m) & (column < problem.n) {
@@ -48,8 +48,8 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
         } else {
             c[to] = ElementC4(finish(i, value));
         }
-        if gelu_output {
-            second[i / 4] = Second4(gelu4(value));
+        if activation_output {
+            second[i / 4] = Second4(activation4(value));
         }
     }
 }
@@ -57,8 +57,8 @@ fn write_c(start: u32, row: u32, column: u32, value: vec4f) {
 // What becomes of elements `i` to `i + 3` of C before they are written.
 fn finish(i: u32, value: vec4f) -> vec4f {
     var v = value;
-    if gelu_gradient {
-        v *= gelu_gradient4(vec4f(side[i / 4]));
+    if activation_gradient {
+        v *= activation_gradient4(vec4f(side[i / 4]));
     }
     if has_dropout {
         v *= kept4(i);

@@ -1,9 +1,11 @@
 //! The discriminator: the network that one keeps.
 
 use super::encoder::{Sizes, linear};
+use super::gelu::apply;
 use super::weights::load;
-use super::{BurnError, Embeddings, Encoder, Tokens, gelu};
+use super::{BurnError, Embeddings, Encoder, Tokens};
 use crate::electra::{Config, Half, Model};
+use crate::ops::Activation;
 use crate::probe::Pretrained;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -20,6 +22,9 @@ pub struct Discriminator {
     pub dense: Linear,
     /// H to 1.
     pub prediction: Linear,
+    /// Between the two.
+    #[module(skip)]
+    pub activation: Activation,
 }
 
 impl Discriminator {
@@ -49,12 +54,15 @@ impl Discriminator {
             feed_forward: m.feed_forward,
             dropout: m.dropout,
             attention_dropout: m.attention_dropout,
+            activation: m.activation,
+            epsilon: m.layer_norm_epsilon,
         };
         Self {
             embeddings: Embeddings::new(m, device),
             encoder: Encoder::new(sizes, device),
             dense: linear(m.hidden, m.hidden, device),
             prediction: linear(m.hidden, 1, device),
+            activation: m.activation,
         }
     }
 
@@ -65,7 +73,7 @@ impl Discriminator {
 
     /// Logits of "replaced": [B, L].
     pub fn forward(&self, tokens: &Tokens) -> Tensor<2> {
-        let hidden = gelu(self.dense.forward(self.encode(tokens)));
+        let hidden = apply(self.dense.forward(self.encode(tokens)), self.activation);
         self.prediction.forward(hidden).squeeze_dim::<2>(2)
     }
 

@@ -1,8 +1,9 @@
 //! The encoder that generator and discriminator share in form: BERT's, normalised behind each part.
 
-use super::{Tokens, gelu};
+use super::Tokens;
+use super::gelu::apply;
 use crate::electra::ModelConfig;
-use crate::ops::EPSILON;
+use crate::ops::Activation;
 use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -30,7 +31,7 @@ impl Embeddings {
             word: table(c.vocabulary),
             position: table(c.positions),
             types: table(c.types),
-            norm: layer_norm(c.embedding, device),
+            norm: layer_norm(c.embedding, c.layer_norm_epsilon, device),
             dropout: dropout(c.dropout),
         }
     }
@@ -59,6 +60,9 @@ pub struct EncoderLayer {
     pub output_norm: LayerNorm,
     /// On what each part adds.
     pub dropout: Dropout,
+    /// Between the feed-forward part's two layers.
+    #[module(skip)]
+    pub activation: Activation,
 }
 
 /// The sizes of an encoder.
@@ -71,6 +75,8 @@ pub(super) struct Sizes {
     pub feed_forward: usize,
     pub dropout: f32,
     pub attention_dropout: f32,
+    pub activation: Activation,
+    pub epsilon: f64,
 }
 
 impl EncoderLayer {
@@ -78,11 +84,12 @@ impl EncoderLayer {
         let attention = MultiHeadAttentionConfig::new(s.hidden, s.heads).with_dropout(f64::from(s.attention_dropout));
         Self {
             attention: attention.init(device),
-            attention_norm: layer_norm(s.hidden, device),
+            attention_norm: layer_norm(s.hidden, s.epsilon, device),
             intermediate: linear(s.hidden, s.feed_forward, device),
             output: linear(s.feed_forward, s.hidden, device),
-            output_norm: layer_norm(s.hidden, device),
+            output_norm: layer_norm(s.hidden, s.epsilon, device),
             dropout: dropout(s.dropout),
+            activation: s.activation,
         }
     }
 
@@ -90,7 +97,7 @@ impl EncoderLayer {
     pub fn forward(&self, x: Tensor<3>, padding: Tensor<2, Bool>) -> Tensor<3> {
         let mixed = self.attention.forward(MhaInput::self_attn(x.clone()).mask_pad(padding)).context;
         let x = self.attention_norm.forward(self.dropout.forward(mixed) + x);
-        let narrow = self.output.forward(gelu(self.intermediate.forward(x.clone())));
+        let narrow = self.output.forward(apply(self.intermediate.forward(x.clone()), self.activation));
         self.output_norm.forward(self.dropout.forward(narrow) + x)
     }
 }
@@ -128,8 +135,8 @@ pub(super) fn linear(from: usize, to: usize, device: &Device) -> Linear {
     LinearConfig::new(from, to).init(device)
 }
 
-pub(super) fn layer_norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).with_epsilon(f64::from(EPSILON)).init(device)
+pub(super) fn layer_norm(width: usize, epsilon: f64, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(width).with_epsilon(epsilon).init(device)
 }
 
 fn dropout(probability: f32) -> Dropout {

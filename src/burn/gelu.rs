@@ -1,6 +1,7 @@
-//! GELU with the gradient of GELU.
+//! GELU with the gradient of GELU, and the other activations.
 
-use burn::tensor::Tensor;
+use crate::ops::Activation;
+use burn::tensor::{Tensor, activation};
 
 /// x (1 + erf(x / √2)) / 2, for a tensor of any shape: the exact GELU, and under autodiff its derivative.
 ///
@@ -9,4 +10,18 @@ use burn::tensor::Tensor;
 /// says when it is mended: `cargo test --features burn --test burn burns_gelu`.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.clone() * (x * std::f32::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0) * 0.5
+}
+
+/// Any of leyden's activations.
+pub(super) fn apply<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
+    match activation {
+        Activation::Gelu => gelu(x),
+        Activation::GeluNew => {
+            // Without a power, whose gradient would go through a logarithm.
+            let inner =
+                (x.clone() + x.clone() * x.clone() * x.clone() * 0.044715) * (2.0 / std::f64::consts::PI).sqrt();
+            x * inner.tanh().add_scalar(1.0) * 0.5
+        }
+        Activation::Relu => activation::relu(x),
+    }
 }

@@ -31,11 +31,13 @@ impl Generator {
             feed_forward: g.feed_forward,
             dropout: m.dropout,
             attention_dropout: m.attention_dropout,
+            activation: m.activation,
+            epsilon: m.layer_norm_epsilon,
         };
         Self {
             encoder: Encoder::new(sizes, device),
             dense: linear(g.hidden, m.embedding, device),
-            norm: layer_norm(m.embedding, device),
+            norm: layer_norm(m.embedding, m.layer_norm_epsilon, device),
             bias: Param::from_tensor(Tensor::zeros([m.vocabulary], device)),
         }
     }

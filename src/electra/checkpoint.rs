@@ -3,7 +3,9 @@
 //! A checkpoint of one half holds the tied embeddings and that half's own parameters. Query, key and value are one
 //! parameter here and three there.
 
+use super::config::EPSILONS;
 use super::{Config, EncoderParameters, GeneratorConfig, Half, Model, ModelConfig, Norm, Weights, preset};
+use crate::ops::{Activation, EPSILON};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
@@ -202,12 +204,12 @@ pub fn config_json(config: &Config, half: Half) -> String {
         "architectures": [architecture],
         "attention_probs_dropout_prob": decimal(m.attention_dropout),
         "embedding_size": m.embedding,
-        "hidden_act": "gelu",
+        "hidden_act": m.activation.name(),
         "hidden_dropout_prob": decimal(m.dropout),
         "hidden_size": hidden,
         "initializer_range": m.initializer_range,
         "intermediate_size": wide,
-        "layer_norm_eps": 1e-12,
+        "layer_norm_eps": m.layer_norm_epsilon,
         "max_position_embeddings": m.positions,
         "model_type": "electra",
         "num_attention_heads": heads,
@@ -235,15 +237,10 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
     if kind != "electra" {
         return Err(bad(format!("model_type is {kind}, expected electra")));
     }
-    for (key, expected) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
-        if let Some(found) = json[key].as_str().filter(|&found| found != expected) {
-            return Err(bad(format!("{key} is {found}, expected {expected}")));
-        }
+    if let Some(found) = json["position_embedding_type"].as_str().filter(|&found| found != "absolute") {
+        return Err(bad(format!("position_embedding_type is {found}, expected absolute")));
     }
-    let epsilon = json["layer_norm_eps"].as_f64().unwrap_or(1e-12);
-    if epsilon != 1e-12 {
-        return Err(bad(format!("layer_norm_eps is {epsilon}, expected 1e-12")));
-    }
+    let (activation, layer_norm_epsilon) = (read_activation(&json)?, read_epsilon(&json)?);
     // The defaults are those of `transformers`' ElectraConfig, which leaves them out.
     let size = |key: &str, default: u64| match &json[key] {
         Value::Null => Ok(default as usize),
@@ -274,6 +271,8 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
             dropout: fraction("hidden_dropout_prob"),
             attention_dropout: fraction("attention_probs_dropout_prob"),
             initializer_range: json["initializer_range"].as_f64().unwrap_or(0.02),
+            activation,
+            layer_norm_epsilon,
             ..base.model
         },
         generator: GeneratorConfig { hidden: embedding, layers: 0, heads: 1, feed_forward: 0 },
@@ -289,6 +288,33 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
     }
     config.data.length = config.model.positions;
     Ok((half, config))
+}
+
+/// What config.json calls hidden_act.
+fn read_activation(json: &Value) -> Result<Activation, CheckpointError> {
+    let found = match &json["hidden_act"] {
+        Value::Null => Some(Activation::Gelu),
+        value => value.as_str().and_then(Activation::named),
+    };
+    found.ok_or_else(|| {
+        let possible = Activation::ALL.map(Activation::name).join(", ");
+        CheckpointError::Config(format!(
+            "hidden_act is {:.40}, expected one of {possible}",
+            json["hidden_act"].to_string()
+        ))
+    })
+}
+
+/// What config.json calls layer_norm_eps.
+fn read_epsilon(json: &Value) -> Result<f64, CheckpointError> {
+    let found = match &json["layer_norm_eps"] {
+        Value::Null => Some(EPSILON),
+        value => value.as_f64().filter(|epsilon| EPSILONS.contains(epsilon)),
+    };
+    found.ok_or_else(|| {
+        let found = json["layer_norm_eps"].to_string();
+        CheckpointError::Config(format!("layer_norm_eps is {found:.40}, expected a number from 1e-30 to 1"))
+    })
 }
 
 #[cfg(test)]
@@ -339,7 +365,34 @@ mod tests {
             assert_eq!(read.model.embedding, config.model.embedding);
             assert_eq!(read.model.dropout, config.model.dropout);
         }
+        for activation in Activation::ALL {
+            for epsilon in [1e-12, 1e-5, 1e-7, 0.1] {
+                let (mut config, _) = small_model();
+                (config.model.activation, config.model.layer_norm_epsilon) = (activation, epsilon);
+                let text = config_json(&config, Half::Discriminator);
+                let json: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(json["hidden_act"], activation.name());
+                assert_eq!(json["layer_norm_eps"].as_f64(), Some(epsilon));
+                let read = read_config_json(&text).unwrap().1.model;
+                assert_eq!((read.activation, read.layer_norm_epsilon), (activation, epsilon));
+            }
+        }
         assert!(read_config_json("{}").unwrap_err().to_string().contains("model_type"));
         assert!(read_config_json("{\"model_type\":\"electra\",\"hidden_size\":7}").is_err());
+        let read =
+            |key: &str, value: Value| read_config_json(&json!({"model_type": "electra", key: value}).to_string());
+        assert_eq!(read("hidden_act", "gelu_fast".into()).unwrap().1.model.activation, Activation::GeluNew);
+        assert_eq!(read("layer_norm_eps", Value::Null).unwrap().1.model.layer_norm_epsilon, 1e-12);
+        for (key, value, expected) in [
+            ("hidden_act", json!("silu"), "hidden_act is \"silu\", expected one of gelu, gelu_new, relu"),
+            ("hidden_act", json!(["relu"]), "hidden_act is [\"relu\"], expected one of"),
+            ("hidden_act", json!("x".repeat(9_000)), "hidden_act is"),
+            ("layer_norm_eps", json!("1e-5"), "layer_norm_eps is \"1e-5\", expected a number from 1e-30 to 1"),
+            ("layer_norm_eps", json!(0.0), "layer_norm_eps is 0.0, expected"),
+            ("layer_norm_eps", json!(-1e-5), "layer_norm_eps is -1e-5, expected"),
+        ] {
+            let error = read(key, value).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.len() < 300, "{error}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that decides a run, as TOML with every default written out.
 
+use crate::ops::{Activation, EPSILON};
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -83,6 +84,19 @@ pub struct ModelConfig {
     pub initializer_range: f64,
     /// How the position embeddings start; they are trained either way.
     pub position_initialization: PositionInitialization,
+    /// Of the feed-forward parts and of the discriminator's head.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Added to the variance in every layer norm.
+    #[serde(default = "epsilon")]
+    pub layer_norm_epsilon: f64,
+}
+
+/// What a layer norm's epsilon may be: a normal number in single precision, and no more than what it stands beside.
+pub(super) const EPSILONS: std::ops::RangeInclusive<f64> = 1e-30..=1.0;
+
+fn epsilon() -> f64 {
+    EPSILON
 }
 
 /// How position embeddings start.
@@ -366,6 +380,9 @@ impl Config {
                 return bad(key, &p, "at least 0 and less than 1");
             }
         }
+        if !EPSILONS.contains(&m.layer_norm_epsilon) {
+            return bad("model.layer_norm_epsilon", &m.layer_norm_epsilon, "1e-30 to 1");
+        }
         let o = &self.objective;
         for (key, p, most) in [
             ("objective.masked_fraction", o.masked_fraction, 0.9),
@@ -455,6 +472,28 @@ mod tests {
         for name in crate::electra::PRESETS {
             let config = preset(name).unwrap();
             assert_eq!(Config::from_toml(&config.to_toml(), "test").unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn activation_and_epsilon_are_kept_and_may_be_missing() {
+        let base = preset("tiny").unwrap();
+        let other = base.set("model.activation='gelu_new'").unwrap().set("model.layer_norm_epsilon=1e-5").unwrap();
+        let text = other.to_toml();
+        assert!(text.contains("activation = \"gelu_new\"") && text.contains("layer_norm_epsilon = 1e-5"), "{text}");
+        assert_eq!(Config::from_toml(&text, "test").unwrap(), other);
+        // As runs of before have it.
+        let lines = |text: &str| {
+            let old = |line: &&str| !line.starts_with("activation") && !line.starts_with("layer_norm_epsilon");
+            text.lines().filter(old).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(Config::from_toml(&lines(&text), "test").unwrap(), base);
+        let error = base.set("model.activation='silu'").unwrap_err().to_string();
+        assert!(error.contains("silu") && error.contains("gelu_new"), "{error}");
+        for epsilon in ["0", "-1e-5", "2.0", "nan", "1e-50"] {
+            let error =
+                base.set(&format!("model.layer_norm_epsilon={epsilon}")).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains("layer_norm_epsilon") && error.contains("1e-30 to 1"), "{error}");
         }
     }
 

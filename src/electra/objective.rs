@@ -89,7 +89,7 @@ pub fn electra(
     };
 
     // The generator guesses the drawn tokens.
-    let hidden = encode(g, &model.embeddings, &model.generator, batch.masked_ids, c)?;
+    let hidden = encode(g, model, &model.generator, batch.masked_ids, c)?;
     let drawn = ops::gather_rows(g, hidden, batch.positions)?;
     let x = generator_head(g, model, drawn)?;
     let word = g.parameter(model.embeddings.word);
@@ -102,7 +102,7 @@ pub fn electra(
     let (corrupted, labels) = ops::replace_tokens(g, batch.ids, sampled, batch.positions, batch.weights)?;
 
     // The discriminator says of every token whether it was replaced.
-    let hidden = encode(g, &model.embeddings, &model.discriminator, corrupted, c)?;
+    let hidden = encode(g, model, &model.discriminator, corrupted, c)?;
     let logits = discriminator_logits(g, model, hidden)?;
     let discriminator_loss = ops::binary_cross_entropy(g, logits, labels, batch.lengths, batch.tokens)?;
 

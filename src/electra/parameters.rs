@@ -2,6 +2,7 @@
 
 use super::{Config, ModelConfig, PositionInitialization};
 use crate::graph::{Initialization, ParameterTable};
+use crate::ops::Activation;
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::sync::Arc;
@@ -112,6 +113,10 @@ pub struct Model {
     pub discriminator: EncoderParameters,
     /// Both heads.
     pub heads: HeadParameters,
+    /// Of the layers and of the discriminator's head.
+    pub activation: Activation,
+    /// Of every layer norm.
+    pub epsilon: f64,
 }
 
 struct Builder {
@@ -195,7 +200,8 @@ impl Model {
             ),
         };
         let table = Arc::new(ParameterTable::new(b.specs));
-        Self { table, embeddings, generator: generator_encoder, discriminator, heads }
+        let (activation, epsilon) = (config.model.activation, config.model.layer_norm_epsilon);
+        Self { table, embeddings, generator: generator_encoder, discriminator, heads, activation, epsilon }
     }
 
     /// Initial weights as a bank: a pure function of `seed`.

@@ -4,6 +4,7 @@ use super::{
     Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
     PositionInitialization, Precision, TrainingConfig,
 };
+use crate::ops::{Activation, EPSILON};
 use crate::text::Reading;
 
 /// The presets' names, smallest first.
@@ -55,6 +56,8 @@ fn small() -> Config {
             attention_dropout: 0.1,
             initializer_range: 0.02,
             position_initialization: PositionInitialization::Normal,
+            activation: Activation::Gelu,
+            layer_norm_epsilon: EPSILON,
         },
         generator: GeneratorConfig { hidden: 64, layers: 12, heads: 1, feed_forward: 256 },
         objective: ObjectiveConfig {

@@ -24,6 +24,7 @@ macro_rules! embed {
 /// The kernels by stem. A new file in `shaders/` gets its line here, in alphabetical order.
 pub const KERNELS: &[(&str, &str)] = embed!("":
     "accumulate"
+    "activation_backward"
     "adamw"
     "add"
     "attention"
@@ -43,7 +44,6 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "embedding"
     "gather_rows"
     "gather_rows_backward"
-    "gelu_backward"
     "global_norm"
     "global_norm_root"
     "layer_norm"
@@ -79,6 +79,7 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
 
 /// The pieces that kernels share, by stem.
 pub const SHARED: &[(&str, &str)] = embed!("shared/":
+    "activation"
     "attention"
     "attention_backward"
     "attention_cooperative"
@@ -87,7 +88,6 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "attention_scalar"
     "attention_tiles"
     "finite"
-    "gelu"
     "index"
     "logarithm"
     "matmul"

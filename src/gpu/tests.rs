@@ -361,9 +361,9 @@ fn gelu_and_its_derivative_are_close_to_the_exact_ones() {
     }
     let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let exact = |name: &str, x: f64| if name == "gelu" { x * phi(x) } else { phi(x) + x * density(x) };
-    for name in ["gelu", "gelu_derivative"] {
-        let body = format!("out[i] = bitcast<u32>({name}((f32(i) - 2048.0) / 128.0));");
-        for (i, word) in (0..).zip(compute(&["gelu"], n, &StepState::default(), &body)) {
+    for (name, function) in [("gelu", "activation4"), ("gelu_derivative", "activation_gradient4")] {
+        let body = format!("out[i] = bitcast<u32>({function}(vec4f((f32(i) - 2048.0) / 128.0)).x);");
+        for (i, word) in (0..).zip(compute(&["activation"], n, &StepState::default(), &body)) {
             let (found, expected) = (f64::from(f32::from_bits(word)), exact(name, x(i)));
             assert!((found - expected).abs() < 3e-6, "{name}({}) = {found}, expected {expected}", x(i));
         }

@@ -184,7 +184,7 @@ mod tests {
     fn a_layer_takes_over_dropout_and_residual() {
         let (mut g, [w, b, gamma, beta], [x, y]) = graph();
         let z = ops::linear(&mut g, x, w, b).expect("a layer");
-        let z = ops::residual_layer_norm(&mut g, z, y, (gamma, beta), 0.1).expect("a norm");
+        let z = ops::residual_layer_norm(&mut g, z, y, (gamma, beta), ops::EPSILON, 0.1).expect("a norm");
         assert_eq!(fused(g.clone(), &[z]), ["linear", "layer_norm"]);
         let plain = g.nodes()[2].clone();
         g.fuse(&[z]).expect("fused");
@@ -197,7 +197,7 @@ mod tests {
         let (mut g, [w, b, gamma, beta], [x, y]) = graph();
         let z = ops::linear(&mut g, x, w, b).expect("a layer");
         let late = ops::add(&mut g, y, x).expect("a sum");
-        let z = ops::residual_layer_norm(&mut g, z, late, (gamma, beta), 0.1).expect("a norm");
+        let z = ops::residual_layer_norm(&mut g, z, late, (gamma, beta), ops::EPSILON, 0.1).expect("a norm");
         g.fuse(&[z]).expect("fused");
         assert_eq!(g.nodes()[2].inputs.len(), 3);
     }
@@ -215,25 +215,26 @@ mod tests {
     }
 
     #[test]
-    fn an_input_gradient_takes_over_gelu_and_the_residual() {
+    fn an_input_gradient_takes_over_the_activation_and_the_residual() {
         let g = gradient(|g, x, [w, b, gamma, beta]| {
-            let z = ops::linear_gelu(g, x, w, b).expect("a layer");
+            let z = ops::linear_activation(g, x, w, b, ops::Activation::Relu).expect("a layer");
             let z = ops::linear(g, z, w, b).expect("a layer");
-            ops::residual_layer_norm(g, z, x, (gamma, beta), 0.1).expect("a norm")
+            ops::residual_layer_norm(g, z, x, (gamma, beta), ops::EPSILON, 0.1).expect("a norm")
         });
         let count = |g: &Graph, name: &str| g.nodes().iter().filter(|node| node.op.name() == name).count();
-        assert_eq!(count(&g, "gelu_backward"), 1);
+        assert_eq!(count(&g, "activation_backward"), 1);
         let names = fused(g.clone(), &[]);
-        assert!(!names.contains(&"gelu_backward"), "{names:?}");
+        assert!(!names.contains(&"activation_backward"), "{names:?}");
         // One sum of the residual's gradient is gone, those of the parameters' stay.
         assert_eq!(names.iter().filter(|&&name| name == "add").count() + 2 + 1, count(&g, "add"));
     }
 
     #[test]
     fn what_is_read_elsewhere_is_left_alone() {
-        let g = gradient(|g, x, [w, b, ..]| ops::linear_gelu(g, x, w, b).expect("a layer"));
+        let g =
+            gradient(|g, x, [w, b, ..]| ops::linear_activation(g, x, w, b, ops::Activation::Relu).expect("a layer"));
         // Its gradient is no product: there is nothing to fuse with.
-        assert!(fused(g, &[]).contains(&"gelu_backward"));
+        assert!(fused(g, &[]).contains(&"activation_backward"));
         let (mut g, [w, b, ..], [x, y]) = graph();
         let z = ops::linear(&mut g, x, w, b).expect("a layer");
         let d = ops::add(&mut g, z, y).expect("a sum");

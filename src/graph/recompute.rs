@@ -181,10 +181,10 @@ mod tests {
         for layer in 0..3 {
             let layer = g.in_segment(|g| {
                 let p: Vec<Tensor> = (0..6).map(|i| g.parameter(6 * layer + i)).collect();
-                let wide = ops::linear_gelu(g, x, p[0], p[1])?;
+                let wide = ops::linear_activation(g, x, p[0], p[1], ops::Activation::Gelu)?;
                 let wide = ops::dropout(g, wide, 0.5)?;
                 let narrow = ops::linear(g, wide, p[2], p[3])?;
-                ops::residual_layer_norm(g, narrow, x, (p[4], p[5]), 0.5)
+                ops::residual_layer_norm(g, narrow, x, (p[4], p[5]), ops::EPSILON, 0.5)
             });
             x = layer.expect("a layer");
         }

@@ -14,8 +14,8 @@ use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// ELECTRA's epsilon.
-pub const EPSILON: f32 = 1e-12;
+/// The epsilon of every published ELECTRA.
+pub const EPSILON: f64 = 1e-12;
 
 /// The longest row that the kernels take: 256 lanes of 16 elements.
 const MOST_COLUMNS: usize = 4_096;
@@ -36,6 +36,7 @@ fn split_rows(dispatch: Dispatch, columns: usize) -> Dispatch {
 
 #[derive(Debug, Clone, Copy)]
 struct LayerNorm {
+    epsilon: f32,
     residual: bool,
     dropout: Dropout,
     /// Whether dropout is of y instead of x.
@@ -43,8 +44,14 @@ struct LayerNorm {
 }
 
 /// `layer_norm(x) * gamma + beta`.
-pub fn layer_norm(g: &mut Graph, x: Tensor, gamma: Tensor, beta: Tensor) -> Result<Tensor, GraphError> {
-    let op = LayerNorm { residual: false, dropout: Dropout::default(), drops_output: false };
+pub fn layer_norm(
+    g: &mut Graph,
+    x: Tensor,
+    (gamma, beta): (Tensor, Tensor),
+    epsilon: f64,
+) -> Result<Tensor, GraphError> {
+    let epsilon = epsilon as f32;
+    let op = LayerNorm { epsilon, residual: false, dropout: Dropout::default(), drops_output: false };
     Ok(g.add(op, &[x, gamma, beta])?[0])
 }
 
@@ -54,10 +61,12 @@ pub fn residual_layer_norm(
     x: Tensor,
     residual: Tensor,
     (gamma, beta): (Tensor, Tensor),
+    epsilon: f64,
     probability: f32,
 ) -> Result<Tensor, GraphError> {
     let stream = if probability > 0.0 { g.stream() } else { 0 };
-    let op = LayerNorm { residual: true, dropout: Dropout { probability, stream }, drops_output: false };
+    let epsilon = epsilon as f32;
+    let op = LayerNorm { epsilon, residual: true, dropout: Dropout { probability, stream }, drops_output: false };
     Ok(g.add(op, &[x, gamma, beta, residual])?[0])
 }
 
@@ -90,7 +99,7 @@ impl LayerNorm {
                         let n = R::of(c as f64);
                         let mean = sum(h, |x| x) / n;
                         let variance = sum(h, |x| (x - mean) * (x - mean)) / n;
-                        let rstd = R::ONE / (variance + R::of(EPSILON.into())).sqrt();
+                        let rstd = R::ONE / (variance + R::of(this.epsilon.into())).sqrt();
                         for (((y, &h), &g), &b) in y.iter_mut().zip(&*h).zip(gamma).zip(beta) {
                             *y = (h - mean) * rstd * g + b;
                         }
@@ -165,7 +174,7 @@ impl Op for LayerNorm {
             return Vec::new();
         }
         let dropout = Some(self.dropout).filter(|dropout| dropout.probability > 0.0);
-        let rest = Self { residual: false, dropout: Dropout::default(), drops_output: false };
+        let rest = Self { residual: false, dropout: Dropout::default(), ..*self };
         vec![Prologue { what: Pointwise::Residual(dropout), input: 0, side: Some(3), rest: Some(Arc::new(rest)) }]
     }
 
@@ -214,7 +223,7 @@ impl Op for LayerNorm {
             // Where nothing is done to x it is read only.
             .moving(rows * c * if self.residual || self.drops_input() { 2 } else { 1 })
             .write(Operand::Output(2));
-        vec![self.dropout.words(dispatch.word(rows)).float(EPSILON).elements(rows, 256 / lanes(c))]
+        vec![self.dropout.words(dispatch.word(rows)).float(self.epsilon).elements(rows, 256 / lanes(c))]
     }
 
     twins!();

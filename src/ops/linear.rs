@@ -1,12 +1,11 @@
-//! `y = x W^T + b`, with GELU where asked; the products are [`Matmul`]'s kernels.
+//! `y = x W^T + b`, with an activation where asked; the products are [`Matmul`]'s kernels.
 //!
 //! x is [T, K], W is [N, K] as `transformers` stores it, b is [N], y is [T, N].
 
 use super::dropout::Dropout;
-use super::gelu::{gelu_backward, gelu_derivative};
 use super::{
-    DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Pointwise, Real,
-    Shapes, Twin, mismatch, no_second_derivative, twins,
+    Activation, DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand,
+    Pointwise, Real, Shapes, Twin, activation_backward, mismatch, no_second_derivative, twins,
 };
 use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::cpu::parallel::{self, vectorize};
@@ -16,7 +15,7 @@ use std::sync::Arc;
 /// With a fourth input `residual` [T, N]: y = residual + dropout(x W^T + b).
 #[derive(Debug, Clone, Copy, Default)]
 struct Linear {
-    gelu: bool,
+    activation: Option<Activation>,
     residual: bool,
     /// Only with a residual.
     dropout: Option<Dropout>,
@@ -27,15 +26,15 @@ pub fn linear(g: &mut Graph, x: Tensor, weight: Tensor, bias: Tensor) -> Result<
     g.add1(Linear::default(), &[x, weight, bias])
 }
 
-/// `gelu(x W^T + b)`; the sum before GELU is kept for the gradient.
-pub fn linear_gelu(g: &mut Graph, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor, GraphError> {
-    Ok(g.add(Linear { gelu: true, ..Linear::default() }, &[x, weight, bias])?[1])
-}
-
-/// GELU with the error function, as BERT has it: x Phi(x).
-#[inline(always)]
-pub(super) fn gelu<R: Real>(x: R) -> R {
-    R::of(0.5) * x * (R::ONE + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
+/// `activation(x W^T + b)`; the sum before the activation is kept for the gradient.
+pub fn linear_activation(
+    g: &mut Graph,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    activation: Activation,
+) -> Result<Tensor, GraphError> {
+    Ok(g.add(Linear { activation: Some(activation), ..Linear::default() }, &[x, weight, bias])?[1])
 }
 
 /// Adds what stands at the front of `from`.
@@ -49,10 +48,10 @@ fn add<R: Real>(to: &mut [R], from: &[R]) {
 impl Linear {
     fn product(&self, s: &Shapes) -> Matmul {
         let (m, n, k) = (s.inputs[0].rows(), s.inputs[1].shape[0], s.inputs[0].columns());
-        let (epilogue, second) = match (self.gelu, self.residual) {
-            (true, _) => (Epilogue::Gelu, s.outputs[1].dtype),
-            (false, true) => (Epilogue::Residual, s.inputs[3].dtype),
-            (false, false) => (Epilogue::None, DType::F32),
+        let (epilogue, second) = match (self.activation, self.residual) {
+            (Some(activation), _) => (Epilogue::Activation(activation), s.outputs[1].dtype),
+            (None, true) => (Epilogue::Residual, s.inputs[3].dtype),
+            (None, false) => (Epilogue::None, DType::F32),
         };
         let elements = [s.inputs[0].dtype, s.inputs[1].dtype, s.outputs[0].dtype, second];
         Matmul { m, n, k, transpose_b: true, elements, epilogue, dropout: self.dropout, ..Matmul::default() }
@@ -68,17 +67,15 @@ impl Linear {
         let residual = if self.residual { t.real(3) } else { &[] };
         let draws = self.dropout.map(|d| (d, Draws::new(&t.step, d.stream, t.output_types[0].len())));
         let u = t.out(0);
-        if self.gelu {
+        if let Some(activation) = self.activation {
             parallel::blocks2(u, t.out(1), n, |start, u, y| {
                 product(start, u);
                 vectorize(
                     #[inline(always)]
                     || {
                         for (u, y) in u.chunks_exact_mut(n).zip(y.chunks_exact_mut(n)) {
-                            for ((u, y), &b) in u.iter_mut().zip(y).zip(b) {
-                                *u += b;
-                                *y = gelu(*u);
-                            }
+                            add(u, b);
+                            activation.apply(u, y);
                         }
                     },
                 );
@@ -120,7 +117,7 @@ impl Op for Linear {
                     && rest.iter().all(|r| r.len() == x.rows() * w.shape[0]) =>
             {
                 let y = TensorType::f32(&[x.rows(), w.shape[0]]);
-                Ok(vec![y; if self.gelu { 2 } else { 1 }])
+                Ok(vec![y; if self.activation.is_some() { 2 } else { 1 }])
             }
             _ => Err(mismatch("linear", inputs, "x [T, K], weight [N, K], bias [N] and, with one, residual [T, N]")),
         }
@@ -128,7 +125,7 @@ impl Op for Linear {
 
     fn fused(&self, next: Pointwise) -> Option<Arc<dyn Op>> {
         match next {
-            Pointwise::Residual(dropout) if !self.gelu && !self.residual => {
+            Pointwise::Residual(dropout) if self.activation.is_none() && !self.residual => {
                 Some(Arc::new(Self { residual: true, dropout, ..*self }))
             }
             _ => None,
@@ -137,7 +134,7 @@ impl Op for Linear {
 
     fn halves(&self) -> Halves {
         // With a residual or without.
-        Halves { inputs: &[0, 1, 3], outputs: if self.gelu { &[0, 1] } else { &[0] } }
+        Halves { inputs: &[0, 1, 3], outputs: if self.activation.is_some() { &[0, 1] } else { &[0] } }
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -145,9 +142,9 @@ impl Op for Linear {
             // Ops are fused when the gradients are there.
             return no_second_derivative("linear");
         }
-        let d = if self.gelu {
+        let d = if let Some(activation) = self.activation {
             let Some(dy) = d[1] else { return Ok(vec![None; 3]) };
-            gelu_backward(g, node.outputs[0], dy)?
+            activation_backward(g, node.outputs[0], dy, activation)?
         } else {
             let Some(dy) = d[0] else { return Ok(vec![None; 3]) };
             dy
@@ -176,10 +173,10 @@ impl Op for Linear {
             b: Operand::Input(1),
             c: Operand::Output(0),
             bias: Some(Operand::Input(2)),
-            second: match (self.gelu, self.residual) {
-                (true, _) => Some(Operand::Output(1)),
-                (false, true) => Some(Operand::Input(3)),
-                (false, false) => None,
+            second: match (self.activation, self.residual) {
+                (Some(_), _) => Some(Operand::Output(1)),
+                (None, true) => Some(Operand::Input(3)),
+                (None, false) => None,
             },
         };
         self.product(shapes).dispatches(&operands, 0, device)
@@ -200,7 +197,7 @@ impl LinearInputGradient {
         let (epilogue, accumulate) = match self.then {
             None => (Epilogue::None, false),
             Some(Pointwise::Add) => (Epilogue::None, true),
-            Some(Pointwise::GeluGradient) => (Epilogue::GeluGradient, false),
+            Some(Pointwise::ActivationGradient(f)) => (Epilogue::ActivationGradient(f), false),
             Some(Pointwise::Dropout(_)) => (Epilogue::Dropout, false),
             Some(Pointwise::Residual(_)) => (Epilogue::Residual, false),
         };
@@ -219,7 +216,7 @@ impl LinearInputGradient {
 
     /// Whether there is an input 2 that is read as it is.
     fn reads_side(&self) -> bool {
-        matches!(self.then, Some(Pointwise::GeluGradient | Pointwise::Residual(_)))
+        matches!(self.then, Some(Pointwise::ActivationGradient(_) | Pointwise::Residual(_)))
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -238,11 +235,7 @@ impl LinearInputGradient {
                         dropout.apply(draws, start * k, out);
                     }
                     match then {
-                        Some(Pointwise::GeluGradient) => {
-                            for (d, &u) in out.iter_mut().zip(&side[start * k..]) {
-                                *d *= gelu_derivative(u);
-                            }
-                        }
+                        Some(Pointwise::ActivationGradient(f)) => f.multiply_by_derivative(&side[start * k..], out),
                         Some(Pointwise::Residual(_)) => add(out, &side[start * k..]),
                         _ => {}
                     }

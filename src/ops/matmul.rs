@@ -7,7 +7,7 @@
 
 use super::dropout::Dropout;
 use super::matmul_choice::{BLOCK, STEP, spare};
-use super::{DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape, Operand};
+use super::{Activation, DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape, Operand};
 use crate::graph::{DType, TensorType};
 
 /// C\[m, n\] = op(A) op(B), everything row-major.
@@ -70,14 +70,15 @@ pub enum Epilogue {
     /// Nothing.
     #[default]
     None,
-    /// gelu(C) \[m, n\], from element 0 of the second output on. Not with `accumulate`.
-    Gelu,
+    /// The activation of C \[m, n\], from element 0 of the second output on. Not with `accumulate`.
+    Activation(Activation),
     /// The sum over k of every row of op(A), \[m\], from `bias_offset` on: of a weight gradient dY^T X the bias
     /// gradient. Not with a bias.
     RowSums,
-    /// C becomes op(A) op(B) times gelu'(U), element by element: of an input gradient dY W what flows on through GELU.
+    /// C becomes op(A) op(B) times f'(U), element by element: of an input gradient dY W what flows on through the
+    /// activation f.
     /// U \[m, n\] is read from element 0 of the second tensor on. Not with `accumulate`.
-    GeluGradient,
+    ActivationGradient(Activation),
     /// C is put through `dropout`. Not with `accumulate`.
     Dropout,
     /// C is put through `dropout`, if there is one, and the second tensor \[m, n\] from element 0 on is added. Not with
@@ -86,26 +87,46 @@ pub enum Epilogue {
 }
 
 impl Epilogue {
-    pub(super) const ALL: [Self; 6] =
-        [Self::None, Self::Gelu, Self::RowSums, Self::GeluGradient, Self::Dropout, Self::Residual];
+    pub(super) const ALL: [Self; 10] = [
+        Self::None,
+        Self::Activation(Activation::Gelu),
+        Self::Activation(Activation::GeluNew),
+        Self::Activation(Activation::Relu),
+        Self::RowSums,
+        Self::ActivationGradient(Activation::Gelu),
+        Self::ActivationGradient(Activation::GeluNew),
+        Self::ActivationGradient(Activation::Relu),
+        Self::Dropout,
+        Self::Residual,
+    ];
+
+    /// The activation of either kind.
+    fn activation(self) -> Option<Activation> {
+        match self {
+            Self::Activation(activation) | Self::ActivationGradient(activation) => Some(activation),
+            _ => None,
+        }
+    }
 
     /// Whether there is a second tensor and it is written.
     pub fn writes_second(self) -> bool {
-        matches!(self, Self::Gelu | Self::RowSums)
+        matches!(self, Self::Activation(_) | Self::RowSums)
     }
 
     /// Whether there is a second tensor and it is read.
     pub fn reads_second(self) -> bool {
-        matches!(self, Self::GeluGradient | Self::Residual)
+        matches!(self, Self::ActivationGradient(_) | Self::Residual)
     }
 
     /// The name in the text form of a [`MatmulShape`].
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::Gelu => "gelu",
+            Self::Activation(activation) => activation.name(),
             Self::RowSums => "row_sums",
-            Self::GeluGradient => "gelu_gradient",
+            Self::ActivationGradient(Activation::Gelu) => "gelu_gradient",
+            Self::ActivationGradient(Activation::GeluNew) => "gelu_new_gradient",
+            Self::ActivationGradient(Activation::Relu) => "relu_gradient",
             Self::Dropout => "dropout",
             Self::Residual => "residual",
         }
@@ -203,8 +224,9 @@ impl Matmul {
             .constant("transpose_b", flag(self.transpose_b))
             .constant("accumulate", flag(self.accumulate && !split))
             .constant("has_bias", flag(has_bias))
-            .constant("gelu_output", flag(self.epilogue == Epilogue::Gelu))
-            .constant("gelu_gradient", flag(self.epilogue == Epilogue::GeluGradient))
+            .constant("activation", self.epilogue.activation().unwrap_or_default().number())
+            .constant("activation_output", flag(matches!(self.epilogue, Epilogue::Activation(_))))
+            .constant("activation_gradient", flag(matches!(self.epilogue, Epilogue::ActivationGradient(_))))
             .constant("has_dropout", flag(self.dropout.is_some()))
             .constant("residual", flag(self.epilogue == Epilogue::Residual))
             .constant("row_sums", flag(row_sums))
@@ -221,7 +243,7 @@ impl Matmul {
             .moving(grid.slices * written(self.accumulate && !split))
             .write(second_now)
             .moving(match self.epilogue {
-                Epilogue::Gelu => self.m * self.n,
+                Epilogue::Activation(_) => self.m * self.n,
                 Epilogue::RowSums => grid.slices * self.m,
                 _ => 0,
             })
@@ -391,7 +413,7 @@ mod tests {
         let matmul = Matmul { m: 8, n: 8, k: 16_384, ..Matmul::default() };
         assert!(matmul.grid(false, &GPU).slices > 1);
         assert_eq!(matmul.grid(true, &GPU).slices, 1);
-        assert_eq!(Matmul { epilogue: Epilogue::Gelu, ..matmul }.grid(false, &GPU).slices, 1);
+        assert_eq!(Matmul { epilogue: Epilogue::Activation(Activation::Gelu), ..matmul }.grid(false, &GPU).slices, 1);
     }
 
     #[test]

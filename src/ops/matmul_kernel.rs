@@ -303,6 +303,8 @@ mod tests {
             "256x1024x16384 tn f16 f16 f32 f32 row_sums accumulate",
             "7x9x1 nn f32 f16 f16 f32 unaligned",
             "16384x1024x256 nn f16 f16 f16 f16 gelu_gradient",
+            "16384x1024x256 nt f32 f32 f32 f32 bias gelu_new",
+            "16384x1024x256 nn f32 f32 f32 f32 relu_gradient",
             "16384x256x1024 nt f32 f32 f32 f32 bias residual",
         ] {
             let shape: MatmulShape = text.parse().expect("a shape");

@@ -8,6 +8,7 @@
 //! K drawn positions an example, M = B * K.
 
 mod accumulate;
+mod activation;
 mod adamw;
 mod add;
 mod attention;
@@ -19,7 +20,6 @@ mod dropout;
 mod embedding;
 mod embedding_gradient;
 mod gather_rows;
-mod gelu;
 mod global_norm;
 mod kernel;
 mod layer_norm;
@@ -42,6 +42,7 @@ mod vocabulary_tiles;
 mod weighted_sum;
 
 pub use accumulate::accumulate;
+pub use activation::{Activation, activation_backward};
 pub use adamw::{AdamW, adamw};
 pub use add::add;
 pub use attention::attention;
@@ -52,11 +53,10 @@ pub use dropout::{Dropout, dropout};
 pub use embedding::{EmbeddingTables, embedding};
 pub use embedding_gradient::{position_gradient, word_gradient};
 pub use gather_rows::gather_rows;
-pub use gelu::gelu_backward;
 pub use global_norm::global_norm;
 pub use kernel::{Access, Binding, DeviceTraits, Dispatch, Operand, Shapes};
 pub use layer_norm::{EPSILON, layer_norm, residual_layer_norm};
-pub use linear::{linear, linear_gelu};
+pub use linear::{linear, linear_activation};
 pub use loss_scale::{LossScale, loss_scale};
 pub use matmul::{Epilogue, Matmul, MatmulOperands};
 pub use matmul_kernel::{MatmulFamily, MatmulKernel, MatmulShape, MatmulTextError};

@@ -1,14 +1,14 @@
 //! What can be done to a tensor as it is written: how ops say so to the pass `graph/fuse.rs`.
 
-use super::Op;
 use super::dropout::Dropout;
+use super::{Activation, Op};
 use std::sync::Arc;
 
 /// Something done to the elements of a tensor x one by one, perhaps with those of a side input of the same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pointwise {
-    /// x gelu'(side)
-    GeluGradient,
+    /// x f'(side) with the activation f
+    ActivationGradient(Activation),
     /// x + side, in the side input's memory
     Add,
     /// dropout(x)

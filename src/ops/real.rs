@@ -89,7 +89,7 @@ impl Real for f32 {
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
-    /// Abramowitz and Stegun, formula 7.1.26; `shaders/shared/gelu.wgsl` has the same.
+    /// Abramowitz and Stegun, formula 7.1.26; `shaders/shared/activation.wgsl` has the same.
     #[inline(always)]
     fn erf(self) -> Self {
         let a = self.abs();

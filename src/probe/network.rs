@@ -173,12 +173,12 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let half = if shape.drawn > 0 { Half::Generator } else { Half::Discriminator };
     let (logits, positions) = match half {
         Half::Discriminator => {
-            let hidden = encode(&mut g, &model.embeddings, &model.discriminator, ids, input)?;
+            let hidden = encode(&mut g, model, &model.discriminator, ids, input)?;
             (discriminator_logits(&mut g, model, hidden)?, None)
         }
         Half::Generator => {
             let positions = g.input("positions", DType::U32, &[shape.rows, shape.drawn]);
-            let hidden = encode(&mut g, &model.embeddings, &model.generator, ids, input)?;
+            let hidden = encode(&mut g, model, &model.generator, ids, input)?;
             let drawn = ops::gather_rows(&mut g, hidden, positions)?;
             let x = generator_head(&mut g, model, drawn)?;
             let (word, bias) = (g.parameter(model.embeddings.word), g.parameter(model.heads.generator_bias));

@@ -29,9 +29,9 @@ pub enum AdaptError {
         /// What should be the same.
         what: &'static str,
         /// The generator's.
-        generator: usize,
+        generator: String,
         /// The discriminator's.
-        discriminator: usize,
+        discriminator: String,
     },
 }
 
@@ -55,11 +55,14 @@ impl Adaptation {
             (Err((false, error)), _) | (_, Err((_, error))) => return Err(error.into()),
         };
         if let (Some(g), Some(d)) = (&generator, &discriminator) {
-            for (what, generator, discriminator) in [
-                ("vocabularies", g.config.model.vocabulary, d.config.model.vocabulary),
-                ("widths of embeddings", g.config.model.embedding, d.config.model.embedding),
-                ("numbers of positions", g.config.model.positions, d.config.model.positions),
-                ("numbers of segment types", g.config.model.types, d.config.model.types),
+            let both = |value: fn(&ModelConfig) -> String| (value(&g.config.model), value(&d.config.model));
+            for (what, (generator, discriminator)) in [
+                ("vocabularies", both(|m| m.vocabulary.to_string())),
+                ("widths of embeddings", both(|m| m.embedding.to_string())),
+                ("numbers of positions", both(|m| m.positions.to_string())),
+                ("numbers of segment types", both(|m| m.types.to_string())),
+                ("activations", both(|m| m.activation.name().to_string())),
+                ("epsilons of layer norm", both(|m| format!("{:e}", m.layer_norm_epsilon))),
             ] {
                 if generator != discriminator {
                     let folders = [g.folder.clone(), d.folder.clone()];
@@ -73,8 +76,17 @@ impl Adaptation {
     /// Gives `config` the sizes of what was found. The half that is not there keeps `config`'s.
     pub fn resize(&self, config: &mut Config) {
         for found in &self.halves {
-            let ModelConfig { vocabulary, positions, types, embedding, .. } = found.config.model;
-            config.model = ModelConfig { vocabulary, positions, types, embedding, ..config.model.clone() };
+            let ModelConfig { vocabulary, positions, types, embedding, activation, layer_norm_epsilon, .. } =
+                found.config.model;
+            config.model = ModelConfig {
+                vocabulary,
+                positions,
+                types,
+                embedding,
+                activation,
+                layer_norm_epsilon,
+                ..config.model.clone()
+            };
             match found.half {
                 Half::Generator => config.generator = found.config.generator.clone(),
                 Half::Discriminator => {
@@ -133,6 +145,7 @@ mod tests {
     use super::*;
     use crate::corpus::{SAMPLE, VocabularyOptions};
     use crate::electra::preset;
+    use crate::ops::Activation;
 
     fn save(folder: &Path, half: Half, config: &Config, model: &Model, bank: &[f32], tokenizer: &Tokenizer) {
         tokenizer.save(folder, config.model.positions).unwrap();
@@ -147,6 +160,7 @@ mod tests {
         let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
         let mut published = preset("tiny").unwrap().set("model.layers=3").unwrap();
         published.model.vocabulary = tokenizer.size();
+        (published.model.activation, published.model.layer_norm_epsilon) = (Activation::Relu, 1e-5);
         let model = Model::new(&published);
         let bank = model.initial(99);
         let save = |half: Half, to: &Path| save(to, half, &published, &model, &bank, &tokenizer);
@@ -159,6 +173,7 @@ mod tests {
         let mut config = preset("mini").unwrap();
         found.resize(&mut config);
         assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (3, 128, 8));
+        assert_eq!((config.model.activation, config.model.layer_norm_epsilon), (Activation::Relu, 1e-5));
         assert_eq!(found.weights(&config, &Model::new(&config)), bank);
 
         let found = Adaptation::load(&one).unwrap();
@@ -174,6 +189,15 @@ mod tests {
 
         let error = Adaptation::load(folder.path()).unwrap_err().to_string();
         assert!(error.contains("holds no model"), "{error}");
+        let refused = |activation, epsilon, expected: &str| {
+            let mut other = published.clone();
+            (other.model.activation, other.model.layer_norm_epsilon) = (activation, epsilon);
+            self::save(&both.join("generator"), Half::Generator, &other, &model, &bank, &tokenizer);
+            let error = Adaptation::load(&both).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(Activation::Gelu, 1e-5, "different activations: gelu and relu");
+        refused(Activation::Relu, 1e-12, "different epsilons of layer norm: 1e-12 and 1e-5");
         let mut other = published.clone();
         other.model.embedding = 32;
         let wide = Model::new(&other);

@@ -1,6 +1,7 @@
-"""Writes the golden state of two tiny ELECTRA pairs, electra.safetensors and electra_square.safetensors.
+"""Writes the golden state of four tiny ELECTRA pairs: electra.safetensors, electra_square.safetensors, and with other
+activations and layer norm epsilons electra_gelu_new.safetensors and electra_relu.safetensors.
 
-What it proves. The two files hold what PyTorch and transformers compute for one batch: the generator's logits at the
+What it proves. The files hold what PyTorch and transformers compute for one batch: the generator's logits at the
 drawn positions, the discriminator's logits, the losses, the gradient of every parameter and its global norm, and (first
 file) ten AdamW steps with and without bias correction. An engine that loads the parameters and the batch and arrives at
 the same numbers has the encoder, both heads, the tying, the joint loss, reverse mode, clipping, the schedule and the
@@ -48,6 +49,11 @@ GENERATOR = dict(COMMON, embedding_size=20, hidden_size=24, num_attention_heads=
 # Embedding as wide as the discriminator: it has no embeddings_project, the generator still has one.
 SQUARE_DISCRIMINATOR = dict(DISCRIMINATOR, embedding_size=36)
 SQUARE_GENERATOR = dict(GENERATOR, embedding_size=36)
+# The activation is that of the layers and of the discriminator's head; the generator's head has GELU all the same.
+TINY = dict(COMMON, vocab_size=37, max_position_embeddings=13, num_hidden_layers=1, embedding_size=12)
+TINY_DISCRIMINATOR = dict(TINY, hidden_size=20, num_attention_heads=2, intermediate_size=28)
+TINY_GENERATOR = dict(TINY, hidden_size=10, num_attention_heads=1, intermediate_size=18)
+OTHERS = {"gelu_new": dict(hidden_act="gelu_new", layer_norm_eps=1e-3), "relu": dict(hidden_act="relu", layer_norm_eps=1e-5)}
 
 LENGTHS = [13, 3, 9, 11, 6]  # one full row, one that holds a single word
 DRAWN = [4, 1, 3, 4, 2]  # used slots of K = 4
@@ -378,3 +384,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     make(HERE / "electra.safetensors", GENERATOR, DISCRIMINATOR, seed=20, with_steps=True)
     make(HERE / "electra_square.safetensors", SQUARE_GENERATOR, SQUARE_DISCRIMINATOR, seed=30, with_steps=False)
+    for name, other in OTHERS.items():
+        pair = dict(TINY_GENERATOR, **other), dict(TINY_DISCRIMINATOR, **other)
+        make(HERE / f"electra_{name}.safetensors", *pair, seed=40, with_steps=False)

@@ -5,6 +5,8 @@
   probe_generator/   its generator: the same tokenizer, the same embeddings
   probe_masks.json   for each sentence with masks {"text", "ids", "masks"}: each mask's position, and the id, token and
                      probability of the generator's five best guesses (softmax in float64 of float32 logits)
+  probe_others.json  what both say with another hidden_act and layer_norm_eps in config.json and the same weights: for each
+                     {"hidden_act", "layer_norm_eps", "sentences", "masked"}, the last two as in the files below and above
   probe.json         for each sentence {"text", "tokens", "ids", "p_replaced"}: the tokens with [CLS] and [SEP], cut to the
                      model's 40 positions, and the probability that each was replaced (sigmoid in float64 of float32 logits)
 
@@ -131,8 +133,29 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(HERE / "probe")
     model = ElectraForPreTraining.from_pretrained(HERE / "probe").eval()
     slow = ElectraForPreTraining.from_pretrained(HERE / "probe", dtype=torch.float64, attn_implementation="eager").eval()
+    write("probe.json", verdicts(tokenizer, model, slow, SENTENCES))
+    write("probe_masks.json", masks(MASKED))
+    write("probe_others.json", others())
+
+
+def others():
+    """The same weights under other configurations, of which nothing is kept but what they say."""
+    tokenizer = AutoTokenizer.from_pretrained(HERE / "probe")
     cases = []
-    for text in SENTENCES:
+    for act, eps in (("gelu_new", 0.05), ("relu", 1e-5), ("gelu_fast", 1e-12)):
+        other = dict(hidden_act=act, layer_norm_eps=eps)
+        exact = dict(other, dtype=torch.float64, attn_implementation="eager")
+        model = ElectraForPreTraining.from_pretrained(HERE / "probe", **other).eval()
+        slow = ElectraForPreTraining.from_pretrained(HERE / "probe", **exact).eval()
+        assert (model.config.hidden_act, model.config.layer_norm_eps) == (act, eps)
+        cases.append(dict(other, sentences=verdicts(tokenizer, model, slow, SENTENCES[:2]), masked=masks(MASKED[:3], **other)))
+    return cases
+
+
+def verdicts(tokenizer, model, slow, sentences):
+    """What the discriminator says of each token; `slow` is the same in float64."""
+    cases = []
+    for text in sentences:
         encoded = tokenizer(text, truncation=True, max_length=POSITIONS, return_tensors="pt")
         with torch.no_grad():
             probability = torch.sigmoid(model(**encoded).logits[0].double())
@@ -144,16 +167,15 @@ def main():
         tokens = tokenizer.convert_ids_to_tokens(ids)
         cases.append({"text": text, "tokens": tokens, "ids": ids, "p_replaced": probability.tolist()})
         print(len(ids), " ".join(tokens), f"[{probability.min():.3f}, {probability.max():.3f}] float32 to {error:.0e}")
-    write("probe.json", cases)
-    write("probe_masks.json", masks())
+    return cases
 
 
-def masks():
+def masks(sentences, **other):
     """What the generator puts where sentences have [MASK]."""
     tokenizer = AutoTokenizer.from_pretrained(HERE / "probe_generator")
-    model = ElectraForMaskedLM.from_pretrained(HERE / "probe_generator").eval()
+    model = ElectraForMaskedLM.from_pretrained(HERE / "probe_generator", **other).eval()
     cases = []
-    for text in MASKED:
+    for text in sentences:
         encoded = tokenizer(text, truncation=True, max_length=POSITIONS, return_tensors="pt")
         ids = encoded["input_ids"][0].tolist()
         with torch.no_grad():

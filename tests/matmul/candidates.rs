@@ -16,7 +16,7 @@ pub fn forced(matmul: &Matmul, has_bias: bool, kernel: MatmulKernel, device: &De
 }
 
 /// Shapes that tiles divide, and some that they do not.
-const SHAPES: [&str; 9] = [
+const SHAPES: [&str; 11] = [
     "128x128x64 nt f32 f32 f32 f32 bias",
     "136x76x40 nt f32 f32 f32 f32 bias gelu",
     "140x72x44 nn f32 f32 f32 f32 accumulate",
@@ -26,6 +26,8 @@ const SHAPES: [&str; 9] = [
     "132x68x516 tn f16 f16 f32 f32 row_sums accumulate",
     "136x76x40 nt f32 f32 f32 f32 bias residual",
     "132x140x44 nn f16 f16 f16 f16 gelu_gradient",
+    "136x76x40 nt f16 f16 f16 f16 bias gelu_new",
+    "132x140x44 nn f16 f16 f16 f16 relu_gradient",
 ];
 
 #[test]

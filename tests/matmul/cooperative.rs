@@ -90,9 +90,11 @@ fn emulated(dispatch: &Dispatch, lanes: u32) -> String {
 }
 
 /// Every layout and epilogue, and sizes that tiles do not divide.
-const SHAPES: [&str; 4] = [
+const SHAPES: [&str; 6] = [
     "72x68x40 nt f16 f16 f16 f16 bias gelu",
     "68x36x75 tn f16 f16 f32 f32 row_sums",
+    "72x68x40 nt f16 f16 f16 f16 bias relu",
+    "68x36x40 nn f16 f16 f16 f16 gelu_new_gradient",
     "36x76x44 nn f16 f16 f16 f32 accumulate",
     "64x64x64 nt f16 f16 f16 f16 bias",
 ];

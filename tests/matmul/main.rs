@@ -6,7 +6,7 @@ mod reference;
 mod run;
 
 use leyden::graph::DType;
-use leyden::ops::{DeviceTraits, Dropout, Epilogue, Matmul};
+use leyden::ops::{Activation, DeviceTraits, Dropout, Epilogue, Matmul};
 use reference::{C, SECOND, buffers, operands, source, wrong};
 use run::device;
 
@@ -46,9 +46,11 @@ fn forward_with_bias() {
 }
 
 #[test]
-fn forward_with_gelu() {
-    let linear = |m, n, k| (Matmul { transpose_b: true, epilogue: Epilogue::Gelu, ..case(m, n, k) }, true);
-    check(&[linear(70, 68, 20), linear(5, 7, 11), linear(130, 24, 36)]);
+fn forward_with_activations() {
+    for epilogue in Activation::ALL.map(Epilogue::Activation) {
+        let linear = |m, n, k| (Matmul { transpose_b: true, epilogue, ..case(m, n, k) }, true);
+        check(&[linear(70, 68, 20), linear(5, 7, 11), linear(130, 24, 36)]);
+    }
 }
 
 #[test]
@@ -75,12 +77,14 @@ fn forward_with_dropout_and_residual() {
 }
 
 #[test]
-fn input_gradient_through_gelu_and_dropout() {
+fn input_gradient_through_activations_and_dropout() {
     let dropout = Some(Dropout { probability: 0.2, stream: 6 });
-    let gelu = |m, n, k| (Matmul { epilogue: Epilogue::GeluGradient, ..case(m, n, k) }, false);
     let dropped = |m, n, k| (Matmul { epilogue: Epilogue::Dropout, dropout, ..case(m, n, k) }, false);
-    let window = Matmul { a_offset: 64, b_offset: 64, c_offset: 128, ..gelu(21, 24, 44).0 };
-    check(&[gelu(66, 36, 20), gelu(31, 7, 1), gelu(130, 68, 12), gelu(13, 52, 530), (window, false)]);
+    for epilogue in Activation::ALL.map(Epilogue::ActivationGradient) {
+        let through = |m, n, k| (Matmul { epilogue, ..case(m, n, k) }, false);
+        let window = Matmul { a_offset: 64, b_offset: 64, c_offset: 128, ..through(21, 24, 44).0 };
+        check(&[through(66, 36, 20), through(31, 7, 1), through(130, 68, 12), through(13, 52, 530), (window, false)]);
+    }
     check(&[dropped(66, 36, 20), dropped(31, 7, 1), dropped(13, 52, 530)]);
 }
 
@@ -112,7 +116,12 @@ fn halves_in_every_mixture_that_occurs() {
     let mut cases = Vec::new();
     // Activations and weights may be halves, and what is made of them.
     for elements in [[F16, F16, F16, F16], [F32, F16, F16, F32], [F16, F32, F32, F16], [F16, F16, F32, F32]] {
-        let linear = Matmul { transpose_b: true, elements, epilogue: Epilogue::Gelu, ..case(19, 36, 20) };
+        let linear = Matmul {
+            transpose_b: true,
+            elements,
+            epilogue: Epilogue::Activation(Activation::Gelu),
+            ..case(19, 36, 20)
+        };
         cases.push((linear, true));
         let window = Matmul { elements, accumulate: true, b_offset: 128, c_offset: 64, ..case(13, 7, 9) };
         cases.push((window, false));

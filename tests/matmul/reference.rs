@@ -3,7 +3,9 @@
 use crate::run::{Buffers, Device, STEP, run};
 use leyden::gpu::shaders;
 use leyden::graph::DType;
-use leyden::ops::{DeviceTraits, Dispatch, Draws, Epilogue, Matmul, MatmulOperands, Operand, keep_threshold};
+use leyden::ops::{
+    Activation, DeviceTraits, Dispatch, Draws, Epilogue, Matmul, MatmulOperands, Operand, keep_threshold,
+};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::collections::HashMap;
@@ -41,7 +43,7 @@ pub fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64
         Epilogue::RowSums => _ = buffers.insert(SECOND, random(elements[3], matmul.bias_offset + m)),
         _ => _ = buffers.insert(SECOND, random(elements[3], m * n)),
     }
-    if matmul.epilogue == Epilogue::GeluGradient {
+    if let Epilogue::ActivationGradient(_) = matmul.epilogue {
         // Between -4 and 4, so that both tails are there.
         buffers.entry(SECOND).and_modify(|(_, u)| u.iter_mut().for_each(|u| *u *= 4.0));
     }
@@ -54,6 +56,34 @@ pub fn buffers(matmul: &Matmul, has_bias: bool, traits: &DeviceTraits, seed: u64
 pub fn operands(matmul: &Matmul, has_bias: bool) -> MatmulOperands {
     let second = (matmul.epilogue.writes_second() || matmul.epilogue.reads_second()).then_some(SECOND);
     MatmulOperands { a: A, b: B, c: C, bias: has_bias.then_some(BIAS), second }
+}
+
+/// What tanh is taken of in the approximation of GELU, and its derivative.
+fn inner(x: f64) -> [f64; 2] {
+    let c = (2.0 / std::f64::consts::PI).sqrt();
+    [c * (x + 0.044715 * x.powi(3)), c * (1.0 + 3.0 * 0.044715 * x * x)]
+}
+
+fn activated(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+        Activation::GeluNew => 0.5 * x * (1.0 + inner(x)[0].tanh()),
+        Activation::Relu => x.max(0.0),
+    }
+}
+
+fn slope(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Gelu => {
+            let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+            0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)) + x * density
+        }
+        Activation::GeluNew => {
+            let [z, dz] = inner(x);
+            0.5 * (1.0 + z.tanh()) + 0.5 * x * (1.0 - z.tanh().powi(2)) * dz
+        }
+        Activation::Relu => f64::from(u8::from(x > 0.0)),
+    }
 }
 
 /// What C and the second output should hold.
@@ -71,10 +101,8 @@ fn expected(matmul: &Matmul, has_bias: bool, buffers: &Buffers) -> [Vec<f64>; 2]
             let old = if matmul.accumulate { c[matmul.c_offset + i * n + j] } else { 0.0 };
             let bias = if has_bias { f64::from(buffers[&BIAS].1[matmul.bias_offset + j]) } else { 0.0 };
             let mut value = product + old + bias;
-            if matmul.epilogue == Epilogue::GeluGradient {
-                let u = second[i * n + j];
-                let density = (-0.5 * u * u).exp() / std::f64::consts::TAU.sqrt();
-                value *= 0.5 * (1.0 + libm::erf(u * std::f64::consts::FRAC_1_SQRT_2)) + u * density;
+            if let Epilogue::ActivationGradient(activation) = matmul.epilogue {
+                value *= slope(activation, second[i * n + j]);
             }
             if let Some(dropout) = matmul.dropout {
                 let bits = Draws::new(&STEP, dropout.stream, m * n).element(i * n + j);
@@ -85,8 +113,8 @@ fn expected(matmul: &Matmul, has_bias: bool, buffers: &Buffers) -> [Vec<f64>; 2]
                 value += second[i * n + j];
             }
             c[matmul.c_offset + i * n + j] = value;
-            if matmul.epilogue == Epilogue::Gelu {
-                second[i * n + j] = 0.5 * value * (1.0 + libm::erf(value * std::f64::consts::FRAC_1_SQRT_2));
+            if let Epilogue::Activation(activation) = matmul.epilogue {
+                second[i * n + j] = activated(activation, value);
             }
         }
         if matmul.epilogue == Epilogue::RowSums {

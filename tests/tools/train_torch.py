@@ -118,7 +118,7 @@ def models(config, seed):
     common = dict(
         vocab_size=m["vocabulary"], embedding_size=m["embedding"], max_position_embeddings=m["positions"],
         type_vocab_size=m["types"], hidden_dropout_prob=m["dropout"], attention_probs_dropout_prob=m["attention_dropout"],
-        layer_norm_eps=1e-12, hidden_act="gelu", pad_token_id=0,
+        layer_norm_eps=m.get("layer_norm_epsilon", 1e-12), hidden_act=m.get("activation", "gelu"), pad_token_id=0,
     )  # fmt: skip
 
     def sizes(s):

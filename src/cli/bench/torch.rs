@@ -4,6 +4,7 @@ use super::python::Python;
 use crate::bench::{MatmulTime, median};
 use crate::cli::Failure;
 use crate::electra::Config;
+use crate::ops::{Activation, EPSILON};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
@@ -111,6 +112,13 @@ impl Peer {
             return Err(Failure::Input(
                 "--against torch: the peer has as many layers in both halves and one rate of dropout; \
                  set generator.layers and model.attention_dropout accordingly"
+                    .into(),
+            ));
+        }
+        if m.activation != Activation::Gelu || m.layer_norm_epsilon != EPSILON {
+            return Err(Failure::Input(
+                "--against torch: the peer's activation is gelu and its layer norm's epsilon 1e-12; \
+                 set model.activation and model.layer_norm_epsilon accordingly"
                     .into(),
             ));
         }

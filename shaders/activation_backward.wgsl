@@ -1,7 +1,7 @@
-//! shared: index, gelu
+//! shared: index, activation
 //! elements: U, D
-// d *= gelu'(u), where d starts with the gradient behind GELU. Twin: ops/gelu.rs. Bindings are padded to whole
-// vectors; what lies behind the last element stays as it is.
+// d *= f'(u), where d starts with the gradient behind the activation f. Twin: ops/activation.rs. Bindings are padded to
+// whole vectors; what lies behind the last element stays as it is.
 
 struct Arguments {
     len: u32,
@@ -20,9 +20,8 @@ fn main(
     let quad = element_index(workgroup, workgroups, local, 256u);
     let i = 4u * quad;
     if i < arguments.len {
-        let x = vec4f(u[quad]);
         let before = vec4f(d[quad]);
-        let slope = vec4f(gelu_derivative(x.x), gelu_derivative(x.y), gelu_derivative(x.z), gelu_derivative(x.w));
+        let slope = activation_gradient4(vec4f(u[quad]));
         let inside = vec4<u32>(i, i + 1u, i + 2u, i + 3u) < vec4<u32>(arguments.len);
         d[quad] = D4(select(before, before * slope, inside));
     }
