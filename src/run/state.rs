@@ -96,8 +96,11 @@ pub fn settings_fingerprint(config: &Config) -> String {
 
 /// Settings that checkpoints of earlier versions were written without, at the values that stand for their absence. How text is
 /// read is none of a checkpoint's settings: the fingerprint of the text itself is beside them.
-const LATER: [&str; 1] =
-    ["[data.reading]\nfield = \"text\"\ndocuments = \"auto\"\nencoding = \"utf-8\"\nstrict = false\ndedup = false\n\n"];
+const LATER: [&str; 3] = [
+    "activation = \"gelu\"\n",
+    "layer_norm_epsilon = 1e-12\n",
+    "[data.reading]\nfield = \"text\"\ndocuments = \"auto\"\nencoding = \"utf-8\"\nstrict = false\ndedup = false\n\n",
+];
 
 #[cfg(test)]
 mod tests {
@@ -143,5 +146,13 @@ mod tests {
         assert_eq!(print, settings_fingerprint(&config.set("training.steps=9").unwrap()));
         assert_ne!(print, settings_fingerprint(&config.set("seed=9").unwrap()));
         assert_ne!(print, settings_fingerprint(&config.set("model.layers=9").unwrap()));
+        assert_ne!(print, settings_fingerprint(&config.set("model.activation='relu'").unwrap()));
+        // A checkpoint of before there were these settings is of the run still.
+        let mut old = config.to_toml();
+        for later in LATER {
+            assert!(old.contains(later), "{later} in {old}");
+            old = old.replacen(later, "", 1);
+        }
+        assert_eq!(print, settings_fingerprint(&Config::from_toml(&old, "old").unwrap()));
     }
 }
