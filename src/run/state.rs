@@ -98,7 +98,7 @@ pub fn settings_fingerprint(config: &Config) -> String {
 /// read is none of a checkpoint's settings: the fingerprint of the text itself is beside them.
 const LATER: [&str; 3] = [
     "activation = \"gelu\"\n",
-    "layer_norm_epsilon = 1e-12\n",
+    "layer_norm_epsilon = 0.000000000001\n",
     "[data.reading]\nfield = \"text\"\ndocuments = \"auto\"\nencoding = \"utf-8\"\nstrict = false\ndedup = false\n\n",
 ];
 

@@ -351,7 +351,11 @@ mod tests {
     #[test]
     fn a_run_that_begins_has_nothing_of_what_lies_in_its_folder() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("metrics.jsonl"), "{\"step\":0,\"held_out\":{}}\n{\"step\":1}\n").unwrap();
+        std::fs::write(
+            folder.path().join("metrics.jsonl"),
+            "{\"step\":0,\"held_out\":{\"generator_loss\":9}}\n{\"step\":1,\"generator_loss\":8}\n",
+        )
+        .unwrap();
         let track = |step: u64, recorded: Option<Track>| {
             let mut board = Board::default();
             let begun = Begun { folder: folder.path().into(), step, recorded, ..*begun(Some("CPU")) };
