@@ -389,7 +389,7 @@ mod tests {
             ("hidden_act", json!("x".repeat(9_000)), "hidden_act is"),
             ("layer_norm_eps", json!("1e-5"), "layer_norm_eps is \"1e-5\", expected a number from 1e-30 to 1"),
             ("layer_norm_eps", json!(0.0), "layer_norm_eps is 0.0, expected"),
-            ("layer_norm_eps", json!(-1e-5), "layer_norm_eps is -1e-5, expected"),
+            ("layer_norm_eps", json!(-1e-5), "layer_norm_eps is -0.00001, expected"),
         ] {
             let error = read(key, value).unwrap_err().to_string();
             assert!(error.contains(expected) && error.len() < 300, "{error}");

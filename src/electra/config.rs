@@ -480,7 +480,7 @@ mod tests {
         let base = preset("tiny").unwrap();
         let other = base.set("model.activation='gelu_new'").unwrap().set("model.layer_norm_epsilon=1e-5").unwrap();
         let text = other.to_toml();
-        assert!(text.contains("activation = \"gelu_new\"") && text.contains("layer_norm_epsilon = 1e-5"), "{text}");
+        assert!(text.contains("activation = \"gelu_new\"") && text.contains("layer_norm_epsilon = 0.00001"), "{text}");
         assert_eq!(Config::from_toml(&text, "test").unwrap(), other);
         // As runs of before have it.
         let lines = |text: &str| {

@@ -115,7 +115,8 @@ fn check(size: u32, lanes: u32, kernels: &[&str], shapes: &[&str]) {
         for text in shapes {
             let shape: MatmulShape = text.parse().expect("a shape");
             let matmul = shape.matmul();
-            let kernel = if shape.has_bias { kernel } else { kernel.split(2) };
+            let whole = shape.has_bias || shape.epilogue.reads_second();
+            let kernel = if whole { kernel } else { kernel.split(2) };
             let traits = forced(&matmul, shape.has_bias, kernel, &traits);
             assert_eq!(matmul.kernel(shape.has_bias, &traits), kernel, "{kernel} does not fit {shape}");
             let source = |dispatch: &Dispatch| emulated(dispatch, lanes);
