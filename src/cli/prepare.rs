@@ -3,7 +3,7 @@
 mod progress;
 
 use super::Failure;
-use super::output::{bytes, grouped, print, print_json};
+use super::output::{bytes, grouped, print, print_json, remark};
 use super::style::Style;
 use crate::corpus::VocabularyOptions;
 use crate::dataset::{DatasetError, Manifest, Preparation, PreparedDataset, Vocabulary, prepare};
@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
     }
     let manifest = &prepared.manifest;
     for text in prepared.notes.iter().cloned().chain(about_marks(manifest)) {
-        eprintln!("{} {text}", style.yellow("note:"));
+        remark(&text);
     }
     if unknown_share(manifest) > 0.01 {
         let share = 100.0 * unknown_share(manifest);

@@ -5,7 +5,7 @@ use super::tokenizer::{NAMES, SPECIAL_TOKENS, Tokenizer, encode_error, unknown_o
 use super::wordpiece::{CONTINUATION, MAXIMUM_WORD_CHARACTERS};
 use super::{Error, files};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::WordPiece;
@@ -50,7 +50,8 @@ enum Class {
 #[derive(Debug)]
 struct Beside {
     class: Class,
-    class_name: String,
+    /// Which file says so, for people.
+    said: String,
     lower_case: Option<bool>,
     /// `Some(None)` is a `null`, which means as `lower_case`.
     strip_accents: Option<Option<bool>>,
@@ -94,8 +95,8 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         (None, Some(vocabulary)) => {
             let beside = Beside::read(path)?;
             if beside.class == Class::Fast {
-                let message = format!("{} needs a {TOKENIZER_JSON}, and there is only {VOCAB_TXT}", beside.class_name);
-                return Err(Error::Tokenizer { path: path.join(TOKENIZER_CONFIG), message });
+                let message = format!("{}, which needs a {TOKENIZER_JSON}", beside.said);
+                return Err(Error::Tokenizer { path: vocabulary, message });
             }
             beside.from_vocabulary(&vocabulary, cased)
         }
@@ -118,7 +119,7 @@ impl Beside {
     fn none() -> Self {
         Self {
             class: Class::Unsaid,
-            class_name: String::new(),
+            said: String::new(),
             lower_case: None,
             strip_accents: None,
             chinese: None,
@@ -143,7 +144,7 @@ impl Beside {
             Some(Value::Null) => Some(None),
             _ => flag("strip_accents")?.map(Some),
         };
-        let (class, class_name) = class(folder, &config)?;
+        let (class, said) = class(folder, &config)?;
         let listed = config.get("added_tokens_decoder").and_then(Value::as_object);
         // As in transformers, the older files count where the newer list is missing.
         let map = if listed.is_some() { Map::new() } else { read_object(&folder.join(SPECIAL_TOKENS_MAP))? };
@@ -179,7 +180,7 @@ impl Beside {
         }
         Ok(Self {
             class,
-            class_name,
+            said,
             lower_case: flag("do_lower_case")?,
             strip_accents,
             chinese: flag("tokenize_chinese_chars")?,
@@ -239,14 +240,21 @@ impl Beside {
             self.added.extend(inner.get_added_tokens_decoder());
         }
         let mut notes = Vec::new();
-        if self.class == Class::Bert {
+        let aside = self.set_aside(&inner);
+        // Older versions of this program named ELECTRA's class for whatever it was.
+        if self.class == Class::Bert && (aside.is_empty() || !is_ours(path)) {
             let ModelWrapper::WordPiece(model) = inner.get_model() else {
-                let wrong =
-                    format!("{TOKENIZER_CONFIG} beside it says {}, and its model is no WordPiece", self.class_name);
-                return Err(invalid(wrong + "; if it is right, set tokenizer_class to PreTrainedTokenizerFast there"));
+                let wrong = format!("{}, and its model is no WordPiece; if it is right", self.said);
+                return Err(invalid(format!("{wrong}, {TOKENIZER_CONFIG} should name PreTrainedTokenizerFast")));
             };
             let rebuilt = plain_bert(model.get_vocab(), &self.names[1], self.normalizer(cased))?;
-            notes.extend(self.set_aside(&inner));
+            if !aside.is_empty() {
+                let (said, aside) = (&self.said, aside.join(", "));
+                notes.push(format!(
+                    "{said}, so {aside} of {TOKENIZER_JSON} is set aside, as transformers 5 does; with \
+                     PreTrainedTokenizerFast in {TOKENIZER_CONFIG} it counts"
+                ));
+            }
             inner = rebuilt;
         } else if let Some(NormalizerWrapper::BertNormalizer(found)) = inner.get_normalizer().cloned() {
             let options = self.class == Class::Unsaid;
@@ -274,22 +282,27 @@ impl Beside {
         let missing =
             self.special.into_iter().filter(|token| known.values().all(|other| other.content != token.content));
         inner.add_tokens(missing).map_err(encode_error)?;
-        let mut ids: HashMap<u32, String> = HashMap::new();
-        for (token, id) in inner.get_vocab(true) {
-            let message = match ids.insert(id, token) {
-                Some(other) => twice(id.into(), &ids[&id], &other),
-                None if u64::from(id) >= MOST_IDS => check_id(&ids[&id], id.into()).err().unwrap_or_default(),
-                None => continue,
+        let words = inner.get_vocab(true);
+        let mut by_id: Vec<&str> =
+            vec![""; words.values().max().map_or(0, |&id| (id as usize + 1).min(MOST_IDS as usize))];
+        for (word, &id) in &words {
+            let fault = match by_id.get_mut(id as usize) {
+                Some(place) if place.is_empty() => {
+                    *place = word;
+                    continue;
+                }
+                Some(other) => twice(id.into(), other, word),
+                None => check_id(word, id.into()).err().unwrap_or_default(),
             };
-            return Err(Error::Tokenizer { path: path.into(), message });
+            return Err(Error::Tokenizer { path: path.into(), message: fault });
         }
         let mut tokenizer = Tokenizer::new(inner, self.names)?;
         tokenizer.notes = notes;
         Ok(tokenizer)
     }
 
-    /// What a class of BERT's leaves of tokenizer.json.
-    fn set_aside(&self, found: &tokenizers::Tokenizer) -> Option<String> {
+    /// What a class of BERT's leaves aside of tokenizer.json.
+    fn set_aside(&self, found: &tokenizers::Tokenizer) -> Vec<&'static str> {
         let mut parts = Vec::new();
         match found.get_normalizer() {
             Some(NormalizerWrapper::BertNormalizer(normalizer)) if normalizer.clean_text => {}
@@ -299,22 +312,21 @@ impl Beside {
         if !matches!(found.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_))) {
             parts.push("the pre-tokenizer");
         }
-        if let ModelWrapper::WordPiece(model) = found.get_model() {
-            if model.continuing_subword_prefix != CONTINUATION {
-                parts.push("the prefix of pieces");
+        match found.get_model() {
+            ModelWrapper::WordPiece(model) => {
+                if model.continuing_subword_prefix != CONTINUATION {
+                    parts.push("the prefix of pieces");
+                }
+                if model.max_input_chars_per_word != MAXIMUM_WORD_CHARACTERS {
+                    parts.push("the longest word");
+                }
+                if model.unk_token != self.names[1] {
+                    parts.push("the unknown word");
+                }
             }
-            if model.max_input_chars_per_word != MAXIMUM_WORD_CHARACTERS {
-                parts.push("the longest word");
-            }
+            _ => parts.push("the model"),
         }
-        (!parts.is_empty()).then(|| {
-            format!(
-                "{TOKENIZER_CONFIG} says {}, so {} of {TOKENIZER_JSON} is set aside, as transformers 5 does; \
-                 PreTrainedTokenizerFast there keeps it",
-                self.class_name,
-                parts.join(", "),
-            )
-        })
+        parts
     }
 }
 
@@ -346,18 +358,29 @@ fn class(folder: &Path, config: &Map<String, Value>) -> Result<(Class, String), 
     let text = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
     // A model's configuration that is damaged is for its reader to refuse.
     let model = read_object(&folder.join(MODEL_CONFIG)).unwrap_or_default();
+    if let Some(other) = config.get("tokenizer_class").filter(|value| !value.is_string() && !value.is_null()) {
+        let message = format!("tokenizer_class is {}, expected a name", shortened(other));
+        return Err(Error::Tokenizer { path: folder.join(TOKENIZER_CONFIG), message });
+    }
     let said = [(config, TOKENIZER_CONFIG), (&model, MODEL_CONFIG)];
     let said = said.into_iter().find_map(|(map, file)| Some((text(map, "tokenizer_class")?, file)));
     let Some((name, file)) = said else {
         let bert = text(&model, "model_type").is_some_and(|model| BERT_MODELS.contains(&model.as_str()));
-        return Ok(if bert { (Class::Bert, "BertTokenizer".into()) } else { (Class::Unsaid, String::new()) });
+        let said = format!("{MODEL_CONFIG} is of a BERT or ELECTRA");
+        return Ok(if bert { (Class::Bert, said) } else { (Class::Unsaid, String::new()) });
     };
     let class = match name.as_str() {
         name if FAST_CLASSES.contains(&name) => Class::Fast,
         name if BERT_CLASSES.contains(&name.strip_suffix("Fast").unwrap_or(name)) => Class::Bert,
         _ => return Err(Error::TokenizerClass { path: folder.join(file), class: shortened(&Value::String(name)) }),
     };
-    Ok((class, name))
+    Ok((class, format!("{file} says {name}")))
+}
+
+/// Whether a tokenizer.json lies in a run, a checkpoint or a dataset of this program.
+fn is_ours(tokenizer: &Path) -> bool {
+    let folder = tokenizer.parent().unwrap_or(Path::new(""));
+    ["config.toml", "manifest.json", "../state.json"].iter().any(|name| folder.join(name).is_file())
 }
 
 /// The names of the five special tokens.
