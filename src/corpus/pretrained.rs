@@ -82,7 +82,7 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         // Another name is no part of the folder's tokenizer.
         let alone = is_json && path.file_name().is_none_or(|name| name != TOKENIZER_JSON);
         let beside = if alone { Beside::none() } else { Beside::read(folder)? };
-        return if is_json { beside.from_json(path, cased) } else { beside.from_vocabulary(path, cased) };
+        return if is_json { beside.read_json(path, cased) } else { beside.read_vocabulary(path, cased) };
     }
     let file = |name| Some(path.join(name)).filter(|file| file.is_file());
     match (file(TOKENIZER_JSON), file(VOCAB_TXT)) {
@@ -91,14 +91,14 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
             Beside::read(path)?;
             Err(Error::NoTokenizer { path: path.into() })
         }
-        (Some(json), _) => Beside::read(path)?.from_json(&json, cased),
+        (Some(json), _) => Beside::read(path)?.read_json(&json, cased),
         (None, Some(vocabulary)) => {
             let beside = Beside::read(path)?;
             if beside.class == Class::Fast {
                 let message = format!("{}, which needs a {TOKENIZER_JSON}", beside.said);
                 return Err(Error::Tokenizer { path: vocabulary, message });
             }
-            beside.from_vocabulary(&vocabulary, cased)
+            beside.read_vocabulary(&vocabulary, cased)
         }
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn load_saved(folder: &Path) -> Result<Tokenizer, Error> {
     let config = read_object(&folder.join(TOKENIZER_CONFIG))?;
     let names_unknown = config.contains_key(NAMES[1]);
     let beside = Beside { names: names(&config, &Map::new()), names_unknown, ..Beside::none() };
-    beside.from_json(&json, false)
+    beside.read_json(&json, false)
 }
 
 impl Beside {
@@ -202,7 +202,7 @@ impl Beside {
         )
     }
 
-    fn from_vocabulary(self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
+    fn read_vocabulary(self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         let content = files::read_utf8(path)?;
         let lines = content.trim_end();
         let count = lines.lines().count() as u64;
@@ -215,7 +215,7 @@ impl Beside {
         self.finish(inner, path, Vec::new())
     }
 
-    fn from_json(mut self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
+    fn read_json(mut self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         let content = files::read_utf8(path)?;
         let invalid = |message: String| Error::Tokenizer { path: path.into(), message };
         let mut value: Value = serde_json::from_str(&content).map_err(|error| invalid(error.to_string()))?;
