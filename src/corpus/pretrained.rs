@@ -1,6 +1,7 @@
 //! Reading the tokenizer of a folder as `transformers`' `AutoTokenizer` does: which class it is of, and what the files beside
 //! the vocabulary say.
 
+use super::ids::{MOST_IDS, added_tokens, check_id, check_ids, check_place, round_scores, shortened, twice};
 use super::tokenizer::{NAMES, SPECIAL_TOKENS, Tokenizer, encode_error, unknown_of};
 use super::wordpiece::{CONTINUATION, MAXIMUM_WORD_CHARACTERS};
 use super::{Error, files};
@@ -19,9 +20,6 @@ pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 const ADDED_TOKENS: &str = "added_tokens.json";
 const MODEL_CONFIG: &str = "config.json";
-
-/// One more than the largest id: a model has fewer words than this (`Config::check`).
-pub(super) const MOST_IDS: u64 = (1 << 20) - 1;
 
 /// Classes that `transformers` builds anew from the vocabulary and three options, whatever else tokenizer.json says.
 const BERT_CLASSES: [&str; 7] = [
@@ -418,91 +416,4 @@ fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
     }
     serde_json::from_str(&files::read_utf8(path)?)
         .map_err(|error| Error::Tokenizer { path: path.into(), message: error.to_string() })
-}
-
-/// Whether every id of a tokenizer.json makes sense, before anything is made as large as an id says.
-fn check_ids(tokenizer: &Value) -> Result<(), String> {
-    let id_of = |token: &str, id: &Value| match id.as_u64() {
-        Some(id) => check_id(token, id),
-        None => Err(format!("the id of {:?} is {}, expected a whole number from 0", cut(token), shortened(id))),
-    };
-    match tokenizer.pointer("/model/vocab") {
-        Some(Value::Object(words)) => words.iter().try_for_each(|(token, id)| id_of(token, id))?,
-        Some(Value::Array(words)) if words.len() as u64 > MOST_IDS => {
-            return Err(format!("{} words are too many: a model has at most {MOST_IDS}", words.len()));
-        }
-        _ => {}
-    }
-    let is = |key: &str, value: Value| tokenizer.pointer(key).unwrap_or(&Value::Null) == &value;
-    if is("/model/type", "Unigram".into())
-        && is("/model/unk_id", Value::Null)
-        && !is("/model/byte_fallback", true.into())
-    {
-        return Err("its model has no unk_id, and would fail at the first character that it does not know".into());
-    }
-    let added = tokenizer.get("added_tokens").and_then(Value::as_array);
-    added.into_iter().flatten().try_for_each(|token| match token.get("id") {
-        Some(id) => id_of(token.get("content").and_then(Value::as_str).unwrap_or_default(), id),
-        None => Ok(()),
-    })
-}
-
-/// Rounds the scores of a Unigram model to 15 digits; whether it is one. Python's build of `tokenizers` reads longer numbers up to a
-/// last bit otherwise, and that bit decides between splits of equal score.
-fn round_scores(tokenizer: &mut Value) -> bool {
-    if tokenizer.pointer("/model/type") != Some(&Value::from("Unigram")) {
-        return false;
-    }
-    let Some(Value::Array(words)) = tokenizer.pointer_mut("/model/vocab") else { return false };
-    for score in words.iter_mut().filter_map(|word| word.get_mut(1)) {
-        if let Some(rounded) = score.as_f64().and_then(|exact| format!("{exact:.14e}").parse::<f64>().ok()) {
-            *score = rounded.into();
-        }
-    }
-    true
-}
-
-/// The added tokens of a tokenizer.json with the ids that it says.
-fn added_tokens(tokenizer: &Value) -> Vec<(String, u64)> {
-    let added = tokenizer.get("added_tokens").and_then(Value::as_array);
-    let entry = |token: &Value| Some((token.get("content")?.as_str()?.to_owned(), token.get("id")?.as_u64()?));
-    added.into_iter().flatten().filter_map(entry).collect()
-}
-
-fn check_id(token: &str, id: u64) -> Result<(), String> {
-    if id < MOST_IDS {
-        return Ok(());
-    }
-    Err(format!("the id of {:?} is {id}, and a model has at most {MOST_IDS} words", cut(token)))
-}
-
-/// Whether a token has the id that a file says. `tokenizers` numbers added tokens itself.
-fn check_place(inner: &tokenizers::Tokenizer, token: &str, said: u64) -> Result<(), String> {
-    match inner.token_to_id(token) {
-        Some(id) if u64::from(id) != said && !token.is_empty() => {
-            Err(format!("the added token {:?} has the id {said} there, but transformers gives it {id}", cut(token)))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn twice(id: u64, a: &str, b: &str) -> String {
-    let (a, b) = if a < b { (a, b) } else { (b, a) };
-    format!("the id {id} is given twice: to {:?} and to {:?}", cut(a), cut(b))
-}
-
-/// The beginning of a text, for a message.
-fn cut(text: &str) -> String {
-    let mut short: String = text.chars().take(40).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
-fn shortened(value: &Value) -> String {
-    match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
-    }
 }
