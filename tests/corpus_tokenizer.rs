@@ -261,6 +261,14 @@ fn tokenizer_config_wins_over_tokenizer_json() {
     assert_eq!(tokens(&Tokenizer::load_saved(folder.path()).unwrap(), "ri\u{200b}ver"), "[UNK]");
     let alone = folder_of(&[(files[0].0, &files[0].1)]);
     assert_eq!(tokens(&Tokenizer::load(alone.path()).unwrap(), "ri\u{200b}ver"), "[UNK]");
+    std::fs::create_dir(folder.path().join("half")).unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(folder.path().join(file), folder.path().join("half").join(file)).unwrap();
+    }
+    fs::write(folder.path().join("state.json"), "{}").unwrap();
+    let ours = Tokenizer::load(&folder.path().join("half")).unwrap();
+    assert_eq!(tokens(&ours, "ri\u{200b}ver"), "[UNK]");
+    assert!(!ours.notes().iter().any(|note| note.contains("set aside")), "{:?}", ours.notes());
     // A model's config.json names the class where nothing else does.
     let model = folder_of(&[(files[0].0, &files[0].1), ("config.json", r#"{"model_type": "electra"}"#)]);
     assert_eq!(tokens(&Tokenizer::load(model.path()).unwrap(), "ri\u{200b}ver"), "river");
@@ -281,7 +289,7 @@ fn classes_that_work_otherwise_are_refused_by_name() {
     let fast = r#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#;
     let error =
         Tokenizer::load(folder_of(&[("vocab.txt", WORDS), ("tokenizer_config.json", fast)]).path()).unwrap_err();
-    assert!(error.to_string().contains("needs a tokenizer.json"), "{error}");
+    assert!(error.to_string().contains("which needs a tokenizer.json"), "{error}");
     let wrong = folder_of(&[("vocab.txt", WORDS), ("tokenizer_config.json", r#"{"do_lower_case": "no"}"#)]);
     let error = Tokenizer::load(wrong.path()).unwrap_err().to_string();
     assert!(error.contains("do_lower_case is no, expected true or false"), "{error}");

@@ -114,7 +114,7 @@ pub(crate) fn run(arguments: PrepareArguments) -> Result<(), Failure> {
     prepared.report.remarks().iter().for_each(|text| remark(text));
     let manifest = &prepared.manifest;
     for text in prepared.notes.iter().cloned().chain(about_marks(manifest)) {
-        eprintln!("{} {text}", style.yellow("note:"));
+        remark(&text);
     }
     if unknown_share(manifest) > 0.01 {
         let share = 100.0 * unknown_share(manifest);

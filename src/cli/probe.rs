@@ -4,7 +4,7 @@ mod lines;
 mod show;
 
 use super::Failure;
-use super::output::{grouped, print};
+use super::output::{grouped, print, remark};
 use super::style::Style;
 use crate::electra::Half;
 use crate::plan::EngineError;
@@ -35,7 +35,8 @@ pub(crate) struct ProbeArguments {
     dir: PathBuf,
     /// Sentences; without any, or for a single -, the lines of standard input
     ///
-    /// What is longer than the model's positions is cut. A line that cannot be answered, since it is not UTF-8 or has no
+    /// What is longer than the model's positions is cut. [MASK] is the mask; other special tokens that are written in a sentence,
+    /// such as [SEP], are plain text, as they were in training. A line that cannot be answered, since it is not UTF-8 or has no
     /// [MASK] with --mask, is named on standard error; the others are answered, and the exit code is 2.
     #[arg(value_name = "SENTENCE")]
     sentences: Vec<String>,
@@ -58,6 +59,7 @@ pub(crate) struct ProbeArguments {
 pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let half = if arguments.mask { Half::Generator } else { Half::Discriminator };
     let pretrained = Pretrained::load(&arguments.dir, half).map_err(failure)?;
+    pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
     let network = match half {

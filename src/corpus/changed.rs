@@ -7,9 +7,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Text that is looked at: enough for the common words, and hardly any time.
-const SAMPLE_BYTES: usize = 1 << 21;
+const SAMPLE_BYTES: usize = 1 << 20;
 /// A portion of the text gets one in so many of the bytes that are left, so that the sample reaches far into a long text.
-const PORTION_SHARE: usize = 8;
+const PORTION_SHARE: usize = 4;
 /// Words that are kept.
 const SHOWN: usize = 10;
 /// Longer words are cut where they are shown.
@@ -83,6 +83,9 @@ impl ChangeCounts {
         let mut found = Vec::new();
         for ((word, becomes), count) in parts {
             changes.words += count;
+            if word == becomes {
+                continue;
+            }
             // Spaces around ideographs, and the marks of where words start, separate words and change none.
             let letters = |text: &str| -> Vec<char> {
                 text.chars()

@@ -1,11 +1,12 @@
 //! Reading the tokenizer of a folder as `transformers`' `AutoTokenizer` does: which class it is of, and what the files beside
 //! the vocabulary say.
 
+use super::ids::{MOST_IDS, added_tokens, check_id, check_ids, check_place, round_scores, shortened, twice};
 use super::tokenizer::{NAMES, SPECIAL_TOKENS, Tokenizer, encode_error, unknown_of};
 use super::wordpiece::{CONTINUATION, MAXIMUM_WORD_CHARACTERS};
 use super::{Error, files};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::WordPiece;
@@ -19,9 +20,6 @@ pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 const ADDED_TOKENS: &str = "added_tokens.json";
 const MODEL_CONFIG: &str = "config.json";
-
-/// One more than the largest id: a model has fewer words than this (`Config::check`).
-pub(super) const MOST_IDS: u64 = (1 << 20) - 1;
 
 /// Classes that `transformers` builds anew from the vocabulary and three options, whatever else tokenizer.json says.
 const BERT_CLASSES: [&str; 7] = [
@@ -50,7 +48,8 @@ enum Class {
 #[derive(Debug)]
 struct Beside {
     class: Class,
-    class_name: String,
+    /// Which file says so, for people.
+    said: String,
     lower_case: Option<bool>,
     /// `Some(None)` is a `null`, which means as `lower_case`.
     strip_accents: Option<Option<bool>>,
@@ -81,7 +80,7 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         // Another name is no part of the folder's tokenizer.
         let alone = is_json && path.file_name().is_none_or(|name| name != TOKENIZER_JSON);
         let beside = if alone { Beside::none() } else { Beside::read(folder)? };
-        return if is_json { beside.from_json(path, cased) } else { beside.from_vocabulary(path, cased) };
+        return if is_json { beside.read_json(path, cased) } else { beside.read_vocabulary(path, cased) };
     }
     let file = |name| Some(path.join(name)).filter(|file| file.is_file());
     match (file(TOKENIZER_JSON), file(VOCAB_TXT)) {
@@ -90,14 +89,14 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
             Beside::read(path)?;
             Err(Error::NoTokenizer { path: path.into() })
         }
-        (Some(json), _) => Beside::read(path)?.from_json(&json, cased),
+        (Some(json), _) => Beside::read(path)?.read_json(&json, cased),
         (None, Some(vocabulary)) => {
             let beside = Beside::read(path)?;
             if beside.class == Class::Fast {
-                let message = format!("{} needs a {TOKENIZER_JSON}, and there is only {VOCAB_TXT}", beside.class_name);
-                return Err(Error::Tokenizer { path: path.join(TOKENIZER_CONFIG), message });
+                let message = format!("{}, which needs a {TOKENIZER_JSON}", beside.said);
+                return Err(Error::Tokenizer { path: vocabulary, message });
             }
-            beside.from_vocabulary(&vocabulary, cased)
+            beside.read_vocabulary(&vocabulary, cased)
         }
     }
 }
@@ -111,14 +110,14 @@ pub(super) fn load_saved(folder: &Path) -> Result<Tokenizer, Error> {
     let config = read_object(&folder.join(TOKENIZER_CONFIG))?;
     let names_unknown = config.contains_key(NAMES[1]);
     let beside = Beside { names: names(&config, &Map::new()), names_unknown, ..Beside::none() };
-    beside.from_json(&json, false)
+    beside.read_json(&json, false)
 }
 
 impl Beside {
     fn none() -> Self {
         Self {
             class: Class::Unsaid,
-            class_name: String::new(),
+            said: String::new(),
             lower_case: None,
             strip_accents: None,
             chinese: None,
@@ -143,7 +142,7 @@ impl Beside {
             Some(Value::Null) => Some(None),
             _ => flag("strip_accents")?.map(Some),
         };
-        let (class, class_name) = class(folder, &config)?;
+        let (class, said) = class(folder, &config)?;
         let listed = config.get("added_tokens_decoder").and_then(Value::as_object);
         // As in transformers, the older files count where the newer list is missing.
         let map = if listed.is_some() { Map::new() } else { read_object(&folder.join(SPECIAL_TOKENS_MAP))? };
@@ -179,7 +178,7 @@ impl Beside {
         }
         Ok(Self {
             class,
-            class_name,
+            said,
             lower_case: flag("do_lower_case")?,
             strip_accents,
             chinese: flag("tokenize_chinese_chars")?,
@@ -201,7 +200,7 @@ impl Beside {
         )
     }
 
-    fn from_vocabulary(self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
+    fn read_vocabulary(self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         let content = files::read_utf8(path)?;
         let lines = content.trim_end();
         let count = lines.lines().count() as u64;
@@ -214,7 +213,7 @@ impl Beside {
         self.finish(inner, path, Vec::new())
     }
 
-    fn from_json(mut self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
+    fn read_json(mut self, path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         let content = files::read_utf8(path)?;
         let invalid = |message: String| Error::Tokenizer { path: path.into(), message };
         let mut value: Value = serde_json::from_str(&content).map_err(|error| invalid(error.to_string()))?;
@@ -239,14 +238,21 @@ impl Beside {
             self.added.extend(inner.get_added_tokens_decoder());
         }
         let mut notes = Vec::new();
-        if self.class == Class::Bert {
+        let aside = self.set_aside(&inner);
+        // Older versions of this program named ELECTRA's class for whatever it was.
+        if self.class == Class::Bert && (aside.is_empty() || !is_ours(path)) {
             let ModelWrapper::WordPiece(model) = inner.get_model() else {
-                let wrong =
-                    format!("{TOKENIZER_CONFIG} beside it says {}, and its model is no WordPiece", self.class_name);
-                return Err(invalid(wrong + "; if it is right, set tokenizer_class to PreTrainedTokenizerFast there"));
+                let wrong = format!("{}, and its model is no WordPiece; if it is right", self.said);
+                return Err(invalid(format!("{wrong}, {TOKENIZER_CONFIG} should name PreTrainedTokenizerFast")));
             };
             let rebuilt = plain_bert(model.get_vocab(), &self.names[1], self.normalizer(cased))?;
-            notes.extend(self.set_aside(&inner));
+            if !aside.is_empty() {
+                let (said, aside) = (&self.said, aside.join(", "));
+                notes.push(format!(
+                    "{said}, so {aside} of {TOKENIZER_JSON} is set aside, as transformers 5 does; with \
+                     PreTrainedTokenizerFast in {TOKENIZER_CONFIG} it counts"
+                ));
+            }
             inner = rebuilt;
         } else if let Some(NormalizerWrapper::BertNormalizer(found)) = inner.get_normalizer().cloned() {
             let options = self.class == Class::Unsaid;
@@ -274,22 +280,27 @@ impl Beside {
         let missing =
             self.special.into_iter().filter(|token| known.values().all(|other| other.content != token.content));
         inner.add_tokens(missing).map_err(encode_error)?;
-        let mut ids: HashMap<u32, String> = HashMap::new();
-        for (token, id) in inner.get_vocab(true) {
-            let message = match ids.insert(id, token) {
-                Some(other) => twice(id.into(), &ids[&id], &other),
-                None if u64::from(id) >= MOST_IDS => check_id(&ids[&id], id.into()).err().unwrap_or_default(),
-                None => continue,
+        let words = inner.get_vocab(true);
+        let mut by_id: Vec<&str> =
+            vec![""; words.values().max().map_or(0, |&id| (id as usize + 1).min(MOST_IDS as usize))];
+        for (word, &id) in &words {
+            let fault = match by_id.get_mut(id as usize) {
+                Some(place) if place.is_empty() => {
+                    *place = word;
+                    continue;
+                }
+                Some(other) => twice(id.into(), other, word),
+                None => check_id(word, id.into()).err().unwrap_or_default(),
             };
-            return Err(Error::Tokenizer { path: path.into(), message });
+            return Err(Error::Tokenizer { path: path.into(), message: fault });
         }
         let mut tokenizer = Tokenizer::new(inner, self.names)?;
         tokenizer.notes = notes;
         Ok(tokenizer)
     }
 
-    /// What a class of BERT's leaves of tokenizer.json.
-    fn set_aside(&self, found: &tokenizers::Tokenizer) -> Option<String> {
+    /// What a class of BERT's leaves aside of tokenizer.json.
+    fn set_aside(&self, found: &tokenizers::Tokenizer) -> Vec<&'static str> {
         let mut parts = Vec::new();
         match found.get_normalizer() {
             Some(NormalizerWrapper::BertNormalizer(normalizer)) if normalizer.clean_text => {}
@@ -299,22 +310,21 @@ impl Beside {
         if !matches!(found.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_))) {
             parts.push("the pre-tokenizer");
         }
-        if let ModelWrapper::WordPiece(model) = found.get_model() {
-            if model.continuing_subword_prefix != CONTINUATION {
-                parts.push("the prefix of pieces");
+        match found.get_model() {
+            ModelWrapper::WordPiece(model) => {
+                if model.continuing_subword_prefix != CONTINUATION {
+                    parts.push("the prefix of pieces");
+                }
+                if model.max_input_chars_per_word != MAXIMUM_WORD_CHARACTERS {
+                    parts.push("the longest word");
+                }
+                if model.unk_token != self.names[1] {
+                    parts.push("the unknown word");
+                }
             }
-            if model.max_input_chars_per_word != MAXIMUM_WORD_CHARACTERS {
-                parts.push("the longest word");
-            }
+            _ => parts.push("the model"),
         }
-        (!parts.is_empty()).then(|| {
-            format!(
-                "{TOKENIZER_CONFIG} says {}, so {} of {TOKENIZER_JSON} is set aside, as transformers 5 does; \
-                 PreTrainedTokenizerFast there keeps it",
-                self.class_name,
-                parts.join(", "),
-            )
-        })
+        parts
     }
 }
 
@@ -346,18 +356,29 @@ fn class(folder: &Path, config: &Map<String, Value>) -> Result<(Class, String), 
     let text = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
     // A model's configuration that is damaged is for its reader to refuse.
     let model = read_object(&folder.join(MODEL_CONFIG)).unwrap_or_default();
+    if let Some(other) = config.get("tokenizer_class").filter(|value| !value.is_string() && !value.is_null()) {
+        let message = format!("tokenizer_class is {}, expected a name", shortened(other));
+        return Err(Error::Tokenizer { path: folder.join(TOKENIZER_CONFIG), message });
+    }
     let said = [(config, TOKENIZER_CONFIG), (&model, MODEL_CONFIG)];
     let said = said.into_iter().find_map(|(map, file)| Some((text(map, "tokenizer_class")?, file)));
     let Some((name, file)) = said else {
         let bert = text(&model, "model_type").is_some_and(|model| BERT_MODELS.contains(&model.as_str()));
-        return Ok(if bert { (Class::Bert, "BertTokenizer".into()) } else { (Class::Unsaid, String::new()) });
+        let said = format!("{MODEL_CONFIG} is of a BERT or ELECTRA");
+        return Ok(if bert { (Class::Bert, said) } else { (Class::Unsaid, String::new()) });
     };
     let class = match name.as_str() {
         name if FAST_CLASSES.contains(&name) => Class::Fast,
         name if BERT_CLASSES.contains(&name.strip_suffix("Fast").unwrap_or(name)) => Class::Bert,
         _ => return Err(Error::TokenizerClass { path: folder.join(file), class: shortened(&Value::String(name)) }),
     };
-    Ok((class, name))
+    Ok((class, format!("{file} says {name}")))
+}
+
+/// Whether a tokenizer.json lies in a run, a checkpoint or a dataset of this program.
+fn is_ours(tokenizer: &Path) -> bool {
+    let folder = tokenizer.parent().unwrap_or(Path::new(""));
+    ["config.toml", "manifest.json", "../state.json"].iter().any(|name| folder.join(name).is_file())
 }
 
 /// The names of the five special tokens.
@@ -395,91 +416,4 @@ fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
     }
     serde_json::from_str(&files::read_utf8(path)?)
         .map_err(|error| Error::Tokenizer { path: path.into(), message: error.to_string() })
-}
-
-/// Whether every id of a tokenizer.json makes sense, before anything is made as large as an id says.
-fn check_ids(tokenizer: &Value) -> Result<(), String> {
-    let id_of = |token: &str, id: &Value| match id.as_u64() {
-        Some(id) => check_id(token, id),
-        None => Err(format!("the id of {:?} is {}, expected a whole number from 0", cut(token), shortened(id))),
-    };
-    match tokenizer.pointer("/model/vocab") {
-        Some(Value::Object(words)) => words.iter().try_for_each(|(token, id)| id_of(token, id))?,
-        Some(Value::Array(words)) if words.len() as u64 > MOST_IDS => {
-            return Err(format!("{} words are too many: a model has at most {MOST_IDS}", words.len()));
-        }
-        _ => {}
-    }
-    let is = |key: &str, value: Value| tokenizer.pointer(key).unwrap_or(&Value::Null) == &value;
-    if is("/model/type", "Unigram".into())
-        && is("/model/unk_id", Value::Null)
-        && !is("/model/byte_fallback", true.into())
-    {
-        return Err("its model has no unk_id, and would fail at the first character that it does not know".into());
-    }
-    let added = tokenizer.get("added_tokens").and_then(Value::as_array);
-    added.into_iter().flatten().try_for_each(|token| match token.get("id") {
-        Some(id) => id_of(token.get("content").and_then(Value::as_str).unwrap_or_default(), id),
-        None => Ok(()),
-    })
-}
-
-/// Rounds the scores of a Unigram model to 15 digits; whether it is one. Python's build of `tokenizers` reads longer numbers up to a
-/// last bit otherwise, and that bit decides between splits of equal score.
-fn round_scores(tokenizer: &mut Value) -> bool {
-    if tokenizer.pointer("/model/type") != Some(&Value::from("Unigram")) {
-        return false;
-    }
-    let Some(Value::Array(words)) = tokenizer.pointer_mut("/model/vocab") else { return false };
-    for score in words.iter_mut().filter_map(|word| word.get_mut(1)) {
-        if let Some(rounded) = score.as_f64().and_then(|exact| format!("{exact:.14e}").parse::<f64>().ok()) {
-            *score = rounded.into();
-        }
-    }
-    true
-}
-
-/// The added tokens of a tokenizer.json with the ids that it says.
-fn added_tokens(tokenizer: &Value) -> Vec<(String, u64)> {
-    let added = tokenizer.get("added_tokens").and_then(Value::as_array);
-    let entry = |token: &Value| Some((token.get("content")?.as_str()?.to_owned(), token.get("id")?.as_u64()?));
-    added.into_iter().flatten().filter_map(entry).collect()
-}
-
-fn check_id(token: &str, id: u64) -> Result<(), String> {
-    if id < MOST_IDS {
-        return Ok(());
-    }
-    Err(format!("the id of {:?} is {id}, and a model has at most {MOST_IDS} words", cut(token)))
-}
-
-/// Whether a token has the id that a file says. `tokenizers` numbers added tokens itself.
-fn check_place(inner: &tokenizers::Tokenizer, token: &str, said: u64) -> Result<(), String> {
-    match inner.token_to_id(token) {
-        Some(id) if u64::from(id) != said && !token.is_empty() => {
-            Err(format!("the added token {:?} has the id {said} there, but transformers gives it {id}", cut(token)))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn twice(id: u64, a: &str, b: &str) -> String {
-    let (a, b) = if a < b { (a, b) } else { (b, a) };
-    format!("the id {id} is given twice: to {:?} and to {:?}", cut(a), cut(b))
-}
-
-/// The beginning of a text, for a message.
-fn cut(text: &str) -> String {
-    let mut short: String = text.chars().take(40).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
-fn shortened(value: &Value) -> String {
-    match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
-    }
 }

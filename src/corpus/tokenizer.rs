@@ -1,18 +1,16 @@
 //! The tokenizer: trained, loaded and saved so that `transformers` reads it as ELECTRA's.
 
-use super::pretrained::{self, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, TOKENIZER_JSON, VOCAB_TXT, plain_bert};
-use super::wordpiece::{self, CONTINUATION, MAXIMUM_WORD_CHARACTERS, VocabularyOptions};
+use super::pretrained::{self, plain_bert};
+use super::wordpiece::{self, CONTINUATION, VocabularyOptions};
 use super::words::{PlainWords, WordCounts, ascii_parts};
-use super::{Error, files, spaceless};
-use serde_json::{Map, Value, json};
+use super::{Error, spaceless};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use tokenizers::normalizers::BertNormalizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{
-    AddedToken, AddedVocabulary, Model as _, ModelWrapper, NormalizedString, Normalizer as _, NormalizerWrapper,
-    OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper,
+    AddedToken, AddedVocabulary, Model as _, ModelWrapper, Normalizer as _, NormalizerWrapper, OffsetReferential,
+    OffsetType, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper,
 };
 
 /// The special tokens, in the order of their ids in a vocabulary trained here.
@@ -44,12 +42,12 @@ pub struct SpecialTokens {
 /// Special tokens that are written in a text, such as `[SEP]`, are text like any other.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pub(super) inner: tokenizers::Tokenizer,
     /// As `inner`, but it knows the mask where it is written; made when it is first asked for.
     masking: Arc<OnceLock<tokenizers::Tokenizer>>,
     special: SpecialTokens,
     /// Their texts, in the order of [`SPECIAL_TOKENS`].
-    names: [String; 5],
+    pub(super) names: [String; 5],
     size: usize,
     /// White space always separates words, so words may be encoded one by one.
     separable: bool,
@@ -60,9 +58,6 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// The names of the files that [`Tokenizer::save`] may write; vocab.txt only where it says all there is to a tokenizer.
-    pub const FILES: [&'static str; 4] = [TOKENIZER_JSON, VOCAB_TXT, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP];
-
     /// Learns a vocabulary from texts (files, lines: how they are cut does not matter, as long as words are whole).
     ///
     /// The special tokens have the ids 0 to 4 in the order of [`SPECIAL_TOKENS`]. The same words give the same vocabulary in
@@ -174,131 +169,9 @@ impl Tokenizer {
         Ok(Self { inner, masking: Arc::default(), special, names, size, separable, plain, notes: Vec::new() })
     }
 
-    /// Whether `transformers` builds the same from the vocabulary and the three options that its BERT classes know.
-    fn is_plain_bert(&self) -> bool {
-        let inner = &self.inner;
-        let plain = matches!(inner.get_normalizer(), Some(NormalizerWrapper::BertNormalizer(n)) if n.clean_text)
-            && matches!(inner.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)));
-        match inner.get_model() {
-            ModelWrapper::WordPiece(model) if plain => {
-                let words = model.get_vocab();
-                model.continuing_subword_prefix == CONTINUATION
-                    && model.max_input_chars_per_word == MAXIMUM_WORD_CHARACTERS
-                    && model.unk_token == self.names[1]
-                    // A line of vocab.txt cannot say every word.
-                    && words.keys().all(|word| !word.is_empty() && word.trim_end() == word && !word.contains('\n'))
-            }
-            _ => false,
-        }
-    }
-
-    /// The names and contents of `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`, and `vocab.txt` where that is
-    /// enough, with which `transformers`' `AutoTokenizer` gives the same ids. `maximum_length` is the model's number of
-    /// positions.
-    ///
-    /// # Errors
-    /// [`Error::Encode`] if the tokenizer cannot be written down.
-    pub fn files(&self, maximum_length: usize) -> Result<Vec<(&'static str, String)>, Error> {
-        let tokenizer = self.inner.to_string(true).map_err(encode_error)?;
-        let plain = self.is_plain_bert();
-        let names = NAMES.iter().zip(&self.names).map(|(key, name)| ((*key).to_owned(), json!(name)));
-        let special = Value::Object(names.collect());
-        let mut config = special.clone();
-        let mut added: Vec<(u32, AddedToken)> = self.inner.get_added_tokens_decoder().into_iter().collect();
-        added.sort_by_key(|(id, _)| *id);
-        let added = added.into_iter().map(|(id, token)| Ok((id.to_string(), serde_json::to_value(token)?)));
-        let added: Result<Map<String, Value>, serde_json::Error> = added.collect();
-        config["added_tokens_decoder"] = added.map_err(|error| encode_error(error.into()))?.into();
-        // The classes of BERT drop the pipeline of tokenizer.json for their own.
-        config["tokenizer_class"] = json!(if plain { "ElectraTokenizer" } else { "PreTrainedTokenizerFast" });
-        config["model_max_length"] = json!(maximum_length);
-        if let Some(NormalizerWrapper::BertNormalizer(normalizer)) = self.inner.get_normalizer() {
-            config["do_lower_case"] = json!(normalizer.lowercase);
-            config["strip_accents"] = json!(normalizer.strip_accents);
-            config["tokenize_chinese_chars"] = json!(normalizer.handle_chinese_chars);
-        }
-        let mut files = vec![
-            (TOKENIZER_JSON, tokenizer),
-            (TOKENIZER_CONFIG, format!("{config:#}\n")),
-            (SPECIAL_TOKENS_MAP, format!("{special:#}\n")),
-        ];
-        if plain {
-            files.insert(1, (VOCAB_TXT, self.lines()));
-        }
-        Ok(files)
-    }
-
-    /// The words of the model, a line each. A line's number is its word's id, so ids that a foreign file leaves out need a line
-    /// as well.
-    fn lines(&self) -> String {
-        let words = self.inner.get_model().get_vocab();
-        let size = words.values().max().map_or(0, |&id| id as usize + 1);
-        let mut lines: Vec<Option<&str>> = vec![None; size];
-        for (word, &id) in &words {
-            lines[id as usize] = Some(word);
-        }
-        let unused = |id: usize| {
-            let name = format!("[unused{id}]");
-            if words.contains_key(&name) { format!("[unused-{id}]") } else { name }
-        };
-        let line = |(id, word): (usize, Option<&str>)| word.map_or_else(|| unused(id), str::to_owned) + "\n";
-        lines.into_iter().enumerate().map(line).collect()
-    }
-
     /// What to tell whoever chose it: parts that are set aside, words that no text can reach.
     pub fn notes(&self) -> &[String] {
         &self.notes
-    }
-
-    /// Words with capitals or marks, where the text loses them before it is looked up.
-    pub(super) fn unreachable(&self) -> Option<String> {
-        let Some(NormalizerWrapper::BertNormalizer(found)) = self.inner.get_normalizer() else { return None };
-        let normalizer = BertNormalizer::new(false, false, found.strip_accents, found.lowercase);
-        let added = self.inner.get_added_tokens_decoder();
-        let (mut all, mut lost, mut shown) = (0, 0, Vec::new());
-        for (word, id) in self.inner.get_vocab(false) {
-            if added.contains_key(&id) || (word.starts_with("[unused") && word.ends_with(']')) {
-                continue;
-            }
-            all += 1;
-            let same = word.is_ascii() && !word.bytes().any(|byte| byte.is_ascii_uppercase());
-            if same {
-                continue;
-            }
-            let mut normalized = NormalizedString::from(word.as_str());
-            if normalizer.normalize(&mut normalized).is_ok() && normalized.get() != word {
-                lost += 1;
-                shown.push((id, word));
-            }
-        }
-        // A handful of them is in many a vocabulary.
-        if lost * 100 <= all {
-            return None;
-        }
-        shown.sort();
-        let shown: Vec<&str> = shown.iter().take(3).map(|(_, word)| word.as_str()).collect();
-        let what = match (found.lowercase, found.strip_accents.unwrap_or(found.lowercase)) {
-            (true, true) => "capitals and marks",
-            (true, false) => "capitals",
-            _ => "marks",
-        };
-        Some(format!(
-            "{lost} of the vocabulary's {all} words have {what} ({}, ...), which can never be reached, since the text loses them \
-             first; --cased keeps them, or do_lower_case and strip_accents in {TOKENIZER_CONFIG}",
-            shown.join(", "),
-        ))
-    }
-
-    /// Saves [`Tokenizer::files`] into a folder, which is made if it is missing. Each file is written beside and renamed.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
-    pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
-        for (name, content) in self.files(maximum_length)? {
-            files::write(&folder.join(name), content.as_bytes())?;
-        }
-        Ok(())
     }
 
     /// Whether words between white space may be encoded one by one.

@@ -1,6 +1,6 @@
 //! From files of text to a dataset.
 
-use super::manifest::{Counts, FileEntry, Manifest, PartEntry, Settings, TokenizerEntry};
+use super::manifest::{Counts, Manifest, PartEntry, Settings, TokenizerEntry};
 use super::stream::{Chunk, Portion, for_each_portion};
 use super::writer::{Folder, Shards};
 use super::{DatasetError, manifest};
@@ -145,9 +145,9 @@ pub fn prepare(
 }
 
 fn tokenizer_entry(folder: &Folder, tokenizer: &Tokenizer, length: usize) -> Result<TokenizerEntry, DatasetError> {
-    tokenizer.save(folder.path(), length)?;
     let files = tokenizer.files(length)?;
-    let files = files.iter().map(|(name, content)| FileEntry::of(name, content.as_bytes())).collect();
+    let files = files.iter().map(|(name, content)| folder.write(name, content.as_bytes()));
+    let files = files.collect::<Result<_, DatasetError>>()?;
     let special = tokenizer.special();
     Ok(TokenizerEntry {
         vocabulary: tokenizer.size(),

@@ -179,6 +179,7 @@ fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop)
     });
     said?;
     let Opened { session, prepared } = opened.map_err(failure)?;
+    prepared.tokenizer.notes().iter().for_each(|text| output::remark(text));
     sitting(session, &prepared, stop)
 }
 
