@@ -107,7 +107,10 @@ fn compare(name: &str, app: App) {
         Harness::builder().with_size([1280.0, 800.0]).wgpu().build_ui_state(|ui, app: &mut App| app.draw(ui), app);
     window.run_steps(4);
     // Another rasterizer may place an edge a little otherwise.
-    let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(400).output_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"));
+    let options = SnapshotOptions::new()
+        .threshold(2.0)
+        .max_failed_pixels(400)
+        .output_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"));
     window.snapshot_options(name, &options);
 }
 

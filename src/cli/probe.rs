@@ -4,7 +4,7 @@ mod lines;
 mod show;
 
 use super::Failure;
-use super::output::{grouped, print};
+use super::output::{grouped, print, remark};
 use super::style::Style;
 use crate::electra::Half;
 use crate::plan::EngineError;
@@ -56,6 +56,7 @@ pub(crate) struct ProbeArguments {
 pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let half = if arguments.mask { Half::Generator } else { Half::Discriminator };
     let pretrained = Pretrained::load(&arguments.dir, half).map_err(failure)?;
+    pretrained.notes.iter().for_each(|note| remark(note));
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
     let network = match half {

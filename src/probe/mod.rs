@@ -11,6 +11,7 @@ mod guess;
 mod judge;
 mod mark;
 mod network;
+mod tensors;
 
 pub use duet::{Duet, Part, Played, Scene};
 pub use error::ProbeError;
@@ -18,3 +19,4 @@ pub use folder::Pretrained;
 pub use guess::{Guess, Guessed, Guesser, Mask};
 pub use judge::{Judge, Judged};
 pub use mark::{Mark, mark};
+pub use tensors::Other;

@@ -35,13 +35,7 @@ pub struct Track {
 impl Track {
     /// A run that is beginning or going on here: of what its folder has `recorded`, the first `step` steps stand. A run that
     /// begins has nothing recorded, whatever else may lie in its folder.
-    pub fn live(
-        folder: &Path,
-        recorded: Option<Self>,
-        config: &Config,
-        facts: Option<&TextFacts>,
-        step: u64,
-    ) -> Self {
+    pub fn live(folder: &Path, recorded: Option<Self>, config: &Config, facts: Option<&TextFacts>, step: u64) -> Self {
         let mut track = recorded.unwrap_or_else(|| Self {
             folder: folder.into(),
             config: None,
