@@ -4,7 +4,10 @@
 mod program;
 
 use assert_cmd::Command;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -369,8 +372,33 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
     says(edited(weights, &|bytes| Some(bytes[..bytes.len() / 2].to_vec())), &[weights, "safetensors file"]);
     says(edited(weights, &|_| Some(Vec::new())), &[weights, "safetensors file"]);
     says(edited(weights, &|_| None), &["holds no model.safetensors"]);
-    fs::write(folder.join("pytorch_model.bin"), "").unwrap();
-    says(edited(weights, &|_| None), &["pytorch_model.bin", "save it again"]);
+    for (file, words) in [
+        ("model.ckpt-1000.index", ["TensorFlow", "convert_electra_original_tf_checkpoint_to_pytorch"]),
+        ("tf_model.h5", ["from_tf=True", "ElectraForPreTraining"]),
+        ("flax_model.msgpack", ["from_flax=True", "transformers<5"]),
+    ] {
+        fs::write(folder.join(file), "").unwrap();
+        says(edited(weights, &|_| None), &words);
+        fs::remove_file(folder.join(file)).unwrap();
+    }
+    fs::write(folder.join("pytorch_model.bin"), "no pickle").unwrap();
+    says(edited(weights, &|_| None), &["pytorch_model.bin", "not a readable PyTorch file"]);
+    fs::remove_file(folder.join("pytorch_model.bin")).unwrap();
+    for (from, to, word) in [
+        ("\"vocab_size\": 115", "\"vocab_size\": \"115\"", "vocab_size is \"115\""),
+        ("\"hidden_size\": 40", "\"hidden_size\": 40.0", "hidden_size is 40.0"),
+        ("\"type_vocab_size\": 2", "\"type_vocab_size\": null", "type_vocab_size is null"),
+        ("\"embedding_size\": 24", "\"embedding_size\": [24]", "embedding_size is [24]"),
+        ("\"intermediate_size\": 72", "\"intermediate_size\": true", "intermediate_size is true"),
+        ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": -2", "num_hidden_layers is -2"),
+        ("\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": \"0.1\"", "hidden_dropout_prob is \"0.1\""),
+        ("\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": 1.5", "hidden_dropout_prob is 1.5"),
+        ("\"initializer_range\": 0.02", "\"initializer_range\": null", "initializer_range is null"),
+        ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": 1", "tie_word_embeddings is 1"),
+        ("\"is_decoder\": false", "\"is_decoder\": true", "is_decoder is true"),
+    ] {
+        says(edited("config.json", &replaced(from, to)), &[word, "expected"]);
+    }
     says(edited("tokenizer.json", &|_| Some(b"{}".to_vec())), &["tokenizer.json"]);
     let more = replaced("\"##le\": 114", "\"##le\": 114, \"more\": 115");
     says(edited("tokenizer.json", &more), &["116 tokens", "115"]);
@@ -380,6 +408,178 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
     says(refusal(&folder), &["no tokenizer"]);
     let run = probe().arg(golden("probe")).args(["a", "--device", "no such GPU"]).assert().code(2);
     says(String::from_utf8_lossy(&run.get_output().stderr).into(), &["no such GPU", "leyden devices"]);
+}
+
+/// A tensor as a file holds it.
+struct Raw(Dtype, Vec<usize>, Vec<u8>);
+
+/// The tensors of the golden folder's weights.
+fn tensors(name: &str) -> BTreeMap<String, Raw> {
+    let bytes = fs::read(golden(name).join("model.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let raw = |view: TensorView<'_>| Raw(view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    file.iter().map(|(name, view)| (name.to_string(), raw(view))).collect()
+}
+
+fn write(path: &Path, tensors: &BTreeMap<String, Raw>) {
+    let view = |Raw(dtype, shape, data): &'_ Raw| (*dtype, shape.clone(), data.clone());
+    let owned: Vec<_> = tensors.iter().map(|(name, raw)| (name.clone(), view(raw))).collect();
+    let views = owned.iter().map(|(name, (d, s, b))| (name.clone(), TensorView::new(*d, s.clone(), b).unwrap()));
+    fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// Every number of 32 bits turned into bytes of another type.
+fn cast(tensors: &mut BTreeMap<String, Raw>, dtype: Dtype, to: impl Fn(f32) -> Vec<u8>) {
+    for Raw(kind, _, data) in tensors.values_mut() {
+        *kind = dtype;
+        *data = data.as_chunks::<4>().0.iter().flat_map(|x| to(f32::from_le_bytes(*x))).collect();
+    }
+}
+
+fn p_replaced(answers: &str) -> Vec<f64> {
+    let line: Value = serde_json::from_str(answers.lines().next().unwrap()).unwrap();
+    line["p_replaced"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn weights_as_others_saved_them_are_the_same_weights() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    copy(folder);
+    let (weights, config) = (folder.join("model.safetensors"), folder.join("config.json"));
+    let ask = || answers(&[folder.to_str().unwrap(), "--json", "The cat sat on the jar."], "");
+    let exact = ask();
+
+    let mut all = tensors("probe");
+    cast(&mut all, Dtype::F64, |x| f64::from(x).to_le_bytes().to_vec());
+    write(&weights, &all);
+    assert_eq!(ask(), exact, "F64");
+    let near = |tolerance: f64, what: &str| {
+        let (found, expected) = (ask(), p_replaced(&exact));
+        let worst = p_replaced(&found).iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst > 0.0 && worst < tolerance, "{what}: {worst}");
+    };
+    let mut all = tensors("probe");
+    cast(&mut all, Dtype::F16, |x| half::f16::from_f32(x).to_le_bytes().to_vec());
+    write(&weights, &all);
+    near(0.01, "F16");
+    let mut all = tensors("probe");
+    cast(&mut all, Dtype::BF16, |x| half::bf16::from_f32(x).to_le_bytes().to_vec());
+    write(&weights, &all);
+    near(0.1, "BF16");
+
+    // TensorFlow's names of layer norms, and a tensor that nobody needs.
+    let mut all: BTreeMap<String, Raw> = tensors("probe")
+        .into_iter()
+        .map(|(name, raw)| {
+            let name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            (name, raw)
+        })
+        .collect();
+    all.insert("extra.weight".into(), Raw(Dtype::F32, vec![1], vec![0; 4]));
+    write(&weights, &all);
+    let run = probe().arg(folder).args(["--json", "--device", "cpu", "The cat sat on the jar."]).assert().success();
+    assert_eq!(String::from_utf8_lossy(&run.get_output().stdout), exact);
+    let note = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(note.contains("extra.weight") && note.lines().count() == 1, "{note}");
+
+    // Without a name, the tensors say what it is.
+    write(&weights, &tensors("probe"));
+    let text = fs::read_to_string(&config).unwrap();
+    let unnamed = text.replace("\"ElectraForPreTraining\"", "");
+    fs::write(&config, &unnamed).unwrap();
+    assert_eq!(ask(), exact, "no architecture");
+
+    // Shards, of which the index decides.
+    fs::remove_file(&weights).unwrap();
+    let (mut one, mut two) = (tensors("probe"), tensors("probe"));
+    let mut map = serde_json::Map::new();
+    for (i, name) in tensors("probe").into_keys().enumerate() {
+        let (file, other) = if i % 2 == 0 { ("a.safetensors", &mut two) } else { ("b.safetensors", &mut one) };
+        // What the index does not name there is not read.
+        other.get_mut(&name).unwrap().2.fill(0);
+        map.insert(name, file.into());
+    }
+    write(&folder.join("a.safetensors"), &one);
+    write(&folder.join("b.safetensors"), &two);
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map });
+    fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    assert_eq!(ask(), exact, "shards");
+    fs::remove_file(folder.join("b.safetensors")).unwrap();
+    let error = refusal(folder);
+    assert!(error.contains("b.safetensors is missing"), "{error}");
+    fs::remove_file(folder.join("model.safetensors.index.json")).unwrap();
+
+    // An encoder alone, and one under another head.
+    let encoder: BTreeMap<String, Raw> = tensors("probe")
+        .into_iter()
+        .filter_map(|(name, raw)| Some((name.strip_prefix("electra.")?.to_string(), raw)))
+        .collect();
+    write(&weights, &encoder);
+    let error = refusal(folder);
+    assert!(error.contains("an encoder alone") && error.contains("--init-from"), "{error}");
+    fs::write(&config, text.replace("ElectraForPreTraining", "ElectraForSequenceClassification")).unwrap();
+    let error = refusal(folder);
+    assert!(error.contains("fine-tuned") && error.contains("ElectraForSequenceClassification"), "{error}");
+    fs::write(&config, text.replace("ElectraForPreTraining", "ElectraForMaskedLM")).unwrap();
+    let error = refusal(folder);
+    assert!(error.contains("is a generator"), "{error}");
+}
+
+#[test]
+fn rows_without_a_word_are_not_guessed_and_an_own_output_matrix_counts() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    for entry in fs::read_dir(golden("probe_generator")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let (weights, config) = (folder.join("model.safetensors"), folder.join("config.json"));
+    let args = [folder.to_str().unwrap(), "--mask", "--json", "--top", "200", "the [MASK] sat"];
+    let ids = |answer: &str| -> Vec<u64> {
+        let line: Value = serde_json::from_str(answer.lines().next().unwrap()).unwrap();
+        let guesses = line["masks"][0]["guesses"].as_array().unwrap();
+        assert!(guesses.iter().all(|g| g["token"] != ""), "{answer}");
+        guesses.iter().map(|g| g["id"].as_u64().unwrap()).collect()
+    };
+    let before = ids(&answers(&args, ""));
+    // Two rows more, likelier than any word.
+    let mut all = tensors("probe_generator");
+    for (name, raw) in &mut all {
+        if name.ends_with("word_embeddings.weight") || name.starts_with("generator_lm_head") {
+            raw.1[0] += 2;
+            let row = raw.1.get(1).copied().unwrap_or(1);
+            let value: f32 = if name.ends_with("bias") { 50.0 } else { 0.0 };
+            raw.2.extend(value.to_le_bytes().repeat(2 * row));
+        }
+    }
+    write(&weights, &all);
+    let text = fs::read_to_string(&config).unwrap().replace("\"vocab_size\": 115", "\"vocab_size\": 117");
+    fs::write(&config, &text).unwrap();
+    assert_eq!(ids(&answers(&args, "")), before);
+
+    // The words' order turned round by a matrix of its own, whether config.json says so or not.
+    let Raw(dtype, shape, data) = &all["electra.embeddings.word_embeddings.weight"];
+    let turned = data.as_chunks::<4>().0.iter().flat_map(|x| (-f32::from_le_bytes(*x)).to_le_bytes()).collect();
+    let own = Raw(*dtype, shape.clone(), turned);
+    all.insert("generator_lm_head.weight".into(), own);
+    let bias = all.get_mut("generator_lm_head.bias").unwrap();
+    bias.2.fill(0);
+    write(&weights, &all);
+    let run = probe().args(args).args(["--device", "cpu"]).assert().success();
+    let turned = ids(&String::from_utf8_lossy(&run.get_output().stdout));
+    assert!(String::from_utf8_lossy(&run.get_output().stderr).contains("tie_word_embeddings"));
+    let untied = text.replace("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false");
+    fs::write(&config, &untied).unwrap();
+    assert_eq!(ids(&answers(&args, "")), turned);
+    all.remove("generator_lm_head.weight");
+    write(&weights, &all);
+    let run = probe().args(args).args(["--device", "cpu"]).assert().code(2);
+    assert!(String::from_utf8_lossy(&run.get_output().stderr).contains("generator_lm_head.weight"));
+    fs::write(&config, &text).unwrap();
+    let mut tied = ids(&answers(&args, ""));
+    tied.reverse();
+    assert_eq!(tied, turned, "without a bias, the opposite order");
 }
 
 #[test]

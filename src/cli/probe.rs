@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let half = if arguments.mask { Half::Generator } else { Half::Discriminator };
     let pretrained = Pretrained::load(&arguments.dir, half).map_err(failure)?;
     pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
+    pretrained.notes.iter().for_each(|note| remark(note));
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
     let network = match half {

@@ -3,6 +3,11 @@
 //! A checkpoint of one half holds the tied embeddings and that half's own parameters. Query, key and value are one
 //! parameter here and three there.
 
+mod published;
+
+pub(crate) use published::is_wanted;
+pub use published::{Element, Published, Stored, Tensors};
+
 use super::config::EPSILONS;
 use super::{Config, EncoderParameters, GeneratorConfig, Half, Model, ModelConfig, Norm, Weights, preset};
 use crate::ops::{Activation, EPSILON};
@@ -46,6 +51,20 @@ pub enum CheckpointError {
         /// What the config asks for.
         expected: String,
     },
+    /// Two names of one tensor.
+    #[error("{name} and {other} are the same tensor, expected one of them")]
+    Twice {
+        /// One name.
+        name: String,
+        /// The other.
+        other: String,
+    },
+    /// An index of shards that does not fit them.
+    #[error("{0}")]
+    Index(String),
+    /// Not a file of PyTorch's, or a damaged one.
+    #[error("not a readable PyTorch file ({0}); expected the weights of a transformers ELECTRA")]
+    Pickle(String),
     /// A config.json that cannot be used.
     #[error("config.json: {0}")]
     Config(String),
@@ -69,7 +88,7 @@ impl Entry {
 }
 
 /// What the generator's tied output matrix is called; newer versions of `transformers` leave it out.
-const TIED: &str = "generator_lm_head.weight";
+pub(crate) const TIED: &str = "generator_lm_head.weight";
 /// Tensors that older versions of `transformers` wrote and nobody reads.
 const IGNORED: &str = "electra.embeddings.position_ids";
 
@@ -133,7 +152,7 @@ pub fn entries(model: &Model, half: Half) -> Vec<Entry> {
             list.linear("generator_predictions.dense", heads.generator_dense);
             list.norm("generator_predictions.LayerNorm", heads.generator_norm);
             list.push("generator_lm_head.bias".into(), heads.generator_bias);
-            list.push(TIED.into(), embeddings.word);
+            list.push(TIED.into(), heads.generator_output);
         }
         Half::Discriminator => {
             list.encoder(&model.discriminator);
@@ -228,28 +247,89 @@ fn decimal(x: f32) -> f64 {
     x.to_string().parse().unwrap_or(f64::from(x))
 }
 
-/// Which half a `transformers` config.json describes, and a configuration for it. The other half gets no layers: a
-/// folder holds one network, and the tied embeddings are all that they share.
-pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
+/// What a `transformers` config.json describes.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// The class that the weights are of, such as `ElectraForPreTraining`; older files do not say.
+    pub architecture: Option<String>,
+    /// Which half that class is; `None` for one that is neither, whose tensors decide.
+    pub half: Option<Half>,
+    /// Whether the word embeddings are meant to be the generator's output matrix too.
+    pub tied: bool,
+    /// Sizes, laid out for that half, or for a discriminator. The other half has no layers: a folder holds one network, and
+    /// the tied embeddings are all that they share.
+    pub config: Config,
+}
+
+impl Described {
+    /// The sizes laid out for `half`.
+    pub fn config_of(&self, half: Half) -> Config {
+        if half == self.half.unwrap_or(Half::Discriminator) {
+            return self.config.clone();
+        }
+        let (m, g) = (&self.config.model, &self.config.generator);
+        let bare = GeneratorConfig { hidden: m.embedding, layers: 0, heads: 1, feed_forward: 0 };
+        let [of_generator, of_discriminator] = match half {
+            Half::Generator => {
+                let (hidden, layers, heads, feed_forward) = (m.hidden, m.layers, m.heads, m.feed_forward);
+                [GeneratorConfig { hidden, layers, heads, feed_forward }, bare]
+            }
+            Half::Discriminator => [bare, g.clone()],
+        };
+        let GeneratorConfig { hidden, layers, heads, feed_forward } = of_discriminator;
+        let model = ModelConfig { hidden, layers, heads, feed_forward, ..m.clone() };
+        Config { model, generator: of_generator, ..self.config.clone() }
+    }
+}
+
+/// What a `transformers` config.json describes. A key that is there must be of its type; one that is not there has the
+/// value that `transformers` gives it.
+///
+/// # Errors
+/// [`CheckpointError::Config`].
+pub fn read_config_json(text: &str) -> Result<Described, CheckpointError> {
     let bad = |what: String| CheckpointError::Config(what);
     let json: Value = serde_json::from_str(text).map_err(|e| bad(format!("not JSON ({e})")))?;
-    let kind = json["model_type"].as_str().unwrap_or("nothing");
+    let kind = match &json["model_type"] {
+        Value::Null => "nothing".to_string(),
+        Value::String(kind) => kind.clone(),
+        other => brief(other),
+    };
     if kind != "electra" {
         return Err(bad(format!("model_type is {kind}, expected electra")));
     }
     if let Some(found) = json["position_embedding_type"].as_str().filter(|&found| found != "absolute") {
         return Err(bad(format!("position_embedding_type is {found}, expected absolute")));
     }
+    if let Some(found) = json.get("position_embedding_type").filter(|found| !found.is_string()) {
+        return Err(bad(format!("position_embedding_type is {}, expected \"absolute\"", brief(found))));
+    }
     let (activation, layer_norm_epsilon) = (read_activation(&json)?, read_epsilon(&json)?);
     // The defaults are those of `transformers`' ElectraConfig, which leaves them out.
-    let size = |key: &str, default: u64| match &json[key] {
-        Value::Null => Ok(default as usize),
-        value => match value.as_u64().filter(|&n| n > 0 && n < 1 << 24) {
+    let size = |key: &str, default: usize| match json.get(key) {
+        None => Ok(default),
+        Some(value) => match value.as_u64().filter(|&n| n > 0 && n < 1 << 24) {
             Some(n) => Ok(n as usize),
-            None => Err(bad(format!("{key} is {value}, expected a number from 1 to 16,777,215"))),
+            None => Err(bad(format!("{key} is {}, expected a whole number from 1 to 16,777,215", brief(value)))),
         },
     };
-    let fraction = |key: &str| json[key].as_f64().unwrap_or(0.1) as f32;
+    let number = |key: &str, default: f64, below: f64| match json.get(key) {
+        None => Ok(default),
+        Some(value) => value
+            .as_f64()
+            .filter(|&x| (0.0..below).contains(&x))
+            .ok_or_else(|| bad(format!("{key} is {}, expected a number from 0 to below {below}", brief(value)))),
+    };
+    let fraction = |key: &str| number(key, 0.1, 1.0).map(|x| x as f32);
+    let flag = |key: &str, default: bool| match json.get(key) {
+        None => Ok(default),
+        Some(value) => value.as_bool().ok_or_else(|| bad(format!("{key} is {}, expected true or false", brief(value)))),
+    };
+    for key in ["is_decoder", "add_cross_attention"] {
+        if flag(key, false)? {
+            return Err(bad(format!("{key} is true, expected an encoder: tokens that see both sides")));
+        }
+    }
     let (hidden, layers) = (size("hidden_size", 256)?, size("num_hidden_layers", 12)?);
     let (heads, feed_forward) = (size("num_attention_heads", 4)?, size("intermediate_size", 1024)?);
     if !hidden.is_multiple_of(heads) {
@@ -268,9 +348,9 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
             layers: 0,
             heads: 1,
             feed_forward: 0,
-            dropout: fraction("hidden_dropout_prob"),
-            attention_dropout: fraction("attention_probs_dropout_prob"),
-            initializer_range: json["initializer_range"].as_f64().unwrap_or(0.02),
+            dropout: fraction("hidden_dropout_prob")?,
+            attention_dropout: fraction("attention_probs_dropout_prob")?,
+            initializer_range: number("initializer_range", 0.02, 1e3)?,
             activation,
             layer_norm_epsilon,
             ..base.model
@@ -278,16 +358,39 @@ pub fn read_config_json(text: &str) -> Result<(Half, Config), CheckpointError> {
         generator: GeneratorConfig { hidden: embedding, layers: 0, heads: 1, feed_forward: 0 },
         ..base
     };
-    let architecture = json["architectures"][0].as_str().unwrap_or("ElectraForPreTraining");
-    let half = if architecture.contains("MaskedLM") { Half::Generator } else { Half::Discriminator };
+    let architecture = architecture(&json).map_err(bad)?;
+    let half = match architecture.as_deref() {
+        Some(name) if name.contains("MaskedLM") => Some(Half::Generator),
+        Some(name) if name.contains("PreTraining") => Some(Half::Discriminator),
+        _ => None,
+    };
     match half {
-        Half::Generator => config.generator = GeneratorConfig { hidden, layers, heads, feed_forward },
-        Half::Discriminator => {
-            config.model = ModelConfig { hidden, layers, heads, feed_forward, ..config.model };
-        }
+        Some(Half::Generator) => config.generator = GeneratorConfig { hidden, layers, heads, feed_forward },
+        _ => config.model = ModelConfig { hidden, layers, heads, feed_forward, ..config.model },
     }
     config.data.length = config.model.positions;
-    Ok((half, config))
+    Ok(Described { architecture, half, tied: flag("tie_word_embeddings", true)?, config })
+}
+
+/// The first of `architectures`, which may be null or empty in a file that was never saved with weights.
+fn architecture(json: &Value) -> Result<Option<String>, String> {
+    let found = &json["architectures"];
+    let names = match found {
+        Value::Null => return Ok(None),
+        Value::Array(names) => names.iter().map(|name| name.as_str()).collect::<Option<Vec<_>>>(),
+        _ => None,
+    };
+    let names = names.ok_or_else(|| format!("architectures is {}, expected a list of names", brief(found)))?;
+    Ok(names.first().map(|name| name.to_string()))
+}
+
+/// A value as a message shows it.
+fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// What config.json calls hidden_act.
@@ -360,8 +463,9 @@ mod tests {
     fn config_json_says_what_the_model_is() {
         let (config, _) = small_model();
         for half in [Half::Generator, Half::Discriminator] {
-            let (found, read) = read_config_json(&config_json(&config, half)).unwrap();
-            assert_eq!(found, half);
+            let found = read_config_json(&config_json(&config, half)).unwrap();
+            assert_eq!(found.half, Some(half));
+            let read = found.config_of(half);
             assert_eq!(read.model.embedding, config.model.embedding);
             assert_eq!(read.model.dropout, config.model.dropout);
         }
@@ -373,7 +477,7 @@ mod tests {
                 let json: Value = serde_json::from_str(&text).unwrap();
                 assert_eq!(json["hidden_act"], activation.name());
                 assert_eq!(json["layer_norm_eps"].as_f64(), Some(epsilon));
-                let read = read_config_json(&text).unwrap().1.model;
+                let read = read_config_json(&text).unwrap().config.model;
                 assert_eq!((read.activation, read.layer_norm_epsilon), (activation, epsilon));
             }
         }
@@ -381,8 +485,8 @@ mod tests {
         assert!(read_config_json("{\"model_type\":\"electra\",\"hidden_size\":7}").is_err());
         let read =
             |key: &str, value: Value| read_config_json(&json!({"model_type": "electra", key: value}).to_string());
-        assert_eq!(read("hidden_act", "gelu_fast".into()).unwrap().1.model.activation, Activation::GeluNew);
-        assert_eq!(read("layer_norm_eps", Value::Null).unwrap().1.model.layer_norm_epsilon, 1e-12);
+        assert_eq!(read("hidden_act", "gelu_fast".into()).unwrap().config.model.activation, Activation::GeluNew);
+        assert_eq!(read("layer_norm_eps", Value::Null).unwrap().config.model.layer_norm_epsilon, 1e-12);
         for (key, value, expected) in [
             ("hidden_act", json!("silu"), "hidden_act is \"silu\", expected one of gelu, gelu_new, relu"),
             ("hidden_act", json!(["relu"]), "hidden_act is [\"relu\"], expected one of"),

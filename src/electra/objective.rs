@@ -92,7 +92,7 @@ pub fn electra(
     let hidden = encode(g, model, &model.generator, batch.masked_ids, c)?;
     let drawn = ops::gather_rows(g, hidden, batch.positions)?;
     let x = generator_head(g, model, drawn)?;
-    let word = g.parameter(model.embeddings.word);
+    let word = g.parameter(model.heads.generator_output);
     let bias = g.parameter(model.heads.generator_bias);
     let (targets, weights, count) = (batch.targets, batch.weights, batch.drawn);
     let guess = ops::vocabulary_cross_entropy(g, VocabularyInput { x, word, bias, targets, weights, count })?;

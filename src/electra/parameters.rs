@@ -92,6 +92,8 @@ pub struct HeadParameters {
     pub generator_dense: Weights,
     /// Generator: over the embedding width.
     pub generator_norm: Norm,
+    /// Generator: embedding width to words. The word embeddings, but in a published model that has a matrix of its own.
+    pub generator_output: usize,
     /// Generator: a bias for every word.
     pub generator_bias: usize,
     /// Discriminator: hidden to hidden.
@@ -118,6 +120,9 @@ pub struct Model {
     /// Of every layer norm.
     pub epsilon: f64,
 }
+
+/// The output bias of a row without a token: far below any logit, and a number in 16 bits too.
+const SILENT: f32 = -1e4;
 
 struct Builder {
     /// Of embeddings and layer weights.
@@ -169,6 +174,15 @@ impl Builder {
 impl Model {
     /// Lays out the parameters of `config`'s generator and discriminator.
     pub fn new(config: &Config) -> Self {
+        Self::laid_out(config, true)
+    }
+
+    /// The same with an output matrix of the generator's own in place of the word embeddings. It is not trained.
+    pub fn with_own_output(config: &Config) -> Self {
+        Self::laid_out(config, false)
+    }
+
+    fn laid_out(config: &Config, tied: bool) -> Self {
         let ModelConfig { vocabulary, positions, types, embedding, hidden, layers, heads, feed_forward, .. } =
             config.model;
         let generator = &config.generator;
@@ -190,6 +204,10 @@ impl Model {
         let heads = HeadParameters {
             generator_dense: b.linear("generator_predictions.dense", embedding, generator.hidden, normal),
             generator_norm: b.norm("generator_predictions.LayerNorm", embedding),
+            generator_output: match tied {
+                true => embeddings.word,
+                false => b.push("generator_lm_head.weight".into(), &[vocabulary, embedding], true, normal),
+            },
             generator_bias: b.push("generator_lm_head.bias".into(), &[vocabulary], false, Initialization::Zeros),
             discriminator_dense: b.linear("discriminator_predictions.dense", hidden, hidden, normal),
             discriminator_prediction: b.linear(
@@ -202,6 +220,13 @@ impl Model {
         let table = Arc::new(ParameterTable::new(b.specs));
         let (activation, epsilon) = (config.model.activation, config.model.layer_norm_epsilon);
         Self { table, embeddings, generator: generator_encoder, discriminator, heads, activation, epsilon }
+    }
+
+    /// Gives the rows of the vocabulary that have no token, as `has_token` says, an output bias under which the generator's
+    /// probability of them is 0: they are never sampled, and as that has no gradient, they stay so.
+    pub fn silence(&self, bank: &mut [f32], has_token: impl Fn(u32) -> bool) {
+        let bias = &mut bank[self.table.parameters()[self.heads.generator_bias].range()];
+        (0..).zip(bias).filter(|(id, _)| !has_token(*id)).for_each(|(_, x)| *x = SILENT);
     }
 
     /// Initial weights as a bank: a pure function of `seed`.

@@ -112,9 +112,10 @@ impl Duet {
             false => Vec::new(),
         };
         let logits = self.network.word_logits(&masked, &places)?;
+        let words = logits.first().map_or_else(Vec::new, |logits| self.network.words(logits.len()).to_vec());
         let mut shown = ids.clone();
         for (&place, logits) in places.iter().zip(&logits) {
-            shown[place as usize] = sample(logits, random.unit());
+            shown[place as usize] = sample(logits, &words, random.unit());
         }
         let slots = self.slots(part, &ids, &shown)?;
         let seen: Vec<u32> = slots.iter().map(|slot| slot.shown).collect();
@@ -132,7 +133,7 @@ impl Duet {
                 drawn: drawn.is_some(),
                 masked: drawn.is_some() && masked[slot.place] == special.mask,
                 edited: slot.edited,
-                guesses: drawn.map_or_else(Vec::new, |i| guesses(&logits[i], TOP, tokenizer)),
+                guesses: drawn.map_or_else(Vec::new, |i| guesses(&logits[i], &words, TOP, tokenizer)),
                 p_replaced: sigmoid(logit),
             }
         });
@@ -163,18 +164,19 @@ impl Duet {
     }
 }
 
-/// The word at which the softmax's sum reaches `u`, from 0 up to 1. The noise is the caller's, so the same `u` follows the
-/// weights as they change.
-fn sample(logits: &[f32], u: f64) -> u32 {
-    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
+/// The word at which the softmax's sum over `words` reaches `u`, from 0 up to 1. The noise is the caller's, so the same `u`
+/// follows the weights as they change.
+fn sample(logits: &[f32], words: &[bool], u: f64) -> u32 {
+    let known = || (0..).zip(logits).zip(words).filter(|(_, word)| **word).map(|(logit, _)| logit);
+    let highest = known().map(|(_, &x)| x).fold(f32::MIN, f32::max);
     let part = |x: &f32| (f64::from(*x) - f64::from(highest)).exp();
-    let total: f64 = logits.iter().map(part).sum();
+    let total: f64 = known().map(|(_, x)| part(x)).sum();
     let mut sum = 0.0;
-    let found = logits.iter().position(|x| {
+    let found = known().find(|(_, x)| {
         sum += part(x);
         sum > u * total
     });
-    found.unwrap_or(logits.len().saturating_sub(1)) as u32
+    found.or_else(|| known().last()).map_or(0, |(id, _)| id)
 }
 
 #[cfg(test)]
@@ -200,8 +202,10 @@ mod tests {
     #[test]
     fn samples_by_the_softmax() {
         let logits = [0.0, 2f32.ln(), f32::MIN];
-        let found: Vec<u32> = [0.0, 0.3, 0.4, 0.99, 1.0].iter().map(|&u| sample(&logits, u)).collect();
+        let found: Vec<u32> = [0.0, 0.3, 0.4, 0.99, 1.0].iter().map(|&u| sample(&logits, &[true; 3], u)).collect();
         assert_eq!(found, [0, 0, 1, 1, 2]);
+        let words = [false, true, false];
+        assert!([0.0, 0.3, 0.99, 1.0].iter().all(|&u| sample(&logits, &words, u) == 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Why a model cannot be probed.
 
+use super::Other;
 use crate::corpus;
 use crate::electra::Half;
 use crate::electra::checkpoint::CheckpointError;
@@ -32,12 +33,26 @@ pub enum ProbeError {
         half: Half,
     },
     /// A folder without weights that can be read.
-    #[error("{} holds no model.safetensors{}", path.display(), hint(*pickled))]
+    #[error("{} holds no model.safetensors and no pytorch_model.bin{}", path.display(), other.hint(path))]
     NoWeights {
         /// The folder.
         path: PathBuf,
-        /// Whether there is a `pytorch_model.bin`.
-        pickled: bool,
+        /// What there is in their place.
+        other: Other,
+    },
+    /// An encoder without the head that was looked for.
+    #[error(
+        "{} is {what}, without the head of a {} that could be probed; `leyden train --init-from` starts from its encoder",
+        path.display(),
+        expected.name()
+    )]
+    Encoder {
+        /// The folder.
+        path: PathBuf,
+        /// What it is, in words.
+        what: String,
+        /// Which network was looked for.
+        expected: Half,
     },
     /// The other network's folder.
     #[error(
@@ -124,14 +139,6 @@ pub enum ProbeError {
     /// The model does not fit together: a bug, since configurations are checked.
     #[error(transparent)]
     Graph(#[from] GraphError),
-}
-
-fn hint(pickled: bool) -> &'static str {
-    if pickled {
-        ", only pytorch_model.bin, which may run code when it is read; load and save it again with a recent transformers"
-    } else {
-        ""
-    }
 }
 
 fn beside(other: &Option<PathBuf>) -> String {

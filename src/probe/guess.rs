@@ -78,27 +78,29 @@ impl Guesser {
             return Err(ProbeError::NoMask { text: shortened(sentence, 60), cut });
         }
         let logits = network.word_logits(&ids, &places)?;
+        let words = network.words(logits[0].len()).to_vec();
         let masks = places.iter().zip(&logits).map(|(&place, logits)| Mask {
             position: place as usize,
-            guesses: guesses(logits, top, &network.tokenizer),
+            guesses: guesses(logits, &words, top, &network.tokenizer),
         });
         let masks = masks.collect();
         Ok(Guessed { ids, tokens, masks, cut })
     }
 }
 
-/// The `top` likeliest words of the softmax of `logits`, the best first.
-pub(super) fn guesses(logits: &[f32], top: usize, tokenizer: &Tokenizer) -> Vec<Guess> {
+/// The `top` likeliest words of the softmax of `logits`, the best first. Rows that are no `words` have their part of the
+/// probability, as in `transformers`, and are not told.
+pub(super) fn guesses(logits: &[f32], words: &[bool], top: usize, tokenizer: &Tokenizer) -> Vec<Guess> {
     let word = |(id, p)| Guess { id, token: tokenizer.token(id).unwrap_or_default(), p };
-    likeliest(logits, top).into_iter().map(word).collect()
+    likeliest(logits, words, top).into_iter().map(word).collect()
 }
 
-/// The `top` largest of the softmax of `logits`, with their ids, the largest first.
-fn likeliest(logits: &[f32], top: usize) -> Vec<(u32, f64)> {
+/// The `top` largest of the softmax of `logits` among `words`, with their ids, the largest first.
+fn likeliest(logits: &[f32], words: &[bool], top: usize) -> Vec<(u32, f64)> {
     let highest = logits.iter().copied().fold(f32::MIN, f32::max);
     let part = |x: f32| (f64::from(x) - f64::from(highest)).exp();
     let total: f64 = logits.iter().map(|&x| part(x)).sum();
-    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+    let mut order: Vec<u32> = (0..logits.len() as u32).filter(|&id| words[id as usize]).collect();
     let by_logit = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
     let top = top.min(order.len());
     if top < order.len() {
@@ -117,12 +119,15 @@ mod tests {
     fn the_likeliest_come_first() {
         let logits = [0.0, 2.0, 1.0, 2.0, -1.0];
         let total: f64 = logits.iter().map(|&x: &f32| f64::from(x).exp()).sum();
-        let best = likeliest(&logits, 3);
+        let best = likeliest(&logits, &[true; 5], 3);
         assert_eq!(best.iter().map(|g| g.0).collect::<Vec<_>>(), [1, 3, 2]);
         assert!((best[2].1 - 1f64.exp() / total).abs() < 1e-12);
-        let all = likeliest(&logits, 99);
+        let all = likeliest(&logits, &[true; 5], 99);
         assert_eq!(all.len(), 5);
         assert!((all.iter().map(|g| g.1).sum::<f64>() - 1.0).abs() < 1e-12);
-        assert!(likeliest(&logits, 0).is_empty());
+        assert!(likeliest(&logits, &[true; 5], 0).is_empty());
+        let words = [true, false, true, true, true];
+        assert_eq!(likeliest(&logits, &words, 9).iter().map(|g| g.0).collect::<Vec<_>>(), [3, 2, 0, 4]);
+        assert_eq!(likeliest(&logits, &words, 1)[0].1, best[1].1, "the same number as transformers'");
     }
 }

@@ -12,6 +12,7 @@ mod guess;
 mod judge;
 mod mark;
 mod network;
+mod tensors;
 
 pub use duet::{Duet, Part, Played, Scene};
 pub use error::ProbeError;
@@ -19,3 +20,4 @@ pub use folder::Pretrained;
 pub use guess::{Guess, Guessed, Guesser, Mask};
 pub use judge::{Judge, Judged};
 pub use mark::{Mark, mark};
+pub use tensors::Other;

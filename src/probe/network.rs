@@ -43,6 +43,8 @@ pub(super) struct Network {
     /// The longest sentence in tokens.
     pub positions: usize,
     loaded: BTreeMap<Shape, Loaded>,
+    /// Which rows of a generator's vocabulary have a token; empty until somebody asks.
+    words: Vec<bool>,
 }
 
 impl Network {
@@ -69,7 +71,7 @@ impl Network {
         engine: Box<dyn Engine>,
         target: Target,
     ) -> Self {
-        Self { engine, target, model, tokenizer, positions, loaded: BTreeMap::new() }
+        Self { engine, target, model, tokenizer, positions, loaded: BTreeMap::new(), words: Vec::new() }
     }
 
     /// Replaces the weights.
@@ -128,6 +130,15 @@ impl Network {
         Ok(self.engine.collect(true)?.map(|fetched| fetched.real(0)).unwrap_or_default())
     }
 
+    /// Whether each of the `vocabulary` rows of a generator has a token: a model's table may have more rows than its
+    /// tokenizer has words, and there may be holes among the ids.
+    pub(super) fn words(&mut self, vocabulary: usize) -> &[bool] {
+        if self.words.len() != vocabulary {
+            self.words = (0..vocabulary as u32).map(|id| self.tokenizer.token(id).is_some()).collect();
+        }
+        &self.words
+    }
+
     /// The generator's logits [V] for each of `places` in one sentence.
     pub(super) fn word_logits(&mut self, ids: &[u32], places: &[u32]) -> Result<Vec<Vec<f32>>, ProbeError> {
         let length = padded(ids.len(), self.positions);
@@ -181,8 +192,8 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
             let hidden = encode(&mut g, model, &model.generator, ids, input)?;
             let drawn = ops::gather_rows(&mut g, hidden, positions)?;
             let x = generator_head(&mut g, model, drawn)?;
-            let (word, bias) = (g.parameter(model.embeddings.word), g.parameter(model.heads.generator_bias));
-            (ops::linear(&mut g, x, word, bias)?, Some(positions))
+            let (output, bias) = (g.parameter(model.heads.generator_output), g.parameter(model.heads.generator_bias));
+            (ops::linear(&mut g, x, output, bias)?, Some(positions))
         }
     };
     Ok(Graphed { g, logits, ids, types, lengths, positions })

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Adaptation {
     /// The generator first, so that of tied embeddings the discriminator's stay.
     halves: Vec<Pretrained>,
+    notes: Vec<String>,
 }
 
 /// Why a model cannot be started from.
@@ -33,6 +34,23 @@ pub enum AdaptError {
         /// The discriminator's.
         discriminator: String,
     },
+    /// A generator and a discriminator for which one id is two words.
+    #[error(
+        "{} and {} have different vocabularies: id {id} is {} and {}; expected two halves of one model",
+        folders[0].display(), folders[1].display(), spelt(&words[0]), spelt(&words[1])
+    )]
+    Words {
+        /// The generator's folder and the discriminator's.
+        folders: [PathBuf; 2],
+        /// The first id that differs.
+        id: u32,
+        /// The generator's word and the discriminator's.
+        words: [Option<String>; 2],
+    },
+}
+
+fn spelt(word: &Option<String>) -> String {
+    word.as_ref().map_or_else(|| "nothing".into(), |word| format!("{word:?}"))
 }
 
 impl Adaptation {
@@ -44,8 +62,14 @@ impl Adaptation {
     pub fn load(folder: &Path) -> Result<Self, AdaptError> {
         let half = |half| match Pretrained::load(folder, half) {
             Ok(found) => Ok(Some(found)),
+            // A folder that holds another network than either half.
+            Err(ProbeError::Encoder { .. }) if half == Half::Discriminator => {
+                Pretrained::load_encoder(folder).map(Some).map_err(|error| (false, error))
+            }
             // A folder with the other half only.
-            Err(error @ (ProbeError::Half { .. } | ProbeError::NoModel { .. })) => Err((true, error)),
+            Err(error @ (ProbeError::Half { .. } | ProbeError::NoModel { .. } | ProbeError::Encoder { .. })) => {
+                Err((true, error))
+            }
             Err(error) => Err((false, error)),
         };
         let (generator, discriminator) = match (half(Half::Generator), half(Half::Discriminator)) {
@@ -54,6 +78,15 @@ impl Adaptation {
             (Err((true, _)), Ok(discriminator)) => (None, discriminator),
             (Err((false, error)), _) | (_, Err((_, error))) => return Err(error.into()),
         };
+        let mut notes: Vec<String> =
+            [&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()).collect();
+        if let Some(g) = generator.as_ref().filter(|g| g.model.heads.generator_output != g.model.embeddings.word) {
+            notes.push(format!(
+                "{}: its own output matrix, generator_lm_head.weight, is left out: the word embeddings are trained as the \
+                 output matrix, so the generator begins worse than it was",
+                g.folder.display()
+            ));
+        }
         if let (Some(g), Some(d)) = (&generator, &discriminator) {
             let both = |value: fn(&ModelConfig) -> String| (value(&g.config.model), value(&d.config.model));
             for (what, (generator, discriminator)) in [
@@ -69,8 +102,25 @@ impl Adaptation {
                     return Err(AdaptError::Halves { folders, what, generator, discriminator });
                 }
             }
+            let size = g.tokenizer.size().max(d.tokenizer.size()) as u32;
+            if let Some(id) = (0..size).find(|&id| g.tokenizer.token(id) != d.tokenizer.token(id)) {
+                let words = [g.tokenizer.token(id), d.tokenizer.token(id)];
+                return Err(AdaptError::Words { folders: [g.folder.clone(), d.folder.clone()], id, words });
+            }
+            if let Some(what) = different_embeddings(g, d) {
+                notes.push(format!(
+                    "{} and {} have different {what}; both halves share them in training, and the discriminator's are taken",
+                    g.folder.display(),
+                    d.folder.display()
+                ));
+            }
         }
-        Ok(Self { halves: [generator, discriminator].into_iter().flatten().collect() })
+        Ok(Self { halves: [generator, discriminator].into_iter().flatten().collect(), notes })
+    }
+
+    /// What a person should know of how the folders were read, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Gives `config` the sizes of what was found. The half that is not there keeps `config`'s.
@@ -125,7 +175,9 @@ impl Adaptation {
         for found in &self.halves {
             let ours = checkpoint::entries(model, found.half);
             let theirs = checkpoint::entries(&found.model, found.half);
-            for (to, from) in ours.iter().zip(&theirs) {
+            // An output matrix of the generator's own has no place in a model that ties it.
+            let taken = |e: &checkpoint::Entry| e.name != checkpoint::TIED && checkpoint::is_wanted(e, found.has_head);
+            for (to, from) in ours.iter().zip(&theirs).filter(|(_, from)| taken(from)) {
                 let len: usize = from.shape.iter().product();
                 bank[to.offset..to.offset + len].copy_from_slice(&found.weights[from.offset..from.offset + len]);
             }
@@ -135,9 +187,28 @@ impl Adaptation {
 
     /// What was found, in words.
     pub fn describe(&self) -> String {
-        let name = |found: &Pretrained| format!("{} of {}", found.half.name(), found.folder.display());
+        let name = |found: &Pretrained| {
+            let what = if found.has_head { found.half.name() } else { "encoder" };
+            format!("{what} of {}", found.folder.display())
+        };
         self.halves.iter().map(name).collect::<Vec<_>>().join(" and ")
     }
+}
+
+/// Which of the embeddings two halves do not have in common, in words.
+fn different_embeddings(generator: &Pretrained, discriminator: &Pretrained) -> Option<&'static str> {
+    let values =
+        |found: &Pretrained, index: usize| found.weights[found.model.table.parameters()[index].range()].to_vec();
+    let (g, d) = (generator.model.embeddings, discriminator.model.embeddings);
+    let parts = [
+        ("word embeddings", g.word, d.word),
+        ("position embeddings", g.position, d.position),
+        ("segment embeddings", g.types, d.types),
+        ("scales of the embeddings' layer norm", g.norm.gamma, d.norm.gamma),
+        ("shifts of the embeddings' layer norm", g.norm.beta, d.norm.beta),
+    ];
+    let differ = |(_, g, d): &(&str, usize, usize)| values(generator, *g) != values(discriminator, *d);
+    parts.into_iter().find(differ).map(|(what, _, _)| what)
 }
 
 #[cfg(test)]
@@ -204,5 +275,64 @@ mod tests {
         self::save(&both.join("generator"), Half::Generator, &other, &wide, &wide.initial(1), &tokenizer);
         let error = Adaptation::load(&both).unwrap_err().to_string();
         assert!(error.contains("widths of embeddings: 32 and 64"), "{error}");
+    }
+    #[test]
+    fn halves_must_share_words_and_are_told_what_they_do_not_share() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = VocabularyOptions { size: 100, ..VocabularyOptions::default() };
+        let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
+        let mut config = preset("tiny").unwrap();
+        config.model.vocabulary = tokenizer.size();
+        let model = Model::new(&config);
+        let (g, d) = (folder.path().join("generator"), folder.path().join("discriminator"));
+        save(&g, Half::Generator, &config, &model, &model.initial(1), &tokenizer);
+        save(&d, Half::Discriminator, &config, &model, &model.initial(2), &tokenizer);
+        let found = Adaptation::load(folder.path()).unwrap();
+        let note = found.notes().join("\n");
+        assert!(note.contains("different word embeddings") && note.contains("discriminator's are taken"), "{note}");
+        let word = |bank: &[f32]| bank[model.table.parameters()[model.embeddings.word].range()].to_vec();
+        assert_eq!(word(&found.weights(&config, &model)), word(&model.initial(2)));
+
+        // The same words in another order.
+        std::fs::remove_file(d.join("tokenizer.json")).unwrap();
+        let text = std::fs::read_to_string(d.join("vocab.txt")).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.swap(50, 60);
+        std::fs::write(d.join("vocab.txt"), lines.join("\n")).unwrap();
+        let error = Adaptation::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("id 50") && error.contains(&format!("{:?}", lines[50])), "{error}");
+    }
+
+    #[test]
+    fn a_fine_tuned_model_gives_its_encoder() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = VocabularyOptions { size: 100, ..VocabularyOptions::default() };
+        let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
+        let mut config = preset("tiny").unwrap();
+        config.model.vocabulary = tokenizer.size();
+        let model = Model::new(&config);
+        let bank = model.initial(7);
+        save(folder.path(), Half::Discriminator, &config, &model, &bank, &tokenizer);
+        let path = folder.path().join("config.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("ElectraForPreTraining", "ElectraForTokenClassification")).unwrap();
+        // Its head is still that of a discriminator: the tensors decide.
+        assert!(Adaptation::load(folder.path()).unwrap().notes().is_empty());
+        let path = folder.path().join("model.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        // Names of one length keep the file's layout.
+        let text = |from: &str| from.replace("discriminator_predictions", "classifier_of_named_words");
+        let bytes: Vec<u8> =
+            text(&bytes.iter().map(|&b| b as char).collect::<String>()).chars().map(|c| c as u8).collect();
+        std::fs::write(&path, bytes).unwrap();
+        let found = Adaptation::load(folder.path()).unwrap();
+        assert!(found.notes()[0].contains("ElectraForTokenClassification"), "{:?}", found.notes());
+        assert!(found.describe().starts_with("encoder of"));
+        let (weights, initial) = (found.weights(&config, &model), model.initial(config.seed));
+        let part = |bank: &[f32], index: usize| bank[model.table.parameters()[index].range()].to_vec();
+        let qkv = model.discriminator.layers[0].qkv.weight;
+        assert_eq!(part(&weights, qkv), part(&bank, qkv));
+        let head = model.heads.discriminator_dense.weight;
+        assert_eq!(part(&weights, head), part(&initial, head));
     }
 }

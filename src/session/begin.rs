@@ -74,6 +74,7 @@ pub fn start(
     dataset_is_there(&config)?;
     let adaptation = adaptation(&config)?;
     if let Some(found) = &adaptation {
+        found.notes().iter().for_each(|note| watch(Stage::Remark(note)));
         found.resize(&mut config);
         config.check()?;
     }
@@ -264,7 +265,7 @@ fn setup(
         Ok((engine, with_kernels(target, book.as_ref().filter(|_| same))))
     };
     let setup = Setup {
-        initial: adaptation.map(|found| found.weights(&config, &model)),
+        initial: initial(&config, &model, &prepared.tokenizer, adaptation),
         config,
         text: Text {
             training: prepared.training.clone(),
@@ -280,6 +281,19 @@ fn setup(
         stop_after,
     };
     Ok((setup, tuned))
+}
+
+/// The first weights, where they are not just the seed's: those of another model, and a vocabulary with rows that are no
+/// word's, which the generator must not put into text.
+fn initial(config: &Config, model: &Model, tokenizer: &Tokenizer, adaptation: Option<&Adaptation>) -> Option<Vec<f32>> {
+    let found = adaptation.map(|found| found.weights(config, model));
+    let has_token = |id: u32| tokenizer.token(id).is_some();
+    if (0..config.model.vocabulary as u32).all(has_token) {
+        return found;
+    }
+    let mut bank = found.unwrap_or_else(|| model.initial(config.seed));
+    model.silence(&mut bank, has_token);
+    Some(bank)
 }
 
 /// `target` with the kernels of a book.

@@ -1,0 +1,200 @@
+//! The tensors of a folder: one safetensors file, several with an index, or the same as PyTorch pickles them. A pickle is
+//! read by a parser that runs none of its code.
+
+use super::ProbeError;
+use crate::electra::checkpoint::{CheckpointError, Element, Stored, Tensors};
+use pytorch_reader::PytorchReader;
+use safetensors::SafeTensors;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The weights where they are in one file.
+pub(super) const SAFETENSORS: &str = "model.safetensors";
+const PICKLE: &str = "pytorch_model.bin";
+
+/// One tensor: where its bytes are.
+struct Found {
+    element: Element,
+    shape: Vec<usize>,
+    place: Place,
+}
+
+enum Place {
+    /// In the bytes of a file that was read.
+    Bytes(usize, Range<usize>),
+    /// In a pickle.
+    Pickled(Box<pytorch_reader::Tensor>),
+}
+
+/// All tensors of a folder's weights.
+pub(super) struct Weights {
+    /// The file they are in, or its index.
+    pub path: PathBuf,
+    /// Bytes of all files.
+    pub size: u64,
+    files: Vec<Vec<u8>>,
+    found: BTreeMap<String, Found>,
+}
+
+impl Weights {
+    /// Opens the first that is there of `model.safetensors`, its shards, `pytorch_model.bin` and its shards, as
+    /// `transformers` does.
+    pub(super) fn open(folder: &Path) -> Result<Self, ProbeError> {
+        for (name, pickled) in [(SAFETENSORS, false), (PICKLE, true)] {
+            let path = folder.join(name);
+            if path.is_file() {
+                let mut weights = Self { path, size: 0, files: Vec::new(), found: BTreeMap::new() };
+                weights.add(&weights.path.clone(), pickled, None)?;
+                return Ok(weights);
+            }
+            let index = folder.join(format!("{name}.index.json"));
+            if index.is_file() {
+                return Self::open_shards(index, folder, pickled);
+            }
+        }
+        Err(ProbeError::NoWeights { path: folder.into(), other: Other::find(folder) })
+    }
+
+    fn open_shards(index: PathBuf, folder: &Path, pickled: bool) -> Result<Self, ProbeError> {
+        let bad = |what: String| ProbeError::Checkpoint { path: index.clone(), source: CheckpointError::Index(what) };
+        let text =
+            std::fs::read_to_string(&index).map_err(|source| ProbeError::Read { path: index.clone(), source })?;
+        let json: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON ({e})")))?;
+        let map = json["weight_map"].as_object().filter(|map| !map.is_empty());
+        let map: &Map<String, Value> =
+            map.ok_or_else(|| bad("no weight_map, expected a file for each tensor".into()))?;
+        let mut shards: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (name, file) in map {
+            // A shard lies beside its index; a path could lead anywhere.
+            let file = file.as_str().filter(|file| Path::new(file).file_name() == Some(file.as_ref()));
+            let file = file.ok_or_else(|| bad(format!("weight_map has no file's name for {name}")))?;
+            shards.entry(file).or_default().insert(name);
+        }
+        if let Some(missing) = shards.keys().find(|file| !folder.join(file).is_file()) {
+            return Err(bad(format!("{missing} is missing, one of {} shards", shards.len())));
+        }
+        let mut weights = Self { path: index.clone(), size: 0, files: Vec::new(), found: BTreeMap::new() };
+        for (file, names) in &shards {
+            weights.add(&folder.join(file), pickled, Some(names))?;
+            if let Some(name) = names.iter().find(|&&name| !weights.found.contains_key(name)) {
+                return Err(bad(format!("{name} should be in {file} and is not")));
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Adds a file's tensors; of a shard those that the index says are there.
+    fn add(&mut self, path: &Path, pickled: bool, names: Option<&BTreeSet<&str>>) -> Result<(), ProbeError> {
+        let unreadable = |source| ProbeError::Read { path: path.into(), source };
+        let misfit = |source| ProbeError::Checkpoint { path: path.into(), source };
+        let wanted = |name: &str| names.is_none_or(|names| names.contains(name));
+        self.size += std::fs::metadata(path).map_err(unreadable)?.len();
+        if pickled {
+            let reader =
+                PytorchReader::new(path).map_err(|e| misfit(CheckpointError::Pickle(shortened(&e.to_string()))))?;
+            for (name, tensor) in reader.into_tensors().into_iter().filter(|(name, _)| wanted(name)) {
+                let element = Element::named(&format!("{:?}", tensor.dtype()));
+                let shape = tensor.shape().to_vec();
+                self.found.insert(name, Found { element, shape, place: Place::Pickled(Box::new(tensor)) });
+            }
+            return Ok(());
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let start = bytes.as_ptr() as usize;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|e| misfit(CheckpointError::Safetensors(shortened(&e.to_string()))))?;
+        for (name, view) in file.iter().filter(|(name, _)| wanted(name)) {
+            let from = view.data().as_ptr() as usize - start;
+            let place = Place::Bytes(self.files.len(), from..from + view.data().len());
+            let element = Element::named(&format!("{:?}", view.dtype()));
+            self.found.insert(name.to_string(), Found { element, shape: view.shape().to_vec(), place });
+        }
+        self.files.push(bytes);
+        Ok(())
+    }
+}
+
+impl Tensors for Weights {
+    fn names(&self) -> Vec<&str> {
+        self.found.keys().map(String::as_str).collect()
+    }
+
+    fn get(&self, name: &str) -> Option<Stored<'_>> {
+        let found = self.found.get(name)?;
+        Some(Stored { element: found.element.clone(), shape: &found.shape })
+    }
+
+    fn bytes(&self, name: &str) -> Result<Cow<'_, [u8]>, CheckpointError> {
+        match self.found.get(name).map(|found| &found.place) {
+            Some(Place::Bytes(file, range)) => Ok(Cow::Borrowed(&self.files[*file][range.clone()])),
+            Some(Place::Pickled(tensor)) => {
+                let bytes = tensor.read().map_err(|e| CheckpointError::Pickle(format!("{name}: {e}")))?;
+                Ok(Cow::Owned(bytes))
+            }
+            None => Err(CheckpointError::Safetensors(format!("{name} is missing"))),
+        }
+    }
+}
+
+/// A library's message, of which a damaged file may make a very long one.
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(160) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_string(),
+    }
+}
+
+/// Weights that only other programs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Other {
+    /// Nothing.
+    None,
+    /// TensorFlow's, as Google published the first ELECTRAs.
+    TensorFlow,
+    /// TensorFlow's, as `transformers` saved them.
+    Keras,
+    /// Flax's, as `transformers` saved them.
+    Flax,
+}
+
+impl Other {
+    /// What lies in `folder` in place of weights.
+    pub(super) fn find(folder: &Path) -> Self {
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let kind = |name: &str| match name {
+            "tf_model.h5" => Some(Self::Keras),
+            "flax_model.msgpack" => Some(Self::Flax),
+            _ if name.contains(".ckpt") && name.ends_with(".index") => Some(Self::TensorFlow),
+            _ => None,
+        };
+        let mut kinds: Vec<Self> = names.filter_map(|name| kind(name.to_str()?)).collect();
+        kinds.sort_by_key(|&kind| kind as u8);
+        kinds.last().copied().unwrap_or(Self::None)
+    }
+
+    /// The command that makes weights that can be read, as the end of a message.
+    pub(super) fn hint(self, folder: &Path) -> String {
+        let (what, option, packages) = match self {
+            Self::None => return String::new(),
+            Self::TensorFlow => {
+                return ", only TensorFlow's; convert it, with config.json beside it: pip install 'transformers<5' tensorflow torch \
+                    && python -m transformers.models.electra.convert_electra_original_tf_checkpoint_to_pytorch \
+                    --tf_checkpoint_path=model.ckpt --config_file=config.json --pytorch_dump_path=pytorch_model.bin \
+                    --discriminator_or_generator=discriminator"
+                    .into();
+            }
+            Self::Keras => ("tf_model.h5", "from_tf", "tf-keras tensorflow"),
+            Self::Flax => ("flax_model.msgpack", "from_flax", "flax"),
+        };
+        // A generator has another class, which its config.json names.
+        let named = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
+        let class = if named.contains("MaskedLM") { "ElectraForMaskedLM" } else { "ElectraForPreTraining" };
+        format!(
+            ", only {what}; convert it in there: pip install 'transformers<5' {packages} torch && python -c \"from transformers \
+             import {class} as M; M.from_pretrained('.', {option}=True).save_pretrained('.')\""
+        )
+    }
+}
