@@ -263,7 +263,7 @@ impl Beside {
                 !cased && self.lower_case.filter(|_| options).unwrap_or(found.lowercase),
             );
             inner.with_normalizer(Some(normalizer)).map_err(encode_error)?;
-        } else if cased {
+        } else if cased && inner.get_normalizer().is_some() {
             return Err(invalid("it is not BERT's, so its case cannot be chosen: leave out --cased".into()));
         }
         self.finish(inner, path, notes)

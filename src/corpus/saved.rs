@@ -126,7 +126,7 @@ impl Tokenizer {
         shown.sort();
         let shown: Vec<&str> = shown.iter().take(3).map(|(_, word)| word.as_str()).collect();
         let what = match (found.lowercase, found.strip_accents.unwrap_or(found.lowercase)) {
-            (true, true) => "capitals and marks",
+            (true, true) => "capitals or marks",
             (true, false) => "capitals",
             _ => "marks",
         };
