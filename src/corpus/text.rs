@@ -13,7 +13,7 @@ pub(crate) const DOCUMENT_BYTES: usize = 8_000;
 /// paragraphs, and neighbours are joined into documents of at least 8,000 bytes (the last may be shorter).
 pub fn documents(text: &str) -> Vec<&str> {
     let blocks = blocks(text);
-    if !are_paragraphs(text, &blocks) {
+    if !are_paragraphs(text, &blocks, true) {
         return blocks.into_iter().map(|block| &text[block]).collect();
     }
     let mut documents = Vec::new();
@@ -31,16 +31,18 @@ pub fn documents(text: &str) -> Vec<&str> {
     documents
 }
 
-fn are_paragraphs(text: &str, blocks: &[std::ops::Range<usize>]) -> bool {
+/// Whether blocks are short, and most of the text `wrapped` if that is asked.
+fn are_paragraphs(text: &str, blocks: &[std::ops::Range<usize>], wrapped: bool) -> bool {
     let bytes: usize = blocks.iter().map(|block| block.len()).sum();
-    let wrapped = |block: &&std::ops::Range<usize>| text[(*block).clone()].lines().nth(1).is_some();
-    let in_lines: usize = blocks.iter().filter(wrapped).map(|block| block.len()).sum();
-    !blocks.is_empty() && bytes / blocks.len() < PARAGRAPH_BYTES && 2 * in_lines > bytes
+    let in_lines = |block: &&std::ops::Range<usize>| text[(*block).clone()].lines().nth(1).is_some();
+    let in_lines: usize = blocks.iter().filter(in_lines).map(|block| block.len()).sum();
+    !blocks.is_empty() && bytes / blocks.len() < PARAGRAPH_BYTES && (!wrapped || 2 * in_lines > bytes)
 }
 
-/// Whether what lies between the blank lines of a text, or of its beginning, are paragraphs that [`documents`] joins.
-pub(crate) fn has_paragraphs(text: &str) -> bool {
-    are_paragraphs(text, &blocks(text))
+/// Whether what lies between the blank lines of a text, or of its beginning, are paragraphs that [`documents`] joins; without
+/// `wrapped` it is enough that they are short.
+pub(crate) fn has_paragraphs(text: &str, wrapped: bool) -> bool {
+    are_paragraphs(text, &blocks(text), wrapped)
 }
 
 /// Byte ranges of the runs of lines that are not blank.

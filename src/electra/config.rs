@@ -158,7 +158,7 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<PathBuf>,
     /// How the files of text are read.
-    #[serde(default)]
+    #[serde(default = "Reading::before")]
     pub reading: Reading,
 }
 

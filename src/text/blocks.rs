@@ -46,7 +46,7 @@ impl Blocks {
     pub(super) fn line(&mut self, line: &str, sink: &mut Sink<'_>) -> Result<(), ReadError> {
         let blank = line.trim().is_empty();
         let full = match self.rule {
-            DocumentRule::Auto => {
+            DocumentRule::Auto | DocumentRule::ShortBlocks => {
                 self.beginning += line;
                 return if self.beginning.len() >= BEGINNING { self.decide(sink) } else { Ok(()) };
             }
@@ -71,7 +71,7 @@ impl Blocks {
 
     /// A document ends here, whatever the lines say.
     pub(super) fn boundary(&mut self, sink: &mut Sink<'_>) -> Result<(), ReadError> {
-        if self.rule == DocumentRule::Auto {
+        if matches!(self.rule, DocumentRule::Auto | DocumentRule::ShortBlocks) {
             self.decide(sink)?;
         }
         self.emit(sink)
@@ -85,7 +85,7 @@ impl Blocks {
 
     fn decide(&mut self, sink: &mut Sink<'_>) -> Result<(), ReadError> {
         let beginning = std::mem::take(&mut self.beginning);
-        self.guessed = has_paragraphs(&beginning);
+        self.guessed = has_paragraphs(&beginning, self.rule == DocumentRule::Auto);
         self.rule = if self.guessed { DocumentRule::Paragraphs } else { DocumentRule::BlankLines };
         beginning.split_inclusive('\n').try_for_each(|line| self.line(line, sink))
     }
@@ -139,6 +139,7 @@ mod tests {
             ruled(&posts, DocumentRule::Auto),
             (vec!["A short post of a few words.\n".to_string(); 200], (0, 0))
         );
+        assert!(ruled(&posts, DocumentRule::ShortBlocks).0.len() < 3);
         let book = "A line of a wrapped\nparagraph.\n\n".repeat(900);
         let (documents, joined) = ruled(&book, DocumentRule::Auto);
         assert_eq!(joined, (900, documents.len() as u64));

@@ -34,6 +34,13 @@ impl Default for Reading {
     }
 }
 
+impl Reading {
+    /// As runs read whose settings say nothing of it.
+    pub fn before() -> Self {
+        Self { documents: DocumentRule::ShortBlocks, ..Self::default() }
+    }
+}
+
 /// What a document is in plain text. A record of JSON, a table or a parquet file is always one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,12 +56,15 @@ pub enum DocumentRule {
     Lines,
     /// Every file.
     Files,
+    /// What lies between blank lines, unless that is short: paragraphs. The rule of runs that began before November 2026.
+    ShortBlocks,
 }
 
 impl DocumentRule {
     /// As they are written.
-    pub const NAMES: [&'static str; 5] = ["auto", "blank-lines", "paragraphs", "lines", "files"];
-    const ALL: [Self; 5] = [Self::Auto, Self::BlankLines, Self::Paragraphs, Self::Lines, Self::Files];
+    pub const NAMES: [&'static str; 6] = ["auto", "blank-lines", "paragraphs", "lines", "files", "short-blocks"];
+    const ALL: [Self; 6] =
+        [Self::Auto, Self::BlankLines, Self::Paragraphs, Self::Lines, Self::Files, Self::ShortBlocks];
 }
 
 impl FromStr for DocumentRule {
