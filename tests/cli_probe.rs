@@ -373,9 +373,9 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
     says(edited(weights, &|_| Some(Vec::new())), &[weights, "safetensors file"]);
     says(edited(weights, &|_| None), &["holds no model.safetensors"]);
     for (file, words) in [
-        ("model.ckpt-1000.index", ["TensorFlow", "convert_electra_original_tf_checkpoint_to_pytorch"]),
-        ("tf_model.h5", ["from_tf=True", "ElectraForPreTraining"]),
-        ("flax_model.msgpack", ["from_flax=True", "transformers<5"]),
+        ("model.ckpt-1000.index", ["TensorFlow", "'./model.ckpt-1000'"]),
+        ("tf_model.h5", ["load_tf2_checkpoint", "ElectraForPreTraining"]),
+        ("flax_model.msgpack", ["load_flax_checkpoint", "transformers<5"]),
     ] {
         fs::write(folder.join(file), "").unwrap();
         says(edited(weights, &|_| None), &words);

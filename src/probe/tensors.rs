@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The weights where they are in one file.
 pub(super) const SAFETENSORS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
 const PICKLE: &str = "pytorch_model.bin";
 
 /// One tensor: where its bytes are.
@@ -175,26 +176,37 @@ impl Other {
         kinds.last().copied().unwrap_or(Self::None)
     }
 
-    /// The command that makes weights that can be read, as the end of a message.
+    /// The command that makes weights that can be read, as the end of a message. It writes a new file and touches no other.
     pub(super) fn hint(self, folder: &Path) -> String {
-        let (what, option, packages) = match self {
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let class = if read(CONFIG).contains("MaskedLM") { "ElectraForMaskedLM" } else { "ElectraForPreTraining" };
+        let (what, packages, load) = match self {
             Self::None => return String::new(),
             Self::TensorFlow => {
-                return ", only TensorFlow's; convert it, with config.json beside it: pip install 'transformers<5' tensorflow torch \
-                    && python -m transformers.models.electra.convert_electra_original_tf_checkpoint_to_pytorch \
-                    --tf_checkpoint_path=model.ckpt --config_file=config.json --pytorch_dump_path=pytorch_model.bin \
-                    --discriminator_or_generator=discriminator"
-                    .into();
+                let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+                let names = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".index")?.to_string()));
+                let name = names.max().unwrap_or_else(|| "model.ckpt".into());
+                let load = format!(
+                    "from transformers.models.electra.modeling_electra import *; M={class}; \
+                     m=M(M.config_class.from_pretrained('.')); load_tf_weights_in_electra(m,m.config,'./{name}')"
+                );
+                ("TensorFlow's", "tensorflow", load)
             }
-            Self::Keras => ("tf_model.h5", "from_tf", "tf-keras tensorflow"),
-            Self::Flax => ("flax_model.msgpack", "from_flax", "flax"),
+            Self::Keras => ("tf_model.h5", "tensorflow tf-keras", Self::loader("tf", "tf2", class, "tf_model.h5")),
+            Self::Flax => ("flax_model.msgpack", "flax", Self::loader("flax", "flax", class, "flax_model.msgpack")),
         };
-        // A generator has another class, which its config.json names.
-        let named = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
-        let class = if named.contains("MaskedLM") { "ElectraForMaskedLM" } else { "ElectraForPreTraining" };
         format!(
-            ", only {what}; convert it in there: pip install 'transformers<5' {packages} torch && python -c \"from transformers \
-             import {class} as M; M.from_pretrained('.', {option}=True).save_pretrained('.')\""
+            ", only {what}; in that folder, with its config.json, run: pip install 'transformers<5' torch {packages} && python -c \
+             \"import torch; {load}; torch.save(m.state_dict(),'pytorch_model.bin')\""
+        )
+    }
+
+    /// Python that makes `m` of a file that another framework's classes saved.
+    fn loader(module: &str, function: &str, class: &str, file: &str) -> String {
+        let more = if module == "tf" { ",allow_missing_keys=True" } else { "" };
+        format!(
+            "from transformers import {class} as M; from transformers.modeling_{module}_pytorch_utils import \
+             load_{function}_checkpoint_in_pytorch_model as l; m=M(M.config_class.from_pretrained('.')); l(m,'{file}'{more})"
         )
     }
 }

@@ -149,7 +149,13 @@ fn is_json(text: &[u8]) -> bool {
             });
     }
     match first_value(text) {
-        Some((value, _)) => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&value).is_ok(),
+        Some((value, rest)) => {
+            let goes_on = match text.first() {
+                Some(b'[') => matches!(rest.first(), Some(b',' | b']')),
+                _ => matches!(rest.first(), None | Some(b'{')),
+            };
+            goes_on && serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&value).is_ok()
+        }
         None => text.len() >= HEAD / 2 && inner[1..].trim_ascii_start().starts_with(b"\""),
     }
 }
@@ -213,7 +219,14 @@ mod tests {
         assert_eq!(told("[\"a\", \"b\"]", None), Ok(Form::JsonValues));
         assert_eq!(told("{\n \"text\": \"a\"\n}\n", Some(Form::JsonLines)), Ok(Form::JsonValues));
         assert_eq!(told("{\"text\": \"a\"}", None), Ok(Form::JsonValues));
-        for prose in ["[Chapter 1]\nIt began.", "{sic} he said", "[\"Who's there?\" he said]", "[{a}] b", "{\"a\" b}"] {
+        for prose in [
+            "[Chapter 1]\nIt began.",
+            "{sic} he said",
+            "[\"Who's there?\" he said]",
+            "[{a}] b",
+            "{\"a\" b}",
+            "{\"a\": 1} is JSON.",
+        ] {
             assert_eq!(told(prose, text), Ok(Form::Text), "{prose}");
         }
         let long = format!("{{\"text\": \"{}", "a".repeat(HEAD));

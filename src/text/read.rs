@@ -1,6 +1,7 @@
 //! All files of some inputs, one after the other.
 
 use super::find::Found;
+use super::source::Records;
 use super::{FileReport, ReadError, Reading, Report, find};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
@@ -16,6 +17,8 @@ pub(super) struct Job<'a> {
     pub limit: usize,
     /// Bytes read from disk so far.
     pub counter: Arc<AtomicU64>,
+    /// The records of the file that is being read.
+    pub records: Records,
 }
 
 impl Job<'_> {
@@ -57,7 +60,8 @@ pub fn read(
     for source in &found.sources {
         report.files.push(FileReport { name: source.name.clone(), ..FileReport::default() });
         let (mut documents, mut bytes, mut repeated) = (0, 0, 0);
-        let mut job = Job { reading, report: &mut report, limit, counter: counter.clone() };
+        let records = Records::default();
+        let mut job = Job { reading, report: &mut report, limit, counter: counter.clone(), records };
         source.read(&mut job, &mut |document| {
             if reading.dedup && !seen.insert(words_of(document)) {
                 repeated += 1;

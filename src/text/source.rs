@@ -41,7 +41,7 @@ struct Opened {
 
 /// Records of a file, counted as they are read.
 #[derive(Default)]
-struct Records {
+pub(super) struct Records {
     read: u64,
     bad: u64,
     /// Of the bad ones, those without the field.
@@ -69,12 +69,11 @@ impl Source {
         if ending.is_some_and(|ending| !same_kind(ending, opened.form)) {
             job.report.forms.push((self.name.clone(), opened.form.describe()));
         }
-        let mut records = Records::default();
         match opened.form {
             Form::Text | Form::Wiki => self.read_text(opened, job, sink)?,
-            Form::JsonLines => self.read_lines(opened, job, sink, &mut records)?,
-            Form::JsonValues => self.read_values(opened, job, sink, &mut records)?,
-            Form::Table { separator } => self.read_table(opened, separator, job, sink, &mut records)?,
+            Form::JsonLines => self.read_lines(opened, job, sink)?,
+            Form::JsonValues => self.read_values(opened, job, sink)?,
+            Form::Table { separator } => self.read_table(opened, separator, job, sink)?,
             Form::Parquet => {
                 let Some(path) = &self.path else {
                     let help = "name the file instead";
@@ -84,11 +83,12 @@ impl Source {
                 parquet::read(path, &job.reading.field, &job.counter, &mut whole)?;
             }
         }
-        self.judge(records, ending, job)
+        self.judge(ending, job)
     }
 
     /// What the records of a file come to: where not one gave a document, something is wrong with all of them.
-    fn judge(&self, records: Records, ending: Option<Form>, job: &mut Job<'_>) -> Result<(), ReadError> {
+    fn judge(&self, ending: Option<Form>, job: &mut Job<'_>) -> Result<(), ReadError> {
+        let records = std::mem::take(&mut job.records);
         let name = || self.name.clone();
         if records.read == 0 || records.bad < records.read {
             return Ok(());
@@ -192,13 +192,7 @@ impl Source {
         Ok(())
     }
 
-    fn read_lines(
-        &self,
-        opened: Opened,
-        job: &mut Job<'_>,
-        sink: &mut Sink<'_>,
-        records: &mut Records,
-    ) -> Result<(), ReadError> {
+    fn read_lines(&self, opened: Opened, job: &mut Job<'_>, sink: &mut Sink<'_>) -> Result<(), ReadError> {
         let Opened { content, packing, .. } = opened;
         let mut lines = Lines::new(content, MAXIMUM_RECORD);
         let mut number = 0;
@@ -209,28 +203,22 @@ impl Source {
             let text = if blank { Ok("".into()) } else { json::text_of(line, &job.reading.field) };
             match text {
                 Ok(text) => {
-                    records.read += u64::from(!blank);
+                    job.records.read += u64::from(!blank);
                     give(&text, job.limit, sink)?;
                 }
                 Err(bad) => {
-                    let first = bad == Bad::Missing && records.without.is_none();
+                    let first = bad == Bad::Missing && job.records.without.is_none();
                     let without = first.then(|| line.to_owned());
                     // Of a line beyond the limit only a piece was read.
                     let bad = if lines.ended { bad } else { too_long() };
-                    self.left_out(format!("line {number}"), bad, without, job, records)?;
+                    self.left_out(format!("line {number}"), bad, without, job)?;
                 }
             }
             lines.skip_rest().map_err(|e| self.read_error(e, packing, number))?;
         }
     }
 
-    fn read_values(
-        &self,
-        opened: Opened,
-        job: &mut Job<'_>,
-        sink: &mut Sink<'_>,
-        records: &mut Records,
-    ) -> Result<(), ReadError> {
+    fn read_values(&self, opened: Opened, job: &mut Job<'_>, sink: &mut Sink<'_>) -> Result<(), ReadError> {
         let Opened { content, packing, .. } = opened;
         let mut values = Values::new(content, MAXIMUM_RECORD);
         let mut last = 0;
@@ -238,7 +226,7 @@ impl Source {
             last = value.line;
             let Ok(record) = std::str::from_utf8(value.bytes) else {
                 if value.long {
-                    self.left_out(format!("line {last}"), too_long(), None, job, records)?;
+                    self.left_out(format!("line {last}"), too_long(), None, job)?;
                     continue;
                 }
                 let inside = std::str::from_utf8(value.bytes).map_or_else(|e| e.valid_up_to(), |_| 0);
@@ -248,12 +236,12 @@ impl Source {
             let text = if value.long { Err(too_long()) } else { json::text_of(record, &job.reading.field) };
             match text {
                 Ok(text) => {
-                    records.read += 1;
+                    job.records.read += 1;
                     give(&text, job.limit, sink)?;
                 }
                 Err(bad) => {
-                    let first = bad == Bad::Missing && records.without.is_none();
-                    self.left_out(format!("line {last}"), bad, first.then(|| record.to_owned()), job, records)?;
+                    let first = bad == Bad::Missing && job.records.without.is_none();
+                    self.left_out(format!("line {last}"), bad, first.then(|| record.to_owned()), job)?;
                 }
             }
         }
@@ -266,7 +254,6 @@ impl Source {
         separator: u8,
         job: &mut Job<'_>,
         sink: &mut Sink<'_>,
-        records: &mut Records,
     ) -> Result<(), ReadError> {
         let Opened { content, packing, .. } = opened;
         let field = job.reading.field.clone();
@@ -284,24 +271,18 @@ impl Source {
             last = line;
             match cell {
                 Ok(text) => {
-                    records.read += 1;
+                    job.records.read += 1;
                     give(&text, job.limit, sink)?;
                 }
-                Err(reason) => self.left_out(format!("line {line}"), Bad::Broken(reason), None, job, records)?,
+                Err(reason) => self.left_out(format!("line {line}"), Bad::Broken(reason), None, job)?,
             }
         }
         Ok(())
     }
 
     /// A record that gives no document: counted, or an error where none may be left out.
-    fn left_out(
-        &self,
-        place: String,
-        bad: Bad,
-        without: Option<String>,
-        job: &mut Job<'_>,
-        records: &mut Records,
-    ) -> Result<(), ReadError> {
+    fn left_out(&self, place: String, bad: Bad, without: Option<String>, job: &mut Job<'_>) -> Result<(), ReadError> {
+        let records = &mut job.records;
         records.missing += u64::from(bad == Bad::Missing);
         records.without = records.without.take().or(without);
         let reason = match bad {
