@@ -75,6 +75,42 @@ fn both_engines_train_alike() {
 }
 
 #[test]
+fn rows_without_a_token_are_never_sampled() {
+    let config = config(0.0);
+    let model = Model::new(&config);
+    let has_token = |id: u32| batch().ids.contains(&id);
+    let sampled = |engine: &mut dyn Engine, target: Target, silence: bool| {
+        let plans = Plans::new(&model, &config, in_parts(1), target).unwrap();
+        let mut step = TrainingStep::load(engine, &plans).unwrap();
+        let mut weights = model.initial(config.seed);
+        if silence {
+            model.silence(&mut weights, has_token);
+        }
+        engine.write_bank(Bank::Parameters, &weights).unwrap();
+        let mut all = Vec::new();
+        for t in 0..8 {
+            step.submit(engine, &batch(), &step_state(&config, t)).unwrap();
+            let fetched = step.collect(engine, SHAPE.batch, true).unwrap().unwrap();
+            assert!(fetched.scalar(Output::GeneratorLoss as usize).is_finite());
+            all.extend_from_slice(&fetched.outputs[Output::Sampled as usize]);
+        }
+        // Training leaves their bias where it was: it has no gradient.
+        let after = engine.read_bank(Bank::Parameters).unwrap();
+        let bias = model.table.parameters()[model.heads.generator_bias].range();
+        let unmoved = (0..).zip(bias).filter(|(id, _)| !has_token(*id)).all(|(_, i)| after[i] == weights[i]);
+        (all, unmoved)
+    };
+    let mut gpu = common::gpu(model.table.len());
+    let target = Target::Gpu(gpu.traits());
+    for (engine, target) in [(&mut cpu(&config) as &mut dyn Engine, Target::Cpu), (&mut gpu, target)] {
+        let (open, moved) = sampled(engine, target, false);
+        assert!(!open.iter().all(|&id| has_token(id)) && !moved, "the case is one");
+        let (silent, unmoved) = sampled(engine, target, true);
+        assert!(silent.iter().all(|&id| has_token(id)) && unmoved, "{silent:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bits() {
     let config = config(0.1);
     let gpu = |config: &Config| {

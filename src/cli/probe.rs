@@ -31,7 +31,8 @@ pub(crate) struct ProbeArguments {
     /// A run, one of its checkpoints, or a folder in which transformers saved an ELECTRA discriminator (generator for --mask)
     ///
     /// Of a run, its discriminator/ is taken or else the newest of checkpoints/step-N/discriminator/; with --mask it is
-    /// generator/. Other folders hold config.json, model.safetensors and tokenizer.json or vocab.txt.
+    /// generator/. Other folders hold config.json, model.safetensors (or its shards, or
+    /// pytorch_model.bin) and tokenizer.json or vocab.txt.
     dir: PathBuf,
     /// Sentences; without any, or for a single -, the lines of standard input
     ///

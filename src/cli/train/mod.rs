@@ -65,6 +65,8 @@ pub(crate) struct TrainArguments {
     hours: Option<f64>,
     /// Start from a generator, a discriminator or both in a folder that transformers or leyden saved, with their tokenizer
     /// and sizes, instead of from random weights
+    ///
+    /// Of a fine-tuned model, its encoder is taken. Weights are model.safetensors, its shards, or pytorch_model.bin.
     #[arg(long, value_name = "DIR")]
     init_from: Option<PathBuf>,
     /// End this sitting after so many steps, saved; the schedule stays
