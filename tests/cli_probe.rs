@@ -129,6 +129,19 @@ fn guesses_what_transformers_guesses() {
 }
 
 #[test]
+fn a_pickle_is_read_as_the_weights_that_it_was_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("pickled");
+    copy_of("probe_generator", &to);
+    let question = ["--mask", "--json", "the [MASK] sat on a [MASK]."];
+    let ask = || answers(&[&[to.to_str().unwrap()], &question[..]].concat(), "");
+    let expected = ask();
+    fs::remove_file(to.join("model.safetensors")).unwrap();
+    fs::copy(golden("pickle/generator.bin"), to.join("pytorch_model.bin")).unwrap();
+    assert_eq!(ask(), expected);
+}
+
+#[test]
 fn other_activations_and_epsilons_are_those_of_transformers() {
     let folder = tempfile::tempdir().unwrap();
     let others: Vec<Value> = serde_json::from_str(&fs::read_to_string(golden("probe_others.json")).unwrap()).unwrap();
