@@ -11,7 +11,7 @@
 use burn::module::Module as _;
 use burn::tensor::{Device, activation};
 use leyden::burn::{Batch, Discriminator, Electra, Optimizer, Tokens};
-use leyden::corpus::{ExampleOptions, SAMPLE, Tokenizer, build};
+use leyden::corpus::{ExampleOptions, SAMPLE, Tokenizer, build, documents};
 use leyden::data::{Batches, Masking};
 use leyden::electra::{Half, Model, OptimizerConfig, checkpoint};
 use leyden::gpu::{Choice, choose};
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Continued pre-training on the sample text. To fine-tune on a task, put a head on `Discriminator::encode`.
     let length = config.model.positions.min(64);
     let options = ExampleOptions { length, ..ExampleOptions::default() };
-    let corpus = build(&SAMPLE[..SAMPLE.floor_char_boundary(200_000)], &tokenizer, &options)?;
+    let corpus = build(&documents(&SAMPLE[..SAMPLE.floor_char_boundary(200_000)]), &tokenizer, &options)?;
     let (examples, special) = (Arc::new(corpus.training), tokenizer.special());
     let batches = Batches::new(examples, special, Masking::default(), BATCH, 1);
     let settings = OptimizerConfig { learning_rate: 1e-4, ..config.optimizer.clone() };
