@@ -3,25 +3,27 @@
 use crate::text::{DocumentRule, Reading, TextEncoding};
 use clap::Args;
 
+/// What these flags stand under in a command's help.
+const READING: &str = "How files are read";
+
 /// How documents are found in files.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "How files are read")]
 pub(crate) struct ReadingArguments {
     /// The field of JSON, or the column of a table or parquet file, that holds the text; a.b is b in a [default: text]
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = READING, long, value_name = "NAME")]
     pub field: Option<String>,
     /// What a document is in plain text. auto: blank lines end one, but short blocks of wrapped lines are taken for
     /// paragraphs and joined, which is said [default: auto]
-    #[arg(long, value_name = "auto|blank-lines|paragraphs|lines|files")]
+    #[arg(help_heading = READING, long, value_name = "auto|blank-lines|paragraphs|lines|files")]
     pub documents: Option<DocumentRule>,
     /// The encoding of text without a byte-order mark, as in windows-1252, gbk or utf-16le [default: utf-8]
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = READING, long, value_name = "NAME")]
     pub encoding: Option<TextEncoding>,
     /// Refuse a record that cannot be read instead of leaving it out and saying so
-    #[arg(long)]
+    #[arg(help_heading = READING, long)]
     pub strict: bool,
     /// Leave out documents that were there before; takes about 40 bytes of memory a document
-    #[arg(long)]
+    #[arg(help_heading = READING, long)]
     pub dedup: bool,
 }
 
