@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path does not exist.
-    #[error("{} does not exist: give a text file or a folder of .txt files", path.display())]
+    #[error("{} does not exist: give a tokenizer.json, a vocab.txt or a folder with one of them", path.display())]
     Missing {
         /// The path asked for.
         path: PathBuf,

@@ -386,11 +386,7 @@ fn architecture(json: &Value) -> Result<Option<String>, String> {
 
 /// A value as a message shows it.
 fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    crate::numbers::shortened(&value.to_string(), 40)
 }
 
 /// What config.json calls hidden_act.

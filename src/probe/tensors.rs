@@ -3,6 +3,7 @@
 
 use super::ProbeError;
 use crate::electra::checkpoint::{CheckpointError, Element, Stored, Tensors};
+use crate::numbers::shortened;
 use pytorch_reader::PytorchReader;
 use safetensors::SafeTensors;
 use serde_json::{Map, Value};
@@ -95,7 +96,7 @@ impl Weights {
         self.size += std::fs::metadata(path).map_err(unreadable)?.len();
         if pickled {
             let reader =
-                PytorchReader::new(path).map_err(|e| misfit(CheckpointError::Pickle(shortened(&e.to_string()))))?;
+                PytorchReader::new(path).map_err(|e| misfit(CheckpointError::Pickle(brief(&e.to_string()))))?;
             for (name, tensor) in reader.into_tensors().into_iter().filter(|(name, _)| wanted(name)) {
                 let element = Element::named(&format!("{:?}", tensor.dtype()));
                 let shape = tensor.shape().to_vec();
@@ -106,7 +107,7 @@ impl Weights {
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let start = bytes.as_ptr() as usize;
         let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| misfit(CheckpointError::Safetensors(shortened(&e.to_string()))))?;
+            .map_err(|e| misfit(CheckpointError::Safetensors(brief(&e.to_string()))))?;
         for (name, view) in file.iter().filter(|(name, _)| wanted(name)) {
             let from = view.data().as_ptr() as usize - start;
             let place = Place::Bytes(self.files.len(), from..from + view.data().len());
@@ -141,11 +142,8 @@ impl Tensors for Weights {
 }
 
 /// A library's message, of which a damaged file may make a very long one.
-fn shortened(message: &str) -> String {
-    match message.char_indices().nth(160) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_string(),
-    }
+fn brief(message: &str) -> String {
+    shortened(message, 160)
 }
 
 /// Weights that only other programs read.

@@ -142,11 +142,3 @@ pub enum ReadError {
 fn besides(passed_over: &PassedOver) -> String {
     passed_over.describe().map_or_else(String::new, |what| format!("; it holds {what}"))
 }
-
-/// At most so many characters of something that a file may make as long as it likes.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
-    }
-}

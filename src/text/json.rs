@@ -1,6 +1,6 @@
 //! Records of JSON: one after the other, and the text in one.
 
-use super::error::shortened;
+use crate::numbers::shortened;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;

@@ -1,8 +1,7 @@
 //! What reading came to, and what a person should know of it.
 
-use super::error::shortened;
 use super::find::PassedOver;
-use crate::numbers::grouped;
+use crate::numbers::{grouped, shortened};
 use serde_json::{Value, json};
 
 /// Records that are left out are named so many times.

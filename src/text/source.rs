@@ -2,7 +2,6 @@
 
 use super::blocks::Blocks;
 use super::decode::{Decoded, Malformed};
-use super::error::shortened;
 use super::form::{self, Form, HEAD};
 use super::json::{self, Bad, MAXIMUM_RECORD, Values};
 use super::lines::{LineError, Lines, pieces};
@@ -10,6 +9,7 @@ use super::read::Job;
 use super::table::{Table, TableError};
 use super::unpack::{self, MAXIMUM_WINDOW, Packing};
 use super::{DocumentRule, ReadError, Sink, parquet};
+use crate::numbers::shortened;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};

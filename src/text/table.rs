@@ -3,8 +3,8 @@
 //! Between commas or semicolons a cell may be quoted, and then hold anything; between tabs a quotation mark at the start of a
 //! cell opens nothing (as in GLUE's files), but a cell that is quoted whole loses its marks.
 
-use super::error::shortened;
 use super::json::listed;
+use crate::numbers::shortened;
 use csv::{ByteRecord, ReaderBuilder};
 use std::borrow::Cow;
 use std::io::Read;
