@@ -6,11 +6,11 @@ mod program;
 
 use assert_cmd::Command;
 use common::{adapter, small_config};
-use leyden::electra::Model;
+use leyden::electra::{Config, Model};
 use leyden::ops::{DeviceTraits, Matmul};
 use leyden::plan::{Plan, Target};
 use leyden::train::{Plans, Resources, TrainError, fit};
-use leyden::tune::{Book, Cache, Device, Kernels, LeftOut, Tuned, Tuner, tune};
+use leyden::tune::{Book, Cache, Device, Kernels, LeftOut, Tuned, Tuner, Work, tune};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,20 +24,49 @@ fn tuner(cache: &Cache) -> Tuner<'static> {
     Tuner { adapter: adapter(), traits: GPU, kernels, record: None, cache: cache.clone(), budget }
 }
 
-/// Tunes for a small model; what was said, too.
-fn tuned(tuner: Tuner<'_>) -> (Tuned, Vec<String>) {
-    // Few kernels have tiles that are not too large for it.
-    let config = small_config(&["data.length=32"]);
-    let model = Model::new(&config);
-    let limits = tuner.adapter.info().limits();
-    let mut plan = |traits| -> Result<Vec<(Plan, usize)>, TrainError> {
-        let target = Target::Gpu(traits);
-        let fit = fit(&model, &config, target, Resources::default(), limits)?;
-        let plans = Plans::new(&model, &config, fit, target)?;
+/// Training of a small model.
+struct Small {
+    config: Config,
+    model: Model,
+    /// What whole steps are found to do.
+    repeats: bool,
+    /// How often that was asked.
+    asked: usize,
+}
+
+impl Small {
+    fn new() -> Self {
+        // Few kernels have tiles that are not too large for it.
+        let config = small_config(&["data.length=32"]);
+        Self { model: Model::new(&config), config, repeats: true, asked: 0 }
+    }
+}
+
+impl Work for Small {
+    type Error = TrainError;
+
+    fn plans(&mut self, traits: DeviceTraits) -> Result<Vec<(Plan, usize)>, TrainError> {
+        let (target, limits) = (Target::Gpu(traits), adapter().info().limits());
+        let fit = fit(&self.model, &self.config, target, Resources::default(), limits)?;
+        let plans = Plans::new(&self.model, &self.config, fit, target)?;
         Ok(vec![(plans.training.plan, 1), (plans.evaluation.plan, 1)])
-    };
+    }
+
+    fn repeats(&mut self, _: DeviceTraits) -> bool {
+        self.asked += 1;
+        self.repeats
+    }
+}
+
+/// Tunes for a small model; what was said about trying, too.
+fn tuned(tuner: Tuner<'_>) -> (Tuned, Vec<String>) {
+    tuned_for(tuner, &mut Small::new())
+}
+
+fn tuned_for(tuner: Tuner<'_>, work: &mut Small) -> (Tuned, Vec<String>) {
     let mut said = Vec::new();
-    let tuned = tune(tuner, &mut plan, &mut |text| said.push(text.to_string())).unwrap_or_else(|e| panic!("{e}"));
+    let tuned = tune(tuner, work, &mut |text| said.push(text.to_string())).unwrap_or_else(|e| panic!("{e}"));
+    said.retain(|line| !line.contains("steps repeat"));
     (tuned, said)
 }
 
@@ -77,7 +106,10 @@ fn what_there_was_no_time_for_is_tried_at_another_start() {
     }
     // A run goes on with what it was begun with; another one does not have to.
     let (again, _) = tuned(Tuner { kernels: None, record: Some(first.book.clone()), ..tuner(&cache) });
-    assert_eq!(again, first);
+    assert_eq!(again.book, first.book);
+    // Which is said once.
+    assert!(again.remarks.is_empty() && first.remarks.len() == 1, "{:?}", first.remarks);
+    assert!(first.remarks[0].contains(" for 0 of ") && first.remarks[0].contains("--tune-seconds"), "{:?}", first.remarks);
     let (second, said) = tuned(tuner(&cache));
     assert!(second.book.matmul.iter().all(|choice| choice.untried.is_none()), "{:?}", second.book);
     assert_eq!(said.len(), 1, "{said:?}");
@@ -290,4 +322,25 @@ fn the_commands_know_about_kernels() {
         let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
         assert!(text.contains("base or tuned"), "{text}");
     }
+}
+
+#[test]
+fn whole_steps_are_taken_twice_where_kernels_were_chosen_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::at(folder.path());
+    // A choice of another kernel than the base, which a trial here need not come to.
+    let mut kept = tuned(Tuner { budget: Duration::ZERO, ..tuner(&cache) }).0.book;
+    kept.device.driver = "an older one".into();
+    let old = forced(kept, &GPU);
+    let mut work = Small { repeats: false, ..Small::new() };
+    let go_on = |work: &mut Small, record: &Book| {
+        tuned_for(Tuner { kernels: None, record: Some(record.clone()), ..tuner(&cache) }, work).0
+    };
+    let found = go_on(&mut work, &old);
+    let last = found.remarks.last().unwrap();
+    assert!(last.contains("does not repeat to the bit") && !last.contains('\n'), "{found:?}");
+    assert_eq!((work.asked, found.book.cooperative()), (1, false));
+    // Nothing is chosen anew, so nothing is asked.
+    go_on(&mut work, &found.book);
+    assert_eq!(work.asked, 1);
 }

@@ -26,7 +26,7 @@ fn config(text: &Path, steps: u64) -> Config {
 }
 
 fn how() -> How {
-    How { device: Device::Cpu, kernels: None, resources: Resources::default(), rollback: false, stop_after: None }
+    How { device: Device::Cpu, ..How::default() }
 }
 
 fn job(folder: &Path, steps: u64) -> Job {

@@ -192,7 +192,7 @@ pub fn matmul_agrees(trials: Option<&mut Trials>, target: Target, time: &MatmulT
     let subject = Subject { op: Arc::new(Product { matmul, tuning: None }), shapes, whole: 0 };
     let tuned = DeviceTraits { tuning: Tuning::new(vec![(matmul.shape(false), kernel)]), ..traits };
     let base = DeviceTraits { tuning: Tuning::default(), ..traits };
-    matches!(trials.compare(&subject, &base, &tuned, tolerance(k, kernel.family)), Ok(None))
+    trials.compare(&subject, &base, &tuned, tolerance(k, &kernel)).is_ok_and(|compared| compared.wrong.is_none())
 }
 
 /// The kernels to time; `None` for the CPU engine's only way.

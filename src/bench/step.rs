@@ -2,9 +2,10 @@
 
 use super::machine::Machine;
 use crate::data::Batch;
-use crate::electra::{Config, Model};
+use crate::electra::{Config, Model, Precision};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
+use crate::ops::LossScale;
 use crate::plan::{Plan, Program, Timed};
 use crate::train::step::{StepShape, step_state};
 use crate::train::{Fit, Plans, Resources, TrainError, TrainingStep, fit};
@@ -85,6 +86,10 @@ impl Stepper {
         let fit = fit(&model, &config, target, resources, limits)?;
         let step = TrainingStep::load(machine.engine(), &Plans::new(&model, &config, fit, target)?)?;
         machine.engine().write_bank(Bank::Parameters, &model.initial(config.seed))?;
+        if config.training.precision == Precision::Mixed {
+            // Without one all gradients are zero, which are faster to multiply on some devices.
+            machine.engine().write_bank(Bank::LossScale, &LossScale::initial())?;
+        }
         Ok(Self { machine, config, step, next: 0 })
     }
 

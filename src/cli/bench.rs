@@ -9,6 +9,7 @@ mod torch;
 mod window;
 
 use super::Failure;
+use super::kernels::KernelArguments;
 use super::memory::{self, Memory};
 use super::output;
 use super::settings::Settings;
@@ -20,7 +21,6 @@ use crate::electra::{Config, Model};
 use crate::gpu::GpuEngine;
 use crate::session::{self, Device, How};
 use crate::train::Resources;
-use crate::tune::Kernels;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("steps", |arg| arg.help("Steps to time [default: 10]")))]
+#[command(mut_arg("tune_seconds", |arg| arg.help("How long kernels may be tried before anything is timed [default: 60]")))]
 #[command(group(ArgGroup::new("peers").args(["against", "targets"])))]
 pub(crate) struct BenchArguments {
     #[command(flatten)]
@@ -37,10 +38,8 @@ pub(crate) struct BenchArguments {
     device: Device,
     #[command(flatten)]
     memory: Memory,
-    /// base: kernels that every GPU can run; tuned: the fastest, found by trying once and kept. Without it: tuned on a GPU,
-    /// base on a software driver
-    #[arg(long, value_name = "base|tuned")]
-    kernels: Option<Kernels>,
+    #[command(flatten)]
+    kernels: KernelArguments,
     /// Time every kernel of a step, beside the device's measured peak and the step as it really runs
     #[arg(long)]
     profile: bool,
@@ -147,8 +146,9 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         return targets::run(&arguments, &config, steps);
     }
     if arguments.window {
-        let (device, kernels, resources) = (arguments.device, arguments.kernels, arguments.memory.resources()?);
-        let how = How { device, kernels, resources, rollback: false, stop_after: None };
+        let (kernels, tuning) = (arguments.kernels.kernels, arguments.kernels.patient_budget());
+        let (device, resources) = (arguments.device, arguments.memory.resources()?);
+        let how = How { device, kernels, tuning, resources, ..How::default() };
         return window::run(config, how, arguments.json);
     }
     if let Some(path) = &arguments.trace {
@@ -255,7 +255,8 @@ fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Re
     };
     let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
     let say = &mut |text: &str| output::note(text);
-    let tuned = session::find_kernels(&adapter, arguments.kernels, None, (&model, config), resources, say);
+    let kernels = (arguments.kernels.kernels, arguments.kernels.patient_budget());
+    let tuned = session::find_kernels(&adapter, kernels, None, (&model, config), resources, say);
     let tuned = tuned.map_err(memory::failure)?;
     for remark in &tuned.remarks {
         output::remark(remark);

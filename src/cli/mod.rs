@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod devices;
 mod inspect;
+mod kernels;
 mod man;
 mod memory;
 mod output;

@@ -4,7 +4,7 @@ use crate::cpu::{pack, unpack};
 use crate::graph::{DType, TensorType};
 
 /// One in so many whole numbers of a result may differ: they are indices of the largest of numbers that are nearly equal.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 
 /// Numbers between -1 and 1, or `whole`. They come again after a prime number of words, so that no two rows are alike.
 pub(super) fn contents(ty: &TensorType, seed: u32, whole: u32) -> Vec<u32> {

@@ -20,7 +20,7 @@ struct Faults {
 }
 
 /// A device, its queue and its limits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Context {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,

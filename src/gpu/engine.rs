@@ -1,15 +1,15 @@
 //! [`GpuEngine`]: loads plans, submits steps and hands their outputs back.
 
-use super::command;
+use super::command::{self, Pace};
 use super::context::Context;
-use super::pipelines::Pipelines;
+use super::pipelines::{Key, Pipelines};
 use super::profile::Profiler;
 use super::program::Loaded;
 use super::readback::{self, MOST_STAGING, Staging};
 use super::{Adapter, AdapterInfo, Choice, choose};
 use crate::cpu::{pack, unpack};
 use crate::graph::{Bank, DType, Tensor};
-use crate::ops::{DeviceTraits, StepState};
+use crate::ops::{DeviceTraits, Dispatch, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Limits, Plan, Program};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -48,6 +48,7 @@ pub struct GpuEngine {
     pending: VecDeque<Pending>,
     done: VecDeque<Fetched>,
     encoding: Duration,
+    pace: Pace,
 }
 
 impl GpuEngine {
@@ -69,8 +70,10 @@ impl GpuEngine {
             let descriptor = wgpu::BindGroupDescriptor { label: Some("step"), layout, entries: &entries };
             context.device.create_bind_group(&descriptor)
         })?;
+        let pace = Pace::new(context.software);
         Ok(Self {
             context,
+            pace,
             info: adapter.info().clone(),
             traits: adapter.info().traits(),
             pipelines,
@@ -114,6 +117,12 @@ impl GpuEngine {
     /// software driver computes the whole step there.
     pub fn take_encoding_time(&mut self) -> Duration {
         std::mem::take(&mut self.encoding)
+    }
+
+    /// Begins to compile what these dispatches need, on another thread; a plan that has them waits for it.
+    pub(super) fn compile(&mut self, dispatches: &[Dispatch]) {
+        let keys: Vec<Key> = dispatches.iter().map(Key::new).collect();
+        self.pipelines.begin(&self.context, &keys);
     }
 
     /// The program, if it is one of this engine's.
@@ -231,25 +240,40 @@ impl Engine for GpuEngine {
         }
         let staging = if fetch { Some(self.staging(program)?) } else { None };
         self.set_state(state);
-        let mut profiler = self.profiler.take();
+        let (mut profiler, mut pace) = (self.profiler.take(), self.pace.clone());
         let loaded = self.loaded(program)?;
-        let (mut last, mut encoding) = (None, Duration::ZERO);
-        for (i, range) in loaded.submissions.iter().enumerate() {
+        let (mut last, mut encoding, mut begin) = (None, Duration::ZERO, 0);
+        while begin < loaded.commands.len() || last.is_none() {
+            let (count, work) = command::next_submission(&loaded.commands[begin..], pace.most());
+            let range = begin..begin + count;
+            begin = range.end;
             let start = Instant::now();
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
             match &mut profiler {
-                None => command::record(&mut encoder, &loaded.commands[range.clone()], &self.step),
+                None => command::record(&mut encoder, &loaded.commands[range], &self.step),
                 Some(profiler) => {
-                    profiler.record(&self.context, &mut encoder, (program, loaded), range.clone(), &self.step)?;
+                    profiler.record(&self.context, &mut encoder, (program, loaded), range, &self.step)?;
                 }
             }
-            if let Some(staging) = staging.filter(|_| i + 1 == loaded.submissions.len()) {
+            if let Some(staging) = staging.filter(|_| begin == loaded.commands.len()) {
                 loaded.staging[staging].record(&mut encoder, loaded);
             }
             let commands = encoder.finish();
             encoding += start.elapsed();
-            last = Some(self.context.queue.submit([commands]));
+            let timed = pace.wants(work);
+            if timed {
+                // Nothing before it counts.
+                self.context.wait(None)?;
+            }
+            let start = Instant::now();
+            let submission = self.context.queue.submit([commands]);
+            if timed {
+                self.context.wait(Some(submission.clone()))?;
+                pace.read(work, start.elapsed());
+            }
+            last = Some(submission);
         }
+        self.pace = pace;
         self.encoding += encoding;
         self.profiler = profiler;
         if let Some(submission) = last {

@@ -23,4 +23,4 @@ mod trial;
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
 pub use footprint::Footprint;
-pub use trial::{Subject, Trials};
+pub use trial::{Compared, Glance, Subject, Trials};

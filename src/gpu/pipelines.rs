@@ -7,6 +7,7 @@ use crate::ops::{Access, Dispatch};
 use crate::plan::EngineError;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::thread::JoinHandle;
 
 /// What makes a pipeline different from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,7 +37,7 @@ impl Key {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Layout {
     group: wgpu::BindGroupLayout,
     pipeline: wgpu::PipelineLayout,
@@ -48,6 +49,14 @@ pub(super) struct Pipelines {
     /// Group 1: the step's state.
     pub step_layout: wgpu::BindGroupLayout,
     layouts: HashMap<Shape, Layout>,
+    made: Made,
+    /// What is being made behind somebody's back.
+    ahead: Option<JoinHandle<Made>>,
+}
+
+/// What drivers take their time for. Handles: a copy is as good.
+#[derive(Debug, Default)]
+struct Made {
     modules: HashMap<Source, wgpu::ShaderModule>,
     pipelines: HashMap<Key, wgpu::ComputePipeline>,
 }
@@ -59,36 +68,94 @@ impl Pipelines {
             let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("step"), entries: &entries };
             context.device.create_bind_group_layout(&descriptor)
         })?;
-        Ok(Self { step_layout, layouts: HashMap::new(), modules: HashMap::new(), pipelines: HashMap::new() })
+        Ok(Self { step_layout, layouts: HashMap::new(), made: Made::default(), ahead: None })
     }
 
     /// Makes what is missing of `keys`, on all cores: drivers take milliseconds to seconds for a kernel.
     pub fn prepare(&mut self, context: &Context, keys: &[Key]) -> Result<(), EngineError> {
-        let mut missing: Vec<&Key> = Vec::new();
+        if keys.iter().any(|key| !self.made.pipelines.contains_key(key)) {
+            self.join();
+        }
+        let missing = self.missing(keys);
+        self.lay_out(context, &missing)?;
+        let sources = self.sources(&missing);
+        let modules: Result<Vec<_>, _> = sources.par_iter().map(|source| module(context, source)).collect();
+        self.made.modules.extend(sources.into_iter().zip(modules?));
+        let (modules, layouts) = (&self.made.modules, &self.layouts);
+        let made: Result<Vec<_>, _> =
+            missing.par_iter().map(|key| pipeline(context, key, modules.get(&key.source), layouts)).collect();
+        self.made.pipelines.extend(missing.into_iter().zip(made?));
+        context.check()
+    }
+
+    /// Begins to make what is missing of `keys` on another thread. What fails there is made again by [`Self::prepare`], which
+    /// says why it fails; it waits for what has been begun.
+    pub fn begin(&mut self, context: &Context, keys: &[Key]) {
+        self.join();
+        let missing = self.missing(keys);
+        if missing.is_empty() || self.lay_out(context, &missing).is_err() {
+            return;
+        }
+        let (context, layouts) = (context.clone(), self.layouts.clone());
+        let sources = self.sources(&missing);
+        let known: HashMap<Source, wgpu::ShaderModule> = missing
+            .iter()
+            .filter_map(|key| Some((key.source.clone(), self.made.modules.get(&key.source)?.clone())))
+            .collect();
+        self.ahead = Some(std::thread::spawn(move || {
+            let modules = sources.into_par_iter().filter_map(|source| Some((module(&context, &source).ok()?, source)));
+            let modules: HashMap<_, _> = modules.map(|(module, source)| (source, module)).collect();
+            let of = |key: &Key| modules.get(&key.source).or_else(|| known.get(&key.source));
+            let pipelines = missing
+                .into_par_iter()
+                .filter_map(|key| Some((pipeline(&context, &key, of(&key), &layouts).ok()?, key)))
+                .map(|(pipeline, key)| (key, pipeline))
+                .collect();
+            Made { modules, pipelines }
+        }));
+    }
+
+    /// Takes over what was made on another thread.
+    fn join(&mut self) {
+        if let Some(Ok(Made { modules, pipelines })) = self.ahead.take().map(JoinHandle::join) {
+            self.made.modules.extend(modules);
+            self.made.pipelines.extend(pipelines);
+        }
+    }
+
+    /// Those of `keys` without a pipeline, each once.
+    fn missing(&self, keys: &[Key]) -> Vec<Key> {
+        let mut missing: Vec<Key> = Vec::new();
         for key in keys {
-            if !self.pipelines.contains_key(key) && !missing.contains(&key) {
-                missing.push(key);
+            if !self.made.pipelines.contains_key(key) && !missing.contains(key) {
+                missing.push(key.clone());
             }
         }
-        let mut sources: Vec<&Source> = missing.iter().map(|key| &key.source).collect();
+        missing
+    }
+
+    /// The sources of `keys` without a module, each once.
+    fn sources(&self, keys: &[Key]) -> Vec<Source> {
+        let mut sources: Vec<Source> = keys.iter().map(|key| key.source.clone()).collect();
         sources.sort_unstable();
         sources.dedup();
-        sources.retain(|source| !self.modules.contains_key(*source));
-        let modules: Result<Vec<_>, _> = sources.par_iter().map(|source| module(context, source)).collect();
-        self.modules.extend(sources.into_iter().cloned().zip(modules?));
-        for key in &missing {
+        sources.retain(|source| !self.made.modules.contains_key(source));
+        sources
+    }
+
+    /// Makes the layouts of `keys`, which takes no time.
+    fn lay_out(&mut self, context: &Context, keys: &[Key]) -> Result<(), EngineError> {
+        for key in keys {
             if !self.layouts.contains_key(&key.bindings) {
                 self.layouts.insert(key.bindings.clone(), self.layout(context, key)?);
             }
         }
-        let made: Result<Vec<_>, _> = missing.par_iter().map(|key| self.pipeline(context, key)).collect();
-        self.pipelines.extend(missing.into_iter().cloned().zip(made?));
-        context.check()
+        Ok(())
     }
 
     /// The pipeline and the layout of group 0 of a key that was prepared.
     pub fn get(&self, key: &Key) -> Option<(&wgpu::ComputePipeline, &wgpu::BindGroupLayout)> {
-        Some((self.pipelines.get(key)?, &self.layouts.get(&key.bindings)?.group))
+        Some((self.made.pipelines.get(key)?, &self.layouts.get(&key.bindings)?.group))
     }
 
     fn layout(&self, context: &Context, key: &Key) -> Result<Layout, EngineError> {
@@ -113,30 +180,41 @@ impl Pipelines {
             Layout { group, pipeline }
         })
     }
+}
 
-    fn pipeline(&self, context: &Context, key: &Key) -> Result<wgpu::ComputePipeline, EngineError> {
-        let constants: Vec<(&str, f64)> =
-            key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
-        let what =
-            if constants.is_empty() { name(&key.source) } else { format!("{} with {constants:?}", name(&key.source)) };
-        let (Some(module), Some(layout)) = (self.modules.get(&key.source), self.layouts.get(&key.bindings)) else {
-            return Err(context.refused(what, "its module or layout was not made"));
-        };
-        context.guarded(&what, || {
-            context.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(key.source.0),
-                layout: Some(&layout.pipeline),
-                module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &constants,
-                    // Kernels write workgroup memory before they read it.
-                    zero_initialize_workgroup_memory: false,
-                },
-                cache: None,
-            })
-        })
+impl Drop for Pipelines {
+    /// A driver is not to be taken down while it compiles.
+    fn drop(&mut self) {
+        self.join();
     }
+}
+
+fn pipeline(
+    context: &Context,
+    key: &Key,
+    module: Option<&wgpu::ShaderModule>,
+    layouts: &HashMap<Shape, Layout>,
+) -> Result<wgpu::ComputePipeline, EngineError> {
+    let constants: Vec<(&str, f64)> = key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
+    let what =
+        if constants.is_empty() { name(&key.source) } else { format!("{} with {constants:?}", name(&key.source)) };
+    let (Some(module), Some(layout)) = (module, layouts.get(&key.bindings)) else {
+        return Err(context.refused(what, "its module or layout was not made"));
+    };
+    context.guarded(&what, || {
+        context.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(key.source.0),
+            layout: Some(&layout.pipeline),
+            module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                // Kernels write workgroup memory before they read it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        })
+    })
 }
 
 fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {

@@ -10,7 +10,6 @@ use crate::ops::{Access, DeviceTraits, Dispatch, Operand};
 use crate::plan::{EngineError, Kind, Plan, Region, Step, Target};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::ops::Range;
 
 /// Floating-point operations that a slow GPU does while it moves a byte.
 const WORK_A_BYTE: u64 = 20;
@@ -24,8 +23,6 @@ pub(super) struct Loaded {
     pub plan: Plan,
     pub buffers: Vec<wgpu::Buffer>,
     pub commands: Vec<Command>,
-    /// Which commands go into which submission.
-    pub submissions: Vec<Range<usize>>,
     /// The ring of readback buffers.
     pub staging: Vec<Staging>,
     // Holds the uniforms that the bind groups refer to.
@@ -88,8 +85,7 @@ impl Loaded {
                 }
             }
         }
-        let submissions = command::split(&commands, context.software);
-        let loaded = Self { plan, buffers, commands, submissions, staging: Vec::new(), _uniforms: uniforms };
+        let loaded = Self { plan, buffers, commands, staging: Vec::new(), _uniforms: uniforms };
         loaded.rehearse(context, step)?;
         Ok(loaded)
     }

@@ -1,12 +1,14 @@
 //! An op tried with several kernels on a device: do they give the same, and how long does each take?
 //!
-//! Trials have an engine of their own, so that a kernel that brings its device down takes nothing else with it.
+//! Trials have an engine of their own, so that a kernel that brings its device down takes nothing else with it. Results are
+//! compared where they are ([`crate::ops::agreement`]): 16 bytes come back of each, not all of it.
 
-use super::agreement::{contents, difference, words};
+use super::agreement::{FEW, contents, difference, words};
 use super::{Adapter, GpuEngine};
-use crate::graph::{Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
-use crate::ops::{DeviceTraits, Dispatch, Op, Operand, Shapes, StepState, Twin, no_second_derivative};
-use crate::plan::{Engine, EngineError, Plan, Program, Target};
+use crate::graph::{DType, Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
+use crate::numbers::median;
+use crate::ops::{self, DeviceTraits, Dispatch, Op, Operand, Shapes, StepState, Twin, no_second_derivative};
+use crate::plan::{Engine, EngineError, Fetched, Plan, Program, Target, Timed};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,11 @@ const RUNS: usize = 8;
 const REPEATS: usize = 8;
 /// Most and fewest rounds that count, and when there have been enough.
 const ROUNDS: (usize, usize, Duration) = (3, 15, Duration::from_millis(60));
+/// How far the first way's time of a round may be from its median: where a clock or somebody else's work has moved it further,
+/// the round does not count.
+const DRIFT: f64 = 0.1;
+/// How long a GPU works before anything is timed. An idle one runs at a fraction of its clock.
+const WARMING: Duration = Duration::from_millis(150);
 
 /// An op as a plan has it: what it computes, and the types of its tensors.
 #[derive(Debug, Clone)]
@@ -32,6 +39,24 @@ pub struct Subject {
     pub whole: u32,
 }
 
+/// What one way gave beside another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// The largest of |a - b| / (|b| + the root of the mean of all b^2) over all results, as [`crate::ops::agreement`] has it.
+    pub error: f32,
+    /// What is wrong, if anything is.
+    pub wrong: Option<String>,
+}
+
+/// One way of many, after a first look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glance {
+    /// Seconds of one run.
+    pub seconds: f64,
+    /// Beside the first way; of a single run.
+    pub compared: Compared,
+}
+
 /// Tries kernels on an adapter. A way to run an op is what [`DeviceTraits`] makes of it: those of the device with one tuning
 /// or another.
 #[derive(Debug)]
@@ -40,22 +65,73 @@ pub struct Trials {
     engine: Option<GpuEngine>,
     /// Whether single dispatches are timed.
     timestamps: bool,
+    /// Whether the device has worked long enough to run at its full clock.
+    warm: bool,
 }
 
 impl Trials {
     /// Trials on `adapter`. Nothing is opened yet.
     pub fn new(adapter: &Adapter) -> Self {
-        Self { adapter: adapter.clone(), engine: None, timestamps: adapter.info().timestamps }
+        let info = adapter.info();
+        // A software driver has no clock of its own.
+        Self { adapter: adapter.clone(), engine: None, timestamps: info.timestamps, warm: info.software() }
     }
 
-    /// Seconds of the op in each of the `ways`, measured in turns after one that does not count.
+    /// Begins to compile what `ways` need, while something else goes on.
+    pub fn compile(&mut self, subject: &Subject, ways: &[DeviceTraits]) {
+        if let Some(engine) = &mut self.engine {
+            let all = ways.iter().flat_map(|way| subject.op.dispatches(&subject.shapes, way));
+            engine.compile(&all.collect::<Vec<_>>());
+        }
+    }
+
+    /// A first look at all of the `ways`: one run of each that counts, held against the first of them. `tolerances` are the
+    /// ways', in order.
+    ///
+    /// # Errors
+    /// The engine's, where not all of them can run.
+    pub fn glance(
+        &mut self,
+        subject: &Subject,
+        ways: &[DeviceTraits],
+        tolerances: &[f32],
+    ) -> Result<Vec<Glance>, EngineError> {
+        self.with_engine(|engine, timestamps| {
+            let mut trial = Trial::new(subject);
+            let mut outputs = Vec::new();
+            let base = trial.reference(ways.first())?;
+            for way in ways {
+                outputs.extend(trial.held(way, &base)?);
+            }
+            // The first way once more, behind the others.
+            if let Some(way) = ways.first() {
+                outputs.extend(trial.held(way, &base)?);
+            }
+            let outputs: Vec<Tensor> = outputs.into_iter().flat_map(|(error, counts)| [error, counts]).collect();
+            let nodes = trial.timed.clone();
+            let (program, plan) = trial.load(engine, &outputs)?;
+            let [first, second] = [collected(engine, program)?, collected(engine, program)?];
+            let seconds: Vec<f64> = match timestamps {
+                true => unmoved(|| timed(engine, &plan, program, &nodes))?,
+                false => by_submission(engine, subject, ways, (1, 1))?.into_iter().map(|list| median(&list)).collect(),
+            };
+            let (types, each) = (&subject.shapes.outputs, 2 * subject.shapes.outputs.len().max(1));
+            let runs = first.outputs.chunks(each).zip(second.outputs.chunks(each));
+            let compared = runs.zip(tolerances).map(|((a, b), &tolerance)| verdict(types, a, b, tolerance));
+            Ok(seconds.into_iter().zip(compared).map(|(seconds, compared)| Glance { seconds, compared }).collect())
+        })
+    }
+
+    /// Seconds of the op in each of the `ways`, measured in turns after one that does not count. Rounds in which the first way took
+    /// another time than usual are left out.
     ///
     /// # Errors
     /// The engine's, where not all of them can run.
     pub fn time(&mut self, subject: &Subject, ways: &[DeviceTraits]) -> Result<Vec<Vec<f64>>, EngineError> {
+        let (least, most, _) = ROUNDS;
         self.with_engine(|engine, timestamps| match timestamps {
             true => by_dispatch(engine, subject, ways),
-            false => by_submission(engine, subject, ways),
+            false => by_submission(engine, subject, ways, (least, most)),
         })
     }
 
@@ -73,6 +149,37 @@ impl Trials {
         base: &DeviceTraits,
         other: &DeviceTraits,
         tolerance: f32,
+    ) -> Result<Compared, EngineError> {
+        let compared = self.with_engine(|engine, _| {
+            let mut trial = Trial::new(subject);
+            let base = trial.reference(Some(base))?;
+            let held = trial.held(other, &base)?;
+            let outputs: Vec<Tensor> = held.into_iter().flat_map(|(error, counts)| [error, counts]).collect();
+            let (program, _) = trial.load(engine, &outputs)?;
+            let first = collected(engine, program)?.outputs;
+            let mut compared = verdict(&subject.shapes.outputs, &first, &first, tolerance);
+            for _ in 1..RUNS {
+                let again = collected(engine, program)?.outputs;
+                let now = verdict(&subject.shapes.outputs, &first, &again, tolerance);
+                compared = if compared.wrong.is_none() { now } else { compared };
+            }
+            Ok(compared)
+        })?;
+        // Where it is, and what it is, only all of it tells.
+        let told = match &compared.wrong {
+            Some(_) => self.look(subject, base, other, tolerance)?,
+            None => None,
+        };
+        Ok(Compared { wrong: told.or(compared.wrong), ..compared })
+    }
+
+    /// What is wrong with the `other` way, found in words: reads everything back.
+    fn look(
+        &mut self,
+        subject: &Subject,
+        base: &DeviceTraits,
+        other: &DeviceTraits,
+        tolerance: f32,
     ) -> Result<Option<String>, EngineError> {
         self.with_engine(|engine, _| {
             let mut trial = Trial::new(subject);
@@ -80,24 +187,9 @@ impl Trials {
             let (expected, found) = (trial.built(expected)?, trial.built(found)?);
             let outputs: Vec<Tensor> = expected.iter().chain(&found).copied().collect();
             let (program, _) = trial.load(engine, &outputs)?;
-            let mut run = || {
-                engine.submit(program, &StepState::default(), true)?;
-                engine.collect(true)
-            };
-            let count = expected.len();
-            let Some(first) = run()? else { return Ok(Some("gave no results".into())) };
-            for _ in 1..RUNS {
-                if run()?.is_none_or(|other| other.outputs[count..] != first.outputs[count..]) {
-                    return Ok(Some("gives other bits each time".into()));
-                }
-            }
-            for (i, ty) in subject.shapes.outputs.iter().enumerate() {
-                let wrong = difference(ty, &first.outputs[i], &first.outputs[count + i], tolerance);
-                if wrong.is_some() {
-                    return Ok(wrong);
-                }
-            }
-            Ok(None)
+            let outputs = collected(engine, program)?.outputs;
+            let pairs = subject.shapes.outputs.iter().zip(outputs.iter().zip(&outputs[expected.len()..]));
+            Ok(pairs.map(|(ty, (a, b))| difference(ty, a, b, tolerance)).find(Option::is_some).flatten())
         })
     }
 
@@ -110,13 +202,73 @@ impl Trials {
             Some(engine) => engine,
             None => GpuEngine::new(&self.adapter, table().len())?,
         };
-        let result = work(&mut engine, self.timestamps);
+        let warmed = if self.warm { Ok(()) } else { warm_up(&mut engine) };
+        self.warm = true;
+        let result = warmed.and_then(|()| work(&mut engine, self.timestamps));
         engine.reset();
         if !matches!(result, Err(EngineError::DeviceLost { .. })) {
             self.engine = Some(engine);
         }
         result
     }
+}
+
+/// Keeps the device busy until it has had time to raise its clock.
+fn warm_up(engine: &mut GpuEngine) -> Result<(), EngineError> {
+    let mut graph = Graph::new(table());
+    let x = graph.input("x", DType::F32, &[1 << 20]);
+    let Ok(y) = ops::multiply_add(&mut graph, x, 1_024) else { return Ok(()) };
+    let program = engine.load(Plan::new(Arc::new(graph), &[y], Target::Gpu(engine.traits())))?;
+    let start = Instant::now();
+    while start.elapsed() < WARMING {
+        engine.submit(program, &StepState::default(), false)?;
+        engine.context.wait(None)?;
+    }
+    engine.reset();
+    Ok(())
+}
+
+/// What one run gives.
+fn collected(engine: &mut GpuEngine, program: Program) -> Result<Fetched, EngineError> {
+    engine.submit(program, &StepState::default(), true)?;
+    engine.collect(true)?.ok_or_else(|| engine.context.refused("the trial", "it gave no results"))
+}
+
+/// A round whose first and last way, which are the same, took the same time; or the third one, whatever it says.
+fn unmoved(mut round: impl FnMut() -> Result<Vec<f64>, EngineError>) -> Result<Vec<f64>, EngineError> {
+    for _ in 0..2 {
+        let times = round()?;
+        if let [first, .., last] = times[..]
+            && (first / last - 1.0).abs() <= DRIFT
+        {
+            return Ok(times);
+        }
+    }
+    round()
+}
+
+/// What two runs of a way say, each an error and counts an output.
+fn verdict(types: &[TensorType], first: &[Vec<u32>], second: &[Vec<u32>], tolerance: f32) -> Compared {
+    let mut all = Compared { error: 0.0, wrong: None };
+    for (ty, (first, second)) in types.iter().zip(first.chunks_exact(2).zip(second.chunks_exact(2))) {
+        let ([largest], [hash, other, beyond]) = (&first[0][..], &first[1][..]) else { continue };
+        let (error, most) = match ty.dtype {
+            DType::U32 => (*other as f32 / ty.len().max(1) as f32, 1.0 / FEW as f32),
+            _ => (f32::from_bits(*largest), tolerance),
+        };
+        all.error = all.error.max(error);
+        let wrong = if second[1].first() != Some(hash) {
+            Some("gives other bits each time".to_string())
+        } else if *beyond > 0 {
+            Some(format!("writes {beyond} elements beyond the end of its result"))
+        } else if error > most {
+            Some(format!("is off by {error:.1e}, where {most:.1e} is rounding"))
+        } else {
+            None
+        };
+        all.wrong = all.wrong.or(wrong);
+    }
+    all
 }
 
 /// No op that is tried has parameters: its weights are inputs like any other.
@@ -130,13 +282,15 @@ struct Trial<'a> {
     graph: Graph,
     inputs: Vec<Tensor>,
     guards: Vec<Tensor>,
+    /// The nodes that are timed, a way each.
+    timed: Vec<usize>,
 }
 
 impl<'a> Trial<'a> {
     fn new(subject: &'a Subject) -> Self {
         let mut graph = Graph::new(table());
         let inputs = subject.shapes.inputs.iter().map(|ty| graph.input("an operand", ty.dtype, &ty.shape)).collect();
-        Self { subject, graph, inputs, guards: Vec::new() }
+        Self { subject, graph, inputs, guards: Vec::new(), timed: Vec::new() }
     }
 
     /// The op in one way, behind another node's output so that the two run one after the other and share memory.
@@ -159,6 +313,25 @@ impl<'a> Trial<'a> {
         let inputs: Vec<Tensor> = self.guards.iter().chain(&self.inputs).copied().collect();
         let guards = self.guards.len();
         self.graph.add(Under { subject: self.subject.clone(), device: *device, guards }, &inputs)
+    }
+
+    /// What the others are held against.
+    fn reference(&mut self, base: Option<&DeviceTraits>) -> Result<Vec<Tensor>, EngineError> {
+        let outputs = base.map_or(Ok(Vec::new()), |base| self.guarded(base));
+        self.built(outputs)
+    }
+
+    /// The op in one way that is timed, and for each output how far it is from the `base`'s.
+    fn held(&mut self, way: &DeviceTraits, base: &[Tensor]) -> Result<Vec<(Tensor, Tensor)>, EngineError> {
+        let found = self.guarded(way);
+        let found = self.built(found)?;
+        self.timed.push(self.graph.nodes().len() - 1);
+        let mut held = Vec::with_capacity(found.len());
+        for ((&expected, found), ty) in base.iter().zip(found).zip(&self.subject.shapes.outputs) {
+            let compared = ops::agreement(&mut self.graph, expected, found, ty.len());
+            held.push(self.built(compared)?);
+        }
+        Ok(held)
     }
 
     fn built<T>(&self, result: Result<T, GraphError>) -> Result<T, EngineError> {
@@ -187,6 +360,18 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// Seconds of each of the `nodes` in a step that is run now.
+fn timed(engine: &mut GpuEngine, plan: &Plan, program: Program, nodes: &[usize]) -> Result<Vec<f64>, EngineError> {
+    engine.begin_profile();
+    let submitted = engine.submit(program, &StepState::default(), false);
+    let times = engine.take_profile()?;
+    submitted?;
+    let calls = plan.calls();
+    let is_of = |t: &Timed, node| calls.get(t.call).is_some_and(|call| call.node == Some(node));
+    let seconds = |node| times.iter().filter(|t| is_of(t, node)).map(Timed::seconds).sum();
+    Ok(nodes.iter().map(|&node| seconds(node)).collect())
+}
+
 /// All ways one after the other in every step, each dispatch between two timestamps.
 fn by_dispatch(engine: &mut GpuEngine, subject: &Subject, ways: &[DeviceTraits]) -> Result<Vec<Vec<f64>>, EngineError> {
     let mut trial = Trial::new(subject);
@@ -194,15 +379,12 @@ fn by_dispatch(engine: &mut GpuEngine, subject: &Subject, ways: &[DeviceTraits])
     for way in ways {
         let outputs = trial.behind(way, last);
         last = trial.built(outputs)?.first().copied();
+        trial.timed.push(trial.graph.nodes().len() - 1);
     }
-    let outputs: Vec<Tensor> = last.into_iter().collect();
-    let (program, _) = trial.load(engine, &outputs)?;
-    let counts: Vec<usize> = ways.iter().map(|way| dispatches(subject, way)).collect();
-    rounds(ways.len(), || {
-        let times = engine.profile(program, &StepState::default())?;
-        let mut times = times.into_iter().map(|(_, seconds)| seconds);
-        Ok(counts.iter().map(|&count| times.by_ref().take(count).sum()).collect())
-    })
+    let (outputs, nodes): (Vec<Tensor>, _) = (last.into_iter().collect(), trial.timed.clone());
+    let (program, plan) = trial.load(engine, &outputs)?;
+    let (least, most, _) = ROUNDS;
+    rounds(ways.len(), (least, most), || timed(engine, &plan, program, &nodes))
 }
 
 /// Each way several times in a step of its own, and the wait for the step.
@@ -210,6 +392,7 @@ fn by_submission(
     engine: &mut GpuEngine,
     subject: &Subject,
     ways: &[DeviceTraits],
+    count: (usize, usize),
 ) -> Result<Vec<Vec<f64>>, EngineError> {
     let mut programs = Vec::new();
     for way in ways {
@@ -223,7 +406,7 @@ fn by_submission(
         programs.push(trial.load(engine, &outputs)?.0);
     }
     engine.context.wait(None)?;
-    rounds(ways.len(), || {
+    rounds(ways.len(), count, || {
         programs
             .iter()
             .map(|&program| {
@@ -236,26 +419,30 @@ fn by_submission(
     })
 }
 
-/// Takes rounds until there are enough of them, and turns them into a list for each way.
-fn rounds(ways: usize, mut round: impl FnMut() -> Result<Vec<f64>, EngineError>) -> Result<Vec<Vec<f64>>, EngineError> {
+/// Takes rounds until there are enough of them, at least and at most so many, and turns them into a list for each way.
+fn rounds(
+    ways: usize,
+    (least, most): (usize, usize),
+    mut round: impl FnMut() -> Result<Vec<f64>, EngineError>,
+) -> Result<Vec<Vec<f64>>, EngineError> {
     round()?;
-    let (start, mut times) = (Instant::now(), vec![Vec::new(); ways]);
-    let (least, most, enough) = ROUNDS;
+    let (start, mut all) = (Instant::now(), Vec::new());
     for done in 0..most {
-        if done >= least && start.elapsed() > enough {
+        if done >= least && start.elapsed() > ROUNDS.2 {
             break;
         }
-        for (list, seconds) in times.iter_mut().zip(round()?) {
-            list.push(seconds);
-        }
+        all.push(round()?);
     }
-    Ok(times)
+    let all = steady(all, least);
+    Ok((0..ways).map(|way| all.iter().filter_map(|round| round.get(way)).copied().collect()).collect())
 }
 
-/// Dispatches that have something to do.
-fn dispatches(subject: &Subject, device: &DeviceTraits) -> usize {
-    let all = subject.op.dispatches(&subject.shapes, device);
-    all.iter().filter(|dispatch| dispatch.workgroups.iter().all(|&n| n > 0)).count()
+/// The rounds in which the first way took its usual time; all of them where that would leave too few.
+fn steady(all: Vec<Vec<f64>>, least: usize) -> Vec<Vec<f64>> {
+    let usual = median(&all.iter().filter_map(|round| round.first()).copied().collect::<Vec<_>>());
+    let drifted = |round: &Vec<f64>| round.first().is_some_and(|first| !((first / usual - 1.0).abs() <= DRIFT));
+    let good = all.iter().filter(|round| !drifted(round)).count();
+    if good < least { all } else { all.into_iter().filter(|round| !drifted(round)).collect() }
 }
 
 /// An op that runs the kernels which `device` would be given, whatever device the plan is for. Its first inputs are the
@@ -375,7 +562,18 @@ mod tests {
         for dtype in [DType::F32, DType::F16].into_iter().filter(|&dtype| f16 || dtype == DType::F32) {
             let mut wrong = |spoil| {
                 let compared = trials.compare(&subject(spoil, dtype), &BASE, &OTHER, 1e-5);
-                compared.unwrap_or_else(|error| panic!("{error}"))
+                let compared = compared.unwrap_or_else(|error| panic!("{error}"));
+                // A glance sees the same, and that the base agrees with itself.
+                let glance = trials.glance(&subject(spoil, dtype), &[BASE, OTHER, BASE], &[1e-5; 3]);
+                let glance = glance.unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(glance.len(), 3);
+                assert!(glance[0].seconds > 0.0 && glance[2].seconds > 0.0, "{glance:?}");
+                for base in [&glance[0], &glance[2]] {
+                    assert_eq!(base.compared, Compared { error: 0.0, wrong: None });
+                }
+                assert_eq!(glance[1].compared.wrong.is_some(), compared.wrong.is_some(), "{glance:?}");
+                assert_eq!(glance[1].compared.error, compared.error);
+                compared.wrong
             };
             assert_eq!(wrong(|good| good), None);
             let found = wrong(|mut short| {
@@ -403,7 +601,39 @@ mod tests {
         let error = trials.time(&refused, &[BASE, OTHER]).expect_err("no such shader").to_string();
         assert!(error.contains("nonsense"), "{error}");
         assert!(trials.compare(&refused, &BASE, &OTHER, 1e-5).is_err());
+        assert!(trials.glance(&refused, &[BASE, OTHER], &[1e-5; 2]).is_err());
+        // What is compiled ahead and refused is told by whoever needs it.
+        trials.compile(&refused, &[OTHER]);
+        assert!(trials.time(&refused, &[OTHER]).is_err());
+        trials.compile(&subject(|good| good, DType::F32), &[BASE, OTHER]);
         assert!(trials.time(&refused, &[BASE]).is_ok());
+    }
+
+    #[test]
+    fn rounds_of_another_clock_do_not_count() {
+        let round = |first: f64| vec![first, 2.0 * first];
+        let firsts = |all: Vec<Vec<f64>>| all.iter().map(|round| round[0]).collect::<Vec<_>>();
+        let all: Vec<Vec<f64>> = [1.0, 1.05, 1.5, 0.98, 0.6].map(round).to_vec();
+        assert_eq!(firsts(steady(all.clone(), 3)), [1.0, 1.05, 0.98]);
+        // Too few would be left, so that all must do.
+        assert_eq!(steady(all.clone(), 4), all);
+        let nothing = vec![vec![0.0; 2]; 3];
+        assert_eq!(steady(nothing.clone(), 3), nothing);
+
+        let mut times = [1.0, 2.0, 2.0].into_iter();
+        let mut taken = 0;
+        let found = unmoved(|| {
+            taken += 1;
+            let first = times.next().unwrap_or(9.0);
+            Ok(vec![first, 7.0, 2.0])
+        });
+        assert_eq!((found.map(|times| times[0]), taken), (Ok(2.0), 2));
+        let mut taken = 0.0;
+        let restless = unmoved(|| {
+            taken += 1.0;
+            Ok(vec![taken, 0.0, 9.0 * taken])
+        });
+        assert_eq!(restless.map(|times| times[0]), Ok(3.0));
     }
 
     #[test]
@@ -414,6 +644,9 @@ mod tests {
             let times = trials.time(&subject(|good| good, DType::F32), &[BASE, OTHER, BASE]);
             let times = times.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(times.len(), 3);
+            let glance = trials.glance(&subject(|good| good, DType::F32), &[BASE, OTHER], &[1e-5; 2]);
+            let glance = glance.unwrap_or_else(|error| panic!("{error}"));
+            assert!(glance.len() == 2 && glance.iter().all(|one| one.seconds > 0.0 && one.compared.wrong.is_none()));
             for seconds in times {
                 assert!(seconds.len() >= ROUNDS.0 && seconds.iter().all(|s| s.is_finite() && *s >= 0.0), "{seconds:?}");
             }

@@ -8,8 +8,9 @@ use crate::electra::{Config, ConfigError, Model};
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
 use crate::train::{Resources, Snapshot, Text};
-use crate::tune::{self, Book, Kernels, Tuned};
+use crate::tune::{self, BUDGET, Book, Kernels, Tuned};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct How {
     pub device: Device,
     /// Which kernels a GPU runs; if `None`, those that the run was trained with, and for a new one what suits the device.
     pub kernels: Option<Kernels>,
+    /// How long kernels may be tried before training.
+    pub tuning: Duration,
     /// What training may take of it.
     pub resources: Resources,
     /// Whether losses that are no numbers send the run back to its newest checkpoint, with another seed, instead of ending
@@ -25,6 +28,13 @@ pub struct How {
     pub rollback: bool,
     /// How many steps this sitting may take; all that are left if `None`.
     pub stop_after: Option<u64>,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        let (device, resources) = (Device::Auto, Resources::default());
+        Self { device, kernels: None, tuning: BUDGET, resources, rollback: false, stop_after: None }
+    }
 }
 
 /// How far the beginning is.
@@ -237,7 +247,7 @@ fn setup(
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
     let model = Model::new(&config);
-    let How { device, kernels, resources, rollback, stop_after } = how;
+    let How { device, kernels, tuning, resources, rollback, stop_after } = how;
     let bank = model.table.len();
     let adapter = device.adapter()?;
     let (engine, target) = open_on(adapter.as_ref(), bank)?;
@@ -246,7 +256,7 @@ fn setup(
     let tuned = match &adapter {
         Some(adapter) => {
             let say = &mut |text: &str| watch(Stage::Note(text));
-            Some(find_kernels(adapter, kernels, record, (&model, &config), resources, say)?)
+            Some(find_kernels(adapter, (kernels, tuning), record, (&model, &config), resources, say)?)
         }
         None => None,
     };

@@ -1,42 +1,75 @@
 //! The kernels that a run, or anything else that takes training steps, runs with.
 
+use crate::bench::{Machine, Stepper};
 use crate::electra::{Config, Model};
-use crate::gpu::Adapter;
+use crate::files::sha256;
+use crate::gpu::{Adapter, GpuEngine};
+use crate::graph::Bank;
 use crate::ops::DeviceTraits;
-use crate::plan::{Limits, Plan, Target};
+use crate::plan::{EngineError, Plan, Target};
 use crate::train::{Plans, Resources, TrainError, fit};
-use crate::tune::{BUDGET, Book, Cache, Kernels, Tuned, Tuner, tune};
+use crate::tune::{Book, Cache, Kernels, Tuned, Tuner, Work, tune};
+use std::time::Duration;
 
-/// Finds the kernels on `adapter` for training `config` within `resources`. `record` is what a run that goes on has been
-/// trained with; `say` is told before something that takes a while.
+/// Finds the kernels on `adapter` for training `config` within `resources`, trying some for no longer than asked. `record` is
+/// what a run that goes on has been trained with; `say` is told before something that takes a while.
 ///
 /// # Errors
 /// Those of [`fit`]: a device that is too small.
 pub fn find_kernels(
     adapter: &Adapter,
-    kernels: Option<Kernels>,
+    (kernels, budget): (Option<Kernels>, Duration),
     record: Option<Book>,
     (model, config): (&Model, &Config),
     resources: Resources,
     say: &mut dyn FnMut(&str),
 ) -> Result<Tuned, TrainError> {
-    let (traits, limits) = (adapter.info().traits(), adapter.info().limits());
-    let tuner = Tuner { adapter, traits, kernels, record, cache: Cache::usual(), budget: BUDGET };
-    tune(tuner, &mut |traits| plans(model, config, traits, resources, limits), say)
+    let traits = adapter.info().traits();
+    let tuner = Tuner { adapter, traits, kernels, record, cache: Cache::usual(), budget };
+    tune(tuner, &mut Training { adapter, model, config, resources }, say)
 }
 
-/// The plans of training, with how often each runs in a step.
-fn plans(
-    model: &Model,
-    config: &Config,
-    traits: DeviceTraits,
+/// Training, as what kernels are found for.
+struct Training<'a> {
+    adapter: &'a Adapter,
+    model: &'a Model,
+    config: &'a Config,
     resources: Resources,
-    limits: Limits,
-) -> Result<Vec<(Plan, usize)>, TrainError> {
-    let target = Target::Gpu(traits);
-    let fit = fit(model, config, target, resources, limits)?;
-    let Plans { training, update, evaluation, .. } = Plans::new(model, config, fit, target)?;
-    let mut plans = vec![(training.plan, fit.micro_batch.parts), (evaluation.plan, 1)];
-    plans.extend(update.map(|plan| (plan, 1)));
-    Ok(plans)
+}
+
+impl Training<'_> {
+    /// A hash of the weights after a few steps from the same beginning.
+    fn ending(&self, traits: DeviceTraits) -> Result<String, TrainError> {
+        let mut engine = GpuEngine::new(self.adapter, self.model.table.len())?;
+        engine.set_traits(traits);
+        let machine = Machine::Gpu(Box::new(engine));
+        let mut stepper = Stepper::new(machine, self.config.clone(), self.resources)?;
+        stepper.run(1)?;
+        let weights = stepper.machine().0.engine().read_bank(Bank::Parameters)?;
+        Ok(sha256(bytemuck::cast_slice(&weights)))
+    }
+}
+
+impl Work for Training<'_> {
+    type Error = TrainError;
+
+    fn plans(&mut self, traits: DeviceTraits) -> Result<Vec<(Plan, usize)>, TrainError> {
+        let Self { model, config, resources, .. } = *self;
+        let (target, limits) = (Target::Gpu(traits), self.adapter.info().limits());
+        let fit = fit(model, config, target, resources, limits)?;
+        let Plans { training, update, evaluation, .. } = Plans::new(model, config, fit, target)?;
+        let mut plans = vec![(training.plan, fit.micro_batch.parts), (evaluation.plan, 1)];
+        plans.extend(update.map(|plan| (plan, 1)));
+        Ok(plans)
+    }
+
+    fn repeats(&mut self, traits: DeviceTraits) -> bool {
+        match (self.ending(traits), self.ending(traits)) {
+            (Ok(first), Ok(second)) => first == second,
+            (first, second) => {
+                let lost = |ending| matches!(ending, Err(TrainError::Engine(EngineError::DeviceLost { .. })));
+                !(lost(first) || lost(second))
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The choice of attention's kernels: one family for all attention of a plan.
 
-use super::{LeftOut, MARGIN};
+use super::{LeftOut, MARGIN, Tried};
+use crate::gpu::Compared;
 use crate::ops::AttentionKernel;
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +25,21 @@ pub struct AttentionChoice {
     /// Families that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut<AttentionKernel>>,
+    /// Families that were tried; a run's own record has none of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried<AttentionKernel>>,
 }
 
 impl AttentionChoice {
     /// No trial.
     pub(super) fn untried(ops: Vec<String>, why: Option<String>) -> Self {
-        Self { ops, kernel: None, base_seconds: None, seconds: None, untried: why, left_out: Vec::new() }
+        let (left_out, tried) = (Vec::new(), Vec::new());
+        Self { ops, kernel: None, base_seconds: None, seconds: None, untried: why, left_out, tried }
+    }
+
+    /// The choice without everything that was tried on the way to it.
+    pub(super) fn alone(&self) -> Self {
+        Self { tried: Vec::new(), ..self.clone() }
     }
 
     /// How many times as fast as the kernels that need no trial it is, where both were timed.
@@ -38,32 +48,42 @@ impl AttentionChoice {
     }
 }
 
-/// Chooses among `families` for `ops`. `time` gives the seconds of all of them without and with a family, `check` what is
-/// wrong with a family's results, if anything; either may give a reason why it cannot be run.
+/// Chooses among `families` for `ops`. `time` gives the seconds of all of them without and with a family, `check` how a
+/// family's results compare with the general ones; either may give a reason why it cannot be run.
 pub(super) fn choose_attention(
     ops: Vec<String>,
     families: &[AttentionKernel],
     time: &mut dyn FnMut(AttentionKernel) -> Result<[f64; 2], String>,
-    check: &mut dyn FnMut(AttentionKernel) -> Result<Option<String>, String>,
+    check: &mut dyn FnMut(AttentionKernel) -> Result<Compared, String>,
 ) -> AttentionChoice {
     let mut choice = AttentionChoice::untried(ops, None);
     for &kernel in families {
         let mut out = |reason| choice.left_out.push(LeftOut { kernel, reason });
-        match time(kernel) {
-            Err(reason) => out(reason),
-            Ok([base, seconds]) => {
-                let best = choice.seconds.unwrap_or(base);
-                // A reading that is not a number wins nothing.
-                let faster = seconds > 0.0 && seconds < best * (1.0 - MARGIN);
-                match if faster { check(kernel).unwrap_or_else(Some) } else { None } {
-                    Some(reason) => out(reason),
-                    None if faster => {
-                        (choice.kernel, choice.base_seconds, choice.seconds) =
-                            (Some(kernel), Some(base), Some(seconds));
-                    }
-                    None => {}
-                }
+        let (base, seconds) = match time(kernel) {
+            Ok([base, seconds]) => (base, seconds),
+            Err(reason) => {
+                out(reason);
+                continue;
             }
+        };
+        let Compared { error, wrong } = match check(kernel) {
+            Ok(compared) => compared,
+            Err(reason) => {
+                out(reason);
+                continue;
+            }
+        };
+        if seconds.is_finite() {
+            choice.tried.push(Tried { kernel, seconds, error: Some(error).filter(|error| error.is_finite()) });
+        }
+        if let Some(reason) = wrong {
+            out(reason);
+            continue;
+        }
+        let best = choice.seconds.unwrap_or(base);
+        // A reading that is not a number wins nothing.
+        if seconds > 0.0 && seconds < best * (1.0 - MARGIN) {
+            (choice.kernel, choice.base_seconds, choice.seconds) = (Some(kernel), Some(base), Some(seconds));
         }
     }
     choice
@@ -80,7 +100,7 @@ mod tests {
             vec!["attention".into()],
             &[Tiles, Cooperative],
             &mut |_| times.next().unwrap().map_err(String::from),
-            &mut |kernel| Ok((wrong == Some(kernel)).then(|| "gives 1".into())),
+            &mut |kernel| Ok(Compared { error: 1e-4, wrong: (wrong == Some(kernel)).then(|| "gives 1".into()) }),
         )
     }
 
@@ -88,6 +108,9 @@ mod tests {
     fn the_fastest_family_that_agrees_wins() {
         let choice = chosen([Ok([1.0, 0.8]), Ok([1.0, 0.5])], None);
         assert_eq!((choice.kernel, choice.gain()), (Some(Cooperative), Some(2.0)));
+        let tried: Vec<(AttentionKernel, f64)> =
+            choice.tried.iter().map(|tried| (tried.kernel, tried.seconds)).collect();
+        assert_eq!((tried, choice.tried[0].error), (vec![(Tiles, 0.8), (Cooperative, 0.5)], Some(1e-4)));
         let choice = chosen([Ok([1.0, 0.8]), Ok([1.0, 0.5])], Some(Cooperative));
         assert_eq!((choice.kernel, choice.left_out.len()), (Some(Tiles), 1));
         let choice = chosen([Ok([1.0, 0.98]), Err("refused")], None);

@@ -3,7 +3,7 @@
 use super::{AttentionChoice, Kernels, MatmulChoice};
 use crate::files::sha256;
 use crate::gpu::{AdapterInfo, shaders};
-use crate::ops::{DeviceTraits, MatmulShape, Tuning};
+use crate::ops::{AttentionKernel, DeviceTraits, Matmul, MatmulFamily, MatmulShape, Tuning};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::OnceLock;
@@ -72,6 +72,9 @@ pub struct Book {
     /// Base kernels only, whatever might be faster.
     #[serde(default)]
     pub base: bool,
+    /// Whether steps with cooperative matrices were found not to repeat to the bit on this device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unordered: bool,
     /// Matrix multiplications. One that is not listed has the base kernel.
     #[serde(default)]
     pub matmul: Vec<MatmulChoice>,
@@ -91,7 +94,7 @@ struct Sealed {
 impl Book {
     /// Nothing chosen yet.
     pub fn new(device: Device) -> Self {
-        Self { version: VERSION, device, base: false, matmul: Vec::new(), attention: Vec::new() }
+        Self { version: VERSION, device, base: false, unordered: false, matmul: Vec::new(), attention: Vec::new() }
     }
 
     /// What was asked for when it was made.
@@ -114,6 +117,19 @@ impl Book {
     /// Puts the multiplications in the order of their names: the same choices, however they came about, are the same file.
     pub(super) fn sort(&mut self) {
         self.matmul.sort_by_cached_key(|choice| choice.shape.to_string());
+    }
+
+    /// Whether any of the kernels uses cooperative matrices.
+    pub fn cooperative(&self) -> bool {
+        let matmul = self.matmul.iter().any(|choice| choice.kernel.family == MatmulFamily::Cooperative);
+        let attention = self.attention.last().and_then(|choice| choice.kernel);
+        matmul || attention == Some(AttentionKernel::Cooperative)
+    }
+
+    /// Whether nothing but base kernels was chosen.
+    pub(super) fn is_plain(&self, traits: &DeviceTraits) -> bool {
+        self.matmul.iter().all(|choice| choice.kernel == Matmul::base(&choice.shape, traits))
+            && self.attention.iter().all(|choice| choice.kernel.is_none())
     }
 
     /// Whether nothing was chosen.

@@ -84,11 +84,24 @@ impl Cache {
                 None => kept.attention.push(choice.clone()),
             }
         }
-        kept.sort();
-        if let Err(reason) = save(&path, &kept) {
-            remark(remarks, format!("{}: {reason}; kernels are chosen again at the next start", path.display()));
-        }
+        keep(&path, &mut kept, remarks);
         found
+    }
+
+    /// Keeps that steps with cooperative matrices do not repeat on a device.
+    pub(super) fn mark_unordered(&self, device: &Device, remarks: &mut Vec<String>) {
+        if let Some(path) = self.file(device) {
+            let mut kept = self.read(device, remarks);
+            kept.unordered = true;
+            keep(&path, &mut kept, remarks);
+        }
+    }
+}
+
+fn keep(path: &Path, book: &mut Book, remarks: &mut Vec<String>) {
+    book.sort();
+    if let Err(reason) = save(path, book) {
+        remark(remarks, format!("{}: {reason}; kernels are chosen again at the next start", path.display()));
     }
 }
 
@@ -144,6 +157,7 @@ mod tests {
             seconds: Some(1.0 / 3.0),
             untried: None,
             left_out: Vec::new(),
+            tried: Vec::new(),
         }
     }
 

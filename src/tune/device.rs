@@ -1,7 +1,9 @@
 //! The choice made on a device.
 
-use super::{ATTENTION_TOLERANCE, AttentionChoice, Measure, Refusal, Task, choose_attention, tolerance, with_kernel};
-use crate::gpu::{Subject, Trials};
+use super::{
+    ATTENTION_TOLERANCE, AttentionChoice, Look, Measure, Refusal, Task, choose_attention, tolerance, with_kernel,
+};
+use crate::gpu::{Adapter, Compared, Glance, Subject, Trials};
 use crate::graph::TensorType;
 use crate::numbers::median;
 use crate::ops::{AttentionKernel, DeviceTraits, Matmul, MatmulKernel, MatmulShape, Op, Shapes};
@@ -20,11 +22,14 @@ pub(super) struct OnDevice {
     start: Option<Instant>,
     /// Whether attention has brought the device down.
     lost: bool,
+    /// Whether it computes on the processor's cores.
+    software: bool,
 }
 
 impl OnDevice {
-    pub(super) fn new(trials: Trials, traits: DeviceTraits) -> Self {
-        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false }
+    pub(super) fn new(adapter: &Adapter, traits: DeviceTraits) -> Self {
+        let (trials, software) = (Trials::new(adapter), adapter.info().software());
+        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false, software }
     }
 
     /// Whether a family of attention has brought the device down.
@@ -39,6 +44,11 @@ impl OnDevice {
         reason
     }
 
+    /// The device's traits with each of the kernels for a multiplication.
+    fn ways<'a>(&self, shape: &MatmulShape, kernels: impl IntoIterator<Item = &'a MatmulKernel>) -> Vec<DeviceTraits> {
+        kernels.into_iter().map(|&kernel| with_kernel(&self.traits, *shape, kernel)).collect()
+    }
+
     fn begin(&mut self, shape: &MatmulShape) -> Result<Subject, Refusal> {
         self.start.get_or_insert_with(Instant::now);
         let unknown = || Refusal { reason: "no plan has it".into(), lost: false };
@@ -47,16 +57,37 @@ impl OnDevice {
 }
 
 impl Measure for OnDevice {
+    fn look(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Look>, Refusal> {
+        let subject = self.begin(&task.shape)?;
+        let all = || task.candidates.first().into_iter().chain(kernels);
+        let tolerances: Vec<f32> = all().map(|kernel| tolerance(task.shape.k, kernel)).collect();
+        let ways = self.ways(&task.shape, all());
+        let glances = self.trials.glance(&subject, &ways, &tolerances).map_err(refusal)?;
+        let look = |Glance { seconds, compared: Compared { error, wrong } }| Look { seconds, error, wrong };
+        Ok(glances.into_iter().skip(1).map(look).collect())
+    }
+
     fn time(&mut self, task: &Task, kernels: &[MatmulKernel]) -> Result<Vec<Vec<f64>>, Refusal> {
         let subject = self.begin(&task.shape)?;
-        let ways: Vec<DeviceTraits> = kernels.iter().map(|&k| with_kernel(&self.traits, task.shape, k)).collect();
+        let ways = self.ways(&task.shape, kernels);
         self.trials.time(&subject, &ways).map_err(refusal)
     }
 
     fn check(&mut self, task: &Task, kernel: MatmulKernel) -> Result<Option<String>, Refusal> {
         let subject = self.begin(&task.shape)?;
         let [base, other] = [task.candidates[0], kernel].map(|k| with_kernel(&self.traits, task.shape, k));
-        self.trials.compare(&subject, &base, &other, tolerance(task.shape.k, kernel.family)).map_err(refusal)
+        let compared = self.trials.compare(&subject, &base, &other, tolerance(task.shape.k, &kernel));
+        compared.map(|compared| compared.wrong).map_err(refusal)
+    }
+
+    fn next(&mut self, task: &Task, kernels: &[MatmulKernel]) {
+        // A software driver compiles on the cores that it computes on, which would be taken for the kernels' time.
+        if !self.software
+            && let Some(subject) = self.subjects.get(&task.shape)
+        {
+            let ways = self.ways(&task.shape, kernels);
+            self.trials.compile(subject, &ways);
+        }
     }
 
     fn elapsed(&self) -> Duration {
@@ -147,24 +178,27 @@ impl OnDevice {
         Ok(sums)
     }
 
-    /// What is wrong with a family for any of them, if anything is.
-    pub(super) fn check_attention(&mut self, heads: &Heads, kernel: AttentionKernel) -> Result<Option<String>, String> {
+    /// How far a family is from the general kernels for any of them, and what is wrong with it, if anything is.
+    pub(super) fn check_attention(&mut self, heads: &Heads, kernel: AttentionKernel) -> Result<Compared, String> {
         self.start.get_or_insert_with(Instant::now);
         // The general kernels are what everything else is held against.
         let [base, other] =
             [AttentionKernel::General, kernel].map(|kernel| DeviceTraits { attention: Some(kernel), ..self.traits });
+        let mut all = Compared { error: 0.0, wrong: None };
         for (name, subject, _) in &heads.0 {
             // Of full length, and with keys that do not count behind one that does.
             for whole in [subject.whole, subject.whole - subject.whole / 3] {
                 let subject = Subject { whole, ..subject.clone() };
                 let compared = self.trials.compare(&subject, &base, &other, ATTENTION_TOLERANCE);
-                let wrong = compared.map_err(|error| self.attention_refused(error))?;
+                let Compared { error, wrong } = compared.map_err(|error| self.attention_refused(error))?;
+                all.error = all.error.max(error);
                 if let Some(wrong) = wrong {
-                    return Ok(Some(format!("{name} of {whole} tokens {wrong}")));
+                    all.wrong = Some(format!("{name} of {whole} tokens {wrong}"));
+                    return Ok(all);
                 }
             }
         }
-        Ok(None)
+        Ok(all)
     }
 }
 
@@ -221,7 +255,7 @@ mod tests {
         let fit = Fit { micro_batch: MicroBatch { parts: 1, rows: 2 }, recompute: Recompute::Off };
         let plans = Plans::new(&Model::new(&config), &config, fit, Target::Gpu(traits)).unwrap();
         let plans = [(plans.training.plan, 1)];
-        let mut device = OnDevice::new(Trials::new(&adapter), traits);
+        let mut device = OnDevice::new(&adapter, traits);
         assert!(device.heads(&plans, &[]).is_empty());
         let families = [AttentionKernel::General];
         let heads = device.heads(&plans, &families);
@@ -230,7 +264,8 @@ mod tests {
         let choice = device.choose_attention(&heads, &families);
         assert!(choice.left_out.is_empty() && choice.untried.is_none() && choice.ops == ops, "{choice:?}");
         let tiles = AttentionKernel::Tiles;
-        assert_eq!(device.check_attention(&heads, tiles), Ok(None));
+        let compared = device.check_attention(&heads, tiles).unwrap();
+        assert!(compared.wrong.is_none() && compared.error < ATTENTION_TOLERANCE, "{compared:?}");
         let [base, general] = device.time_attention(&heads, AttentionKernel::General).unwrap();
         assert!(base > 0.0 && general > 0.0);
     }

@@ -17,9 +17,9 @@ pub use attempt::Attempt;
 pub use attention::AttentionChoice;
 pub use book::{Book, Device};
 pub use cache::Cache;
-pub use choice::{LeftOut, MARGIN, MatmulChoice, Measure, Refusal, Task, choose};
+pub use choice::{LeftOut, Look, MARGIN, MatmulChoice, Measure, Refusal, Task, Tried, choose};
 
-use crate::gpu::{Adapter, Trials};
+use crate::gpu::{Adapter, Compared};
 use crate::ops::{AttentionKernel, DeviceTraits, MatmulFamily, MatmulKernel, MatmulShape};
 use crate::plan::Plan;
 use attention::choose_attention;
@@ -70,8 +70,8 @@ impl fmt::Display for Kernels {
 /// Why something was not tried.
 const NO_TIME: &str = "there was no time left to try others";
 
-/// What trying may take in all. Multiplications that are not reached, those with the least to do, run on the base kernel, and
-/// are tried at another start.
+/// What trying may take before training, unless somebody says otherwise. Multiplications that are not reached, those with the
+/// least to do, run on the base kernel, and are tried at another start.
 pub const BUDGET: Duration = Duration::from_secs(8);
 
 /// What [`tune`] works with.
@@ -91,6 +91,22 @@ pub struct Tuner<'a> {
     pub budget: Duration,
 }
 
+/// What kernels are found for.
+pub trait Work {
+    /// Why it cannot be planned.
+    type Error;
+
+    /// The plans for a device with such traits; with each comes how often it runs in a step.
+    ///
+    /// # Errors
+    /// Where they do not fit the device.
+    fn plans(&mut self, traits: DeviceTraits) -> Result<Vec<(Plan, usize)>, Self::Error>;
+
+    /// Whether whole steps with these kernels, taken twice from the same state, end on the same bits. Steps that bring the device
+    /// down do not; where they fail in another way, the work itself will say so.
+    fn repeats(&mut self, traits: DeviceTraits) -> bool;
+}
+
 /// What [`tune`] found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
@@ -104,18 +120,18 @@ pub struct Tuned {
 /// other parts, which are multiplications of other shapes.
 const MOST_ROUNDS: usize = 4;
 
-/// Finds the kernels for the plans that `plan` makes for a device; with each plan comes how often it runs in a step.
+/// Finds the kernels for some work on a device.
 ///
 /// The result is a function of the record and of what is in the cache when this returns, but for what there was no time to
 /// try: that runs on base kernels, is in the book and not in the cache. `say` is told before something that takes a while.
 ///
+/// Where kernels were chosen now, whole steps are taken twice with them. naga declares the Vulkan memory model for cooperative
+/// matrices but orders no access by it (wgpu issue 8805), which no trial of one kernel can rule out: if the steps differ,
+/// tensor cores are not used on this device, and that is kept.
+///
 /// # Errors
-/// Those of `plan`. Kernels that fail are left out, and a cache that cannot be used is no error.
-pub fn tune<E>(
-    tuner: Tuner<'_>,
-    plan: &mut dyn FnMut(DeviceTraits) -> Result<Vec<(Plan, usize)>, E>,
-    say: &mut dyn FnMut(&str),
-) -> Result<Tuned, E> {
+/// Those of [`Work::plans`]. Kernels that fail are left out, and a cache that cannot be used is no error.
+pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) -> Result<Tuned, W::Error> {
     let Tuner { adapter, traits, kernels, record, cache, budget } = tuner;
     let device = Device::of(adapter.info());
     let mut remarks = Vec::new();
@@ -137,80 +153,153 @@ pub fn tune<E>(
         book.base = true;
         return Ok(Tuned { book, remarks });
     }
-    let name = adapter.info().name.clone();
     let mut attempt = cache.attempt(&book.device);
-    let hopeless = attempt.hopeless() && traits.cooperative.is_some();
-    let on_trial = DeviceTraits { cooperative: traits.cooperative.filter(|_| !hopeless), ..traits };
-    // What is chosen without them is kept for itself.
-    let cache = if hopeless { cache.plain() } else { cache };
-    let mut begin = || {
-        if on_trial.cooperative.is_some() {
-            attempt.begin();
-        }
-    };
-    let mut given_up = Vec::new();
-    let families = AttentionKernel::on_trial(&on_trial);
-    let mut trials = OnDevice::new(Trials::new(adapter), on_trial);
-    let mut stale = None;
-    if let Some(record) = record.filter(|record| record.kernels() == Kernels::Tuned) {
-        // The kernels are still fine after a change, unless the new driver or the new source is wrong.
-        stale = Some(record.device).filter(|before| *before != book.device);
-        (book.matmul, book.attention) = (record.matmul, record.attention);
+    let without = |traits: DeviceTraits| DeviceTraits { cooperative: None, ..traits };
+    let (given, hopeless) = (traits.cooperative.is_some(), attempt.hopeless());
+    let unordered = given && cache.read(&book.device, &mut remarks).unordered;
+    let mut search = Search { adapter, traits, on_trial: traits, cache, budget, attempt: &mut attempt, remarks, say };
+    if given && (hopeless || unordered) {
+        search.on_trial = without(traits);
+        // What is chosen without them is kept for itself.
+        search.cache = search.cache.plain();
     }
-    for _ in 0..MOST_ROUNDS {
-        let plans = plan(book.traits(traits))?;
-        let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
-        if let Some(before) = stale.take() {
-            say(&format!("checking the run's kernels on {name}…"));
-            begin();
-            remarks.extend(check_again(&mut book, &before, &all, &heads, &families, &mut trials));
-        }
-        let missing: Vec<Task> = all.into_iter().filter(|task| book.get(&task.shape).is_none()).collect();
-        let settled = heads.is_empty() || book.attention.last().is_some_and(|choice| choice.ops == heads.ops());
-        if missing.is_empty() && settled {
-            break;
-        }
-        let known = cache.read(&book.device, &mut remarks);
-        let mut open = Vec::new();
-        for task in missing {
-            match known.get(&task.shape).filter(|choice| task.candidates.contains(&choice.kernel)) {
-                Some(choice) => book.matmul.push(choice.clone()),
-                None => open.push(task),
-            }
-        }
-        let before = known.attention.iter().find(|choice| choice.ops == heads.ops()).filter(|_| !settled);
-        book.attention.extend(before.cloned());
-        let try_attention = !settled && before.is_none();
-        if open.is_empty() && !try_attention {
-            continue;
-        }
-        say(&format!("trying kernels for {name} (once, up to {} s)…", budget.as_secs().max(1)));
-        begin();
-        let mut found = Book::new(book.device.clone());
-        if try_attention {
-            found.attention.push(match trials.elapsed() < budget {
-                true => trials.choose_attention(&heads, &families),
-                false => AttentionChoice::untried(heads.ops(), Some(NO_TIME.into())),
-            });
-        }
-        if trials.lost() {
-            given_up.push(MatmulFamily::Cooperative);
-        }
-        found.matmul = choose(open, budget, &mut given_up, &mut trials);
-        remarks.extend(about_left_out(&found));
-        let mut late = Book::new(book.device.clone());
-        late.matmul = found.matmul.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
-        late.attention = found.attention.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
-        for now in [cache.add(found, &mut remarks), late] {
-            book.matmul.extend(now.matmul);
-            book.attention.extend(now.attention);
+    let record = record.filter(|record| record.kernels() == Kernels::Tuned);
+    let (mut book, tried) = search.run(book, record.clone(), work)?;
+    // A software driver takes minutes for a step; only cooperative matrices are worth them.
+    let worth = tried && (book.cooperative() || !traits.software && !book.is_plain(&traits));
+    if worth && !search.repeats(&book, work) {
+        let name = &adapter.info().name;
+        if book.cooperative() {
+            search.remarks.push(format!(
+                "tensor cores are not used: two equal steps with them did not end on the same bits on {name}, \
+                 whose driver does not order what their kernels share"
+            ));
+            search.cache.mark_unordered(&book.device, &mut search.remarks);
+            search.on_trial = without(traits);
+            search.cache = search.cache.plain();
+            book = search.run(Book::new(book.device), None, work)?.0;
+        } else {
+            let line = "two equal steps did not end on the same bits: a run does not repeat to the bit on";
+            search.remarks.push(format!("{line} {name}"));
         }
     }
-    if hopeless {
+    let mut remarks = search.remarks;
+    if given && hopeless {
         remarks.extend(attempt.remark());
     }
     book.sort();
     Ok(Tuned { book, remarks })
+}
+
+/// The search for kernels on a device.
+struct Search<'a> {
+    adapter: &'a Adapter,
+    /// The device's.
+    traits: DeviceTraits,
+    /// The same, or without cooperative matrices.
+    on_trial: DeviceTraits,
+    cache: Cache,
+    budget: Duration,
+    attempt: &'a mut Attempt,
+    remarks: Vec<String>,
+    say: &'a mut dyn FnMut(&str),
+}
+
+impl Search<'_> {
+    fn begin(&mut self) {
+        if self.on_trial.cooperative.is_some() {
+            self.attempt.begin();
+        }
+    }
+
+    /// Whether whole steps repeat.
+    fn repeats<W: Work>(&mut self, book: &Book, work: &mut W) -> bool {
+        (self.say)(&format!("checking that steps repeat to the bit on {}…", self.adapter.info().name));
+        self.begin();
+        work.repeats(book.traits(self.traits))
+    }
+
+    /// Completes `book`, which begins as the `record` of a run if there is one; and whether anything was tried.
+    fn run<W: Work>(&mut self, mut book: Book, record: Option<Book>, work: &mut W) -> Result<(Book, bool), W::Error> {
+        let name = self.adapter.info().name.clone();
+        let mut given_up = Vec::new();
+        let families = AttentionKernel::on_trial(&self.on_trial);
+        let mut trials = OnDevice::new(self.adapter, self.on_trial);
+        let (mut stale, mut tried) = (None, false);
+        if let Some(record) = record {
+            // The kernels are still fine after a change, unless the new driver or the new source is wrong.
+            stale = Some(record.device).filter(|before| *before != book.device);
+            (book.matmul, book.attention) = (record.matmul, record.attention);
+        }
+        for _ in 0..MOST_ROUNDS {
+            let plans = work.plans(book.traits(self.traits))?;
+            let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
+            if let Some(before) = stale.take() {
+                (self.say)(&format!("checking the run's kernels on {name}…"));
+                self.begin();
+                tried = true;
+                self.remarks.extend(check_again(&mut book, &before, &all, &heads, &families, &mut trials));
+            }
+            let count = all.len();
+            let missing: Vec<Task> = all.into_iter().filter(|task| book.get(&task.shape).is_none()).collect();
+            let settled = heads.is_empty() || book.attention.last().is_some_and(|choice| choice.ops == heads.ops());
+            if missing.is_empty() && settled {
+                break;
+            }
+            let known = self.cache.read(&book.device, &mut self.remarks);
+            let mut open = Vec::new();
+            for task in missing {
+                match known.get(&task.shape).filter(|choice| task.candidates.contains(&choice.kernel)) {
+                    Some(choice) => book.matmul.push(choice.alone()),
+                    None => open.push(task),
+                }
+            }
+            let before = known.attention.iter().find(|choice| choice.ops == heads.ops()).filter(|_| !settled);
+            book.attention.extend(before.map(AttentionChoice::alone));
+            let try_attention = !settled && before.is_none();
+            if open.is_empty() && !try_attention {
+                continue;
+            }
+            (self.say)(&format!("trying kernels for {name} (once, up to {} s)…", self.budget.as_secs().max(1)));
+            self.begin();
+            tried = true;
+            let mut found = Book::new(book.device.clone());
+            if try_attention {
+                found.attention.push(match trials.elapsed() < self.budget {
+                    true => trials.choose_attention(&heads, &families),
+                    false => AttentionChoice::untried(heads.ops(), Some(NO_TIME.into())),
+                });
+            }
+            if trials.lost() {
+                given_up.push(MatmulFamily::Cooperative);
+            }
+            found.matmul = choose(open, self.budget, &known.matmul, &mut given_up, &mut trials);
+            self.remarks.extend(about_left_out(&found));
+            self.remarks.extend(about_late(&found, count, trials.elapsed()));
+            let mut late = Book::new(book.device.clone());
+            late.matmul = found.matmul.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
+            late.attention =
+                found.attention.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
+            for now in [self.cache.add(found, &mut self.remarks), late] {
+                book.matmul.extend(now.matmul.iter().map(MatmulChoice::alone));
+                book.attention.extend(now.attention.iter().map(AttentionChoice::alone));
+            }
+        }
+        Ok((book, tried))
+    }
+}
+
+/// One line about what there was no time for, of `count` multiplications in all.
+fn about_late(found: &Book, count: usize, took: Duration) -> Option<String> {
+    let late = found.matmul.iter().filter(|choice| choice.untried.as_deref() == Some(NO_TIME)).count();
+    (late > 0).then(|| {
+        format!(
+            "kernels were tried for {} of {count} multiplications in {:.0} s; the others run on base kernels and are tried at \
+             another start (--tune-seconds gives them more time)",
+            count - late,
+            took.as_secs_f64()
+        )
+    })
 }
 
 /// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
@@ -248,7 +337,8 @@ fn check_again(
     if let Some(mut choice) = attention {
         if let Some(kernel) = choice.kernel {
             let known = families.contains(&kernel);
-            match if known { trials.check_attention(heads, kernel).unwrap_or_else(Some) } else { Some(GONE.into()) } {
+            let wrong = |compared: Result<Compared, String>| compared.map_or_else(Some, |compared| compared.wrong);
+            match if known { wrong(trials.check_attention(heads, kernel)) } else { Some(GONE.into()) } {
                 None => kept += 1,
                 Some(reason) => {
                     dropped.push(format!("{kernel} attention: {reason}"));
@@ -286,13 +376,14 @@ fn about_left_out(found: &Book) -> Option<String> {
 }
 
 /// How far a kernel's sums of k products may be from the base kernel's, relative to what they usually are
-/// ([`Trials::compare`]).
+/// ([`crate::gpu::Trials::compare`]).
 ///
 /// Another order of adding moves a sum by some units in the last place, 6e-8 of it each, to either side. Tensor cores cut off
-/// where others round, always to the same side, which adds up over their k / 16 steps. One product that is missing or taken
-/// twice moves the sum by about 1 / sqrt(k) of what it usually is, far more.
-pub fn tolerance(k: usize, family: MatmulFamily) -> f32 {
-    let cut_off = if family == MatmulFamily::Cooperative { 4e-9 * k as f32 } else { 0.0 };
+/// where others round, always to the same side, which adds up over the k / 16 steps of a slice; slices are added up in single
+/// precision. One product that is missing or taken twice moves the sum by about 1 / sqrt(k) of what it usually is, far more.
+pub fn tolerance(k: usize, kernel: &MatmulKernel) -> f32 {
+    let slice = k.div_ceil(kernel.slices.max(1).into());
+    let cut_off = if kernel.family == MatmulFamily::Cooperative { 8e-9 * slice as f32 } else { 0.0 };
     1e-5 + 1e-7 * (k as f32).sqrt() + cut_off
 }
 

@@ -84,6 +84,7 @@ mod tests {
             seconds: times.map(|t| t.1),
             untried: times.is_none().then(|| "no time".into()),
             left_out: Vec::new(),
+            tried: Vec::new(),
         };
         book.matmul = vec![
             choice(1, "tiles 128x128x16 8x8", Some((3e-4, 1.5e-4))),

@@ -6,6 +6,7 @@ mod stop;
 mod summary;
 
 use super::Failure;
+use super::kernels::KernelArguments;
 use super::memory::Memory;
 use super::output::{self, grouped};
 use super::reading::ReadingArguments;
@@ -19,7 +20,6 @@ use crate::session::{
     self, Change, Continued, Device, Ending, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
 };
 use crate::train::Measures;
-use crate::tune::Kernels;
 use crate::window::{self, Job, Opening};
 use clap::{Args, ValueEnum};
 use progress::Progress;
@@ -54,10 +54,8 @@ pub(crate) struct TrainArguments {
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
     device: Device,
-    /// base: kernels that every GPU can run; tuned: the fastest, found by trying once and kept. Without it: tuned on a GPU,
-    /// base on a software driver, and what it was trained with for a run that goes on
-    #[arg(long, value_name = "base|tuned")]
-    kernels: Option<Kernels>,
+    #[command(flatten)]
+    kernels: KernelArguments,
     #[command(flatten)]
     memory: Memory,
     /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
@@ -166,7 +164,8 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
 fn how(arguments: &TrainArguments) -> Result<How, Failure> {
     Ok(How {
         device: arguments.device.clone(),
-        kernels: arguments.kernels,
+        kernels: arguments.kernels.kernels,
+        tuning: arguments.kernels.budget(),
         resources: arguments.memory.resources()?,
         rollback: arguments.on_nan == OnNan::Rollback,
         stop_after: arguments.stop_after,

@@ -198,7 +198,7 @@ impl Form {
         };
         let Ok(device): Result<Device, _> = self.device.trim().parse();
         let resources = Resources { memory, recompute: self.recompute };
-        Ok(How { device, kernels: None, resources, rollback: false, stop_after: None })
+        Ok(How { device, resources, ..How::default() })
     }
 }
 
