@@ -2,7 +2,8 @@
 
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
-use crate::plan::{Engine, EngineError, Target, Timed};
+use crate::plan::{Engine, EngineError, Plan, Program, Target, Timed};
+use crate::train::TrainError;
 
 /// An engine that can time the parts of a step.
 pub enum Machine {
@@ -27,6 +28,20 @@ impl Machine {
             Self::Cpu(cpu) => &mut **cpu,
             Self::Gpu(gpu) => &mut **gpu,
         }
+    }
+
+    /// Loads `plan`, does `work` with it and gives its memory back, whatever came of the work.
+    pub(super) fn with_program<T>(
+        &mut self,
+        plan: Plan,
+        work: impl FnOnce(&mut Self, Program) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        let program = self.engine().load(plan)?;
+        let done = work(self, program);
+        let unloaded = self.engine().unload(program);
+        let value = done?;
+        unloaded?;
+        Ok(value)
     }
 
     /// From now on every step that is submitted is timed, call by call, until [`Machine::take_profile`].

@@ -17,7 +17,7 @@ pub use crate::numbers::median;
 #[cfg(feature = "burn")]
 pub use burn::BurnStepper;
 pub use machine::Machine;
-pub use matmul::{MatmulTime, matmul_agrees, matmul_shapes, matmul_times};
+pub use matmul::{MatmulFailure, MatmulTime, MatmulTimes, matmul_agrees, matmul_shapes, matmul_times};
 pub use peak::{Peak, multiply_adds, peak};
 pub use phase::{Half, Pass, Phase};
 pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};

@@ -13,7 +13,8 @@ use super::memory::{self, Memory};
 use super::output;
 use super::settings::Settings;
 use crate::bench::{
-    Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times, median, peak, profile,
+    Machine, MatmulFailure, MatmulTime, MatmulTimes, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times,
+    median, peak, profile,
 };
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
@@ -126,6 +127,9 @@ struct Report {
     profile: Option<Profile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matmul: Vec<MatmulTime>,
+    /// Kernels of --all that could not be run, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    matmul_failures: Vec<MatmulFailure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torch: Option<torch::Comparison>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,11 +206,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
-    let matmul = if arguments.matmul {
+    let MatmulTimes { times: matmul, failures: matmul_failures } = if arguments.matmul {
         let shapes = matmul_shapes(machine);
         matmul_times(machine, &table, &shapes, arguments.all).map_err(Failure::work)?
     } else {
-        Vec::new()
+        MatmulTimes::default()
     };
     let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let median_step = median(&seconds);
@@ -234,6 +238,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         peak,
         profile,
         matmul,
+        matmul_failures,
         torch,
         burn,
     };

@@ -61,6 +61,17 @@ pub(super) fn report(r: &Report) {
                 t.kernel
             );
         }
+        for f in &r.matmul_failures {
+            println!(
+                "  {:>6} {:>6} {:>6}  {:<7} {:<4} {}",
+                f.m,
+                f.n,
+                f.k,
+                f.layout,
+                f.precision,
+                style.yellow(&format!("failed: {}: {}", f.kernel, f.error))
+            );
+        }
     }
 }
 

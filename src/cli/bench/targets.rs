@@ -6,7 +6,8 @@ use super::python::Python;
 use super::torch::{self, Mode, Outcome, Products};
 use super::{BenchArguments, burn, memory, open};
 use crate::bench::{
-    MatmulTime, StepTime, Stepper, matmul_agrees, matmul_shapes, matmul_times, median, multiply_adds, profile,
+    MatmulTime, MatmulTimes, StepTime, Stepper, matmul_agrees, matmul_shapes, matmul_times, median, multiply_adds,
+    profile,
 };
 use crate::cli::Failure;
 use crate::cli::output::print;
@@ -220,10 +221,14 @@ fn products(report: &Report, arguments: &BenchArguments, config: &Config) -> Res
         let times = matmul_times(&mut machine, &table, &shapes[..1], true).map_err(Failure::work)?;
         Ok((machine.target(), peak, times))
     };
-    let (target, peak, mut times) = match measured() {
+    let (target, peak, MatmulTimes { mut times, failures }) = match measured() {
         Ok(found) => found,
         Err(failure) => return report.failed("matrix products", Unit::Percent, None, reason(failure)),
     };
+    for f in &failures {
+        let what = format!("{}, {} {}x{}x{} by {}", f.precision, f.layout, f.m, f.n, f.k, f.kernel);
+        report.failed(&what, Unit::Percent, None, &f.error)?;
+    }
     let mut trials = arguments.device.adapter().map_err(Failure::work)?.map(|adapter| Trials::new(&adapter));
     times.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let mut best: Vec<MatmulTime> = Vec::new();
