@@ -296,3 +296,44 @@ pub(super) fn fill(machine: &mut Machine, plan: &Plan, program: Program, inputs:
         machine.engine().write(program, input, &words);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::{machines, table};
+    use super::*;
+
+    #[test]
+    fn every_kernel_is_timed_and_none_stays() {
+        for mut machine in machines() {
+            let before = machine.engine().allocated();
+            let found = matmul_times(&mut machine, &table(), &[(8, 16, 8)], true).unwrap();
+            assert_eq!(found.failures, []);
+            for (layout, ..) in LAYOUTS {
+                assert!(found.times.iter().any(|t| t.layout == layout && t.seconds > 0.0), "{layout}");
+            }
+            let kernels: Vec<&str> = found.times.iter().filter(|t| t.layout == "dy W").map(|t| &*t.kernel).collect();
+            assert_eq!(kernels.len() > 1, matches!(machine, Machine::Gpu(_)), "{kernels:?}");
+            assert_eq!(machine.engine().allocated(), before);
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_be_timed_is_told_of() {
+        // Terabytes.
+        let huge = (1 << 26, 8, 1 << 14);
+        let [_, mut machine] = machines();
+        let before = machine.engine().allocated();
+        let found = matmul_times(&mut machine, &table(), &[huge, (8, 8, 8)], true).unwrap();
+        assert!(!found.failures.is_empty() && found.times.iter().any(|t| t.m == 8), "{found:?}");
+        assert!(found.times.iter().all(|t| t.m.max(t.n).max(t.k) == 8), "{found:?}");
+        let first = &found.failures[0];
+        assert_eq!((first.layout, first.m, first.n, first.k), ("x W^T", huge.0, huge.1, huge.2));
+        assert!(first.error.contains("use a smaller"), "{first:?}");
+        // With nothing else, or where one kernel is asked for, it is the error.
+        for all in [true, false] {
+            let error = matmul_times(&mut machine, &table(), &[huge], all).expect_err("no room");
+            assert!(error.to_string().contains("use a smaller"), "{error}");
+        }
+        assert_eq!(machine.engine().allocated(), before);
+    }
+}

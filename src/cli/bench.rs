@@ -25,6 +25,7 @@ use crate::tune::Kernels;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
@@ -64,6 +65,9 @@ pub(crate) struct BenchArguments {
     /// The Python that has torch and transformers [default: python3; with --targets none]
     #[arg(long, value_name = "PATH", requires = "peers")]
     python: Option<PathBuf>,
+    /// Seconds that the Python may take to start and warm up, which compiles, and for each answer [default: 600]
+    #[arg(long, value_name = "N", requires = "peers", value_parser = clap::value_parser!(u64).range(1..))]
+    peer_seconds: Option<u64>,
     /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
     #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
     torch_modes: Vec<torch::Mode>,
@@ -79,6 +83,13 @@ pub(crate) struct BenchArguments {
     /// Print one line of JSON; with --targets one a measurement
     #[arg(long)]
     json: bool,
+}
+
+impl BenchArguments {
+    /// How long a Python may take for an answer.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.peer_seconds.unwrap_or(600))
+    }
 }
 
 /// What leyden can be held against.
@@ -182,6 +193,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         None => {}
         Some(Peer::Torch) => {
             let python = arguments.python.as_deref().unwrap_or(Path::new("python3"));
+            let python = (python, arguments.patience());
             let peer = torch::Peer::new(python, &arguments.torch_modes, &config, steps, on_gpu)?;
             torch = Some(torch::compare(&peer, ours)?);
         }

@@ -20,6 +20,7 @@ use crate::train::{Resources, candidates};
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 /// Rounds of leyden against itself.
 const ROUNDS: usize = 3;
@@ -143,7 +144,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
         config
     };
     if let Some(python) = &arguments.python {
-        Python::look_for(python)?;
+        Python::look_for(python, arguments.patience())?;
     }
     let single = in_precision(Precision::F32);
     let mut whole = stepper(arguments, &single, Resources::default())?;
@@ -162,6 +163,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
     parts(&report, arguments, &single, &mut whole, steps)?;
     if let Some(python) = &arguments.python {
         let at_least = [(Mode::EagerFp32, 0.6)];
+        let python = (python.as_path(), arguments.patience());
         against_torch(&report, &mut whole, python, &single, "f32", &at_least, steps)?;
     }
     against_burn(&report, &arguments.device, &single, &mut whole, steps)?;
@@ -181,6 +183,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
     drop(whole);
     if let Some(python) = &arguments.python {
         let at_least = [(Mode::EagerBf16, 1.0), (Mode::CompiledBf16, 2.0), (Mode::AutotunedBf16, 2.0)];
+        let python = (python.as_path(), arguments.patience());
         against_torch(&report, &mut halves, python, &mixed, "mixed", &at_least, steps)?;
     }
     Ok(())
@@ -190,7 +193,7 @@ fn stepper(arguments: &BenchArguments, config: &Config, resources: Resources) ->
     Stepper::new(open(arguments, config, resources)?, config.clone(), resources).map_err(memory::failure)
 }
 
-/// Its speed, and the share of it in which no kernel runs.
+/// Its speed, and the share of a profiled step in which nothing is computed.
 fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Result<(), Failure> {
     let seconds = seconds(&stepper.run(steps).map_err(Failure::work)?);
     let rate = stepper.tokens() as f64 / median(&seconds);
@@ -203,8 +206,18 @@ fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Res
     let (what, meant) = (format!("{name}, gaps of the step"), Some(Meant::AtMost(10.0)));
     match profile(stepper, 3) {
         Ok(profile) => {
-            let how = format!("{} dispatches, {:.2} ms in all", stepper.dispatches(), 1e3 * profile.step);
-            report.found(what, 100.0 * profile.gaps / profile.step, Unit::Percent, meant, how)
+            let gaps = &profile.gaps;
+            let Some(share) = gaps.share else { return report.failed(&what, Unit::Percent, meant, gaps.unknown()) };
+            let (us, ms) = (|s: Option<f64>| 1e6 * s.unwrap_or_default(), |s: f64| 1e3 * s);
+            let how = format!(
+                "{} dispatches of {:.2} us drain and {:.2} ms between submissions, of {:.2} ms while profiled; {:.2} ms otherwise",
+                gaps.dispatches,
+                us(gaps.drain),
+                ms(gaps.bubbles.unwrap_or_default()),
+                ms(profile.extent),
+                ms(profile.step)
+            );
+            report.found(what, 100.0 * share, Unit::Percent, meant, how)
         }
         Err(error) => report.failed(&what, Unit::Percent, meant, error.to_string()),
     }
@@ -246,7 +259,7 @@ fn products(report: &Report, arguments: &BenchArguments, config: &Config) -> Res
         report.found(name(t) + " of peak", 100.0 * t.gflops / peak, Unit::Percent, meant, how)?;
     }
     let Some(python) = &arguments.python else { return Ok(()) };
-    let mut peer = match Products::start(python, target != Target::Cpu)? {
+    let mut peer = match Products::start((python, arguments.patience()), target != Target::Cpu)? {
         Ok(peer) => peer,
         Err(error) => return report.failed("matrix products of PyTorch", Unit::Percent, None, error),
     };
@@ -325,7 +338,7 @@ fn seconds(times: &[StepTime]) -> Vec<f64> {
 fn against_torch(
     report: &Report,
     stepper: &mut Stepper,
-    python: &Path,
+    python: (&Path, Duration),
     config: &Config,
     name: &str,
     modes: &[(Mode, f64)],
