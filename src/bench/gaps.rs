@@ -2,6 +2,7 @@
 
 use crate::plan::Timed;
 use serde::Serialize;
+use std::fmt;
 
 /// The parts of a step in which nothing is computed, in seconds.
 ///
@@ -41,6 +42,17 @@ impl Gaps {
             (_, None) => "longer chains of dispatches took no longer, so that their drain is not known",
             _ => "the device's clock stood still",
         }
+    }
+}
+
+impl fmt::Display for Gaps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(drain) = self.drain {
+            write!(f, "{} dispatches that begin in {:.2} us", self.dispatches, 1e6 * drain)?;
+        }
+        let Some(bubbles) = self.bubbles else { return Ok(()) };
+        let (and, what) = if self.dispatches == 0 { ("", "steps") } else { (", ", "submissions") };
+        write!(f, "{and}{:.2} ms between {what}", 1e3 * bubbles)
     }
 }
 
@@ -135,6 +147,7 @@ mod tests {
         // 600 dispatches of 2 us and 300 us between submissions.
         let met = Gaps::new(600, Some(2e-6), Some(300e-6), 20e-3);
         assert!(near(met.gaps, 1.5e-3) && near(met.share, 0.075), "{met:?}");
+        assert_eq!(met.to_string(), "600 dispatches that begin in 2.00 us, 0.30 ms between submissions");
         let missed = Gaps::new(600, Some(5e-6), Some(300e-6), 20e-3);
         assert!(near(missed.gaps, 3.3e-3) && near(missed.share, 0.165), "{missed:?}");
         let waiting = Gaps::new(600, Some(2e-6), Some(4e-3), 20e-3);
@@ -151,6 +164,7 @@ mod tests {
         assert!(no_slope.unknown().contains("drain"));
         let cpu = Gaps::new(0, None, Some(1e-3), 20e-3);
         assert!(near(cpu.gaps, 1e-3) && near(cpu.share, 0.05), "{cpu:?}");
+        assert_eq!(cpu.to_string(), "1.00 ms between steps");
         assert_eq!(Gaps::new(0, None, Some(0.0), 0.0).share, None);
     }
 }

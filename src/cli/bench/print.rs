@@ -134,7 +134,7 @@ fn profiled(p: &Profile, peak: &Peak, style: &Style) {
     }
     println!();
     row("a step as it runs", &time(p.step));
-    let longer = format!("({} % longer)", fixed((p.extent / p.step - 1.0) * 100.0, 1));
+    let longer = format!("({:+.1} %)", (p.extent / p.step - 1.0) * 100.0);
     row("while profiled", &format!("{} {}", time(p.extent), style.dim(&longer)));
     let untimed = match p.untimed {
         0 => String::new(),

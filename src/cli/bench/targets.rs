@@ -208,15 +208,8 @@ fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Res
         Ok(profile) => {
             let gaps = &profile.gaps;
             let Some(share) = gaps.share else { return report.failed(&what, Unit::Percent, meant, gaps.unknown()) };
-            let (us, ms) = (|s: Option<f64>| 1e6 * s.unwrap_or_default(), |s: f64| 1e3 * s);
-            let how = format!(
-                "{} dispatches of {:.2} us drain and {:.2} ms between submissions, of {:.2} ms while profiled; {:.2} ms otherwise",
-                gaps.dispatches,
-                us(gaps.drain),
-                ms(gaps.bubbles.unwrap_or_default()),
-                ms(profile.extent),
-                ms(profile.step)
-            );
+            let [profiled, step] = [profile.extent, profile.step].map(|seconds| 1e3 * seconds);
+            let how = format!("{gaps}; of {profiled:.2} ms while profiled, {step:.2} ms otherwise");
             report.found(what, 100.0 * share, Unit::Percent, meant, how)
         }
         Err(error) => report.failed(&what, Unit::Percent, meant, error.to_string()),
