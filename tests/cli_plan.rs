@@ -85,6 +85,9 @@ impl Engine for Watched {
         }
         program
     }
+    fn unload(&mut self, program: Program) -> Result<(), EngineError> {
+        self.engine.unload(program)
+    }
     fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
         self.engine.write(program, input, words);
     }

@@ -44,6 +44,10 @@ impl Engine for Flaky {
         self.inner.load(plan)
     }
 
+    fn unload(&mut self, program: Program) -> Result<(), EngineError> {
+        self.inner.unload(program)
+    }
+
     fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
         self.inner.write(program, input, words);
     }

@@ -2,6 +2,7 @@
 
 use super::step::random_batch;
 use crate::burn::{Batch, BurnError, Electra, Optimizer, device};
+use crate::data;
 use crate::electra::{Config, Model};
 use crate::gpu::Adapter;
 use crate::train::step::learning_rate;
@@ -35,26 +36,35 @@ impl BurnStepper {
         let electra = Electra::from_bank(&config, &model, &model.initial(config.seed), &device)?;
         let optimizer = Optimizer::new(&config.optimizer, &electra);
         let mut stepper = Self { config, device, electra: Some(electra), optimizer, next: 0 };
-        stepper.steps(WARM_UP)?;
+        let batches = stepper.batches(WARM_UP);
+        stepper.steps(&batches)?;
         Ok(stepper)
     }
 
     /// Seconds of a step, the mean of `count` after one that is not counted. The clock starts when the device has nothing
     /// left to do and stops when it has done everything; in between nobody waits for it or reads from it, so that burn may
-    /// work ahead as far as it likes.
+    /// work ahead as far as it likes. Batches are made before.
     ///
     /// # Errors
     /// [`BurnError::Read`], where the device stopped.
     pub fn run(&mut self, count: usize) -> Result<f64, BurnError> {
-        self.steps(1)?;
+        let batches = self.batches(1 + count);
+        let (first, rest) = batches.split_at(1);
+        self.steps(first)?;
         let start = Instant::now();
-        self.steps(count)?;
+        self.steps(rest)?;
         Ok(start.elapsed().as_secs_f64() / count as f64)
     }
 
-    fn steps(&mut self, count: usize) -> Result<(), BurnError> {
-        for _ in 0..count {
-            let batch = Batch::new(&random_batch(&self.config, self.next), &self.device);
+    /// Batches of the next `count` steps.
+    fn batches(&self, count: usize) -> Vec<data::Batch> {
+        (self.next..).take(count).map(|step| random_batch(&self.config, step)).collect()
+    }
+
+    /// Takes a step on each batch, and waits for them.
+    fn steps(&mut self, batches: &[data::Batch]) -> Result<(), BurnError> {
+        for batch in batches {
+            let batch = Batch::new(batch, &self.device);
             if let Some(electra) = self.electra.take() {
                 let loss = electra.forward(&batch, None).loss;
                 let rate = learning_rate(&self.config, self.next as f64);

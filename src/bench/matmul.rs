@@ -8,7 +8,7 @@ use crate::ops::{
     DeviceTraits, Dispatch, Matmul, MatmulKernel, MatmulOperands, Op, Operand, Real, Shapes, StepState, Tuning, Twin,
     mismatch, no_second_derivative, twins,
 };
-use crate::plan::{Plan, Target, Timed};
+use crate::plan::{Plan, Program, Target, Timed};
 use crate::train::TrainError;
 use crate::tune::tolerance;
 use std::sync::Arc;
@@ -101,6 +101,34 @@ pub struct MatmulTime {
     pub of_best: f64,
 }
 
+/// A kernel that could not be timed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MatmulFailure {
+    /// As [`MatmulTime::layout`].
+    pub layout: &'static str,
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// The length of the sums.
+    pub k: usize,
+    /// As [`MatmulTime::precision`].
+    pub precision: &'static str,
+    /// The kernel; empty on the CPU.
+    pub kernel: String,
+    /// Why, in one line.
+    pub error: String,
+}
+
+/// What came of timing multiplications.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MatmulTimes {
+    /// Those that ran.
+    pub times: Vec<MatmulTime>,
+    /// Those that did not, where every kernel was asked for.
+    pub failures: Vec<MatmulFailure>,
+}
+
 /// The layouts of a linear layer: the name, and whether A and B are stored transposed.
 const LAYOUTS: [(&str, bool, bool); 3] = [("x W^T", false, true), ("dy W", false, false), ("dy^T x", true, false)];
 
@@ -120,22 +148,23 @@ pub fn matmul_shapes(machine: &Machine) -> Vec<(usize, usize, usize)> {
 }
 
 /// Times forward, input gradient and weight gradient at every one of `shapes`, in single precision and, where the device has
-/// it, in half precision. With `all`, every kernel that the device can run, not only the one that it uses.
+/// it, in half precision. With `all`, every kernel that the device can run, not only the one that it uses; one that fails is
+/// told of beside the times of the others.
 ///
 /// # Errors
-/// The engine's; but a kernel that only `all` asks for and that fails is left out.
+/// The engine's; with `all`, if no kernel ran.
 pub fn matmul_times(
     machine: &mut Machine,
     table: &Arc<ParameterTable>,
     shapes: &[(usize, usize, usize)],
     all: bool,
-) -> Result<Vec<MatmulTime>, TrainError> {
+) -> Result<MatmulTimes, TrainError> {
     let traits = match machine.target() {
         Target::Cpu => None,
         Target::Gpu(traits) => Some(traits),
     };
     let precisions: &[DType] = if traits.is_some_and(|t| t.f16) { &[DType::F32, DType::F16] } else { &[DType::F32] };
-    let mut times = Vec::new();
+    let (mut times, mut failures, mut first_error) = (Vec::new(), Vec::new(), None);
     for &(t, outputs, inputs) in shapes {
         for ((layout, transpose_a, transpose_b), (m, n, k)) in
             LAYOUTS.into_iter().zip([(t, outputs, inputs), (t, inputs, outputs), (outputs, inputs, t)])
@@ -144,29 +173,40 @@ pub fn matmul_times(
                 let matmul = multiplication([m, n, k], [transpose_a, transpose_b], precision);
                 let first = times.len();
                 for kernel in kernels(&matmul, traits.as_ref(), all) {
-                    let seconds = match time(machine, table, matmul, kernel) {
-                        Ok(seconds) => seconds,
-                        Err(_) if all && kernel != traits.map(|t| matmul.kernel(false, &t)) => continue,
+                    let timed = time(machine, table, matmul, kernel);
+                    let (kernel, precision) = (kernel.map(|k| k.to_string()).unwrap_or_default(), precision.name());
+                    match timed {
+                        Ok(seconds) => {
+                            let gflops = matmul.flops() as f64 / seconds / 1e9;
+                            times.push(MatmulTime {
+                                layout,
+                                m,
+                                n,
+                                k,
+                                precision,
+                                kernel,
+                                seconds,
+                                gflops,
+                                of_best: 1.0,
+                            });
+                        }
+                        Err(error) if all => {
+                            let why = error.to_string();
+                            failures.push(MatmulFailure { layout, m, n, k, precision, kernel, error: why });
+                            first_error.get_or_insert(error);
+                        }
                         Err(error) => return Err(error),
-                    };
-                    times.push(MatmulTime {
-                        layout,
-                        m,
-                        n,
-                        k,
-                        precision: precision.name(),
-                        kernel: kernel.map(|kernel| kernel.to_string()).unwrap_or_default(),
-                        seconds,
-                        gflops: matmul.flops() as f64 / seconds / 1e9,
-                        of_best: 1.0,
-                    });
+                    }
                 }
                 let best = times[first..].iter().map(|t| t.seconds).fold(f64::INFINITY, f64::min);
                 times[first..].iter_mut().for_each(|t| t.of_best = best / t.seconds);
             }
         }
     }
-    Ok(times)
+    match first_error {
+        Some(error) if times.is_empty() => Err(error),
+        _ => Ok(MatmulTimes { times, failures }),
+    }
 }
 
 /// C = op(A) op(B) of factors in `precision`; a weight gradient, of a transposed A, is always single.
@@ -226,10 +266,27 @@ pub(super) fn time(
 /// Plans `g` for its tensor `out` and gives the best time of its nodes together.
 pub(super) fn best(machine: &mut Machine, g: Graph, inputs: &[Tensor], out: Tensor) -> Result<f64, TrainError> {
     let plan = Plan::new(Arc::new(g), &[out], machine.target());
-    let program = machine.engine().load(plan.clone())?;
+    machine.with_program(plan.clone(), |machine, program| {
+        fill(machine, &plan, program, inputs);
+        let calls = plan.calls();
+        let (start, mut best) = (Instant::now(), f64::INFINITY);
+        let mut runs = 0;
+        while runs < 6 || start.elapsed() < Duration::from_millis(200) {
+            machine.begin_profile();
+            let submitted = machine.engine().submit(program, &StepState::default(), false);
+            let timed = machine.take_profile()?;
+            submitted?;
+            best = best.min(timed.iter().filter(|t| calls[t.call].node.is_some()).map(Timed::seconds).sum());
+            runs += 1;
+        }
+        Ok(best)
+    })
+}
+
+/// Writes numbers of every size between -1 and 1 into `inputs`: zeros would be faster on some devices.
+pub(super) fn fill(machine: &mut Machine, plan: &Plan, program: Program, inputs: &[Tensor]) {
     for &input in inputs {
         let ty = plan.graph().ty(input);
-        // Numbers of every size between -1 and 1: zeros would be faster on some devices.
         let number = |i: u32| (i.wrapping_mul(2_654_435_769) >> 8) as f32 / 8_388_608.0 - 1.0;
         let half = |i: u32| u32::from(half::f16::from_f32(number(i)).to_bits());
         let words: Vec<u32> = match ty.dtype {
@@ -238,16 +295,45 @@ pub(super) fn best(machine: &mut Machine, g: Graph, inputs: &[Tensor], out: Tens
         };
         machine.engine().write(program, input, &words);
     }
-    let calls = plan.calls();
-    let (start, mut best) = (Instant::now(), f64::INFINITY);
-    let mut runs = 0;
-    while runs < 6 || start.elapsed() < Duration::from_millis(200) {
-        machine.begin_profile();
-        let submitted = machine.engine().submit(program, &StepState::default(), false);
-        let timed = machine.take_profile()?;
-        submitted?;
-        best = best.min(timed.iter().filter(|t| calls[t.call].node.is_some()).map(Timed::seconds).sum());
-        runs += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::{machines, table};
+    use super::*;
+
+    #[test]
+    fn every_kernel_is_timed_and_none_stays() {
+        for mut machine in machines() {
+            let before = machine.engine().allocated();
+            let found = matmul_times(&mut machine, &table(), &[(8, 16, 8)], true).unwrap();
+            assert_eq!(found.failures, []);
+            for (layout, ..) in LAYOUTS {
+                assert!(found.times.iter().any(|t| t.layout == layout && t.seconds > 0.0), "{layout}");
+            }
+            let kernels: Vec<&str> = found.times.iter().filter(|t| t.layout == "dy W").map(|t| &*t.kernel).collect();
+            assert_eq!(kernels.len() > 1, matches!(machine, Machine::Gpu(_)), "{kernels:?}");
+            assert_eq!(machine.engine().allocated(), before);
+        }
     }
-    Ok(best)
+
+    #[test]
+    fn a_kernel_that_cannot_be_timed_is_told_of() {
+        // Terabytes.
+        let huge = (1 << 26, 8, 1 << 14);
+        let [_, mut machine] = machines();
+        let before = machine.engine().allocated();
+        let found = matmul_times(&mut machine, &table(), &[huge, (8, 8, 8)], true).unwrap();
+        assert!(!found.failures.is_empty() && found.times.iter().any(|t| t.m == 8), "{found:?}");
+        assert!(found.times.iter().all(|t| t.m.max(t.n).max(t.k) == 8), "{found:?}");
+        let first = &found.failures[0];
+        assert_eq!((first.layout, first.m, first.n, first.k), ("x W^T", huge.0, huge.1, huge.2));
+        assert!(first.error.contains("use a smaller"), "{first:?}");
+        // With nothing else, or where one kernel is asked for, it is the error.
+        for all in [true, false] {
+            let error = matmul_times(&mut machine, &table(), &[huge], all).expect_err("no room");
+            assert!(error.to_string().contains("use a smaller"), "{error}");
+        }
+        assert_eq!(machine.engine().allocated(), before);
+    }
 }

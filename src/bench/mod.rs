@@ -4,6 +4,8 @@
 
 #[cfg(feature = "burn")]
 mod burn;
+mod drain;
+mod gaps;
 mod machine;
 mod matmul;
 mod peak;
@@ -16,8 +18,10 @@ mod trace;
 pub use crate::numbers::median;
 #[cfg(feature = "burn")]
 pub use burn::BurnStepper;
+pub use drain::drain;
+pub use gaps::Gaps;
 pub use machine::Machine;
-pub use matmul::{MatmulTime, matmul_agrees, matmul_shapes, matmul_times};
+pub use matmul::{MatmulFailure, MatmulTime, MatmulTimes, matmul_agrees, matmul_shapes, matmul_times};
 pub use peak::{Peak, multiply_adds, peak};
 pub use phase::{Half, Pass, Phase};
 pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};

@@ -1,5 +1,7 @@
 //! Where a step's time goes, kernel by kernel.
 
+use super::drain::drain;
+use super::gaps::Gaps;
 use super::phase::{Phase, phases};
 use super::step::Stepper;
 use crate::numbers::median;
@@ -15,12 +17,14 @@ use std::ops::Range;
 pub struct Profile {
     /// The step as it runs, unprofiled, back to back with others: the median of some between the profiled ones.
     pub step: f64,
-    /// All kernels and copies of a profiled step added up: the median of the profiled steps.
+    /// All kernels and copies of a profiled step added up: the median of the profiled steps. What a dispatch needs to begin is
+    /// part of its time.
     pub sum: f64,
-    /// From the beginning of a profiled step's first kernel to the end of its last: median.
+    /// A profiled step, from the end of the one before it, which was profiled too: median.
     pub extent: f64,
-    /// What is left of the step: `step - sum`. Copies that the device cannot time are in it.
-    pub gaps: f64,
+    /// The part of it in which nothing is computed.
+    #[serde(flatten)]
+    pub gaps: Gaps,
     /// Calls that the device cannot time.
     pub untimed: usize,
     /// By kernel, the slowest first.
@@ -96,7 +100,8 @@ impl TracedCall {
     }
 }
 
-/// Profiles `count` steps after a first one, in turns with steps that are not profiled, so that a busy machine slows both.
+/// Profiles `count` pairs of steps after a first one, in turns with steps that are not profiled, so that a busy machine slows
+/// both. Of a pair the second step counts, which has another one in front of it as in training.
 ///
 /// # Errors
 /// The engine's.
@@ -105,13 +110,21 @@ pub fn profile(stepper: &mut Stepper, count: usize) -> Result<Profile, TrainErro
     let known: HashMap<Program, Known> =
         stepper.programs().map(|(program, plan)| (program, Known::new(plan))).collect();
     let (mut steps, mut unprofiled) = (Vec::with_capacity(count), Vec::new());
+    let (mut extents, mut bubbles) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for _ in 0..count.max(1) {
         unprofiled.extend(stepper.run(2)?.iter().map(|time| time.seconds));
-        steps.push(traced(&known, &stepper.profile()?));
+        let second = stepper.profile()?;
+        steps.push(traced(&known, &second.timed));
+        extents.push(second.extent);
+        bubbles.push(second.bubbles);
     }
     let sums: Vec<f64> = steps.iter().map(|calls| calls.iter().map(TracedCall::seconds).sum()).collect();
     let step = median(&unprofiled);
-    let (sum, extents) = (median(&sums), steps.iter().map(|calls| extent(calls)).collect::<Vec<_>>());
+    let (sum, extent) = (median(&sums), median(&extents));
+    let dispatches = stepper.dispatches();
+    let (machine, table) = stepper.machine();
+    let bubbles = machine.times_submissions().then(|| median(&bubbles));
+    let gaps = Gaps::new(dispatches, drain(machine, &table)?, bubbles, extent);
     let kernels = totals(&steps, |call| Some(call.name));
     let mut kernels: Vec<KernelTime> = kernels
         .into_iter()
@@ -127,7 +140,7 @@ pub fn profile(stepper: &mut Stepper, count: usize) -> Result<Profile, TrainErro
     let closest = (0..steps.len()).min_by(|&a, &b| (sums[a] - sum).abs().total_cmp(&(sums[b] - sum).abs()));
     let calls = steps.swap_remove(closest.unwrap_or_default());
     let untimed = calls.iter().filter(|call| call.span.is_none()).count();
-    Ok(Profile { step, sum, extent: median(&extents), gaps: step - sum, untimed, kernels, phases: by_phase, calls })
+    Ok(Profile { step, sum, extent, gaps, untimed, kernels, phases: by_phase, calls })
 }
 
 /// What is known of a program before it runs.
@@ -197,14 +210,6 @@ fn flops(known: &Known, run: &[Timed]) -> Vec<u64> {
         }
     }
     flops
-}
-
-/// From the first beginning to the last end.
-fn extent(calls: &[TracedCall]) -> f64 {
-    let spans = || calls.iter().filter_map(|call| call.span.as_ref());
-    let begin = spans().map(|span| span.start).fold(f64::INFINITY, f64::min);
-    let end = spans().map(|span| span.end).fold(f64::NEG_INFINITY, f64::max);
-    (end - begin).max(0.0)
 }
 
 /// Calls, seconds, floating-point operations and bytes of a group.

@@ -1,12 +1,13 @@
 //! A whole training step, timed.
 
+use super::gaps::Second;
 use super::machine::Machine;
 use crate::data::Batch;
 use crate::electra::{Config, Model, Precision};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
 use crate::ops::LossScale;
-use crate::plan::{Plan, Program, Timed};
+use crate::plan::{Plan, Program};
 use crate::train::step::{StepShape, step_state};
 use crate::train::{Fit, Plans, Resources, TrainError, TrainingStep, fit};
 use rand_core::{Rng as _, SeedableRng as _};
@@ -130,7 +131,8 @@ impl Stepper {
 
     /// Times `count` steps after one that is not counted. As in training, a GPU has the next step waiting when it ends
     /// one, so that a step's seconds run from the end of the step before; the last one has one behind it too, which is not
-    /// counted, or it would be done as soon as it is asked for where submitting is what takes the time.
+    /// counted, or it would be done as soon as it is asked for where submitting is what takes the time. Batches are made before
+    /// the clock starts.
     ///
     /// # Errors
     /// The engine's.
@@ -138,10 +140,11 @@ impl Stepper {
         let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
         let all = 1 + count + ahead;
         let (mut times, mut submitted) = (Vec::with_capacity(count), Vec::with_capacity(all));
+        let batches = self.batches(all);
         let mut last = Instant::now();
         for done in 0..all {
             while submitted.len() < all && submitted.len() <= done + ahead {
-                submitted.push(self.start()?);
+                submitted.push(self.start(&batches[submitted.len()])?);
             }
             let batch = self.config.training.batch;
             self.step.collect(self.machine.engine(), batch, true)?;
@@ -158,11 +161,15 @@ impl Stepper {
         Ok(times)
     }
 
+    /// Batches of the next `count` steps.
+    fn batches(&self, count: usize) -> Vec<Batch> {
+        (self.next..).take(count).map(|step| random_batch(&self.config, step)).collect()
+    }
+
     /// Writes a batch and submits a step; seconds that took, and those of them spent on recording.
-    fn start(&mut self) -> Result<(f64, f64), TrainError> {
-        let batch = random_batch(&self.config, self.next);
+    fn start(&mut self, batch: &Batch) -> Result<(f64, f64), TrainError> {
         let start = Instant::now();
-        self.step.submit(self.machine.engine(), &batch, &step_state(&self.config, self.next))?;
+        self.step.submit(self.machine.engine(), batch, &step_state(&self.config, self.next))?;
         self.next += 1;
         let seconds = start.elapsed().as_secs_f64();
         let encoding = match &mut self.machine {
@@ -172,20 +179,18 @@ impl Stepper {
         Ok((seconds, encoding))
     }
 
-    /// When each call of a step ran. On a GPU the step before it is still under way when it is submitted, as in training.
-    pub(super) fn profile(&mut self) -> Result<Vec<Timed>, TrainError> {
-        let ahead = usize::from(matches!(self.machine, Machine::Gpu(_)));
-        for _ in 0..ahead {
-            self.start()?;
-        }
+    /// When each call of a step ran, the second of two. On a GPU the first one is still under way when it is submitted, as in
+    /// training.
+    pub(super) fn profile(&mut self) -> Result<Second, TrainError> {
+        let batches = self.batches(2);
         self.machine.begin_profile();
-        let started = self.start();
+        let started = batches.iter().try_for_each(|batch| self.start(batch).map(drop));
         let timed = self.machine.take_profile();
         started?;
-        for _ in 0..=ahead {
+        for _ in &batches {
             self.step.collect(self.machine.engine(), self.config.training.batch, true)?;
         }
-        Ok(timed?)
+        Ok(Second::of(timed?))
     }
 
     /// The programs that a step runs, and their plans.

@@ -14,7 +14,8 @@ use super::memory::{self, Memory};
 use super::output;
 use super::settings::Settings;
 use crate::bench::{
-    Machine, MatmulTime, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times, median, peak, profile,
+    Machine, MatmulFailure, MatmulTime, MatmulTimes, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times,
+    median, peak, profile,
 };
 use crate::cpu::CpuEngine;
 use crate::electra::{Config, Model};
@@ -24,6 +25,7 @@ use crate::train::Resources;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
@@ -62,6 +64,9 @@ pub(crate) struct BenchArguments {
     /// The Python that has torch and transformers [default: python3; with --targets none]
     #[arg(long, value_name = "PATH", requires = "peers")]
     python: Option<PathBuf>,
+    /// Seconds that the Python may take to start and warm up, which compiles, and for each answer [default: 600]
+    #[arg(long, value_name = "N", requires = "peers", value_parser = clap::value_parser!(u64).range(1..))]
+    peer_seconds: Option<u64>,
     /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
     #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
     torch_modes: Vec<torch::Mode>,
@@ -77,6 +82,13 @@ pub(crate) struct BenchArguments {
     /// Print one line of JSON; with --targets one a measurement
     #[arg(long)]
     json: bool,
+}
+
+impl BenchArguments {
+    /// How long a Python may take for an answer.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.peer_seconds.unwrap_or(600))
+    }
 }
 
 /// What leyden can be held against.
@@ -125,6 +137,9 @@ struct Report {
     profile: Option<Profile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matmul: Vec<MatmulTime>,
+    /// Kernels of --all that could not be run, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    matmul_failures: Vec<MatmulFailure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torch: Option<torch::Comparison>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +193,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         None => {}
         Some(Peer::Torch) => {
             let python = arguments.python.as_deref().unwrap_or(Path::new("python3"));
+            let python = (python, arguments.patience());
             let peer = torch::Peer::new(python, &arguments.torch_modes, &config, steps, on_gpu)?;
             torch = Some(torch::compare(&peer, ours)?);
         }
@@ -202,11 +218,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
     let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
-    let matmul = if arguments.matmul {
+    let MatmulTimes { times: matmul, failures: matmul_failures } = if arguments.matmul {
         let shapes = matmul_shapes(machine);
         matmul_times(machine, &table, &shapes, arguments.all).map_err(Failure::work)?
     } else {
-        Vec::new()
+        MatmulTimes::default()
     };
     let seconds: Vec<f64> = times.iter().map(|t| t.seconds).collect();
     let median_step = median(&seconds);
@@ -234,6 +250,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         peak,
         profile,
         matmul,
+        matmul_failures,
         torch,
         burn,
     };

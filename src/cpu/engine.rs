@@ -42,12 +42,31 @@ pub struct CpuEngine<R: Precision = f32> {
     /// By [`Bank::index`]; empty until used.
     banks: [Memory<R>; Bank::ALL.len()],
     bank_len: usize,
-    programs: Vec<Loaded<R>>,
+    /// By [`Program`]; none where it was unloaded.
+    programs: Vec<Option<Loaded<R>>>,
     done: VecDeque<Fetched>,
     /// Seconds by op since the engine was made.
     seconds: BTreeMap<&'static str, f64>,
-    /// Where steps are being timed: since when, and what came of it.
-    profile: Option<(Instant, Vec<Timed>)>,
+    /// Where steps are being timed.
+    profile: Option<Profile>,
+    /// What was wrong with a write; the next submission tells.
+    fault: Option<EngineError>,
+}
+
+/// What came of timing steps.
+struct Profile {
+    since: Instant,
+    steps: usize,
+    timed: Vec<Timed>,
+}
+
+/// A program that is not there.
+fn unknown(program: Program) -> EngineError {
+    EngineError::Kernel {
+        adapter: "the CPU engine".into(),
+        what: format!("program {}", program.0),
+        reason: "it is not loaded into this engine".into(),
+    }
 }
 
 impl<R: Precision> CpuEngine<R> {
@@ -60,6 +79,7 @@ impl<R: Precision> CpuEngine<R> {
             done: VecDeque::new(),
             seconds: BTreeMap::new(),
             profile: None,
+            fault: None,
         }
     }
 
@@ -70,9 +90,23 @@ impl<R: Precision> CpuEngine<R> {
         memory
     }
 
-    /// A floating-point tensor's contents after a step; a tensor that is no output may have been overwritten.
+    fn loaded(&self, program: Program) -> Result<&Loaded<R>, EngineError> {
+        self.programs.get(program.0).and_then(Option::as_ref).ok_or_else(|| unknown(program))
+    }
+
+    /// The program to write to; that there is none is told by the next submission.
+    fn writable(&mut self, program: Program) -> Option<&mut Loaded<R>> {
+        let found = self.programs.get_mut(program.0).and_then(Option::as_mut);
+        if found.is_none() {
+            self.fault.get_or_insert(unknown(program));
+        }
+        found
+    }
+
+    /// A floating-point tensor's contents after a step; a tensor that is no output may have been overwritten. Nothing of a
+    /// program that is not loaded.
     pub fn real(&self, program: Program, tensor: Tensor) -> Vec<R> {
-        let loaded = &self.programs[program.0];
+        let Ok(loaded) = self.loaded(program) else { return Vec::new() };
         let Some(r) = loaded.plan.region(tensor) else { return Vec::new() };
         let memory = match loaded.plan.buffers()[r.buffer].kind {
             Kind::Bank(bank) => &self.banks[bank.index()],
@@ -83,14 +117,14 @@ impl<R: Precision> CpuEngine<R> {
 
     /// Sets a floating-point input in the engine's own precision.
     pub fn write_real(&mut self, program: Program, input: Tensor, data: &[R]) {
-        let loaded = &mut self.programs[program.0];
+        let Some(loaded) = self.writable(program) else { return };
         if let Some(r) = loaded.plan.region(input) {
             loaded.memory[r.buffer][..r.len].copy_from_slice(data);
         }
     }
 
     fn words(&self, program: Program, tensor: Tensor) -> Vec<u32> {
-        let loaded = &self.programs[program.0];
+        let Ok(loaded) = self.loaded(program) else { return Vec::new() };
         match loaded.plan.graph().ty(tensor).dtype {
             DType::F32 => self.real(program, tensor).iter().map(|x| (x.wide() as f32).to_bits()).collect(),
             DType::F16 => pack(&self.real(program, tensor).iter().map(|x| x.wide() as f32).collect::<Vec<_>>()),
@@ -103,29 +137,36 @@ impl<R: Precision> CpuEngine<R> {
 
     /// From now on every step that is submitted is timed, call by call, until [`CpuEngine::take_profile`].
     pub fn begin_profile(&mut self) {
-        self.profile = Some((Instant::now(), Vec::new()));
+        self.profile = Some(Profile { since: Instant::now(), steps: 0, timed: Vec::new() });
     }
 
     /// When each call of the steps since [`CpuEngine::begin_profile`] ran, in order. Empty if it was not called.
     pub fn take_profile(&mut self) -> Vec<Timed> {
-        self.profile.take().map_or(Vec::new(), |(_, timed)| timed)
+        self.profile.take().map_or(Vec::new(), |profile| profile.timed)
     }
 
     /// Runs one step and returns the seconds of each of [`Plan::steps`] in order, with the op's name, or "copy".
-    fn times(&mut self, program: Program, state: &StepState) -> Vec<(&'static str, f64)> {
-        let mut times = Vec::with_capacity(self.programs[program.0].plan.steps().len());
+    fn times(&mut self, program: Program, state: &StepState) -> Result<Vec<(&'static str, f64)>, EngineError> {
+        let mut times = Vec::with_capacity(self.loaded(program)?.plan.steps().len());
         let mut last = Instant::now();
         self.run(program, state, |name| {
             let now = Instant::now();
             times.push((name, (now - last).as_secs_f64()));
             last = now;
-        });
-        times
+        })?;
+        Ok(times)
     }
 
     /// Runs one step; `done` is told of every part of it.
-    fn run(&mut self, program: Program, state: &StepState, mut done: impl FnMut(&'static str)) {
-        let Loaded { plan, memory } = &mut self.programs[program.0];
+    fn run(
+        &mut self,
+        program: Program,
+        state: &StepState,
+        mut done: impl FnMut(&'static str),
+    ) -> Result<(), EngineError> {
+        let Some(Some(Loaded { plan, memory })) = self.programs.get_mut(program.0) else {
+            return Err(unknown(program));
+        };
         let graph = plan.graph().clone();
         // One base pointer a buffer: a node's tensors lie in different regions (the plan sees to it), but several may
         // be windows of one bank, which the borrow checker cannot split in one go.
@@ -152,6 +193,7 @@ impl<R: Precision> CpuEngine<R> {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -256,12 +298,17 @@ impl<R: Precision> Engine for CpuEngine<R> {
             _ => vec![R::ZERO; b.len],
         });
         let memory = memory.collect();
-        self.programs.push(Loaded { plan, memory });
+        self.programs.push(Some(Loaded { plan, memory }));
         Ok(Program(self.programs.len() - 1))
     }
 
+    fn unload(&mut self, program: Program) -> Result<(), EngineError> {
+        let loaded = self.programs.get_mut(program.0).and_then(Option::take);
+        loaded.map(drop).ok_or_else(|| unknown(program))
+    }
+
     fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {
-        let loaded = &mut self.programs[program.0];
+        let Some(loaded) = self.writable(program) else { return };
         let Some(r) = loaded.plan.region(input) else { return };
         let memory = &mut loaded.memory[r.buffer];
         match loaded.plan.graph().ty(input).dtype {
@@ -280,22 +327,26 @@ impl<R: Precision> Engine for CpuEngine<R> {
     }
 
     fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let start = Instant::now();
-        let times = self.times(program, state);
+        let times = self.times(program, state)?;
         for &(op, seconds) in &times {
             *self.seconds.entry(op).or_default() += seconds;
         }
-        if let Some((since, timed)) = &mut self.profile {
+        if let Some(Profile { since, steps, timed }) = &mut self.profile {
             // Each call begins where the one before ended.
-            let mut end = (start - *since).as_secs_f64();
+            let (mut end, submission) = ((start - *since).as_secs_f64(), *steps);
             timed.extend(times.into_iter().enumerate().map(|(call, (name, seconds))| {
                 let begin = end;
                 end += seconds;
-                Timed { program, call, name, span: Some(begin..end) }
+                Timed { program, call, name, submission, span: Some(begin..end) }
             }));
+            *steps += 1;
         }
         if fetch {
-            let outputs = self.programs[program.0].plan.outputs().to_vec();
+            let outputs = self.loaded(program)?.plan.outputs().to_vec();
             let outputs = outputs.into_iter().map(|t| self.words(program, t)).collect();
             self.done.push_back(Fetched { program, step: state.step, outputs });
         }
@@ -327,7 +378,7 @@ impl<R: Precision> Engine for CpuEngine<R> {
 
     fn allocated(&self) -> usize {
         let banks: usize = self.banks.iter().map(Vec::len).sum();
-        let programs: usize = self.programs.iter().flat_map(|p| &p.memory).map(Vec::len).sum();
+        let programs: usize = self.programs.iter().flatten().flat_map(|p| &p.memory).map(Vec::len).sum();
         (banks + programs) * size_of::<R>()
     }
 

@@ -41,7 +41,8 @@ pub struct GpuEngine {
     bank_len: usize,
     state: wgpu::Buffer,
     pub(super) step: wgpu::BindGroup,
-    pub(super) programs: Vec<Loaded>,
+    /// By [`Program`]; none where it was unloaded.
+    programs: Vec<Option<Loaded>>,
     /// Where steps are being timed.
     pub(super) profiler: Option<Profiler>,
     running: VecDeque<wgpu::SubmissionIndex>,
@@ -127,8 +128,11 @@ impl GpuEngine {
 
     /// The program, if it is one of this engine's.
     pub(super) fn loaded(&self, program: Program) -> Result<&Loaded, EngineError> {
-        let unknown = || self.context.refused(format!("program {}", program.0), "it was not loaded into this engine");
-        self.programs.get(program.0).ok_or_else(unknown)
+        self.programs.get(program.0).and_then(Option::as_ref).ok_or_else(|| self.unknown(program))
+    }
+
+    fn unknown(&self, program: Program) -> EngineError {
+        self.context.refused(format!("program {}", program.0), "it is not loaded into this engine")
     }
 
     /// Sets what the step's kernels find in group 1, for the next submission.
@@ -139,14 +143,13 @@ impl GpuEngine {
     /// A free buffer of the program's ring; waits for the oldest outputs if all are on their way.
     fn staging(&mut self, program: Program) -> Result<usize, EngineError> {
         loop {
-            let loaded = self.loaded(program)?;
+            let Some(Some(loaded)) = self.programs.get_mut(program.0) else { return Err(self.unknown(program)) };
             if let Some(free) = loaded.staging.iter().position(Staging::idle) {
                 return Ok(free);
             }
             let count = loaded.staging.len();
             if count < MOST_STAGING {
-                let staging = Staging::new(&mut self.context, &self.programs[program.0].plan)?;
-                self.programs[program.0].staging.push(staging);
+                loaded.staging.push(Staging::new(&mut self.context, &loaded.plan)?);
                 return Ok(count);
             }
             match self.finish(true)? {
@@ -172,6 +175,17 @@ impl GpuEngine {
         let fetched = Fetched { program: front.program, step: front.step, outputs };
         self.pending.pop_front();
         Ok(Some(fetched))
+    }
+
+    /// Waits until nothing that was written to or submitted of the program is under way. Outputs wait to be collected.
+    fn finish_all(&mut self, program: Program) -> Result<(), EngineError> {
+        while self.pending.iter().any(|pending| pending.program == program) {
+            let oldest = self.finish(true)?;
+            self.done.extend(oldest);
+        }
+        // Takes along what was written and no step has used.
+        let submission = self.context.queue.submit([]);
+        self.context.wait(Some(submission))
     }
 
     /// The buffer of a bank, made where there is none yet.
@@ -213,8 +227,18 @@ impl Engine for GpuEngine {
         self.context.check()?;
         let before = (self.context.allocated, self.banks.clone());
         let loaded = self.load_with_banks(plan).inspect_err(|_| (self.context.allocated, self.banks) = before)?;
-        self.programs.push(loaded);
+        self.programs.push(Some(loaded));
         Ok(Program(self.programs.len() - 1))
+    }
+
+    fn unload(&mut self, program: Program) -> Result<(), EngineError> {
+        self.loaded(program)?;
+        let finished = self.finish_all(program);
+        self.pending.retain(|pending| pending.program != program);
+        if let Some(loaded) = self.programs.get_mut(program.0).and_then(Option::take) {
+            self.context.allocated -= loaded.bytes();
+        }
+        finished
     }
 
     fn write(&mut self, program: Program, input: Tensor, words: &[u32]) {

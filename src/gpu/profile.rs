@@ -60,22 +60,34 @@ enum When {
     Unknown,
 }
 
+/// A command that was recorded.
+#[derive(Debug)]
+struct Record {
+    program: Program,
+    call: usize,
+    name: &'static str,
+    submission: usize,
+    when: When,
+}
+
 /// What has been recorded since profiling was switched on.
 #[derive(Debug)]
 pub(super) struct Profiler {
     sets: Vec<wgpu::QuerySet>,
     /// Timestamps used of each set.
     used: Vec<usize>,
-    timed: Vec<(Program, usize, &'static str, When)>,
+    timed: Vec<Record>,
+    /// Submissions so far.
+    submissions: usize,
     start: Instant,
 }
 
 impl Profiler {
     fn new() -> Self {
-        Self { sets: Vec::new(), used: Vec::new(), timed: Vec::new(), start: Instant::now() }
+        Self { sets: Vec::new(), used: Vec::new(), timed: Vec::new(), submissions: 0, start: Instant::now() }
     }
 
-    /// As [`command::record`] of the program's commands in `range`, with timestamps.
+    /// As [`command::record`] of the program's commands in `range`, one submission, with timestamps.
     pub fn record(
         &mut self,
         context: &Context,
@@ -88,6 +100,7 @@ impl Profiler {
             return self.wait_for(context, (program, loaded), range, step);
         }
         let everywhere = context.timestamps == Timestamps::Everywhere;
+        self.submissions += 1;
         let mut rest = range;
         while !rest.is_empty() {
             let copies = matches!(loaded.commands[rest.start], Command::Copy { .. });
@@ -123,7 +136,7 @@ impl Profiler {
                 copy.copy(encoder);
                 When::Unknown
             };
-            self.timed.push((program, range.start, copy.name(), when));
+            self.push(program, range.start, copy, when);
             return Ok(());
         }
         let first = self.take(context, range.len())?;
@@ -147,8 +160,14 @@ impl Profiler {
         }
         drop(pass);
         let places = (first..).step_by(2).zip(range).zip(commands);
-        self.timed.extend(places.map(|((stamp, i), c)| (program, i, c.name(), When::Stamp(stamp))));
+        places.for_each(|((stamp, i), command)| self.push(program, i, command, When::Stamp(stamp)));
         Ok(())
+    }
+
+    /// Keeps a command that is part of the submission being recorded.
+    fn push(&mut self, program: Program, call: usize, command: &Command, when: When) {
+        let submission = self.submissions.saturating_sub(1);
+        self.timed.push(Record { program, call, name: command.name(), submission, when });
     }
 
     /// Two timestamps for each of `count` commands, all of one set: the first one's number over all sets.
@@ -190,7 +209,8 @@ impl Profiler {
             let submission = context.queue.submit([encoder.finish()]);
             context.wait(Some(submission))?;
             let when = When::Between(begin.as_secs_f64(), self.start.elapsed().as_secs_f64());
-            self.timed.push((program, i, command.name(), when));
+            self.submissions += 1;
+            self.push(program, i, command, when);
         }
         Ok(())
     }
@@ -216,6 +236,11 @@ impl Profiler {
 }
 
 impl GpuEngine {
+    /// Whether timestamps are taken inside a pass, so that a profiled step has the passes and submissions of any other.
+    pub fn times_inside_passes(&self) -> bool {
+        self.context.timestamps == Timestamps::Everywhere
+    }
+
     /// From now on every step that is submitted is timed, call by call, until [`GpuEngine::take_profile`].
     pub fn begin_profile(&mut self) {
         let sets = self.profiler.take().map_or(Vec::new(), |profiler| profiler.sets);
@@ -240,7 +265,14 @@ impl GpuEngine {
             When::Unknown => None,
         };
         let timed = profiler.timed.iter();
-        Ok(timed.map(|&(program, call, name, when)| Timed { program, call, name, span: span(when) }).collect())
+        let timed = timed.map(|&Record { program, call, name, submission, when }| Timed {
+            program,
+            call,
+            name,
+            submission,
+            span: span(when),
+        });
+        Ok(timed.collect())
     }
 
     /// Runs one step and returns each dispatch's shader and seconds in order.
@@ -252,7 +284,8 @@ impl GpuEngine {
         let submitted = self.submit(program, state, false);
         let timed = self.take_profile()?;
         submitted?;
-        let copy = |t: &Timed| matches!(self.programs[program.0].commands[t.call], Command::Copy { .. });
+        let commands = &self.loaded(program)?.commands;
+        let copy = |t: &Timed| matches!(commands[t.call], Command::Copy { .. });
         Ok(timed.iter().filter(|t| !copy(t)).map(|t| (t.name, t.seconds())).collect())
     }
 }

@@ -25,8 +25,8 @@ pub(super) struct Loaded {
     pub commands: Vec<Command>,
     /// The ring of readback buffers.
     pub staging: Vec<Staging>,
-    // Holds the uniforms that the bind groups refer to.
-    _uniforms: Option<wgpu::Buffer>,
+    /// What the bind groups refer to.
+    uniforms: Option<wgpu::Buffer>,
 }
 
 /// A dispatch of the plan with its operands' places.
@@ -85,9 +85,16 @@ impl Loaded {
                 }
             }
         }
-        let loaded = Self { plan, buffers, commands, staging: Vec::new(), _uniforms: uniforms };
+        let loaded = Self { plan, buffers, commands, staging: Vec::new(), uniforms };
         loaded.rehearse(context, step)?;
         Ok(loaded)
+    }
+
+    /// Bytes of the buffers that are its own: all but the banks.
+    pub fn bytes(&self) -> u64 {
+        let own = self.buffers.iter().zip(self.plan.buffers()).filter(|(_, of)| !matches!(of.kind, Kind::Bank(_)));
+        let buffers: u64 = own.map(|(buffer, _)| buffer).chain(&self.uniforms).map(wgpu::Buffer::size).sum();
+        buffers + self.staging.iter().map(Staging::bytes).sum::<u64>()
     }
 
     /// The buffer and byte offset of a region.

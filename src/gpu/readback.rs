@@ -30,6 +30,10 @@ impl Staging {
         Ok(Self { buffer, state: Arc::new(AtomicU8::new(IDLE)) })
     }
 
+    pub fn bytes(&self) -> u64 {
+        self.buffer.size()
+    }
+
     pub fn idle(&self) -> bool {
         self.state.load(Ordering::Acquire) == IDLE
     }

@@ -116,9 +116,10 @@ fn long_plans_are_split_and_copies_keep_their_place() {
             assert_eq!(engine.collect(true).expect("no error").expect("a step").outputs, fetched.outputs);
         }
         assert_eq!(timed.len(), steps as usize * calls.len());
-        let mut end = 0.0;
+        let (mut end, mut submissions) = (0.0, Vec::new());
         for (t, (i, call)) in timed.iter().zip(calls.iter().enumerate().cycle()) {
             assert_eq!((t.program, t.call, t.name), (program, i, call.name));
+            submissions.push(t.submission);
             let timed = call.node.is_some() || timestamps != Timestamps::Passes;
             assert_eq!(t.span.is_some(), timed, "{timestamps:?}: {t:?}");
             if let Some(span) = &t.span {
@@ -126,6 +127,11 @@ fn long_plans_are_split_and_copies_keep_their_place() {
                 end = span.end;
             }
         }
+        // Each step has two, or where each command is waited for, one a command.
+        submissions.dedup();
+        let each = if timestamps == Timestamps::None { calls.len() } else { 2 };
+        assert_eq!(submissions, (0..steps as usize * each).collect::<Vec<_>>());
+        assert_eq!(engine.times_inside_passes(), timestamps == Timestamps::Everywhere);
     }
 }
 
@@ -155,6 +161,46 @@ fn allocates_what_the_plan_says_and_nothing_in_a_step() {
         engine.submit(program, &at(step), true).expect("submitted");
     }
     assert_eq!(engine.allocated(), first);
+}
+
+#[test]
+fn an_unloaded_program_leaves_the_others_and_what_it_computed() {
+    let mut engine = engine(128);
+    let (kept, x) = load(&mut engine, 5, 1.0);
+    engine.write(kept, x, &words(&[2.0; 5]));
+    engine.submit(kept, &at(0), true).expect("submitted");
+    let before = engine.allocated();
+    let (program, z) = load(&mut engine, 1_000, 2.0);
+    engine.write(program, z, &words(&[3.0; 1_000]));
+    for step in 1..4 {
+        engine.submit(program, &at(step), true).expect("submitted");
+    }
+    engine.submit(kept, &at(4), false).expect("submitted");
+    assert!(engine.allocated() > before + 5 * 4_000);
+    engine.unload(program).expect("unloaded");
+    assert_eq!(engine.allocated(), before);
+    for (step, program, values) in [(0, kept, &[3.0; 5][..]), (1, program, &[5.0; 1_000]), (2, program, &[5.0; 1_000])]
+    {
+        let fetched = engine.collect(true).expect("no error").expect("a step");
+        assert_eq!((fetched.program, fetched.step, fetched.real(0)), (program, step, values.to_vec()));
+    }
+    assert!(matches!(engine.submit(program, &at(5), true), Err(EngineError::Kernel { .. })));
+    assert!(matches!(engine.profile(program, &at(5)), Err(EngineError::Kernel { .. })));
+    // What was left of it comes before what is submitted now.
+    engine.submit(kept, &at(6), true).expect("submitted");
+    let steps = [0; 2].map(|_| engine.collect(true).expect("no error").expect("a step").step);
+    assert_eq!(steps, [3, 6]);
+    // One that was written and never run is gone as well; so is one on a device that is lost.
+    let (unused, y) = load(&mut engine, 700, 3.0);
+    engine.write(unused, y, &[0; 700]);
+    let (last, _) = load(&mut engine, 700, 3.0);
+    engine.unload(unused).expect("unloaded");
+    assert_ne!(load(&mut engine, 5, 1.0).0, unused);
+    let before = engine.allocated();
+    engine.context.device.destroy();
+    let lost = engine.unload(last);
+    assert!(matches!(lost, Err(EngineError::DeviceLost { .. })), "{lost:?}");
+    assert!(engine.allocated() < before);
 }
 
 #[test]

@@ -116,6 +116,8 @@ pub struct Timed {
     pub call: usize,
     /// The call's name.
     pub name: &'static str,
+    /// Which submission to the device it was part of, counted from where profiling began.
+    pub submission: usize,
     /// When it began and ended, in seconds on the device's own clock; none where the device does not tell.
     pub span: Option<Range<f64>>,
 }
@@ -149,6 +151,13 @@ pub trait Engine {
 
     /// Takes a plan in: allocates its buffers and prepares everything that a step needs.
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError>;
+
+    /// Gives a program's memory back, once its submitted steps are over; what they left may still be collected. The program is
+    /// unknown from then on. Banks stay.
+    ///
+    /// # Errors
+    /// [`EngineError::Kernel`], where there is no such program; the device's, and its memory is given back all the same.
+    fn unload(&mut self, program: Program) -> Result<(), EngineError>;
 
     /// Sets an input (unsigned or the bits of floating-point numbers) for the next submissions. The number of words
     /// must be the tensor's.

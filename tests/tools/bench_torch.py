@@ -6,7 +6,8 @@ transformers with the attention it picks by default (sdpa, which runs a fused ke
 the fused one, dropout is .1. Token ids are random: the cost does not depend on them.
 
 Modes: eager or compiled (torch.compile of the forward pass, and with it of the backward pass), in fp32 without TF32, in
-fp32 with it, or under bf16 autocast; "autotuned" is compiled with max-autotune, PyTorch's own search for its best.
+fp32 with it, or under bf16 autocast; "graphs" is compiled with reduce-overhead, which replays CUDA graphs (on a CPU there are
+none, and it is compiled); "autotuned" is compiled with max-autotune, PyTorch's own search for its best, with CUDA graphs too.
 
 Run:  python tests/tools/bench_torch.py --preset small --batch 8 --length 128 --steps 10 --mode compiled-bf16 --device gpu
 prints one line of JSON; tokens_per_second is the batch's tokens over the median step. Any size of the preset can be given
@@ -39,7 +40,8 @@ PRESETS = {
                  generator_hidden=64, generator_heads=1, generator_ffn=256),
 }  # fmt: skip
 MASK = 4
-MODES = ["eager-fp32", "eager-tf32", "eager-bf16", "compiled-fp32", "compiled-tf32", "compiled-bf16", "autotuned-bf16"]
+MODES = ["eager-fp32", "eager-tf32", "eager-bf16", "compiled-fp32", "compiled-tf32", "compiled-bf16", "graphs-bf16",
+         "autotuned-bf16"]  # fmt: skip
 
 
 def arguments():
@@ -137,12 +139,12 @@ class Trainer:
         self.random = torch.Generator().manual_seed(0)
         self.generator, self.discriminator = models(sizes, args.dropout, args.device)
         self.adamw, self.parameters = optimizer(self.generator, self.discriminator)
-        options = {"compiled": {}, "autotuned": {"mode": "max-autotune"}}
+        options = {"compiled": {}, "graphs": {"mode": "reduce-overhead"}, "autotuned": {"mode": "max-autotune"}}
         self.losses = losses if self.way == "eager" else torch.compile(losses, **options[self.way])
 
     def step(self, inputs):
         self.adamw.zero_grad(set_to_none=True)
-        if self.way == "autotuned":
+        if self.way in ("graphs", "autotuned"):
             # CUDA graphs use their outputs' memory again from here on.
             torch.compiler.cudagraph_mark_step_begin()
         autocast = torch.autocast(self.args.device, dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()

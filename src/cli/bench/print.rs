@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::torch::{Comparison, ModeReport, Outcome};
-use crate::bench::{Peak, Profile};
+use crate::bench::{Gaps, Peak, Profile};
 use crate::cli::style::Style;
 use crate::numbers::fixed;
 
@@ -59,6 +59,17 @@ pub(super) fn report(r: &Report) {
                 number(t.gflops),
                 100.0 * t.of_best,
                 t.kernel
+            );
+        }
+        for f in &r.matmul_failures {
+            println!(
+                "  {:>6} {:>6} {:>6}  {:<7} {:<4} {}",
+                f.m,
+                f.n,
+                f.k,
+                f.layout,
+                f.precision,
+                style.yellow(&format!("failed: {}: {}", f.kernel, f.error))
             );
         }
     }
@@ -123,14 +134,36 @@ fn profiled(p: &Profile, peak: &Peak, style: &Style) {
     }
     println!();
     row("a step as it runs", &time(p.step));
-    let extent = format!("(from the first to the last {} while profiled)", time(p.extent));
-    row("its kernels", &format!("{} {}", time(p.sum), style.dim(&extent)));
+    let longer = format!("({:+.1} %)", (p.extent / p.step - 1.0) * 100.0);
+    row("while profiled", &format!("{} {}", time(p.extent), style.dim(&longer)));
     let untimed = match p.untimed {
         0 => String::new(),
-        n => format!("with {n} copies, which this device does not time; "),
+        n => style.dim(&format!(" (without {n} copies, which this device does not time)")),
     };
-    let gaps = format!("({untimed}{} % of the step)", fixed(p.gaps / p.step * 100.0, 1));
-    row("gaps", &format!("{} ms {}", fixed(p.gaps * 1e3, 2), style.dim(&gaps)));
+    row("its kernels", &format!("{}{untimed}", time(p.sum)));
+    gaps(&p.gaps, style);
+}
+
+/// The time in which nothing is computed.
+fn gaps(gaps: &Gaps, style: &Style) {
+    if let Some(drain) = gaps.drain {
+        let all =
+            format!("(a dispatch until it begins behind another; {} in all)", time(drain * gaps.dispatches as f64));
+        row("drain", &format!("{} {}", time(drain), style.dim(&all)));
+    }
+    if let Some(bubbles) = gaps.bubbles {
+        // What the CPU engine is asked for is a step, or a part of one.
+        let what =
+            if gaps.dispatches == 0 { "between steps, while data is written and read" } else { "between submissions" };
+        row("bubbles", &format!("{} {}", time(bubbles), style.dim(&format!("({what})"))));
+    }
+    match (gaps.gaps, gaps.share) {
+        (Some(sum), Some(share)) => {
+            let share = format!("({} % of the profiled step)", fixed(share * 100.0, 1));
+            row("gaps", &format!("{} {}", time(sum), style.dim(&share)));
+        }
+        _ => row("gaps", &format!("not known {}", style.dim(&format!("({})", gaps.unknown())))),
+    }
 }
 
 fn row(name: &str, value: &str) {

@@ -6,7 +6,8 @@ use super::python::Python;
 use super::torch::{self, Mode, Outcome, Products};
 use super::{BenchArguments, burn, memory, open};
 use crate::bench::{
-    MatmulTime, StepTime, Stepper, matmul_agrees, matmul_shapes, matmul_times, median, multiply_adds, profile,
+    MatmulTime, MatmulTimes, StepTime, Stepper, matmul_agrees, matmul_shapes, matmul_times, median, multiply_adds,
+    profile,
 };
 use crate::cli::Failure;
 use crate::cli::output::print;
@@ -19,6 +20,7 @@ use crate::train::{Resources, candidates};
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 /// Rounds of leyden against itself.
 const ROUNDS: usize = 3;
@@ -142,7 +144,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
         config
     };
     if let Some(python) = &arguments.python {
-        Python::look_for(python)?;
+        Python::look_for(python, arguments.patience())?;
     }
     let single = in_precision(Precision::F32);
     let mut whole = stepper(arguments, &single, Resources::default())?;
@@ -161,6 +163,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
     parts(&report, arguments, &single, &mut whole, steps)?;
     if let Some(python) = &arguments.python {
         let at_least = [(Mode::EagerFp32, 0.6)];
+        let python = (python.as_path(), arguments.patience());
         against_torch(&report, &mut whole, python, &single, "f32", &at_least, steps)?;
     }
     against_burn(&report, &arguments.device, &single, &mut whole, steps)?;
@@ -180,6 +183,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
     drop(whole);
     if let Some(python) = &arguments.python {
         let at_least = [(Mode::EagerBf16, 1.0), (Mode::CompiledBf16, 2.0), (Mode::AutotunedBf16, 2.0)];
+        let python = (python.as_path(), arguments.patience());
         against_torch(&report, &mut halves, python, &mixed, "mixed", &at_least, steps)?;
     }
     Ok(())
@@ -189,7 +193,7 @@ fn stepper(arguments: &BenchArguments, config: &Config, resources: Resources) ->
     Stepper::new(open(arguments, config, resources)?, config.clone(), resources).map_err(memory::failure)
 }
 
-/// Its speed, and the share of it in which no kernel runs.
+/// Its speed, and the share of a profiled step in which nothing is computed.
 fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Result<(), Failure> {
     let seconds = seconds(&stepper.run(steps).map_err(Failure::work)?);
     let rate = stepper.tokens() as f64 / median(&seconds);
@@ -202,8 +206,11 @@ fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Res
     let (what, meant) = (format!("{name}, gaps of the step"), Some(Meant::AtMost(10.0)));
     match profile(stepper, 3) {
         Ok(profile) => {
-            let how = format!("{} dispatches, {:.2} ms in all", stepper.dispatches(), 1e3 * profile.step);
-            report.found(what, 100.0 * profile.gaps / profile.step, Unit::Percent, meant, how)
+            let gaps = &profile.gaps;
+            let Some(share) = gaps.share else { return report.failed(&what, Unit::Percent, meant, gaps.unknown()) };
+            let [profiled, step] = [profile.extent, profile.step].map(|seconds| 1e3 * seconds);
+            let how = format!("{gaps}; of {profiled:.2} ms while profiled, {step:.2} ms otherwise");
+            report.found(what, 100.0 * share, Unit::Percent, meant, how)
         }
         Err(error) => report.failed(&what, Unit::Percent, meant, error.to_string()),
     }
@@ -220,10 +227,14 @@ fn products(report: &Report, arguments: &BenchArguments, config: &Config) -> Res
         let times = matmul_times(&mut machine, &table, &shapes[..1], true).map_err(Failure::work)?;
         Ok((machine.target(), peak, times))
     };
-    let (target, peak, mut times) = match measured() {
+    let (target, peak, MatmulTimes { mut times, failures }) = match measured() {
         Ok(found) => found,
         Err(failure) => return report.failed("matrix products", Unit::Percent, None, reason(failure)),
     };
+    for f in &failures {
+        let what = format!("{}, {} {}x{}x{} by {}", f.precision, f.layout, f.m, f.n, f.k, f.kernel);
+        report.failed(&what, Unit::Percent, None, &f.error)?;
+    }
     let mut trials = arguments.device.adapter().map_err(Failure::work)?.map(|adapter| Trials::new(&adapter));
     times.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let mut best: Vec<MatmulTime> = Vec::new();
@@ -241,7 +252,7 @@ fn products(report: &Report, arguments: &BenchArguments, config: &Config) -> Res
         report.found(name(t) + " of peak", 100.0 * t.gflops / peak, Unit::Percent, meant, how)?;
     }
     let Some(python) = &arguments.python else { return Ok(()) };
-    let mut peer = match Products::start(python, target != Target::Cpu)? {
+    let mut peer = match Products::start((python, arguments.patience()), target != Target::Cpu)? {
         Ok(peer) => peer,
         Err(error) => return report.failed("matrix products of PyTorch", Unit::Percent, None, error),
     };
@@ -320,7 +331,7 @@ fn seconds(times: &[StepTime]) -> Vec<f64> {
 fn against_torch(
     report: &Report,
     stepper: &mut Stepper,
-    python: &Path,
+    python: (&Path, Duration),
     config: &Config,
     name: &str,
     modes: &[(Mode, f64)],

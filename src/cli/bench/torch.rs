@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How often each side runs. They take turns, so that a busy machine slows both.
 const ROUNDS: usize = 3;
@@ -29,6 +30,8 @@ pub(super) enum Mode {
     CompiledTf32,
     /// torch.compile under bf16 autocast
     CompiledBf16,
+    /// torch.compile with reduce-overhead (CUDA graphs) under bf16 autocast
+    GraphsBf16,
     /// torch.compile with max-autotune (searched kernels, CUDA graphs) under bf16 autocast
     AutotunedBf16,
 }
@@ -89,6 +92,8 @@ pub(super) enum Outcome {
 /// How to start the peer.
 pub(super) struct Peer {
     python: PathBuf,
+    /// For each of its answers.
+    patience: Duration,
     modes: Vec<Mode>,
     flags: Vec<String>,
     steps: usize,
@@ -96,12 +101,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// The peer of `config`, in `modes`, those that fit the device if none are given.
+    /// The peer of `config` with a Python that answers within a time, in `modes`, those that fit the device if none are given.
     ///
     /// # Errors
     /// [`Failure::Input`] where the script has no such model.
     pub(super) fn new(
-        python: &Path,
+        (python, patience): (&Path, Duration),
         modes: &[Mode],
         config: &Config,
         steps: usize,
@@ -145,7 +150,7 @@ impl Peer {
         }
         let tokens = (config.training.batch * config.data.length) as f64;
         let modes = if modes.is_empty() { Mode::defaults(on_gpu) } else { modes }.to_vec();
-        Ok(Self { python: python.to_path_buf(), modes, flags, steps, tokens })
+        Ok(Self { python: python.to_path_buf(), patience, modes, flags, steps, tokens })
     }
 
     /// Starts a mode's process and waits until it is warm.
@@ -155,8 +160,8 @@ impl Peer {
     fn start(&self, mode: Mode) -> Result<Result<(Python, Ready), String>, Failure> {
         let mode = mode.to_string();
         let flags = ["--serve", "--mode", &mode].into_iter().chain(self.flags.iter().map(String::as_str));
-        let mut process = Python::start(&self.python, flags)?;
-        Ok(process.answer::<Ready>().map(|ready| (process, ready)))
+        let mut process = Python::start(&self.python, flags, self.patience)?;
+        Ok(process.ready::<Ready>().map(|ready| (process, ready)))
     }
 }
 
@@ -249,10 +254,11 @@ impl Products {
     ///
     /// # Errors
     /// [`Failure::Input`] where there is no such Python. Inside, in one line, why PyTorch could not.
-    pub(super) fn start(python: &Path, on_gpu: bool) -> Result<Result<Self, String>, Failure> {
+    pub(super) fn start((python, patience): (&Path, Duration), on_gpu: bool) -> Result<Result<Self, String>, Failure> {
         let (device, threads) = (if on_gpu { "gpu" } else { "cpu" }, rayon::current_num_threads().to_string());
-        let mut process = Python::start(python, ["--products", "--device", device, "--threads", &threads])?;
-        Ok(process.answer::<Ready>().map(|ready| Self { process, version: ready.torch }))
+        let flags = ["--products", "--device", device, "--threads", &threads];
+        let mut process = Python::start(python, flags, patience)?;
+        Ok(process.ready::<Ready>().map(|ready| Self { process, version: ready.torch }))
     }
 
     /// Seconds of the multiplication that `ours` is the time of: the best of some.
