@@ -150,14 +150,9 @@ def tuning(name, what):
     if not tries:
         raise Missing(STEPS[name].said() if name in STEPS else "not reached")
     seconds = sum(int(s.seconds) for s in tries if s.seconds.isdigit())
-    last = tries[-1]
-    more = "trying kernels" in "\n".join(lines(last.name + ".err"))
-    if last.passed() and not more:
-        end = "nothing is left to try"
-    elif last.passed():
-        end = "more is left to try"
-    else:
-        end = last.said()
+    end = "".join(lines(name + ".end")) or "more is left to try"
+    if not tries[-1].passed():
+        end += f", {tries[-1].said()}"
     yield what, f"{plural(len(tries), 'start')}, {seconds} s; {end}", tries[0].name
 
 
@@ -171,7 +166,9 @@ def chosen():
     tried = [c for c in matmul if not c.get("untried")]
     gains = [c["base_seconds"] / c["seconds"] for c in tried if c.get("base_seconds") and c.get("seconds")]
     better = [gain for gain in gains if gain > 1]
-    found = f"{len(tried)} of {plural(len(matmul), 'shape')} tried"
+    found = f"{plural(len(tried), 'shape')} tried"
+    if len(tried) < len(matmul):
+        found += f", {len(matmul) - len(tried)} not"
     candidates = sum(count(c.get(key)) for c in matmul for key in ("candidates", "tried", "times"))
     if candidates:
         found += f", {plural(candidates, 'candidate')}"
@@ -430,6 +427,7 @@ def found():
 
 
 def main():
+    sys.stdout.reconfigure(encoding="utf-8")
     known = FACTS.get
     print(f"# leyden on {known('device', 'a GPU')}\n")
     program = known("leyden", "leyden of unknown version")
