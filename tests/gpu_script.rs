@@ -1,6 +1,7 @@
 //! `tests/gpu` with a program in leyden's place that answers at once, fails or hangs: whatever happens to a step, the others'
 //! results stay.
-#![cfg(unix)]
+// Where its tools are at hand: bash, and of coreutils timeout.
+#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
