@@ -20,7 +20,9 @@ struct Golden {
 
 impl Golden {
     fn open(name: &str) -> Self {
-        let path = format!("{}/tests/golden/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        // The project may be elsewhere than where this was built.
+        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+        let path = format!("{root}/tests/golden/{name}.safetensors");
         Self { bytes: std::fs::read(path).unwrap() }
     }
 
