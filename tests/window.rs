@@ -11,7 +11,6 @@ use leyden::corpus::SAMPLE;
 use leyden::electra::{Config, Precision};
 use leyden::graph::Recompute;
 use leyden::session::{self, Device, How};
-use leyden::train::Resources;
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
 use std::path::Path;
