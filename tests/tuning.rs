@@ -109,7 +109,11 @@ fn what_there_was_no_time_for_is_tried_at_another_start() {
     assert_eq!(again.book, first.book);
     // Which is said once.
     assert!(again.remarks.is_empty() && first.remarks.len() == 1, "{:?}", first.remarks);
-    assert!(first.remarks[0].contains(" for 0 of ") && first.remarks[0].contains("--tune-seconds"), "{:?}", first.remarks);
+    assert!(
+        first.remarks[0].contains(" for 0 of ") && first.remarks[0].contains("--tune-seconds"),
+        "{:?}",
+        first.remarks
+    );
     let (second, said) = tuned(tuner(&cache));
     assert!(second.book.matmul.iter().all(|choice| choice.untried.is_none()), "{:?}", second.book);
     assert_eq!(said.len(), 1, "{said:?}");

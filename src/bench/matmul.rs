@@ -259,8 +259,18 @@ pub(super) fn time(
     let b = g.input("b", matmul.elements[1], &Product::shape(matmul.k, matmul.n, matmul.transpose_b));
     // A few words that stay in memory until the program ends: as many as there are kernels to time.
     let tuning = kernel.map(|kernel| Tuning(vec![(matmul.shape(false), kernel)].leak()));
-    let c = g.add1(Product { matmul, tuning }, &[a, b])?;
+    let c = product(&mut g, matmul, tuning, [a, b])?;
     best(machine, g, &[a, b], c)
+}
+
+/// A multiplication, with the kernel that `tuning` says in place of the device's own.
+pub(super) fn product(
+    g: &mut Graph,
+    matmul: Matmul,
+    tuning: Option<Tuning>,
+    [a, b]: [Tensor; 2],
+) -> Result<Tensor, GraphError> {
+    g.add1(Product { matmul, tuning }, &[a, b])
 }
 
 /// Plans `g` for its tensor `out` and gives the best time of its nodes together.

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "burn")]
 mod burn;
+mod denormals;
 mod drain;
 mod gaps;
 mod machine;
@@ -18,6 +19,7 @@ mod trace;
 pub use crate::numbers::median;
 #[cfg(feature = "burn")]
 pub use burn::BurnStepper;
+pub use denormals::{Denormals, denormals};
 pub use drain::drain;
 pub use gaps::Gaps;
 pub use machine::Machine;

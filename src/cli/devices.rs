@@ -6,7 +6,8 @@ use super::Failure;
 use super::output::{self, bytes, print, print_json};
 use super::style::Style;
 use super::table::Table;
-use crate::gpu::{AdapterInfo, Choice, adapters, choose};
+use crate::bench::{Denormals, Machine, denormals};
+use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
 use crate::tune::{Book, Cache, Device};
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ Columns:
   buffer      the largest buffer
   workgroup   memory that the invocations of a workgroup share
   subgroups   invocations that run in step
-  f16         kernels may use 16-bit floating point
+  f16         kernels may use 16-bit floating point; 'flush' where they take its smallest numbers, below 6.1e-5, for zero
   timestamps  the time of a kernel can be measured on the device
   matrices    cooperative matrices (tensor cores)")]
 pub(crate) struct DevicesArguments {
@@ -39,6 +40,9 @@ struct Chosen {
     listed: bool,
 }
 
+/// What each adapter was found to do with the smallest halves; none where it has no halves or could not be asked.
+type Halves = Vec<Option<Denormals>>;
+
 /// The CPU engine's means.
 struct Cpu {
     threads: usize,
@@ -55,24 +59,43 @@ impl Cpu {
 
 /// Runs the command.
 pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
-    let infos: Vec<AdapterInfo> = adapters().iter().map(|adapter| adapter.info().clone()).collect();
+    let adapters = adapters();
+    let infos: Vec<AdapterInfo> = adapters.iter().map(|adapter| adapter.info().clone()).collect();
     let automatic = choose(&Choice::Auto).map_err(Failure::work)?.map(|adapter| adapter.info().clone());
     // Of two equal GPUs the first one is taken.
     let chosen = automatic.and_then(|automatic| infos.iter().position(|info| *info == automatic));
     let cpu = Cpu::here();
     let (cache, mut remarks) = (Cache::usual(), Vec::new());
     let books = infos.iter().map(|info| cache.read(&Device::of(info), &mut remarks)).collect();
+    let halves = adapters.iter().map(|adapter| asked(adapter, &cache)).collect();
     let kernels = Chosen { cache, books, listed: arguments.kernels };
     for remark in &remarks {
         output::remark(remark);
     }
     if arguments.json {
-        return print_json(&as_json(&infos, chosen, &kernels, &cpu));
+        return print_json(&as_json(&infos, chosen, (&kernels, &halves), &cpu));
     }
-    print(&as_text(&infos, chosen, &kernels, &cpu, Style::stdout())).map(drop)
+    print(&as_text(&infos, chosen, (&kernels, &halves), &cpu, Style::stdout())).map(drop)
 }
 
-fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: &Cpu) -> Value {
+/// What an adapter does with the smallest halves. One that fails at it says so when it is used; a driver that ends the program
+/// over its tensor cores is asked twice only.
+fn asked(adapter: &Adapter, cache: &Cache) -> Option<Denormals> {
+    let (info, mut attempt) = (adapter.info(), cache.attempt(&Device::of(adapter.info())));
+    let mut gpu = GpuEngine::new(adapter, 0).ok().filter(|_| info.f16)?;
+    let mut traits = gpu.traits();
+    if traits.cooperative.is_some() {
+        if attempt.hopeless() {
+            traits.cooperative = None;
+        } else {
+            attempt.begin();
+        }
+    }
+    gpu.set_traits(traits);
+    denormals(&mut Machine::Gpu(Box::new(gpu))).ok().flatten()
+}
+
+fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, (kernels, halves): (&Chosen, &Halves), cpu: &Cpu) -> Value {
     let gpu = |(i, a): (usize, &AdapterInfo)| {
         json!({
             "engine": "gpu", "name": a.name, "auto": chosen == Some(i),
@@ -80,7 +103,7 @@ fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: 
             "max_storage_binding": a.max_storage_binding, "max_buffer": a.max_buffer,
             "workgroup_memory": a.workgroup_memory, "max_invocations": a.max_invocations,
             "subgroup_size": a.subgroup_size.map(|(least, most)| [least, most]),
-            "f16": a.f16, "timestamps": a.timestamps, "cooperative_matrices": a.cooperative_matrices,
+            "f16": a.f16, "f16_denormals_kept": halves.get(i).copied().flatten(), "timestamps": a.timestamps, "cooperative_matrices": a.cooperative_matrices,
             "kernels": kernels.books.get(i).map(|book| kernels::as_json(book, &kernels.cache)),
         })
     };
@@ -92,7 +115,17 @@ fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: 
     Value::Array(all)
 }
 
-fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: &Cpu, style: Style) -> String {
+fn as_text(
+    infos: &[AdapterInfo],
+    chosen: Option<usize>,
+    (kernels, halves): (&Chosen, &Halves),
+    cpu: &Cpu,
+    style: Style,
+) -> String {
+    let flush = |i: usize| {
+        let found: Option<Denormals> = halves.get(i).copied().flatten();
+        found.is_some_and(|found| !found.converted || found.multiplied == Some(false))
+    };
     let yes = |on: bool| if on { "yes" } else { "no" }.to_string();
     let mut table = Table::new(&[false, false, true, true, true, true]);
     table.row(["", "device", "binding", "buffer", "workgroup", "subgroups", "f16", "timestamps", "matrices"]);
@@ -110,7 +143,7 @@ fn as_text(infos: &[AdapterInfo], chosen: Option<usize>, kernels: &Chosen, cpu: 
             bytes(info.max_buffer),
             bytes(info.workgroup_memory.into()),
             subgroups,
-            yes(info.f16),
+            if flush(i) { "flush".into() } else { yes(info.f16) },
             yes(info.timestamps),
             info.cooperative_matrices.map_or("no".into(), |size| format!("{size}x{size}")),
         ]);
@@ -233,20 +266,33 @@ mod tests {
 
     #[test]
     fn marks_what_auto_takes() {
-        let text = as_text(&[radeon()], Some(0), &nothing(), &cpu(), Style::plain());
+        let text = as_text(&[radeon()], Some(0), (&nothing(), &Halves::new()), &cpu(), Style::plain());
         assert!(text.contains("\n*  AMD Radeon") && text.contains("…    4 GiB   8 GiB"), "{text}");
         assert!(text.contains("32-64") && text.contains("\n   cpu\n"), "{text}");
         assert!(text.contains("Vulkan, discrete GPU, radv Mesa 25"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
-        let json = as_json(&[radeon()], Some(0), &nothing(), &cpu());
+        let json = as_json(&[radeon()], Some(0), (&nothing(), &Halves::new()), &cpu());
         assert_eq!((json[0]["auto"] == true, json[1]["auto"] == false), (true, true));
     }
 
     #[test]
+    fn what_takes_small_halves_for_zero_is_told() {
+        let of = |converted, multiplied| {
+            let halves = vec![Some(Denormals { converted, multiplied })];
+            let text = as_text(&[radeon()], Some(0), (&nothing(), &halves), &cpu(), Style::plain());
+            (text.contains(" flush "), as_json(&[radeon()], Some(0), (&nothing(), &halves), &cpu())[0].clone())
+        };
+        assert!(!of(true, None).0 && !of(true, Some(true)).0);
+        let (told, json) = of(true, Some(false));
+        assert!(told && json["f16_denormals_kept"] == json!({"converted": true, "multiplied": false}), "{json}");
+        assert!(of(false, Some(true)).0);
+    }
+
+    #[test]
     fn without_adapters_there_is_the_cpu_and_a_way_to_more() {
-        let text = as_text(&[], None, &nothing(), &cpu(), Style::plain());
+        let text = as_text(&[], None, (&nothing(), &Halves::new()), &cpu(), Style::plain());
         assert!(text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, 16 GiB of memory"), "{text}");
         assert!(text.contains("No GPU adapter was found") && text.contains("driver"), "{text}");
-        assert_eq!(as_json(&[], None, &nothing(), &cpu())[0]["auto"], true);
+        assert_eq!(as_json(&[], None, (&nothing(), &Halves::new()), &cpu())[0]["auto"], true);
     }
 }
