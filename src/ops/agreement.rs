@@ -33,9 +33,10 @@ fn mixed(bits: u32, i: usize) -> u32 {
 }
 
 impl Agreement {
-    /// The kernel's parts: how many, at most 1,024, and elements of each, a multiple of 256.
+    /// The kernel's parts: how many, at most 256, and elements of each, a multiple of 256. Adding up at the end of each is what
+    /// takes a software driver's time.
     fn parts(len: usize) -> (usize, usize) {
-        let per_group = len.div_ceil(1_024).next_multiple_of(256).max(1_024);
+        let per_group = len.div_ceil(256).next_multiple_of(256).max(8_192);
         (len.div_ceil(per_group), per_group)
     }
 
