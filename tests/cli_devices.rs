@@ -27,6 +27,8 @@ fn lists_every_adapter_and_the_cpu() {
         assert_eq!(device["name"], info.name.as_str());
         assert_eq!(device["max_storage_binding"], info.max_storage_binding);
         assert_eq!(device["f16"], info.f16);
+        // A device that has halves was asked what it does with the smallest ones.
+        assert_eq!(device["f16_denormals_kept"]["converted"].is_boolean(), info.f16, "{device}");
     }
     assert_eq!(listed.last().unwrap()["engine"], "cpu");
     assert!(listed.last().unwrap()["threads"].as_u64().unwrap() > 0);

@@ -261,7 +261,7 @@ fn a_run_goes_on_with_its_kernels_whatever_the_cache_says() {
     assert_eq!(read_book(&at("first/kernels.json")), alone);
 
     // Other kernels than the base for everything, so that their bits can be told apart.
-    let chosen = forced(found, &adapter().info().traits());
+    let chosen = forced(alone, &adapter().info().traits());
     fs::write(&file, chosen.to_json().unwrap()).unwrap();
     train(&at("cache"), &at("whole"), &["--kernels", "tuned"]);
     assert_eq!(read_book(&at("whole/kernels.json")), chosen);

@@ -4,7 +4,7 @@
 use super::machine::Machine;
 use super::matmul::product;
 use crate::graph::{DType, Graph, ParameterTable, Tensor};
-use crate::ops::{self, DeviceTraits, Matmul, MatmulFamily, StepState, Tuning};
+use crate::ops::{Matmul, MatmulFamily, MatmulKernel, StepState, Tuning};
 use crate::plan::{Plan, Target};
 use crate::train::TrainError;
 use std::sync::Arc;
@@ -30,35 +30,31 @@ pub fn denormals(machine: &mut Machine) -> Result<Option<Denormals>, TrainError>
     if !traits.f16 {
         return Ok(None);
     }
-    // All of them, 1 to 1023 units of 2^-24, and the negative ones.
-    let halves: Vec<u16> = (0..SIDE * SIDE).map(|i| (i % 1_023 + 1) as u16 | ((i / 1_023 % 2) as u16) << 15).collect();
-    let mut g = Graph::new(Arc::new(ParameterTable::new(Vec::new())));
-    let x = g.input("x", DType::F16, &[SIDE, SIDE]);
-    let positions = g.input("positions", DType::U32, &[1, SIDE]);
-    let y = ops::gather_rows(&mut g, x, positions)?;
-    let rows: Vec<u32> = (0..SIDE as u32).collect();
-    let found = run(machine, g, &[(x, packed(&halves)), (positions, rows)], y)?;
-    let converted = found == packed(&halves);
-    let multiplied = multiplied(machine, &traits, &halves)?;
-    Ok(Some(Denormals { converted, multiplied }))
+    let shape = product_of(DType::F16).shape(false);
+    let kernels = Matmul::candidates(&shape, &traits);
+    let matrices = kernels.iter().find(|kernel| kernel.family == MatmulFamily::Cooperative);
+    let multiplied = matrices.map(|&kernel| come_back(machine, kernel, DType::F32)).transpose()?;
+    Ok(Some(Denormals { converted: come_back(machine, Matmul::base(&shape, &traits), DType::F16)?, multiplied }))
 }
 
-/// Whether a product with the unit matrix on cooperative matrices gives what it was given.
-fn multiplied(machine: &mut Machine, traits: &DeviceTraits, halves: &[u16]) -> Result<Option<bool>, TrainError> {
-    let elements = [DType::F16, DType::F16, DType::F32, DType::F32];
-    let matmul = Matmul { m: SIDE, n: SIDE, k: SIDE, elements, ..Matmul::default() };
-    let shape = matmul.shape(false);
-    let kernels = Matmul::candidates(&shape, traits);
-    let Some(&kernel) = kernels.iter().find(|kernel| kernel.family == MatmulFamily::Cooperative) else {
-        return Ok(None);
-    };
+fn product_of(result: DType) -> Matmul {
+    let elements = [DType::F16, DType::F16, result, DType::F32];
+    Matmul { m: SIDE, n: SIDE, k: SIDE, elements, ..Matmul::default() }
+}
+
+/// Whether a product with the unit matrix gives denormals back, as halves or in single precision.
+fn come_back(machine: &mut Machine, kernel: MatmulKernel, result: DType) -> Result<bool, TrainError> {
+    // All of them, 1 to 1023 units of 2^-24, and the negative ones.
+    let halves: Vec<u16> = (0..SIDE * SIDE).map(|i| (i % 1_023 + 1) as u16 | ((i / 1_023 % 2) as u16) << 15).collect();
     let unit: Vec<u16> = (0..SIDE * SIDE).map(|i| if i / SIDE == i % SIDE { ONE } else { 0 }).collect();
+    let matmul = product_of(result);
     let mut g = Graph::new(Arc::new(ParameterTable::new(Vec::new())));
     let [a, b] = ["a", "b"].map(|name| g.input(name, DType::F16, &[SIDE, SIDE]));
-    let c = product(&mut g, matmul, Some(Tuning::new(vec![(shape, kernel)])), [a, b])?;
-    let found = run(machine, g, &[(a, packed(halves)), (b, packed(&unit))], c)?;
+    let c = product(&mut g, matmul, Some(Tuning::new(vec![(matmul.shape(false), kernel)])), [a, b])?;
+    let found = run(machine, g, &[(a, packed(&halves)), (b, packed(&unit))], c)?;
     let single = |bits: &u16| half::f16::from_bits(*bits).to_f32().to_bits();
-    Ok(Some(found == halves.iter().map(single).collect::<Vec<_>>()))
+    let expected = if result == DType::F16 { packed(&halves) } else { halves.iter().map(single).collect() };
+    Ok(found == expected)
 }
 
 /// 1 in half precision.

@@ -8,6 +8,7 @@ use super::style::Style;
 use super::table::Table;
 use crate::bench::{Denormals, Machine, denormals};
 use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
+use crate::graph::ParameterTable;
 use crate::tune::{Book, Cache, Device};
 use clap::Args;
 use serde_json::{Value, json};
@@ -82,7 +83,8 @@ pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
 /// over its tensor cores is asked twice only.
 fn asked(adapter: &Adapter, cache: &Cache) -> Option<Denormals> {
     let (info, mut attempt) = (adapter.info(), cache.attempt(&Device::of(adapter.info())));
-    let mut gpu = GpuEngine::new(adapter, 0).ok().filter(|_| info.f16)?;
+    let none = ParameterTable::new(Vec::new());
+    let mut gpu = if info.f16 { GpuEngine::new(adapter, none.len()).ok()? } else { return None };
     let mut traits = gpu.traits();
     if traits.cooperative.is_some() {
         if attempt.hopeless() {

@@ -449,7 +449,8 @@ fn rounds(
 /// The rounds in which the first way took its usual time; all of them where that would leave too few.
 fn steady(all: Vec<Vec<f64>>, least: usize) -> Vec<Vec<f64>> {
     let usual = median(&all.iter().filter_map(|round| round.first()).copied().collect::<Vec<_>>());
-    let drifted = |round: &Vec<f64>| round.first().is_some_and(|first| !((first / usual - 1.0).abs() <= DRIFT));
+    let near = |first: &f64| (first / usual - 1.0).abs() <= DRIFT;
+    let drifted = |round: &Vec<f64>| !round.first().is_some_and(near);
     let good = all.iter().filter(|round| !drifted(round)).count();
     if good < least { all } else { all.into_iter().filter(|round| !drifted(round)).collect() }
 }

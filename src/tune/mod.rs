@@ -1,6 +1,6 @@
 //! Which kernels a device runs: found out by trying them once, and kept.
 //!
-//! No kernel is the fastest on every GPU. Where something can be computed in several ways, each is timed on the device
+//! No kernel is the fastest on every GPU. Where something can be computed in several ways, each is tried on the device
 //! with random numbers ([`choose`]); one that is clearly faster than the base kernel and agrees with it is taken. Other
 //! kernels add in another order, so their results differ in the last bits. For the same bits each time, a choice once
 //! made stays: it is kept in a cache by adapter, backend, driver and the kernels' sources ([`Cache`]), and a run's folder
