@@ -352,3 +352,25 @@ fn whole_steps_are_taken_twice_where_kernels_were_chosen_now() {
     go_on(&mut work, &found.book);
     assert_eq!(work.asked, 1);
 }
+
+#[test]
+fn tensor_cores_whose_steps_did_not_repeat_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::at(folder.path());
+    let mut book = Book::new(Device::of(adapter().info()));
+    book.unordered = true;
+    let file = cache.file(&book.device).unwrap();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let json = book.to_json().unwrap();
+    fs::write(&file, &json).unwrap();
+    let traits = DeviceTraits { cooperative: Some(16), workgroup_memory: 49_152, ..GPU };
+    let (found, _) = tuned(Tuner { traits, budget: Duration::ZERO, ..tuner(&cache) });
+    let remark = found.remarks.last().unwrap();
+    assert!(remark.contains("tensor cores") && remark.contains(file.to_str().unwrap()), "{remark}");
+    assert!(!found.book.cooperative() && !remark.contains('\n'));
+    // What is chosen without them is kept for itself.
+    let (found, _) = tuned(Tuner { traits, ..tuner(&cache) });
+    assert!(found.book.matmul.iter().all(|choice| choice.untried.is_none()), "{found:?}");
+    assert_eq!(fs::read(&file).unwrap(), json);
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 2);
+}

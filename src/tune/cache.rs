@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn that_steps_do_not_repeat_is_kept_beside_the_choices() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
+        cache.mark_unordered(&device(), &mut remarks);
+        cache.add(book(device(), vec![choice(8, A)]), &mut remarks);
+        cache.mark_unordered(&device(), &mut remarks);
+        let kept = cache.read(&device(), &mut remarks);
+        assert!(kept.unordered && kept.matmul == [choice(8, A)] && remarks.is_empty(), "{kept:?} {remarks:?}");
+        // Another driver may order them.
+        assert!(!cache.read(&Device { driver: "NVIDIA 571".into(), ..device() }, &mut remarks).unordered);
+        assert!(!cache.plain().read(&device(), &mut remarks).unordered);
+    }
+
+    #[test]
     fn another_driver_or_other_kernels_begin_anew() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());

@@ -157,6 +157,7 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
     let without = |traits: DeviceTraits| DeviceTraits { cooperative: None, ..traits };
     let (given, hopeless) = (traits.cooperative.is_some(), attempt.hopeless());
     let unordered = given && cache.read(&book.device, &mut remarks).unordered;
+    let file = cache.file(&book.device);
     let mut search = Search { adapter, traits, on_trial: traits, cache, budget, attempt: &mut attempt, remarks, say };
     if given && (hopeless || unordered) {
         search.on_trial = without(traits);
@@ -186,6 +187,10 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
     let mut remarks = search.remarks;
     if given && hopeless {
         remarks.extend(attempt.remark());
+    } else if given && unordered {
+        let path = file.map_or(String::new(), |path| format!("; delete {} to have them tried again", path.display()));
+        let line = "tensor cores are not used: two equal steps with them did not end on the same bits on this device";
+        remarks.push(format!("{line}{path}"));
     }
     book.sort();
     Ok(Tuned { book, remarks })
