@@ -55,12 +55,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let a = f32(found[i]);
         let b = f32(expected[i]);
         let other = bitcast<u32>(a) != bitcast<u32>(b);
+        // Zeros of both signs are equal, what is no number is not.
+        let differs = other && a != b && i < arguments.len;
         var error = 0.0;
-        if other && i < arguments.len {
+        if differs {
             error = max(abs(a - b) - arguments.slack * abs(b), 0.0) / (abs(b) + usual);
         }
         // What is no number is infinitely far from everything else.
-        let far = other && i < arguments.len && (!finite(a) || !finite(b) || !finite(error));
+        let far = differs && (!finite(a) || !finite(b) || !finite(error) || !finite(usual));
         let outside = other && i >= arguments.len;
         let one = vec4<u32>(
             select(bitcast<u32>(error), 0x7f800000u, far),

@@ -63,6 +63,10 @@ fn agreement() {
     }
     held("agreement with nothing but zeros", &[Input::values(&[3], &[0.0; 3]), Input::values(&[3], &[0.0; 3])], 3);
     held("agreement with zeros", &[Input::values(&[3], &[0.0; 3]), Input::values(&[3], &[0.0, 1e-9, 0.0])], 3);
+    let zeros = [Input::values(&[3], &[0.0, -0.0, 0.0]), Input::values(&[3], &[-0.0, 0.0, 0.0])];
+    held("agreement of zeros of both signs", &zeros, 3);
+    let infinite = [Input::values(&[3], &[f32::INFINITY, 1.0, 2.0]), Input::values(&[3], &[f32::INFINITY, 1.5, 2.0])];
+    held("agreement with what is infinite", &infinite, 3);
     // Next halves do not count.
     let half = [Input::half(&[2, 515]), Input::half(&[2, 515])];
     held("agreement of halves", &half, 1_000);

@@ -52,9 +52,9 @@ impl Work for Small {
         Ok(vec![(plans.training.plan, 1), (plans.evaluation.plan, 1)])
     }
 
-    fn repeats(&mut self, _: DeviceTraits) -> bool {
+    fn repeats(&mut self, _: DeviceTraits) -> Option<bool> {
         self.asked += 1;
-        self.repeats
+        Some(self.repeats)
     }
 }
 

@@ -82,12 +82,13 @@ pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
 /// What an adapter does with the smallest halves. One that fails at it says so when it is used; a driver that ends the program
 /// over its tensor cores is asked twice only.
 fn asked(adapter: &Adapter, cache: &Cache) -> Option<Denormals> {
-    let (info, mut attempt) = (adapter.info(), cache.attempt(&Device::of(adapter.info())));
+    let (info, device) = (adapter.info(), Device::of(adapter.info()));
+    let mut attempt = cache.asking(&device);
     let none = ParameterTable::new(Vec::new());
     let mut gpu = if info.f16 { GpuEngine::new(adapter, none.len()).ok()? } else { return None };
     let mut traits = gpu.traits();
     if traits.cooperative.is_some() {
-        if attempt.hopeless() {
+        if attempt.hopeless() || cache.attempt(&device).hopeless() {
             traits.cooperative = None;
         } else {
             attempt.begin();

@@ -97,7 +97,7 @@ impl Trials {
         tolerances: &[f32],
     ) -> Result<Vec<Glance>, EngineError> {
         self.with_engine(|engine, timestamps| {
-            let mut trial = Trial::new(subject);
+            let mut trial = Trial::new(subject, engine);
             let mut outputs = Vec::new();
             let base = trial.reference(ways.first())?;
             for way in ways {
@@ -118,8 +118,12 @@ impl Trials {
                 true => unmoved(|| timed(engine, &plan, program, &nodes))?,
                 false => {
                     let second = collected(engine, program)?;
-                    let times = by_submission(engine, subject, ways, (1, 1))?;
-                    (second, times.iter().map(|list| median(list)).collect())
+                    let mut times = Vec::with_capacity(ways.len());
+                    for way in ways {
+                        let alone = by_submission(engine, subject, std::slice::from_ref(way), (1, 1))?;
+                        times.extend(alone.iter().map(|list| median(list)));
+                    }
+                    (second, times)
                 }
             };
             let (types, each) = (&subject.shapes.outputs, 2 * subject.shapes.outputs.len().max(1));
@@ -158,7 +162,7 @@ impl Trials {
         tolerance: f32,
     ) -> Result<Compared, EngineError> {
         let compared = self.with_engine(|engine, _| {
-            let mut trial = Trial::new(subject);
+            let mut trial = Trial::new(subject, engine);
             let base = trial.reference(Some(base))?;
             let held = trial.held(other, &base)?;
             let outputs: Vec<Tensor> = held.into_iter().flat_map(|(error, counts)| [error, counts]).collect();
@@ -174,7 +178,10 @@ impl Trials {
         })?;
         // Where it is, and what it is, only all of it tells.
         let told = match &compared.wrong {
-            Some(_) => self.look(subject, base, other, tolerance)?,
+            Some(_) => match self.look(subject, base, other, tolerance) {
+                Err(lost @ EngineError::DeviceLost { .. }) => return Err(lost),
+                told => told.ok().flatten(),
+            },
             None => None,
         };
         Ok(Compared { wrong: told.or(compared.wrong), ..compared })
@@ -189,7 +196,7 @@ impl Trials {
         tolerance: f32,
     ) -> Result<Option<String>, EngineError> {
         self.with_engine(|engine, _| {
-            let mut trial = Trial::new(subject);
+            let mut trial = Trial::new(subject, engine);
             let [expected, found] = [base, other].map(|way| trial.guarded(way));
             let (expected, found) = (trial.built(expected)?, trial.built(found)?);
             let outputs: Vec<Tensor> = expected.iter().chain(&found).copied().collect();
@@ -213,10 +220,16 @@ impl Trials {
         self.warm = true;
         let result = warmed.and_then(|()| work(&mut engine, self.timestamps));
         engine.reset();
-        if !matches!(result, Err(EngineError::DeviceLost { .. })) {
-            self.engine = Some(engine);
+        // A lost device may have shown as something else.
+        match engine.context.check() {
+            Err(lost @ EngineError::DeviceLost { .. }) => Err(lost),
+            fault => {
+                if !matches!(result, Err(EngineError::DeviceLost { .. })) {
+                    self.engine = Some(engine);
+                }
+                result.and_then(|value| fault.map(|()| value))
+            }
         }
-        result
     }
 }
 
@@ -289,13 +302,16 @@ struct Trial<'a> {
     guards: Vec<Tensor>,
     /// The nodes that are timed, a way each.
     timed: Vec<usize>,
+    /// Bytes that a binding may have.
+    binding: u64,
 }
 
 impl<'a> Trial<'a> {
-    fn new(subject: &'a Subject) -> Self {
+    fn new(subject: &'a Subject, engine: &GpuEngine) -> Self {
+        let binding = engine.info.max_storage_binding;
         let mut graph = Graph::new(table());
         let inputs = subject.shapes.inputs.iter().map(|ty| graph.input("an operand", ty.dtype, &ty.shape)).collect();
-        Self { subject, graph, inputs, guards: Vec::new(), timed: Vec::new() }
+        Self { subject, graph, inputs, guards: Vec::new(), timed: Vec::new(), binding }
     }
 
     /// The op in one way, behind another node's output so that the two run one after the other and share memory.
@@ -305,10 +321,11 @@ impl<'a> Trial<'a> {
     }
 
     /// The op in one way, into outputs that are longer than they need be and hold [`UNTOUCHED`]. An op that adds to what is
-    /// there has no such outputs.
+    /// there has no such outputs, nor one whose outputs are as large as a binding may be.
     fn guarded(&mut self, device: &DeviceTraits) -> Result<Vec<Tensor>, GraphError> {
         let outputs = &self.subject.shapes.outputs;
-        if !self.subject.op.takes_over().is_empty() || outputs.len() > GUARDED.len() {
+        let fits = |ty: &TensorType| TensorType::new(ty.dtype, &[ty.len() + GUARD]).bytes() as u64 <= self.binding;
+        if !self.subject.op.takes_over().is_empty() || outputs.len() > GUARDED.len() || !outputs.iter().all(fits) {
             return self.behind(device, None);
         }
         if self.guards.is_empty() {
@@ -383,8 +400,14 @@ fn timed(
 
 /// All ways one after the other in every step, each dispatch between two timestamps.
 fn by_dispatch(engine: &mut GpuEngine, subject: &Subject, ways: &[DeviceTraits]) -> Result<Vec<Vec<f64>>, EngineError> {
-    let mut trial = Trial::new(subject);
+    let mut trial = Trial::new(subject, engine);
     let mut last = None;
+    // Outputs take turns in two places. Nothing waits before the first dispatch that writes a place, so both have been written
+    // before anything counts.
+    for way in ways.iter().cycle().take(2) {
+        let outputs = trial.behind(way, last);
+        last = trial.built(outputs)?.first().copied();
+    }
     for way in ways {
         let outputs = trial.behind(way, last);
         last = trial.built(outputs)?.first().copied();
@@ -405,7 +428,7 @@ fn by_submission(
 ) -> Result<Vec<Vec<f64>>, EngineError> {
     let mut programs = Vec::new();
     for way in ways {
-        let mut trial = Trial::new(subject);
+        let mut trial = Trial::new(subject, engine);
         let mut last = None;
         for _ in 0..REPEATS {
             let outputs = trial.behind(way, last);
@@ -415,7 +438,7 @@ fn by_submission(
         programs.push(trial.load(engine, &outputs)?.0);
     }
     engine.context.wait(None)?;
-    rounds(ways.len(), count, || {
+    let times = rounds(ways.len(), count, || {
         programs
             .iter()
             .map(|&program| {
@@ -425,7 +448,11 @@ fn by_submission(
                 Ok(start.elapsed().as_secs_f64() / REPEATS as f64)
             })
             .collect()
-    })
+    });
+    for program in programs {
+        engine.unload(program)?;
+    }
+    times
 }
 
 /// Takes rounds until there are enough of them, at least and at most so many, and turns them into a list for each way.
@@ -484,6 +511,10 @@ impl Op for Under {
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
         no_second_derivative(self.name())
+    }
+
+    fn flops(&self, _: &Shapes) -> u64 {
+        self.subject.op.flops(&self.subject.shapes)
     }
 
     fn scratch(&self, _: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {

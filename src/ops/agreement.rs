@@ -64,8 +64,13 @@ impl Agreement {
                 counts[2] += 1;
                 continue;
             }
+            if a == b {
+                // Zeros of both signs.
+                continue;
+            }
             let error = ((a - b).abs() - slack * b.abs()).max(0.0) / (b.abs() + usual);
-            largest = largest.max(if a.is_finite() && b.is_finite() { error } else { f64::INFINITY });
+            let finite = a.is_finite() && b.is_finite() && usual.is_finite();
+            largest = largest.max(if finite { error } else { f64::INFINITY });
         }
         t.out(0)[0] = R::of(largest);
         t.out_int(1).copy_from_slice(&counts);

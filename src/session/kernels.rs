@@ -6,7 +6,7 @@ use crate::files::sha256;
 use crate::gpu::{Adapter, GpuEngine};
 use crate::graph::Bank;
 use crate::ops::DeviceTraits;
-use crate::plan::{EngineError, Plan, Target};
+use crate::plan::{Plan, Target};
 use crate::train::{Plans, Resources, TrainError, fit};
 use crate::tune::{Book, Cache, Kernels, Tuned, Tuner, Work, tune};
 use std::time::Duration;
@@ -38,15 +38,19 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// A hash of the weights after a few steps from the same beginning.
+    /// A hash of everything that a few steps from the same beginning leave: weights, gradients and moments, which keep
+    /// differences that an update of the weights rounds away.
     fn ending(&self, traits: DeviceTraits) -> Result<String, TrainError> {
         let mut engine = GpuEngine::new(self.adapter, self.model.table.len())?;
         engine.set_traits(traits);
         let machine = Machine::Gpu(Box::new(engine));
         let mut stepper = Stepper::new(machine, self.config.clone(), self.resources)?;
         stepper.run(1)?;
-        let weights = stepper.machine().0.engine().read_bank(Bank::Parameters)?;
-        Ok(sha256(bytemuck::cast_slice(&weights)))
+        let mut all = String::new();
+        for bank in Bank::ALL {
+            all += &sha256(bytemuck::cast_slice(&stepper.machine().0.engine().read_bank(bank)?));
+        }
+        Ok(all)
     }
 }
 
@@ -63,13 +67,7 @@ impl Work for Training<'_> {
         Ok(plans)
     }
 
-    fn repeats(&mut self, traits: DeviceTraits) -> bool {
-        match (self.ending(traits), self.ending(traits)) {
-            (Ok(first), Ok(second)) => first == second,
-            (first, second) => {
-                let lost = |ending| matches!(ending, Err(TrainError::Engine(EngineError::DeviceLost { .. })));
-                !(lost(first) || lost(second))
-            }
-        }
+    fn repeats(&mut self, traits: DeviceTraits) -> Option<bool> {
+        Some(self.ending(traits).ok()? == self.ending(traits).ok()?)
     }
 }

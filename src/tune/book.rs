@@ -72,6 +72,9 @@ pub struct Book {
     /// Base kernels only, whatever might be faster.
     #[serde(default)]
     pub base: bool,
+    /// Whether steps with cooperative matrices were found to repeat to the bit on this device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordered: bool,
     /// Whether steps with cooperative matrices were found not to repeat to the bit on this device.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unordered: bool,
@@ -94,7 +97,15 @@ struct Sealed {
 impl Book {
     /// Nothing chosen yet.
     pub fn new(device: Device) -> Self {
-        Self { version: VERSION, device, base: false, unordered: false, matmul: Vec::new(), attention: Vec::new() }
+        Self {
+            version: VERSION,
+            device,
+            base: false,
+            ordered: false,
+            unordered: false,
+            matmul: Vec::new(),
+            attention: Vec::new(),
+        }
     }
 
     /// What was asked for when it was made.

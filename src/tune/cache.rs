@@ -47,6 +47,12 @@ impl Cache {
         Attempt::new(self.file(device).map(|path| path.with_extension("trying")), device)
     }
 
+    /// As [`Self::attempt`], for asking what a device does with a single product: how that ends says nothing about trying, nor
+    /// the other way round.
+    pub fn asking(&self, device: &Device) -> Attempt {
+        Attempt::new(self.file(device).map(|path| path.with_extension("asking")), device)
+    }
+
     /// What is kept for a device; an empty book where there is nothing, or what there is was found with another driver or by
     /// another leyden. A file that cannot be used gets a line in `remarks`.
     pub fn read(&self, device: &Device, remarks: &mut Vec<String>) -> Book {
@@ -88,11 +94,11 @@ impl Cache {
         found
     }
 
-    /// Keeps that steps with cooperative matrices do not repeat on a device.
-    pub(super) fn mark_unordered(&self, device: &Device, remarks: &mut Vec<String>) {
+    /// Keeps whether steps with cooperative matrices repeat on a device.
+    pub(super) fn mark(&self, device: &Device, repeats: bool, remarks: &mut Vec<String>) {
         if let Some(path) = self.file(device) {
             let mut kept = self.read(device, remarks);
-            kept.unordered = true;
+            (kept.ordered, kept.unordered) = (repeats, !repeats);
             keep(&path, &mut kept, remarks);
         }
     }
@@ -218,11 +224,16 @@ mod tests {
     fn that_steps_do_not_repeat_is_kept_beside_the_choices() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
-        cache.mark_unordered(&device(), &mut remarks);
+        cache.mark(&device(), false, &mut remarks);
         cache.add(book(device(), vec![choice(8, A)]), &mut remarks);
-        cache.mark_unordered(&device(), &mut remarks);
+        cache.mark(&device(), true, &mut remarks);
+        assert!(cache.read(&device(), &mut remarks).ordered);
+        cache.mark(&device(), false, &mut remarks);
         let kept = cache.read(&device(), &mut remarks);
-        assert!(kept.unordered && kept.matmul == [choice(8, A)] && remarks.is_empty(), "{kept:?} {remarks:?}");
+        assert!(
+            kept.unordered && !kept.ordered && kept.matmul == [choice(8, A)] && remarks.is_empty(),
+            "{kept:?} {remarks:?}"
+        );
         // Another driver may order them.
         assert!(!cache.read(&Device { driver: "NVIDIA 571".into(), ..device() }, &mut remarks).unordered);
         assert!(!cache.plain().read(&device(), &mut remarks).unordered);

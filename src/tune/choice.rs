@@ -160,8 +160,7 @@ pub fn choose(
             all.push(MatmulChoice::untried(task.shape, base, super::NO_TIME));
             continue;
         }
-        let one =
-            One { task, base, budget, next: tasks.get(i + 1).map(|next| (next, promising(next, &all, given_up))) };
+        let one = One { task, base, budget, next: tasks.get(i + 1), known: &all };
         let choice = one.choose(kernels, given_up, measure);
         all.push(choice);
     }
@@ -211,11 +210,24 @@ struct One<'a> {
     base: MatmulKernel,
     budget: Duration,
     /// What comes next.
-    next: Option<(&'a Task, Vec<MatmulKernel>)>,
+    next: Option<&'a Task>,
+    /// What was chosen before.
+    known: &'a [MatmulChoice],
 }
 
 fn matrices(kernel: &MatmulKernel) -> bool {
     kernel.family == MatmulFamily::Cooperative
+}
+
+/// What a file keeps of looks.
+fn tried(looks: &[(MatmulKernel, Look)]) -> Vec<Tried> {
+    let finite = looks.iter().filter(|(_, look)| look.seconds.is_finite());
+    finite
+        .map(|(kernel, look)| {
+            let error = Some(look.error).filter(|error| error.is_finite());
+            Tried { kernel: *kernel, seconds: look.seconds, error }
+        })
+        .collect()
 }
 
 impl One<'_> {
@@ -244,8 +256,10 @@ impl One<'_> {
         let best = finalists.first().map_or(f64::INFINITY, |&i| all[i].1.seconds);
         finalists.retain(|&i| all[i].1.seconds <= best * HOPE);
         finalists.truncate(FINALISTS);
-        if let Some((next, kernels)) = &self.next {
-            measure.next(next, kernels);
+        if let Some(next) = self.next {
+            let looked = MatmulChoice { tried: tried(&all), ..choice.clone() };
+            let known: Vec<MatmulChoice> = self.known.iter().cloned().chain([looked]).collect();
+            measure.next(next, &promising(next, &known, given_up));
         }
         let timed: Vec<MatmulKernel> = std::iter::once(base).chain(finalists.iter().map(|&i| all[i].0)).collect();
         let times = match measure.time(task, &timed) {
@@ -261,14 +275,7 @@ impl One<'_> {
         for (&i, times) in std::iter::once(&0).chain(&finalists).zip(&times) {
             all[i].1.seconds = median(times);
         }
-        let finite = |error: f32| Some(error).filter(|error| error.is_finite());
-        let seconds = |look: &Look| Some(look.seconds).filter(|s| s.is_finite());
-        choice.tried = all
-            .iter()
-            .filter_map(|(kernel, look)| {
-                Some(Tried { kernel: *kernel, seconds: seconds(look)?, error: finite(look.error) })
-            })
-            .collect();
+        choice.tried = tried(&all);
         let base_seconds = all[0].1.seconds;
         // A reading that is not a number wins nothing.
         finalists.retain(|&i| all[i].1.seconds > 0.0 && all[i].1.seconds < base_seconds * (1.0 - MARGIN));
@@ -321,9 +328,11 @@ impl One<'_> {
         }
         // Which of them it is, each shows alone.
         measure.look(task, &[base])?;
+        let mut cut = false;
         kernels.retain(|&kernel| {
-            // What there is no time for is left alone.
-            if kernel == base || given_up.contains(&kernel.family) || measure.elapsed() >= self.budget {
+            let late = measure.elapsed() >= self.budget;
+            cut |= late;
+            if kernel == base || given_up.contains(&kernel.family) || late {
                 return kernel == base;
             }
             let Err(Refusal { reason, lost }) = measure.look(task, &[kernel]) else { return true };
@@ -333,6 +342,9 @@ impl One<'_> {
             left_out.push(LeftOut { kernel, reason });
             false
         });
+        if cut {
+            return Err(Refusal { reason: super::NO_TIME.into(), lost: false });
+        }
         measure.look(task, kernels)
     }
 }

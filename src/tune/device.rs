@@ -22,14 +22,14 @@ pub(super) struct OnDevice {
     start: Option<Instant>,
     /// Whether attention has brought the device down.
     lost: bool,
-    /// Whether it computes on the processor's cores.
-    software: bool,
+    /// Whether kernels may be compiled while others are timed: the device has cores and a clock of its own.
+    ahead: bool,
 }
 
 impl OnDevice {
     pub(super) fn new(adapter: &Adapter, traits: DeviceTraits) -> Self {
-        let (trials, software) = (Trials::new(adapter), adapter.info().software());
-        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false, software }
+        let (trials, ahead) = (Trials::new(adapter), !adapter.info().software() && adapter.info().timestamps);
+        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false, ahead }
     }
 
     /// Whether a family of attention has brought the device down.
@@ -81,8 +81,8 @@ impl Measure for OnDevice {
     }
 
     fn next(&mut self, task: &Task, kernels: &[MatmulKernel]) {
-        // A software driver compiles on the cores that it computes on, which would be taken for the kernels' time.
-        if !self.software
+        // Elsewhere, what compiling takes would be taken for the kernels' time.
+        if self.ahead
             && let Some(subject) = self.subjects.get(&task.shape)
         {
             let ways = self.ways(&task.shape, kernels);

@@ -102,9 +102,9 @@ pub trait Work {
     /// Where they do not fit the device.
     fn plans(&mut self, traits: DeviceTraits) -> Result<Vec<(Plan, usize)>, Self::Error>;
 
-    /// Whether whole steps with these kernels, taken twice from the same state, end on the same bits. Steps that bring the device
-    /// down do not; where they fail in another way, the work itself will say so.
-    fn repeats(&mut self, traits: DeviceTraits) -> bool;
+    /// Whether whole steps with these kernels, taken twice from the same state, end on the same bits; none where they could not
+    /// be taken, of which the work itself will say why.
+    fn repeats(&mut self, traits: DeviceTraits) -> Option<bool>;
 }
 
 /// What [`tune`] found.
@@ -156,8 +156,9 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
     let mut attempt = cache.attempt(&book.device);
     let without = |traits: DeviceTraits| DeviceTraits { cooperative: None, ..traits };
     let (given, hopeless) = (traits.cooperative.is_some(), attempt.hopeless());
-    let unordered = given && cache.read(&book.device, &mut remarks).unordered;
-    let file = cache.file(&book.device);
+    let known = cache.read(&book.device, &mut remarks);
+    let unordered = given && known.unordered;
+    let whole = cache.clone();
     let mut search = Search { adapter, traits, on_trial: traits, cache, budget, attempt: &mut attempt, remarks, say };
     if given && (hopeless || unordered) {
         search.on_trial = without(traits);
@@ -166,18 +167,23 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
     }
     let record = record.filter(|record| record.kernels() == Kernels::Tuned);
     let (mut book, tried) = search.run(book, record.clone(), work)?;
-    // A software driver takes minutes for a step; only cooperative matrices are worth them.
-    let worth = tried && (book.cooperative() || !traits.software && !book.is_plain(&traits));
-    if worth && !search.repeats(&book, work) {
+    // A software driver takes minutes for a step; only cooperative matrices are worth them, until it was seen once.
+    let unsure = book.cooperative() && !known.ordered;
+    let worth = unsure || tried && (book.cooperative() || !traits.software && !book.is_plain(&traits));
+    let repeats = if worth { search.repeats(&book, work) } else { None };
+    if repeats == Some(true) && book.cooperative() {
+        whole.mark(&book.device, true, &mut search.remarks);
+    }
+    if repeats == Some(false) {
         let name = &adapter.info().name;
         if book.cooperative() {
             search.remarks.push(format!(
                 "tensor cores are not used: two equal steps with them did not end on the same bits on {name}, \
                  whose driver does not order what their kernels share"
             ));
-            search.cache.mark_unordered(&book.device, &mut search.remarks);
+            whole.mark(&book.device, false, &mut search.remarks);
             search.on_trial = without(traits);
-            search.cache = search.cache.plain();
+            search.cache = whole.clone().plain();
             book = search.run(Book::new(book.device), None, work)?.0;
         } else {
             let line = "two equal steps did not end on the same bits: a run does not repeat to the bit on";
@@ -185,10 +191,14 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
         }
     }
     let mut remarks = search.remarks;
-    if given && hopeless {
+    // A run that was begun with them goes on with them.
+    let told = given && !book.cooperative();
+    if told && hopeless {
         remarks.extend(attempt.remark());
-    } else if given && unordered {
-        let path = file.map_or(String::new(), |path| format!("; delete {} to have them tried again", path.display()));
+    } else if told && unordered {
+        let path = whole
+            .file(&book.device)
+            .map_or(String::new(), |path| format!("; delete {} to have them tried again", path.display()));
         let line = "tensor cores are not used: two equal steps with them did not end on the same bits on this device";
         remarks.push(format!("{line}{path}"));
     }
@@ -218,7 +228,7 @@ impl Search<'_> {
     }
 
     /// Whether whole steps repeat.
-    fn repeats<W: Work>(&mut self, book: &Book, work: &mut W) -> bool {
+    fn repeats<W: Work>(&mut self, book: &Book, work: &mut W) -> Option<bool> {
         (self.say)(&format!("checking that steps repeat to the bit on {}…", self.adapter.info().name));
         self.begin();
         work.repeats(book.traits(self.traits))
@@ -267,7 +277,6 @@ impl Search<'_> {
             }
             (self.say)(&format!("trying kernels for {name} (once, up to {} s)…", self.budget.as_secs().max(1)));
             self.begin();
-            tried = true;
             let mut found = Book::new(book.device.clone());
             if try_attention {
                 found.attention.push(match trials.elapsed() < self.budget {
@@ -281,22 +290,33 @@ impl Search<'_> {
             found.matmul = choose(open, self.budget, &known.matmul, &mut given_up, &mut trials);
             self.remarks.extend(about_left_out(&found));
             self.remarks.extend(about_late(&found, count, trials.elapsed()));
+            // What could not be tried now is tried at another start.
             let mut late = Book::new(book.device.clone());
-            late.matmul = found.matmul.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
-            late.attention =
-                found.attention.extract_if(.., |choice| choice.untried.as_deref() == Some(NO_TIME)).collect();
+            late.matmul = found.matmul.extract_if(.., |choice| choice.untried.is_some()).collect();
+            late.attention = found.attention.extract_if(.., |choice| choice.untried.is_some()).collect();
+            tried |= !found.is_empty();
             for now in [self.cache.add(found, &mut self.remarks), late] {
                 book.matmul.extend(now.matmul.iter().map(MatmulChoice::alone));
                 book.attention.extend(now.attention.iter().map(AttentionChoice::alone));
             }
         }
+        self.budget = self.budget.saturating_sub(trials.elapsed());
         Ok((book, tried))
     }
 }
 
-/// One line about what there was no time for, of `count` multiplications in all.
+/// One line about what could not be tried, of `count` multiplications in all.
 fn about_late(found: &Book, count: usize, took: Duration) -> Option<String> {
-    let late = found.matmul.iter().filter(|choice| choice.untried.as_deref() == Some(NO_TIME)).count();
+    let late = found.matmul.iter().filter(|choice| choice.untried.is_some()).count();
+    let other = found.matmul.iter().find(|choice| choice.untried.as_deref().is_some_and(|why| why != NO_TIME));
+    if let Some(choice) = other {
+        let why = choice.untried.as_deref().unwrap_or_default();
+        return Some(format!(
+            "kernels could not be tried for {late} of {count} multiplications, which run on base kernels now and are tried at \
+             another start: {} ({why})",
+            choice.shape
+        ));
+    }
     (late > 0).then(|| {
         format!(
             "kernels were tried for {} of {count} multiplications in {:.0} s; the others run on base kernels and are tried at \
