@@ -126,7 +126,7 @@ const MOST_ROUNDS: usize = 4;
 /// try: that runs on base kernels, is in the book and not in the cache. `say` is told before something that takes a while.
 ///
 /// Where kernels were chosen now, whole steps are taken twice with them. naga declares the Vulkan memory model for cooperative
-/// matrices but orders no access by it (wgpu issue 8805), which no trial of one kernel can rule out: if the steps differ,
+/// matrices but orders no access by it (gfx-rs/wgpu#8805), which no trial of one kernel can rule out: if the steps differ,
 /// tensor cores are not used on this device, and that is kept.
 ///
 /// # Errors
