@@ -182,7 +182,8 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
     }
     drop(whole);
     if let Some(python) = &arguments.python {
-        let at_least = [(Mode::EagerBf16, 1.0), (Mode::CompiledBf16, 2.0), (Mode::AutotunedBf16, 2.0)];
+        let at_least =
+            [(Mode::EagerBf16, 1.0), (Mode::CompiledBf16, 2.0), (Mode::GraphsBf16, 1.0), (Mode::AutotunedBf16, 2.0)];
         let python = (python.as_path(), arguments.patience());
         against_torch(&report, &mut halves, python, &mixed, "mixed", &at_least, steps)?;
     }
