@@ -70,6 +70,9 @@ pub trait Measure {
     /// Says what will be looked at next, so that it can be compiled meanwhile.
     fn next(&mut self, task: &Task, kernels: &[MatmulKernel]);
 
+    /// Keeps what was chosen, in case nothing comes after it: a machine may be taken away in the middle.
+    fn keep(&mut self, _choice: &MatmulChoice) {}
+
     /// Time since the trying began.
     fn elapsed(&self) -> Duration;
 }
@@ -162,6 +165,7 @@ pub fn choose(
         }
         let one = One { task, base, budget, next: tasks.get(i + 1), known: &all };
         let choice = one.choose(kernels, given_up, measure);
+        measure.keep(&choice);
         all.push(choice);
     }
     all.split_off(known.len())
@@ -371,6 +375,7 @@ mod tests {
         looked: Vec<Vec<MatmulKernel>>,
         timed: Vec<Vec<MatmulKernel>>,
         next: Vec<(MatmulShape, Vec<MatmulKernel>)>,
+        kept: Vec<MatmulChoice>,
     }
 
     impl Fake {
@@ -406,6 +411,10 @@ mod tests {
 
         fn next(&mut self, task: &Task, kernels: &[MatmulKernel]) {
             self.next.push((task.shape, kernels.to_vec()));
+        }
+
+        fn keep(&mut self, choice: &MatmulChoice) {
+            self.kept.push(choice.clone());
         }
 
         fn elapsed(&self) -> Duration {
@@ -510,6 +519,7 @@ mod tests {
         assert_eq!(fake.order.len(), 2);
         assert_eq!(choices.iter().map(|c| c.kernel).collect::<Vec<_>>(), [kernel(2), kernel(2), kernel(1), kernel(1)]);
         assert!(choices[1].untried.is_none() && choices[2].untried.is_some());
+        assert_eq!(fake.kept, choices[..2], "what was chosen is kept at once");
     }
 
     #[test]

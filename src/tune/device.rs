@@ -1,7 +1,8 @@
 //! The choice made on a device.
 
 use super::{
-    ATTENTION_TOLERANCE, AttentionChoice, Look, Measure, Refusal, Task, choose_attention, tolerance, with_kernel,
+    ATTENTION_TOLERANCE, AttentionChoice, Book, Cache, Device, Look, MatmulChoice, Measure, Refusal, Task,
+    choose_attention, tolerance, with_kernel,
 };
 use crate::gpu::{Adapter, Compared, Glance, Subject, Trials};
 use crate::graph::TensorType;
@@ -22,6 +23,8 @@ pub(super) struct OnDevice {
     start: Option<Instant>,
     /// Whether attention has brought the device down.
     lost: bool,
+    /// Where choices are kept as they are made.
+    cache: Option<(Cache, Device)>,
     /// Whether kernels may be compiled while others are timed: the device has cores and a clock of its own.
     ahead: bool,
 }
@@ -29,7 +32,12 @@ pub(super) struct OnDevice {
 impl OnDevice {
     pub(super) fn new(adapter: &Adapter, traits: DeviceTraits) -> Self {
         let (trials, ahead) = (Trials::new(adapter), !adapter.info().software() && adapter.info().timestamps);
-        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false, ahead }
+        Self { trials, traits, subjects: HashMap::new(), start: None, lost: false, cache: None, ahead }
+    }
+
+    /// Keeps choices in `cache` as they are made.
+    pub(super) fn keep_in(&mut self, cache: &Cache, device: &Device) {
+        self.cache = Some((cache.clone(), device.clone()));
     }
 
     /// Whether a family of attention has brought the device down.
@@ -87,6 +95,15 @@ impl Measure for OnDevice {
         {
             let ways = self.ways(&task.shape, kernels);
             self.trials.compile(subject, &ways);
+        }
+    }
+
+    fn keep(&mut self, choice: &MatmulChoice) {
+        if let Some((cache, device)) = self.cache.as_ref().filter(|_| choice.untried.is_none()) {
+            let mut book = Book::new(device.clone());
+            book.matmul.push(choice.clone());
+            // Whoever adds all of them in the end is told what is wrong with the folder.
+            cache.add(book, &mut Vec::new());
         }
     }
 

@@ -240,6 +240,7 @@ impl Search<'_> {
         let mut given_up = Vec::new();
         let families = AttentionKernel::on_trial(&self.on_trial);
         let mut trials = OnDevice::new(self.adapter, self.on_trial);
+        trials.keep_in(&self.cache, &book.device);
         let (mut stale, mut tried) = (None, false);
         if let Some(record) = record {
             // The kernels are still fine after a change, unless the new driver or the new source is wrong.
