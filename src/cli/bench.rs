@@ -27,6 +27,9 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How long kernels may be tried before they are measured, unless somebody says otherwise.
+const TUNING: Duration = Duration::from_secs(60);
+
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("steps", |arg| arg.help("Steps to time [default: 10]")))]
@@ -161,7 +164,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         return targets::run(&arguments, &config, steps);
     }
     if arguments.window {
-        let (kernels, tuning) = (arguments.kernels.kernels, arguments.kernels.patient_budget());
+        let (kernels, tuning) = (arguments.kernels.kernels, arguments.kernels.budget(TUNING));
         let (device, resources) = (arguments.device, arguments.memory.resources()?);
         let how = How { device, kernels, tuning, resources, ..How::default() };
         return window::run(config, how, arguments.json);
@@ -272,7 +275,7 @@ fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Re
     };
     let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
     let say = &mut |text: &str| output::note(text);
-    let kernels = (arguments.kernels.kernels, arguments.kernels.patient_budget());
+    let kernels = (arguments.kernels.kernels, arguments.kernels.budget(TUNING));
     let tuned = session::find_kernels(&adapter, kernels, None, (&model, config), resources, say);
     let tuned = tuned.map_err(memory::failure)?;
     for remark in &tuned.remarks {

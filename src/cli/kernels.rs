@@ -1,6 +1,6 @@
 //! `--kernels` and `--tune-seconds`, shared by `train` and `bench`.
 
-use crate::tune::{BUDGET, Kernels};
+use crate::tune::Kernels;
 use clap::Args;
 use std::time::Duration;
 
@@ -18,13 +18,8 @@ pub(crate) struct KernelArguments {
 }
 
 impl KernelArguments {
-    /// How long kernels may be tried.
-    pub(crate) fn budget(&self) -> Duration {
-        self.tune_seconds.map_or(BUDGET, |seconds| Duration::from_secs(seconds.into()))
-    }
-
-    /// The same, for what is there to measure.
-    pub(crate) fn patient_budget(&self) -> Duration {
-        self.tune_seconds.map_or(Duration::from_secs(60), |seconds| Duration::from_secs(seconds.into()))
+    /// How long kernels may be tried: what was asked for, or what is usual.
+    pub(crate) fn budget(&self, usual: Duration) -> Duration {
+        self.tune_seconds.map_or(usual, |seconds| Duration::from_secs(seconds.into()))
     }
 }

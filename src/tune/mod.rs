@@ -157,7 +157,7 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
     let without = |traits: DeviceTraits| DeviceTraits { cooperative: None, ..traits };
     let (given, hopeless) = (traits.cooperative.is_some(), attempt.hopeless());
     let known = cache.read(&book.device, &mut remarks);
-    let unordered = given && known.unordered;
+    let mut unordered = given && known.unordered;
     let whole = cache.clone();
     let mut search = Search { adapter, traits, on_trial: traits, cache, budget, attempt: &mut attempt, remarks, say };
     if given && (hopeless || unordered) {
@@ -175,19 +175,15 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
         whole.mark(&book.device, true, &mut search.remarks);
     }
     if repeats == Some(false) {
-        let name = &adapter.info().name;
         if book.cooperative() {
-            search.remarks.push(format!(
-                "tensor cores are not used: two equal steps with them did not end on the same bits on {name}, \
-                 whose driver does not order what their kernels share"
-            ));
+            unordered = true;
             whole.mark(&book.device, false, &mut search.remarks);
             search.on_trial = without(traits);
             search.cache = whole.clone().plain();
             book = search.run(Book::new(book.device), None, work)?.0;
         } else {
             let line = "two equal steps did not end on the same bits: a run does not repeat to the bit on";
-            search.remarks.push(format!("{line} {name}"));
+            search.remarks.push(format!("{line} {}", adapter.info().name));
         }
     }
     let mut remarks = search.remarks;

@@ -20,6 +20,7 @@ use crate::session::{
     self, Change, Continued, Device, Ending, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
 };
 use crate::train::Measures;
+use crate::tune::BUDGET;
 use crate::window::{self, Job, Opening};
 use clap::{Args, ValueEnum};
 use progress::Progress;
@@ -165,7 +166,7 @@ fn how(arguments: &TrainArguments) -> Result<How, Failure> {
     Ok(How {
         device: arguments.device.clone(),
         kernels: arguments.kernels.kernels,
-        tuning: arguments.kernels.budget(),
+        tuning: arguments.kernels.budget(BUDGET),
         resources: arguments.memory.resources()?,
         rollback: arguments.on_nan == OnNan::Rollback,
         stop_after: arguments.stop_after,
