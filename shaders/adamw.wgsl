@@ -1,20 +1,28 @@
 //! shared: index, step, finite
-// AdamW over the flat banks in one pass, clipping included. Twin: ops/adamw.rs. Banks are multiples of 128 elements,
-// and so is the number of decayed ones.
+// AdamW over spans of the flat banks in one pass, clipping included. Twin: ops/adamw.rs. Banks and spans are multiples of
+// 128 elements.
 
 // The gradients and their norm are those of the loss times the loss scale.
 override scaled: bool = false;
 
+// Quads that are updated alike.
+struct Span {
+    first: u32,
+    end: u32,
+    rate: f32,  // times the step's learning rate
+    decay: f32, // per unit of it
+}
+
 struct Arguments {
-    quads: u32,   // elements / 4
-    decayed: u32, // quads before this one decay
+    quads: u32, // elements / 4
+    count: u32, // of spans, which are in order
     beta1: f32,
     beta2: f32,
     rest1: f32,   // 1 - beta1, not rounded twice
     rest2: f32,   // 1 - beta2
     epsilon: f32,
-    weight_decay: f32,
     clip_norm: f32,
+    spans: array<Span, 64>,
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
@@ -35,6 +43,21 @@ fn main(
     if i >= arguments.quads {
         return;
     }
+    // The last span that does not begin behind this quad.
+    var low = 0u;
+    var high = arguments.count;
+    while high > low + 1u {
+        let middle = (low + high) / 2u;
+        if arguments.spans[middle].first <= i {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let span = arguments.spans[low];
+    if i < span.first || i >= span.end {
+        return;
+    }
     var inverse = 1.0;
     if scaled {
         if !finite(norm[0]) {
@@ -50,8 +73,8 @@ fn main(
     let m = arguments.beta1 * moment1[i] + arguments.rest1 * g;
     let v = arguments.beta2 * moment2[i] + arguments.rest2 * g * g;
     let p = parameters[i];
-    let decay = select(0.0, arguments.weight_decay, i < arguments.decayed);
     moment1[i] = m;
     moment2[i] = v;
-    parameters[i] = p - step.learning_rate * (step.correction1 * m / (sqrt(step.correction2 * v) + arguments.epsilon) + decay * p);
+    let direction = step.correction1 * m / (sqrt(step.correction2 * v) + arguments.epsilon) + span.decay * p;
+    parameters[i] = p - step.learning_rate * span.rate * direction;
 }

@@ -227,7 +227,7 @@ fn check((length, heads, width, lengths): (usize, usize, usize, &[u32]), dropout
     };
     let out = build(&mut given.graph, &given.tensors).expect("a graph");
     let loss = weighted_loss(&mut given, &[out], seed).expect("a loss");
-    given.graph.backward(loss).expect("a gradient");
+    given.graph.backward(loss, |_| true).expect("a gradient");
     given.graph.halve(&[]).expect("halved");
 
     let nodes: Vec<_> = given.graph.nodes().to_vec();

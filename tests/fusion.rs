@@ -158,7 +158,7 @@ fn step(config: &Config, shape: StepShape, target: Target, fuse: bool) -> Result
     let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
     let o = electra(&mut g, &model, config, inputs, true, None)?;
     let mut outputs = vec![o.generator_loss, o.discriminator_loss, o.best, o.sampled, o.labels, o.logits];
-    g.backward(o.loss)?;
+    g.backward(o.loss, |_| true)?;
     if fuse {
         g.fuse(&outputs)?;
     }
@@ -172,7 +172,8 @@ fn step(config: &Config, shape: StepShape, target: Target, fuse: bool) -> Result
         weight_decay: s.weight_decay,
         clip_norm: s.clip_norm,
     };
-    ops::adamw(&mut g, bank, norm, false, settings)?;
+    let spans = g.table().spans(|_| Some(1.0));
+    ops::adamw(&mut g, bank, norm, false, settings, spans)?;
     outputs.push(norm);
     Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective: o })
 }

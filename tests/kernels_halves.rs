@@ -138,7 +138,8 @@ fn updated(gradients: &[f32], scale: Option<f32>, clip_norm: f64) -> Vec<Vec<f32
     let update = |g: &mut Graph| -> Built {
         let bank = g.bank(Bank::Gradients);
         let norm = ops::global_norm(g, bank)?;
-        ops::adamw(g, bank, norm, scale.is_some(), settings)?;
+        let spans = g.table().spans(|_| Some(1.0));
+        ops::adamw(g, bank, norm, scale.is_some(), settings, spans)?;
         Ok(vec![norm])
     };
     on_both_engines(update, |engine, program, graph| {

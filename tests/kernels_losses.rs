@@ -148,22 +148,28 @@ fn global_norm() {
 #[test]
 fn adamw() {
     // With and without clipping; two updates, so that the moments are not zero in the second.
-    for clip_norm in [1e-3, 1e3] {
+    // One rate for all: the two spans of plain training. Others, or none: as many as parameters that are not frozen.
+    let rates: [[Option<f32>; 2]; 4] =
+        [[Some(1.0), Some(1.0)], [Some(0.25), Some(1.0)], [None, Some(0.5)], [Some(2.0), None]];
+    for (clip_norm, rates) in [1e-3, 1e3].into_iter().flat_map(|clip| rates.map(|rates| (clip, rates))) {
         let settings = AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.5, clip_norm };
         for length in [1, 65, 1_500] {
             let mut inputs = cross_entropy_inputs(length, &[length as u32, length as u32 / 2], 3.0).to_vec();
-            // The second parameter decays.
+            // At an odd place, so that it decays.
+            inputs.push(Input::real(&[1]));
             inputs.push(Input::parameter(&[2 * length]).scaled(2.0));
             let tolerance = Tolerance { absolute: 1e-7, relative: 2e-5 };
             check_with("adamw", &inputs, tolerance, &[1, 2], |g, t| {
                 let first = cross_entropy(g, t)?[0];
-                let second = cross_entropy(g, &[t[4], t[1], t[2], t[3]])?[0];
+                let second = cross_entropy(g, &[t[5], t[1], t[2], t[3]])?[0];
                 let loss = ops::weighted_sum(g, &[(1.0, first), (20.0, second)])?;
-                g.backward(loss)?;
+                g.backward(loss, |_| true)?;
                 let gradients = g.bank(Bank::Gradients);
                 let norm = ops::global_norm(g, gradients)?;
-                ops::adamw(g, gradients, norm, false, settings)?;
-                ops::adamw(g, gradients, norm, false, settings)?;
+                let spans = g.table().spans(|p| rates[usize::from(p.decay)]);
+                assert_eq!(spans.len(), rates.into_iter().flatten().count());
+                ops::adamw(g, gradients, norm, false, settings, spans.clone())?;
+                ops::adamw(g, gradients, norm, false, settings, spans)?;
                 // The harness compares the banks.
                 Ok(Vec::new())
             });
@@ -178,7 +184,7 @@ fn accumulate() {
         let inputs = cross_entropy_inputs(length, &[length as u32], 3.0);
         check_with("accumulate", &inputs, Tolerance { absolute: 1e-7, relative: 2e-5 }, &[1, 2], |g, t| {
             let loss = cross_entropy(g, t)?[0];
-            g.backward(loss)?;
+            g.backward(loss, |_| true)?;
             ops::accumulate(g)?;
             ops::accumulate(g)?;
             Ok(Vec::new())

@@ -15,7 +15,7 @@ mod reverse;
 mod rewrite;
 mod tensor;
 
-pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Part};
+pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Part, Span};
 pub use recompute::Recompute;
 pub use tensor::{DType, Tensor, TensorType};
 

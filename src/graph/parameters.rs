@@ -121,13 +121,28 @@ impl Parameter {
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len()
     }
+
+    /// The same up to where the next parameter may begin.
+    pub(super) fn padded(&self) -> Range<usize> {
+        self.offset..self.offset + self.len().next_multiple_of(ALIGNMENT)
+    }
 }
 
-/// All parameters of a model. Those with weight decay come first, so that one number says which elements decay.
+/// Elements of the banks that the optimizer updates alike. Those in no span stay as they are, and so do their moments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// Which, in elements of a bank; both ends are multiples of 128.
+    pub elements: Range<usize>,
+    /// Times the step's learning rate.
+    pub rate: f32,
+    /// Whether weight decay applies.
+    pub decay: bool,
+}
+
+/// All parameters of a model. Those with weight decay come first, so that plain training updates two spans.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ParameterTable {
     parameters: Vec<Parameter>,
-    decayed: usize,
     len: usize,
 }
 
@@ -145,8 +160,7 @@ impl ParameterTable {
                 offset += p.shape.iter().product::<usize>().next_multiple_of(ALIGNMENT);
             }
         }
-        let decayed = parameters.iter().filter(|p| p.decay).map(|p| p.len().next_multiple_of(ALIGNMENT)).sum();
-        Self { parameters, decayed, len: offset.max(ALIGNMENT) }
+        Self { parameters, len: offset.max(ALIGNMENT) }
     }
 
     /// The parameters, in the order they were given.
@@ -164,9 +178,27 @@ impl ParameterTable {
         self.parameters.is_empty()
     }
 
-    /// Elements before this one decay, the others do not.
-    pub fn decayed(&self) -> usize {
-        self.decayed
+    /// What an optimizer updates where `rate` says how fast each parameter learns, times the learning rate; `None`: it is
+    /// frozen. In order of the banks, neighbours that are updated alike in one span.
+    pub fn spans(&self, rate: impl Fn(&Parameter) -> Option<f32>) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        for p in self.by_offset() {
+            let (elements, Some(rate)) = (p.padded(), rate(p)) else { continue };
+            match spans.last_mut() {
+                Some(last) if (last.elements.end, last.rate, last.decay) == (elements.start, rate, p.decay) => {
+                    last.elements.end = elements.end;
+                }
+                _ => spans.push(Span { elements, rate, decay: p.decay }),
+            }
+        }
+        spans
+    }
+
+    /// The parameters as they lie in the banks.
+    pub(super) fn by_offset(&self) -> Vec<&Parameter> {
+        let mut all: Vec<&Parameter> = self.parameters.iter().filter(|p| !p.is_empty()).collect();
+        all.sort_by_key(|p| p.offset);
+        all
     }
 
     /// Trainable numbers, padding not counted.

@@ -189,7 +189,7 @@ mod tests {
             x = layer.expect("a layer");
         }
         let loss = ops::binary_cross_entropy(&mut g, x, labels, lengths, count).expect("a loss");
-        g.backward(loss).expect("gradients");
+        g.backward(loss, |_| true).expect("gradients");
         g.recompute(setting).expect("recomputed");
         g
     }

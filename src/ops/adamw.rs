@@ -8,7 +8,7 @@
 
 use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::cpu::parallel::{self, vectorize};
-use crate::graph::{Bank, Graph, GraphError, Node, Tensor, TensorType};
+use crate::graph::{Bank, Graph, GraphError, Node, Span, Tensor, TensorType};
 
 /// AdamW's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,20 +28,32 @@ pub struct AdamW {
 #[derive(Debug)]
 struct Update {
     settings: AdamW,
-    /// Elements before this one decay.
-    decayed: usize,
+    spans: Vec<Span>,
 }
 
-/// Updates parameters and moments from `gradients`, a bank of them whose global norm is `norm` `[1]`. With `scaled`, both
-/// are those of the loss times [`Bank::LossScale`]'s scale, and nothing is changed where the norm is not finite.
-pub fn adamw(g: &mut Graph, gradients: Tensor, norm: Tensor, scaled: bool, settings: AdamW) -> Result<(), GraphError> {
+/// The most spans an update may have: what its uniform has room for.
+pub const MOST_SPANS: usize = 64;
+
+/// Updates `spans` of parameters and moments, in order ([`crate::graph::ParameterTable::spans`]), from `gradients`, a bank
+/// of them whose global norm is `norm` `[1]`. What is in no span is not touched. With `scaled`, both are those of the loss times
+/// [`Bank::LossScale`]'s scale, and nothing is changed where the norm is not finite.
+///
+/// # Errors
+/// [`GraphError`] for more than [`MOST_SPANS`] spans.
+pub fn adamw(
+    g: &mut Graph,
+    gradients: Tensor,
+    norm: Tensor,
+    scaled: bool,
+    settings: AdamW,
+    spans: Vec<Span>,
+) -> Result<(), GraphError> {
     let mut inputs = [Bank::Parameters, Bank::Moment1, Bank::Moment2].map(|b| g.bank(b)).to_vec();
     inputs.extend([gradients, norm]);
     if scaled {
         inputs.push(g.bank(Bank::LossScale));
     }
-    let decayed = g.table().decayed();
-    g.add(Update { settings, decayed }, &inputs)?;
+    g.add(Update { settings, spans }, &inputs)?;
     Ok(())
 }
 
@@ -66,8 +78,10 @@ impl Update {
                 #[inline(always)]
                 || {
                     let g = &gradients[start..start + p.len()];
-                    let middle = self.decayed.clamp(start, start + g.len()) - start;
-                    for (range, decay) in [(0..middle, R::of(s.weight_decay)), (middle..g.len(), R::ZERO)] {
+                    for span in &self.spans {
+                        let at = |element: usize| element.clamp(start, start + g.len()) - start;
+                        let range = at(span.elements.start)..at(span.elements.end);
+                        let (lr, decay) = (lr * of(span.rate), R::of(if span.decay { s.weight_decay } else { 0.0 }));
                         let (p, m, v) = (&mut p[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
                         for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(&g[range]) {
                             let g = g * clip;
@@ -89,6 +103,11 @@ impl Op for Update {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
+            _ if self.spans.len() > MOST_SPANS => Err(GraphError {
+                op: "adamw",
+                found: format!("{} spans of parameters that are updated alike", self.spans.len()),
+                expected: format!("at most {MOST_SPANS}"),
+            }),
             [p, m, v, g, norm, ..] if p == m && p == v && p == g && norm.len() == 1 && inputs.len() <= 6 => {
                 Ok(vec![(*p).clone(), (*m).clone(), (*v).clone()])
             }
@@ -122,15 +141,20 @@ impl Op for Update {
             .write(Operand::Output(1))
             .write(Operand::Output(2))
             .word(quads)
-            .word(self.decayed / 4)
+            .word(self.spans.len())
             .float(s.beta1 as f32)
             .float(s.beta2 as f32)
             .float((1.0 - s.beta1) as f32)
             .float((1.0 - s.beta2) as f32)
             .float(s.epsilon as f32)
-            .float(s.weight_decay as f32)
             .float(s.clip_norm as f32);
-        vec![dispatch.elements(quads, 256)]
+        let span = |dispatch: Dispatch, span: &Span| {
+            let decay = if span.decay { s.weight_decay as f32 } else { 0.0 };
+            dispatch.word(span.elements.start / 4).word(span.elements.end / 4).float(span.rate).float(decay)
+        };
+        let dispatch = self.spans.iter().fold(dispatch, span);
+        let rest = 4 * (MOST_SPANS - self.spans.len());
+        vec![(0..rest).fold(dispatch, |dispatch, _| dispatch.word(0)).elements(quads, 256)]
     }
 
     twins!();

@@ -44,7 +44,7 @@ mod weighted_sum;
 
 pub use accumulate::accumulate;
 pub use activation::{Activation, activation_backward};
-pub use adamw::{AdamW, adamw};
+pub use adamw::{AdamW, MOST_SPANS, adamw};
 pub use add::add;
 pub use agreement::agreement;
 pub use attention::attention;

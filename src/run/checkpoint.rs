@@ -1,18 +1,22 @@
-//! A run's state on disk: two transformers folders, the optimizer's moments and the step.
+//! A run's state on disk: two transformers folders, the parameters that are in neither, the optimizer's moments and the step.
 
-use super::RunError;
+use super::named::Named;
 use super::state::{STATE, State, settings_fingerprint};
+use super::{RunError, named};
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Half, Model, checkpoint};
 use crate::files::{sha256, sync_folder};
+use crate::graph::{Parameter, ParameterTable};
 use crate::train::Snapshot;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::BTreeMap;
+use safetensors::tensor::{Dtype, SafeTensors};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
+const REST: &str = "rest.safetensors";
 const WEIGHTS: &str = "model.safetensors";
+const MOMENTS: [&str; 2] = ["moment1.", "moment2."];
 
 /// What a checkpoint says of a run beside the numbers of its [`Snapshot`].
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +86,12 @@ fn save_into(partial: &Path, snapshot: &Snapshot, standing: &Standing, identity:
             put(&format!("{name}/{file}"), content.as_bytes())?;
         }
     }
-    put(OPTIMIZER, &moments(snapshot)?)?;
+    let rest = rest(model);
+    if !rest.is_empty() {
+        put(REST, &named::to_bytes(&[(&rest, &snapshot.weights)])?)?;
+    }
+    let [moment1, moment2] = MOMENTS.map(|moment| moments(&model.table, moment));
+    put(OPTIMIZER, &named::to_bytes(&[(&moment1, &snapshot.moment1), (&moment2, &snapshot.moment2)])?)?;
     let state = State {
         version: State::version(),
         step: snapshot.step,
@@ -91,7 +100,7 @@ fn save_into(partial: &Path, snapshot: &Snapshot, standing: &Standing, identity:
         settings: settings_fingerprint(config),
         text: text.to_string(),
         held_out: standing.held_out,
-        bank: snapshot.weights.len(),
+        bank: None,
         loss_scale: snapshot.loss_scale,
         files,
     };
@@ -148,9 +157,6 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
         return Err(RunError::Foreign { path, what: "the settings it was made with" });
     }
     let len = model.table.len();
-    if state.bank != len {
-        return Err(damaged(&path, format!("it is of a model with {} numbers, expected {len}", state.bank)));
-    }
     let expected = folder.file_name().and_then(|name| name.to_str()).and_then(step_of);
     if expected != Some(state.step) {
         return Err(damaged(&path, format!("it is of step {}, the folder's name says another", state.step)));
@@ -170,39 +176,58 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
         let from = |bytes: &[u8], to: &mut [f32]| checkpoint::from_bytes(model, *half, bytes, to);
         from(&verified(name)?, &mut weights).map_err(|e| damaged(&folder.join(name), e.to_string()))?;
     }
-    let read_here = |name: &str| name == OPTIMIZER || halves.iter().any(|(_, half)| half == name);
+    let rest = rest(model);
+    if !rest.is_empty() || state.files.contains_key(REST) {
+        let read = named::from_bytes(&verified(REST)?, &rest, |_| true, &mut weights);
+        read.map_err(|reason| damaged(&folder.join(REST), reason))?;
+    }
+    let read_here = |name: &str| [OPTIMIZER, REST].contains(&name) || halves.iter().any(|(_, half)| half == name);
     for name in state.files.keys().filter(|name| !read_here(name)) {
         verified(name)?;
     }
     let path = folder.join(OPTIMIZER);
     let bytes = verified(OPTIMIZER)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&path, e.to_string()))?;
-    let moment = |name: &str| {
-        let tensor = file.tensor(name).map_err(|e| damaged(&path, e.to_string()))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != [len] {
-            let found = format!("{name} is {:?}{:?}, expected F32[{len}]", tensor.dtype(), tensor.shape());
-            return Err(damaged(&path, found));
-        }
-        Ok(tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    let moment = |moment: &str| {
+        let read = match state.bank {
+            None => {
+                let mut bank = vec![0.0; len];
+                let tensors = moments(&model.table, moment);
+                named::from_bytes(&bytes, &tensors, |name| name.starts_with(moment), &mut bank).map(|()| bank)
+            }
+            Some(of) => whole_moment(&bytes, moment, of, len),
+        };
+        read.map_err(|reason| damaged(&path, reason))
     };
-    let (moment1, moment2) = (moment("moment1")?, moment("moment2")?);
+    let (moment1, moment2) = (moment(MOMENTS[0])?, moment(MOMENTS[1])?);
     let snapshot = Snapshot { step: state.step, weights, moment1, moment2, loss_scale: state.loss_scale };
     Ok((snapshot, state))
 }
 
-fn moments(snapshot: &Snapshot) -> Result<Vec<u8>, RunError> {
-    let error =
-        |e: safetensors::SafeTensorError| RunError::Weights(checkpoint::CheckpointError::Safetensors(e.to_string()));
-    let view = |data: &'_ [f32]| {
-        let shape = vec![data.len()];
-        (shape, bytemuck::cast_slice::<f32, u8>(data).to_vec())
-    };
-    let parts = [("moment1", view(&snapshot.moment1)), ("moment2", view(&snapshot.moment2))];
-    let views: Vec<(&str, TensorView<'_>)> = parts
-        .iter()
-        .map(|(name, (shape, data))| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), data).map_err(error)?)))
-        .collect::<Result<_, RunError>>()?;
-    safetensors::serialize(views, None).map_err(error)
+/// The parameters that no folder holds whole.
+fn rest(model: &Model) -> Vec<Named<'_>> {
+    let halves = [Half::Generator, Half::Discriminator].into_iter();
+    // Both folders hold what both networks share. A tied matrix is read under its other name.
+    let entries = halves.flat_map(|half| checkpoint::entries(model, half)).filter(|e| e.name != checkpoint::TIED);
+    let held: BTreeSet<(usize, usize)> = entries.map(|e| (e.offset, e.shape.iter().product())).collect();
+    let holds = |p: &Parameter| held.range((p.offset, 0)..(p.range().end, 0)).map(|(_, len)| len).sum::<usize>();
+    model.table.parameters().iter().filter(|p| holds(p) != p.len()).map(|p| (p.name.clone(), p)).collect()
+}
+
+/// A moment's tensors.
+fn moments<'a>(table: &'a ParameterTable, moment: &str) -> Vec<Named<'a>> {
+    table.parameters().iter().map(|p| (format!("{moment}{}", p.name), p)).collect()
+}
+
+/// A moment as versions before wrote it: a bank of `of` numbers, which is one of `len` only as long as the layout is theirs.
+fn whole_moment(bytes: &[u8], moment: &str, of: usize, len: usize) -> Result<Vec<f32>, String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let name = moment.trim_end_matches('.');
+    let tensor = file.tensor(name).map_err(|e| e.to_string())?;
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != [of] || of != len {
+        let found = format!("{name} is {:?}{:?} of an earlier version", tensor.dtype(), tensor.shape());
+        return Err(format!("{found}, expected F32[{len}]; a new run goes on from its weights with --init-from"));
+    }
+    Ok(tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RunError> {
@@ -217,5 +242,97 @@ fn remove(folder: &Path) -> Result<(), RunError> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RunError::file(folder, e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::VocabularyOptions;
+    use crate::electra::preset;
+    use crate::graph::Initialization;
+    use safetensors::tensor::TensorView;
+    use std::sync::Arc;
+
+    /// A small model with one more parameter, which is in no folder; whether it decays decides where all others lie.
+    fn model(config: &Config, decay: bool) -> Model {
+        let model = Model::new(config);
+        let spec = |p: &Parameter| (p.name.clone(), p.shape.clone(), p.decay, p.initialization);
+        let mut specs: Vec<_> = model.table.parameters().iter().map(spec).collect();
+        specs.push(("copy.weight".into(), vec![3, 50], decay, Initialization::Ones));
+        Model { table: Arc::new(ParameterTable::new(specs)), ..model }
+    }
+
+    fn snapshot(model: &Model) -> Snapshot {
+        let mut banks = [0.5f32, 0.25, 0.125].map(|scale| {
+            let mut bank = model.initial(1);
+            bank.iter_mut().for_each(|x| *x *= scale);
+            bank
+        });
+        banks[2].iter_mut().for_each(|x| *x *= *x);
+        let [weights, moment1, moment2] = banks;
+        Snapshot { step: 3, weights, moment1, moment2, loss_scale: Some([512.0, 1.0]) }
+    }
+
+    /// A checkpoint of such a model, and what it was made from.
+    fn saved(all: &Path, config: &mut Config) -> (PathBuf, Model, Snapshot) {
+        let options = VocabularyOptions { size: 60, ..VocabularyOptions::default() };
+        let tokenizer = Tokenizer::train(["some words of a text, and some others"], &options).unwrap();
+        config.model.vocabulary = tokenizer.size();
+        let model = model(config, true);
+        let standing = Standing { seed: 1, seconds: 0.5, held_out: None };
+        let identity = Identity { config, model: &model, tokenizer: &tokenizer, text: "text" };
+        let snapshot = snapshot(&model);
+        (save(all, &snapshot, &standing, identity).unwrap(), model, snapshot)
+    }
+
+    /// By parameter, its window of each bank.
+    fn windows<'a>(model: &Model, s: &'a Snapshot) -> BTreeMap<String, [&'a [f32]; 3]> {
+        let of = |p: &Parameter| [&s.weights, &s.moment1, &s.moment2].map(|bank| &bank[p.range()]);
+        model.table.parameters().iter().map(|p| (p.name.clone(), of(p))).collect()
+    }
+
+    #[test]
+    fn what_is_in_no_folder_comes_back_and_another_layout_reads_it_too() {
+        let all = tempfile::tempdir().unwrap();
+        let mut config = preset("tiny").unwrap();
+        let (folder, model_of_then, snapshot) = saved(all.path(), &mut config);
+        assert_eq!(load(&folder, &config, &model_of_then).unwrap().0, snapshot);
+        let model_of_now = model(&config, false);
+        let offset = |model: &Model| model.table.find("copy.weight").unwrap().offset;
+        assert_ne!(offset(&model_of_then), offset(&model_of_now));
+        let (found, _) = load(&folder, &config, &model_of_now).unwrap();
+        assert_eq!(windows(&model_of_now, &found), windows(&model_of_then, &snapshot));
+        // Neither less nor more than the model has.
+        let error = load(&folder, &config, &Model::new(&config)).unwrap_err().to_string();
+        assert!(error.contains(REST) && error.contains("copy.weight is of no parameter"), "{error}");
+        let rest = folder.join(REST);
+        fs::remove_file(&rest).unwrap();
+        let error = load(&folder, &config, &model_of_then).unwrap_err().to_string();
+        assert!(error.contains(REST), "{error}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_version_before_is_read_or_refused_in_a_line() {
+        let all = tempfile::tempdir().unwrap();
+        let mut config = preset("tiny").unwrap();
+        let (folder, model, snapshot) = saved(all.path(), &mut config);
+        // As it was: both moments as whole banks.
+        let views = [("moment1", &snapshot.moment1), ("moment2", &snapshot.moment2)].map(|(name, bank)| {
+            let view = TensorView::new(Dtype::F32, vec![bank.len()], bytemuck::cast_slice(bank)).unwrap();
+            (name, view)
+        });
+        let moments = safetensors::serialize(views, None).unwrap();
+        fs::write(folder.join(OPTIMIZER), &moments).unwrap();
+        let mut state = State::read(&folder).unwrap();
+        (state.version, state.bank) = (3, Some(snapshot.moment1.len()));
+        state.files.insert(OPTIMIZER.into(), sha256(&moments));
+        fs::write(folder.join(STATE), state.to_json().unwrap()).unwrap();
+        assert_eq!(load(&folder, &config, &model).unwrap().0, snapshot);
+        // A larger bank: nothing says where in it a parameter was.
+        state.bank = Some(snapshot.moment1.len() + 128);
+        fs::write(folder.join(STATE), state.to_json().unwrap()).unwrap();
+        let error = load(&folder, &config, &model).unwrap_err().to_string();
+        assert!(error.contains("--init-from") && !error.contains('\n'), "{error}");
     }
 }

@@ -9,8 +9,9 @@
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
 //!   events.jsonl             when the run was started, continued, stopped, rolled back, and what it was warned of
-//!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads; optimizer.safetensors
-//!                            and state.json, with which the run goes on and which holds a checksum of every file
+//!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads; rest.safetensors, where a
+//!                            model has parameters that are in neither; optimizer.safetensors, the moments by parameter; and
+//!                            state.json, with which the run goes on and which holds a checksum of every file
 //!   lock                     held by the process that trains
 //! ```
 //!
@@ -22,6 +23,7 @@ mod checkpoint;
 mod error;
 mod kernels;
 mod lock;
+mod named;
 mod settings;
 mod state;
 

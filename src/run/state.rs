@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The version of a checkpoint's layout.
-const VERSION: u32 = 3;
+/// The version of a checkpoint's layout, and the one before, whose moments are whole banks.
+const VERSION: u32 = 4;
+const BEFORE: u32 = 3;
 pub(super) const STATE: &str = "state.json";
 
 /// Where a run was when a checkpoint was made, beside the weights and moments.
@@ -31,8 +32,9 @@ pub struct State {
     pub text: String,
     /// The weighted joint loss on the held-out examples, where they were measured at this step.
     pub held_out: Option<f64>,
-    /// Elements of a bank, padding included.
-    pub bank: usize,
+    /// Elements of a bank, padding included, where the version is that of moments that are banks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<usize>,
     /// In mixed precision, the loss scale and the good steps since it was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<[f32; 2]>,
@@ -72,11 +74,15 @@ impl State {
             return Err(damaged("its content does not match its checksum".into()));
         }
         let version = sealed.state["version"].as_u64();
-        if version != Some(u64::from(VERSION)) {
+        if ![BEFORE, VERSION].map(|version| Some(version.into())).contains(&version) {
             let found = version.map_or("none".into(), |v| v.to_string());
-            return Err(damaged(format!("it is of version {found}, expected {VERSION}")));
+            return Err(damaged(format!("it is of version {found}, expected {BEFORE} or {VERSION}")));
         }
-        serde_json::from_value(sealed.state).map_err(|e| damaged(e.to_string()))
+        let state: Self = serde_json::from_value(sealed.state).map_err(|e| damaged(e.to_string()))?;
+        if state.bank.is_some() != (state.version == BEFORE) {
+            return Err(damaged(format!("version {} and bank do not go together", state.version)));
+        }
+        Ok(state)
     }
 }
 
@@ -115,7 +121,7 @@ mod tests {
             settings: "a".into(),
             text: "b".into(),
             held_out: Some(1.0 / 3.0),
-            bank: 4,
+            bank: None,
             loss_scale: Some([65_536.0, 7.0]),
             files: BTreeMap::from([("generator/model.safetensors".into(), "c".into())]),
         }

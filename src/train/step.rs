@@ -153,11 +153,11 @@ fn gradients(
 ) -> Result<(), GraphError> {
     match config.training.precision {
         Precision::F32 => {
-            g.backward(objective.loss)?;
+            g.backward(objective.loss, |_| true)?;
             g.fuse(outputs)?;
         }
         Precision::Mixed => {
-            g.backward_scaled(objective.loss)?;
+            g.backward_scaled(objective.loss, |_| true)?;
             g.fuse(outputs)?;
             g.halve(outputs)?;
         }
@@ -177,7 +177,8 @@ fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Vec<Tensor>, Gra
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
     let scaled = config.training.precision == Precision::Mixed;
-    ops::adamw(g, gradients, norm, scaled, adamw_settings(config))?;
+    let spans = g.table().spans(|_| Some(1.0));
+    ops::adamw(g, gradients, norm, scaled, adamw_settings(config), spans)?;
     if !scaled {
         return Ok(vec![norm]);
     }

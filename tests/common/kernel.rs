@@ -98,7 +98,7 @@ pub fn check_under(
         let real = outputs.iter().any(|&t| given.graph.ty(t).dtype == DType::F32);
         if real && !given.parameters.is_empty() {
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
-            given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+            given.graph.backward(loss, |_| true).unwrap_or_else(|error| panic!("{error}"));
             compare(&given, &[], tolerance, seed, "backward", conditions, &mut bad);
         }
     }
@@ -167,7 +167,7 @@ pub fn check_passed(
             let mut given = Given::new(inputs, seed);
             let outputs = built(&mut given);
             let loss = weighted_loss(&mut given, &outputs, seed).unwrap_or_else(|error| panic!("{error}"));
-            given.graph.backward(loss).unwrap_or_else(|error| panic!("{error}"));
+            given.graph.backward(loss, |_| true).unwrap_or_else(|error| panic!("{error}"));
             passed(&mut given, &[]);
             compare(&given, &[], tolerance, seed, "backward", Conditions::default(), &mut bad);
         }
