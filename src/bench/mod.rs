@@ -25,7 +25,7 @@ pub use gaps::Gaps;
 pub use machine::Machine;
 pub use matmul::{MatmulFailure, MatmulTime, MatmulTimes, matmul_agrees, matmul_shapes, matmul_times};
 pub use peak::{Peak, multiply_adds, peak};
-pub use phase::{Half, Pass, Phase};
+pub use phase::{Pass, Phase};
 pub use profile::{KernelTime, PhaseTime, Profile, TracedCall, profile};
 pub use step::{StepTime, Stepper, random_batch};
 pub use tokenize::{TokenizeTimes, tokenize_times};

@@ -1,8 +1,7 @@
-//! Which part of a training step a node is of, found from what it reads and who reads it.
+//! Which part of a training step a node is of.
 
 use crate::graph::{Bank, Source, Tensor};
 use crate::plan::Plan;
-use crate::train::step::Output;
 use serde::Serialize;
 use std::fmt;
 
@@ -18,23 +17,16 @@ pub enum Pass {
     Update,
 }
 
-/// Whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Half {
-    /// The generator's.
-    Generator,
-    /// The discriminator's.
-    Discriminator,
-}
-
-/// A node's part of the step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// A node's part of the step. Phases are in the order of a step.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Phase {
     /// What it is there for.
     pub pass: Pass,
-    /// Whose it is; none where it serves both.
-    pub half: Option<Half>,
+    /// Where its network comes among those of a step; 0 without one.
+    #[serde(skip)]
+    order: usize,
+    /// The network that it is of; none where it serves all.
+    pub network: Option<String>,
 }
 
 impl fmt::Display for Phase {
@@ -44,11 +36,7 @@ impl fmt::Display for Phase {
             Pass::Backward => "backward",
             Pass::Update => "update",
         })?;
-        match self.half {
-            Some(Half::Generator) => f.write_str(", generator"),
-            Some(Half::Discriminator) => f.write_str(", discriminator"),
-            None => Ok(()),
-        }
+        self.network.as_ref().map_or(Ok(()), |network| write!(f, ", {network}"))
     }
 }
 
@@ -77,49 +65,19 @@ pub(super) fn phases(plan: &Plan) -> Vec<Phase> {
     }
     // What else changes a bank prepares weights for the forward pass.
     let prepares = |i: usize| nodes[i].op.takes_over().iter().any(|&(input, _)| bank(nodes[i].inputs[input]).is_some());
-    let ancestors = |of: &dyn Fn(usize) -> bool| {
-        let mut found = vec![false; nodes.len()];
-        for (i, &output) in plan.outputs().iter().enumerate() {
-            if let Some(node) = maker(output).filter(|&node| of(i) && !update[node]) {
-                found[node] = true;
-            }
-        }
-        for i in (0..nodes.len()).rev() {
-            if found[i] {
-                makers(i).for_each(|maker| found[maker] = true);
-            }
-        }
-        found
-    };
-    let forward = ancestors(&|_| true);
-    let generators = [Output::GeneratorLoss, Output::Best, Output::Sampled].map(|output| output as usize);
-    let generator = ancestors(&|output| generators.contains(&output));
-
-    let mut phases: Vec<Phase> = Vec::with_capacity(nodes.len());
-    for i in 0..nodes.len() {
-        let phase = if update[i] {
-            Phase { pass: Pass::Update, half: None }
-        } else if prepares(i) {
-            Phase { pass: Pass::Forward, half: None }
-        } else if forward[i] {
-            let half = if generator[i] { Half::Generator } else { Half::Discriminator };
-            Phase { pass: Pass::Forward, half: Some(half) }
-        } else {
-            // Activations tell better whose a gradient is than other gradients do.
-            let halves =
-                |pass: Pass| makers(i).map(|maker| phases[maker]).filter(move |p| p.pass == pass).map(|p| p.half);
-            let half = common(halves(Pass::Forward)).or_else(|| common(halves(Pass::Backward))).flatten();
-            Phase { pass: Pass::Backward, half }
+    let phase = |i: usize| {
+        let pass = match nodes[i].place.backward {
+            _ if update[i] => Pass::Update,
+            true => Pass::Backward,
+            false => Pass::Forward,
         };
-        phases.push(phase);
-    }
-    phases
-}
-
-/// What all of them are, or none where they differ; none at all of nothing.
-fn common(mut halves: impl Iterator<Item = Option<Half>>) -> Option<Option<Half>> {
-    let first = halves.next()?;
-    Some(if halves.all(|half| half == first) { first } else { None })
+        let scope = nodes[i].place.scope.filter(|_| !update[i] && !prepares(i));
+        // A network's parts are scopes within its own.
+        let network = scope.and_then(|scope| graph.scopes()[scope].split('/').next());
+        let order = network.and_then(|network| graph.scopes().iter().position(|scope| scope == network));
+        Phase { pass, order: order.map_or(0, |order| order + 1), network: network.map(str::to_string) }
+    };
+    (0..nodes.len()).map(phase).collect()
 }
 
 #[cfg(test)]

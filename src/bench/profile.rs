@@ -131,12 +131,12 @@ pub fn profile(stepper: &mut Stepper, count: usize) -> Result<Profile, TrainErro
         .map(|(name, t)| KernelTime { name, calls: t.calls, seconds: t.seconds, flops: t.flops, bytes: t.bytes })
         .collect();
     kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.name.cmp(b.name)));
-    let by_phase = totals(&steps, |call| call.phase);
+    let by_phase = totals(&steps, |call| call.phase.clone());
     let mut by_phase: Vec<PhaseTime> = by_phase
         .into_iter()
         .map(|(phase, t)| PhaseTime { phase, calls: t.calls, seconds: t.seconds, flops: t.flops, bytes: t.bytes })
         .collect();
-    by_phase.sort_by_key(|row| row.phase);
+    by_phase.sort_by(|a, b| a.phase.cmp(&b.phase));
     let closest = (0..steps.len()).min_by(|&a, &b| (sums[a] - sum).abs().total_cmp(&(sums[b] - sum).abs()));
     let calls = steps.swap_remove(closest.unwrap_or_default());
     let untimed = calls.iter().filter(|call| call.span.is_none()).count();
@@ -174,7 +174,7 @@ fn traced(known: &HashMap<Program, Known>, timed: &[Timed]) -> Vec<TracedCall> {
                 op: call.node.map_or(call.name, |node| graph.nodes()[node].op.name()),
                 node: call.node,
                 part,
-                phase: call.node.map(|node| known.phases[node]),
+                phase: call.node.map(|node| known.phases[node].clone()),
                 span: time.span.clone(),
                 flops,
                 bytes: call.bytes,
@@ -221,7 +221,7 @@ struct Total {
 }
 
 /// Totals by group: seconds are the median over the steps, the rest is the same in each.
-fn totals<K: Eq + Hash + Copy>(steps: &[Vec<TracedCall>], key: impl Fn(&TracedCall) -> Option<K>) -> HashMap<K, Total> {
+fn totals<K: Eq + Hash>(steps: &[Vec<TracedCall>], key: impl Fn(&TracedCall) -> Option<K>) -> HashMap<K, Total> {
     let mut groups: HashMap<K, (Total, Vec<f64>)> = HashMap::new();
     for (which, calls) in steps.iter().enumerate() {
         for call in calls {

@@ -32,7 +32,7 @@ fn norm(g: &mut Graph, x: Tensor, n: Norm, epsilon: f64) -> Result<Tensor, Graph
     ops::layer_norm(g, x, n, epsilon)
 }
 
-/// Embeds `ids` [B, L] and runs the layers: [B L, H].
+/// Embeds `ids` [B, L] and runs the layers: [B L, H]. Layer i is a scope of its own, `layer.i`.
 pub fn encode(
     g: &mut Graph,
     model: &Model,
@@ -52,8 +52,9 @@ pub fn encode(
     if let Some(project) = p.project {
         x = linear(g, x, project)?;
     }
-    for layer in &p.layers {
-        x = g.in_segment(|g| transformer_layer(g, (model, p.heads), layer, x, c))?;
+    for (i, layer) in p.layers.iter().enumerate() {
+        let build = |g: &mut Graph| g.in_segment(|g| transformer_layer(g, (model, p.heads), layer, x, c));
+        x = g.in_scope(&format!("layer.{i}"), build)?;
     }
     Ok(x)
 }

@@ -89,22 +89,25 @@ pub fn electra(
     };
 
     // The generator guesses the drawn tokens.
-    let hidden = encode(g, model, &model.generator, batch.masked_ids, c)?;
-    let drawn = ops::gather_rows(g, hidden, batch.positions)?;
-    let x = generator_head(g, model, drawn)?;
-    let word = g.parameter(model.heads.generator_output);
-    let bias = g.parameter(model.heads.generator_bias);
-    let (targets, weights, count) = (batch.targets, batch.weights, batch.drawn);
-    let guess = ops::vocabulary_cross_entropy(g, VocabularyInput { x, word, bias, targets, weights, count })?;
+    let guess = g.in_scope("generator", |g| {
+        let hidden = encode(g, model, &model.generator, batch.masked_ids, c)?;
+        let drawn = ops::gather_rows(g, hidden, batch.positions)?;
+        let x = generator_head(g, model, drawn)?;
+        let word = g.parameter(model.heads.generator_output);
+        let bias = g.parameter(model.heads.generator_bias);
+        let (targets, weights, count) = (batch.targets, batch.weights, batch.drawn);
+        ops::vocabulary_cross_entropy(g, VocabularyInput { x, word, bias, targets, weights, count })
+    })?;
 
-    // Its samples replace them.
+    // Its samples replace them, and the discriminator says of every token whether it was replaced.
     let sampled = samples.unwrap_or(guess.sampled);
-    let (corrupted, labels) = ops::replace_tokens(g, batch.ids, sampled, batch.positions, batch.weights)?;
-
-    // The discriminator says of every token whether it was replaced.
-    let hidden = encode(g, model, &model.discriminator, corrupted, c)?;
-    let logits = discriminator_logits(g, model, hidden)?;
-    let discriminator_loss = ops::binary_cross_entropy(g, logits, labels, batch.lengths, batch.tokens)?;
+    let (corrupted, labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
+        let (corrupted, labels) = ops::replace_tokens(g, batch.ids, sampled, batch.positions, batch.weights)?;
+        let hidden = encode(g, model, &model.discriminator, corrupted, c)?;
+        let logits = discriminator_logits(g, model, hidden)?;
+        let loss = ops::binary_cross_entropy(g, logits, labels, batch.lengths, batch.tokens)?;
+        Ok((corrupted, labels, logits, loss))
+    })?;
 
     let o = &config.objective;
     let terms = [(o.generator_weight, guess.loss), (o.discriminator_weight, discriminator_loss)];
@@ -118,4 +121,24 @@ pub fn electra(
         labels,
         logits,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::preset;
+
+    #[test]
+    fn samples_are_drawn_alike_with_and_without_dropout() {
+        let config = preset("small").unwrap().set("model.layers=1").unwrap();
+        let model = Model::new(&config);
+        let draws = |dropout| {
+            let mut g = Graph::new(model.table.clone());
+            let inputs = Inputs::new(&mut g, 2, 16, 2);
+            electra(&mut g, &model, &config, inputs, dropout, None).unwrap();
+            let sampling = g.nodes().iter().find(|node| node.op.name() == "vocabulary_cross_entropy").unwrap();
+            format!("{:?}", sampling.op)
+        };
+        assert_eq!(draws(true), draws(false));
+    }
 }

@@ -20,7 +20,7 @@ pub use recompute::Recompute;
 pub use tensor::{DType, Tensor, TensorType};
 
 use crate::ops::Op;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Why a graph could not be built: shapes or element types that do not fit an op.
@@ -87,6 +87,8 @@ pub struct Node {
 pub struct Place {
     /// The segment ([`Graph::in_segment`]), such as a layer of an encoder; the gradients of a segment's nodes are in it too.
     pub segment: Option<u32>,
+    /// The scope ([`Graph::in_scope`]), an index into [`Graph::scopes`].
+    pub scope: Option<usize>,
     /// Whether reverse mode added it.
     pub backward: bool,
 }
@@ -100,7 +102,10 @@ pub struct Graph {
     parameters: HashMap<usize, Tensor>,
     banks: HashMap<Bank, Tensor>,
     gradients: BTreeMap<Tensor, Vec<usize>>,
-    streams: u32,
+    scopes: Vec<String>,
+    /// How often each name of random numbers was asked for, and the streams given.
+    draws: HashMap<String, u32>,
+    streams: HashSet<u32>,
     /// Where the next node belongs.
     place: Place,
     segments: u32,
@@ -116,7 +121,9 @@ impl Graph {
             parameters: HashMap::new(),
             banks: HashMap::new(),
             gradients: BTreeMap::new(),
-            streams: 0,
+            scopes: Vec::new(),
+            draws: HashMap::new(),
+            streams: HashSet::new(),
             place: Place::default(),
             segments: 0,
         }
@@ -193,10 +200,40 @@ impl Graph {
         built
     }
 
-    /// A number for the next op that draws at random, so that no two draw the same numbers.
-    pub fn stream(&mut self) -> u32 {
-        self.streams += 1;
-        self.streams
+    /// Adds what `build` adds as the part of the model that is called `name`, of the part that it is in, if any: a network, or
+    /// a layer of it.
+    pub fn in_scope<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> T) -> T {
+        let path = self.place.scope.map_or(name.to_string(), |outer| format!("{}/{name}", self.scopes[outer]));
+        let scope = self.scopes.iter().position(|known| *known == path).unwrap_or(self.scopes.len());
+        if scope == self.scopes.len() {
+            self.scopes.push(path);
+        }
+        let outer = self.place.scope.replace(scope);
+        let built = build(self);
+        self.place.scope = outer;
+        built
+    }
+
+    /// The scopes, with `/` between a part and a part of it, in the order they were first entered.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// A number for an op that draws at random, so that no two draw the same numbers. It follows from the scope and `what` is
+    /// drawn there, the second of a name and so on counted: what is added to a graph elsewhere, or left out, changes nobody's
+    /// numbers.
+    pub fn stream(&mut self, what: &str) -> u32 {
+        let scope = self.place.scope.map_or("", |scope| &self.scopes[scope]);
+        let name = format!("{scope}/{what}");
+        let count = self.draws.entry(name.clone()).or_default();
+        *count += 1;
+        // FNV-1a; two names with one hash are as rare as 2^-32, and told apart by going on.
+        let hash = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let mut stream = name.bytes().chain(count.to_le_bytes()).fold(0x811c_9dc5, hash);
+        while !self.streams.insert(stream) {
+            stream = hash(stream, 0);
+        }
+        stream
     }
 
     /// A tensor's type.
@@ -228,5 +265,26 @@ impl Graph {
     /// parameters have the same gradient.
     pub fn gradients(&self) -> &BTreeMap<Tensor, Vec<usize>> {
         &self.gradients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_numbers_follow_from_names_and_not_from_what_else_is_drawn() {
+        let draw = |g: &mut Graph| g.in_scope("generator", |g| g.in_scope("layer.3", |g| g.stream("dropout")));
+        let mut g = Graph::new(Arc::default());
+        let alone = draw(&mut g);
+        assert_eq!(g.scopes(), ["generator", "generator/layer.3"]);
+        let mut g = Graph::new(Arc::default());
+        let mut others = vec![g.stream("dropout"), g.in_scope("generator", |g| g.stream("dropout"))];
+        assert_eq!(draw(&mut g), alone);
+        // The second of a name draws others, always the same.
+        others.extend([draw(&mut g), g.in_scope("layer.3", |g| g.stream("dropout")), alone]);
+        let mut again = Graph::new(Arc::default());
+        assert_eq!([draw(&mut again), draw(&mut again)], [alone, others[2]]);
+        assert_eq!(HashSet::<u32>::from_iter(others.iter().copied()).len(), others.len());
     }
 }

@@ -88,7 +88,7 @@ mod tests {
         for (index, node) in g.nodes().iter().enumerate() {
             let source = g.values()[node.outputs[0].index()].source;
             assert_eq!(source, Source::Node { node: index, output: 0 });
-            assert_eq!(node.place, Place { segment: Some(0), backward: false });
+            assert_eq!(node.place, Place { segment: Some(0), ..Place::default() });
         }
         assert_ne!(again, b);
         let after = ops::add(&mut g, c, c).expect("a sum");

@@ -34,7 +34,7 @@ pub fn attention(
     heads: usize,
     probability: f32,
 ) -> Result<Tensor, GraphError> {
-    let stream = if probability > 0.0 { g.stream() } else { 0 };
+    let stream = if probability > 0.0 { g.stream("attention") } else { 0 };
     let op = Attention { heads, dropout: Dropout { probability, stream } };
     Ok(g.add(op, &[qkv, lengths])?[0])
 }

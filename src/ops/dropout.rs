@@ -25,7 +25,7 @@ pub fn dropout(g: &mut Graph, x: Tensor, probability: f32) -> Result<Tensor, Gra
     if probability == 0.0 {
         return Ok(x);
     }
-    let stream = g.stream();
+    let stream = g.stream("dropout");
     g.add1(Dropout { probability, stream }, &[x])
 }
 

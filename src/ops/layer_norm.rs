@@ -64,7 +64,7 @@ pub fn residual_layer_norm(
     epsilon: f64,
     probability: f32,
 ) -> Result<Tensor, GraphError> {
-    let stream = if probability > 0.0 { g.stream() } else { 0 };
+    let stream = if probability > 0.0 { g.stream("residual_layer_norm") } else { 0 };
     let epsilon = epsilon as f32;
     let op = LayerNorm { epsilon, residual: true, dropout: Dropout { probability, stream }, drops_output: false };
     Ok(g.add(op, &[x, gamma, beta, residual])?[0])

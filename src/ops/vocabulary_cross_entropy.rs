@@ -62,7 +62,7 @@ pub struct VocabularyInput {
 
 /// Cross-entropy, sample and best guess in one pass over the vocabulary.
 pub fn vocabulary_cross_entropy(g: &mut Graph, input: VocabularyInput) -> Result<VocabularyOutput, GraphError> {
-    let op = VocabularyCrossEntropy { stream: g.stream() };
+    let op = VocabularyCrossEntropy { stream: g.stream("sample") };
     let VocabularyInput { x, word, bias, targets, weights, count } = input;
     let out = g.add(op, &[x, word, bias, targets, weights, count])?;
     Ok(VocabularyOutput { loss: out[0], lse: out[1], sampled: out[2], best: out[3] })
