@@ -2,7 +2,7 @@
 //! elements: X, Word
 // The vocabulary's logits by tiles, and what is to be known of each row, in one pass: maximum and sum of exponentials (the
 // online softmax of arXiv 1805.02867), the largest logit's word, a word sampled from the softmax, and the target's logit.
-// A workgroup goes over some tiles of words for its 64 rows. Twin: ops/vocabulary_cross_entropy.rs.
+// A workgroup goes over some tiles of words for its 64 rows. Twin: ops/vocabulary_nll.rs.
 
 struct Arguments {
     rows: u32,       // M

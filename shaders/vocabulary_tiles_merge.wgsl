@@ -1,6 +1,6 @@
 //! shared: index, vocabulary_state
 // Puts together what the workgroups of shaders/vocabulary_tiles.wgsl know of each row, in order, for
-// vocabulary_cross_entropy_finish.wgsl. Twin: ops/vocabulary_cross_entropy.rs.
+// vocabulary_nll_finish.wgsl. Twin: ops/vocabulary_nll.rs.
 
 struct Arguments {
     rows: u32,   // M

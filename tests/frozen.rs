@@ -33,9 +33,10 @@ fn step(table: &Arc<ParameterTable>, rate: impl Fn(&Parameter) -> Option<f32>, s
             let (weight, bias) = (g.parameter(2 * layer), g.parameter(2 * layer + 1));
             y = ops::linear(&mut g, y, weight, bias)?;
         }
-        let lengths = g.input("lengths", DType::U32, &[ROWS]);
         let count = g.input("count", DType::F32, &[1]);
-        let loss = ops::binary_cross_entropy(&mut g, y, labels, lengths, count)?;
+        let nll = ops::binary_nll(&mut g, y, labels)?;
+        let weights = ops::constant(&mut g, 1.0, &[ROWS, WIDTH])?;
+        let loss = ops::weighted_mean(&mut g, nll, weights, count)?;
         g.backward(loss, |p| rate(p).is_some())?;
         let gradients = g.bank(Bank::Gradients);
         let norm = ops::global_norm(&mut g, gradients)?;
@@ -48,7 +49,7 @@ fn step(table: &Arc<ParameterTable>, rate: impl Fn(&Parameter) -> Option<f32>, s
 }
 
 fn load(engine: &mut dyn Engine, target: Target, (graph, norm): (Graph, Tensor)) -> Program {
-    let inputs: Vec<Tensor> = ["x", "labels", "lengths", "count"]
+    let inputs: Vec<Tensor> = ["x", "labels", "count"]
         .map(|name| graph.values().iter().position(|v| v.name == name).expect("an input"))
         .map(|index| input(&graph, index))
         .to_vec();
@@ -59,8 +60,7 @@ fn load(engine: &mut dyn Engine, target: Target, (graph, norm): (Graph, Tensor))
     let labels: Vec<u32> = (0..ROWS * WIDTH).map(|i| (i % 3 == 0) as u32).collect();
     engine.write(program, inputs[0], &x);
     engine.write(program, inputs[1], &labels);
-    engine.write(program, inputs[2], &[WIDTH as u32; ROWS]);
-    engine.write(program, inputs[3], &[((ROWS * WIDTH) as f32).to_bits()]);
+    engine.write(program, inputs[2], &[((ROWS * WIDTH) as f32).to_bits()]);
     program
 }
 

@@ -54,62 +54,88 @@ fn activation_gradient() {
     }
 }
 
-fn cross_entropy(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
-    Ok(vec![ops::binary_cross_entropy(g, t[0], t[1], t[2], t[3])?])
-}
-
-/// Logits in [-scale, scale), labels, lengths, and two tokens more than there are: those of other parts.
-fn cross_entropy_inputs(length: usize, lengths: &[u32], scale: f64) -> [Input; 4] {
-    let tokens: f32 = lengths.iter().map(|&n| (n as f32).min(length as f32)).sum();
-    [
-        Input::parameter(&[lengths.len() * length]).scaled(scale),
-        Input::words(&[lengths.len(), length], 2),
-        Input::exactly(&[lengths.len()], lengths),
-        Input::values(&[1], &[tokens + 2.0]),
-    ]
+fn nll(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    Ok(vec![ops::binary_nll(g, t[0], t[1])?])
 }
 
 #[test]
-fn binary_cross_entropy() {
-    let many: Vec<u32> = (0..300).map(|i| i % 9).collect();
-    let cases: [(usize, &[u32]); 8] = [
-        (1, &[1]),
-        (1, &[0]),
-        (5, &[5, 0, 3]),
-        (7, &[0, 0]),
-        (4, &[9, 2]),
-        (128, &[128, 17]),
-        (1_500, &[1_499]),
-        (9, &many),
-    ];
-    for (length, lengths) in cases {
+fn binary_nll() {
+    for tokens in [1, 5, 130, 1_025] {
         // Beyond 88, exp() overflows in single precision.
         for scale in [1.0, 12.0, 300.0] {
-            let tolerance = Tolerance { absolute: 1e-6, relative: 1e-5 };
-            let inputs = cross_entropy_inputs(length, lengths, scale);
-            check_with("binary_cross_entropy", &inputs, tolerance, &[1, 2], cross_entropy);
+            let inputs = [Input::parameter(&[tokens, 1]).scaled(scale), Input::words(&[tokens], 2)];
+            check_with("binary_nll", &inputs, Tolerance { absolute: 1e-6, relative: 1e-5 }, &[1, 2], nll);
         }
+    }
+    check_gradient("binary_nll", &[Input::parameter(&[4, 5]).scaled(3.0), Input::words(&[20], 2)], nll);
+}
+
+#[test]
+fn binary_nll_of_sure_logits_keeps_its_accuracy() {
+    // Labels that are all right: log(1 + exp(-|x|)), about 1e-6.
+    let logits: Vec<f32> = (0..64).map(|i| if i % 2 == 0 { -14.0 } else { 13.0 + i as f32 / 64.0 }).collect();
+    let labels: Vec<u32> = (0..64).map(|i| i % 2).collect();
+    let inputs = [Input::values(&[64], &logits), Input::exactly(&[2, 32], &labels)];
+    check_with("binary_nll", &inputs, Tolerance { absolute: 0.0, relative: 1e-5 }, &[1], nll);
+}
+
+fn mean(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    Ok(vec![ops::weighted_mean(g, t[0], t[1], t[2])?])
+}
+
+/// Values, weights of which one in three is 0 and one in three negative, and a total of more than there is: the rest is in other
+/// parts of the batch.
+fn weighted(rows: usize) -> [Input; 3] {
+    let weights: Vec<f32> = (0..rows).map(|i| [1.0, 0.0, -0.25][i % 3]).collect();
+    let total = weights.iter().sum::<f32>() + 3.0;
+    [Input::parameter(&[rows]), Input::values(&[1, rows], &weights), Input::values(&[1], &[total])]
+}
+
+#[test]
+fn weighted_mean() {
+    for rows in [1, 5, 130, 1_024, 1_025, 5_000] {
+        let tolerance = Tolerance { absolute: 1e-6, relative: 1e-5 };
+        check_with("weighted_mean", &weighted(rows), tolerance, &[1, 2], mean);
+    }
+    check_gradient("weighted_mean", &weighted(7), mean);
+    // The mean of nothing is 0.
+    let nothing = [Input::parameter(&[3]), Input::values(&[3], &[0.0; 3]), Input::values(&[1], &[0.0])];
+    check("weighted_mean", &nothing, mean);
+}
+
+#[test]
+fn what_has_no_weight_does_not_count_whatever_it_is() {
+    let [_, weights, total] = weighted(5);
+    let values = Input::values(&[5], &[1.0, f32::NAN, 2.0, 3.0, f32::INFINITY]);
+    check("weighted_mean", &[values.clone(), weights, total.clone()], |g, t| {
+        let mean = ops::weighted_mean(g, t[0], t[1], t[2])?;
+        // Not a number would be so afterwards, and the harness compares what both engines say.
+        Ok(vec![mean])
+    });
+}
+
+#[test]
+fn length_mask() {
+    let many: Vec<u32> = (0..300).map(|i| i % 9).collect();
+    let cases: [(usize, &[u32]); 5] = [(1, &[1]), (1, &[0]), (5, &[5, 0, 3]), (4, &[9, 2]), (9, &many)];
+    for (length, lengths) in cases {
+        check("length_mask", &[Input::exactly(&[lengths.len()], lengths)], |g, t| {
+            Ok(vec![ops::length_mask(g, t[0], length)?])
+        });
     }
 }
 
-#[test]
-fn binary_cross_entropy_of_sure_logits_keeps_its_accuracy() {
-    // Labels that are all right: the loss is the mean of log(1 + exp(-|x|)), about 1e-6.
-    let logits: Vec<f32> = (0..64).map(|i| if i % 2 == 0 { -14.0 } else { 13.0 + i as f32 / 64.0 }).collect();
-    let labels: Vec<u32> = (0..64).map(|i| i % 2).collect();
-    let inputs = [
-        Input::values(&[64], &logits),
-        Input::exactly(&[2, 32], &labels),
-        Input::exactly(&[2], &[32, 31]),
-        Input::values(&[1], &[63.0]),
-    ];
-    let tolerance = Tolerance { absolute: 0.0, relative: 1e-5 };
-    check_with("binary_cross_entropy", &inputs, tolerance, &[1], cross_entropy);
+/// Logits in [-3, 3), and labels.
+fn logits(tokens: usize) -> [Input; 2] {
+    [Input::parameter(&[tokens]).scaled(3.0), Input::words(&[tokens], 2)]
 }
 
-#[test]
-fn binary_cross_entropy_gradient() {
-    check_gradient("binary_cross_entropy", &cross_entropy_inputs(5, &[5, 0, 3, 1], 3.0), cross_entropy);
+/// The mean over some logits of the input's labels.
+fn loss(g: &mut Graph, logits: Tensor, labels: Tensor) -> Result<Tensor, GraphError> {
+    let nll = ops::binary_nll(g, logits, labels)?;
+    let len = g.ty(nll).len();
+    let (weights, total) = (ops::constant(g, 1.0, &[len])?, ops::constant(g, len as f32, &[1])?);
+    ops::weighted_mean(g, nll, weights, total)
 }
 
 #[test]
@@ -154,14 +180,13 @@ fn adamw() {
     for (clip_norm, rates) in [1e-3, 1e3].into_iter().flat_map(|clip| rates.map(|rates| (clip, rates))) {
         let settings = AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.5, clip_norm };
         for length in [1, 65, 1_500] {
-            let mut inputs = cross_entropy_inputs(length, &[length as u32, length as u32 / 2], 3.0).to_vec();
+            let mut inputs = logits(length).to_vec();
             // At an odd place, so that it decays.
             inputs.push(Input::real(&[1]));
-            inputs.push(Input::parameter(&[2 * length]).scaled(2.0));
+            inputs.push(Input::parameter(&[length]).scaled(2.0));
             let tolerance = Tolerance { absolute: 1e-7, relative: 2e-5 };
             check_with("adamw", &inputs, tolerance, &[1, 2], |g, t| {
-                let first = cross_entropy(g, t)?[0];
-                let second = cross_entropy(g, &[t[5], t[1], t[2], t[3]])?[0];
+                let (first, second) = (loss(g, t[0], t[1])?, loss(g, t[3], t[1])?);
                 let loss = ops::weighted_sum(g, &[(1.0, first), (20.0, second)])?;
                 g.backward(loss, |_| true)?;
                 let gradients = g.bank(Bank::Gradients);
@@ -181,9 +206,8 @@ fn adamw() {
 fn accumulate() {
     // The banks are compared; twice, so that the second of a later part finds numbers there.
     for length in [1, 65, 1_500] {
-        let inputs = cross_entropy_inputs(length, &[length as u32], 3.0);
-        check_with("accumulate", &inputs, Tolerance { absolute: 1e-7, relative: 2e-5 }, &[1, 2], |g, t| {
-            let loss = cross_entropy(g, t)?[0];
+        check_with("accumulate", &logits(length), Tolerance { absolute: 1e-7, relative: 2e-5 }, &[1, 2], |g, t| {
+            let loss = loss(g, t[0], t[1])?;
             g.backward(loss, |_| true)?;
             ops::accumulate(g)?;
             ops::accumulate(g)?;

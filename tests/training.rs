@@ -220,7 +220,10 @@ fn mixed_precision_learns_a_batch_by_heart() {
     let (fetched, _) = run(&mut engine, Target::Cpu, &config, 400);
     let last = fetched.last().unwrap();
     for output in [Output::GeneratorLoss, Output::DiscriminatorLoss] {
-        assert!(last.scalar(output as usize) < 0.03, "{output:?} {}", last.scalar(output as usize));
+        // In a step in which the generator's sample is not its guess, which is one of ten, there is a fake to be found.
+        let mut losses: Vec<f32> = fetched[350..].iter().map(|step| step.scalar(output as usize)).collect();
+        losses.sort_by(f32::total_cmp);
+        assert!(losses[25] < 0.03, "{output:?} {losses:?}");
     }
     // Where the loss times the scale was too large at first, the scale came down and training went on.
     assert!(last.scalar(Output::Norm as usize).is_finite() && last.scalar(Output::LossScale as usize) >= 1.0);

@@ -110,8 +110,8 @@ mod tests {
         assert_eq!(of("attention", "forward, discriminator"), discriminator);
         assert_eq!(of("attention_backward", "backward, generator"), generator);
         assert_eq!(of("attention_backward", "backward, discriminator"), discriminator);
-        assert_eq!(of("vocabulary_cross_entropy", "forward, generator"), 1);
-        assert_eq!(of("vocabulary_cross_entropy_backward", "backward, generator"), 1);
+        assert_eq!(of("vocabulary_nll", "forward, generator"), 1);
+        assert_eq!(of("vocabulary_nll_backward", "backward, generator"), 1);
         assert_eq!(of("replace_tokens", "forward, discriminator"), 1);
         assert_eq!([of("adamw", "update"), of("global_norm", "update")], [1, 1]);
         let forward = |half: &str| of("linear", &format!("forward, {half}"));

@@ -7,7 +7,7 @@
 
 use super::{Config, Encoded, Model, discriminator_logits, encode, generator_head};
 use crate::graph::{DType, Graph, GraphError, Tensor};
-use crate::ops::{self, VocabularyInput};
+use crate::ops;
 
 /// A batch of B examples of L tokens, K drawn positions each.
 #[derive(Debug, Clone, Copy)]
@@ -89,14 +89,13 @@ pub fn electra(
     };
 
     // The generator guesses the drawn tokens.
-    let guess = g.in_scope("generator", |g| {
+    let (guess, generator_loss) = g.in_scope("generator", |g| {
         let hidden = encode(g, model, &model.generator, batch.masked_ids, c)?;
         let drawn = ops::gather_rows(g, hidden, batch.positions)?;
         let x = generator_head(g, model, drawn)?;
-        let word = g.parameter(model.heads.generator_output);
-        let bias = g.parameter(model.heads.generator_bias);
-        let (targets, weights, count) = (batch.targets, batch.weights, batch.drawn);
-        ops::vocabulary_cross_entropy(g, VocabularyInput { x, word, bias, targets, weights, count })
+        let words = (g.parameter(model.heads.generator_output), g.parameter(model.heads.generator_bias));
+        let guess = ops::vocabulary_nll(g, x, words, batch.targets)?;
+        Ok((guess, ops::weighted_mean(g, guess.nll, batch.weights, batch.drawn)?))
     })?;
 
     // Its samples replace them, and the discriminator says of every token whether it was replaced.
@@ -105,15 +104,17 @@ pub fn electra(
         let (corrupted, labels) = ops::replace_tokens(g, batch.ids, sampled, batch.positions, batch.weights)?;
         let hidden = encode(g, model, &model.discriminator, corrupted, c)?;
         let logits = discriminator_logits(g, model, hidden)?;
-        let loss = ops::binary_cross_entropy(g, logits, labels, batch.lengths, batch.tokens)?;
-        Ok((corrupted, labels, logits, loss))
+        let nll = ops::binary_nll(g, logits, labels)?;
+        let length = g.ty(batch.ids).columns();
+        let weights = ops::length_mask(g, batch.lengths, length)?;
+        Ok((corrupted, labels, logits, ops::weighted_mean(g, nll, weights, batch.tokens)?))
     })?;
 
     let o = &config.objective;
-    let terms = [(o.generator_weight, guess.loss), (o.discriminator_weight, discriminator_loss)];
+    let terms = [(o.generator_weight, generator_loss), (o.discriminator_weight, discriminator_loss)];
     Ok(Objective {
         loss: ops::weighted_sum(g, &terms)?,
-        generator_loss: guess.loss,
+        generator_loss,
         discriminator_loss,
         sampled,
         best: guess.best,
@@ -136,7 +137,7 @@ mod tests {
             let mut g = Graph::new(model.table.clone());
             let inputs = Inputs::new(&mut g, 2, 16, 2);
             electra(&mut g, &model, &config, inputs, dropout, None).unwrap();
-            let sampling = g.nodes().iter().find(|node| node.op.name() == "vocabulary_cross_entropy").unwrap();
+            let sampling = g.nodes().iter().find(|node| node.op.name() == "vocabulary_nll").unwrap();
             format!("{:?}", sampling.op)
         };
         assert_eq!(draws(true), draws(false));

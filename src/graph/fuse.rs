@@ -207,9 +207,10 @@ mod tests {
         let (mut g, parameters @ [w, b, ..], [x, _]) = graph();
         let x = ops::linear(&mut g, x, w, b).expect("a layer");
         let z = others(&mut g, x, parameters);
-        let (labels, lengths) = (g.input("labels", DType::U32, &[7, H]), g.input("lengths", DType::U32, &[7]));
+        let (labels, weights) = (g.input("labels", DType::U32, &[7, H]), g.input("weights", DType::F32, &[7, H]));
         let count = g.input("count", DType::F32, &[1]);
-        let loss = ops::binary_cross_entropy(&mut g, z, labels, lengths, count).expect("a loss");
+        let nll = ops::binary_nll(&mut g, z, labels).expect("a value a row");
+        let loss = ops::weighted_mean(&mut g, nll, weights, count).expect("a loss");
         g.backward(loss, |_| true).expect("gradients");
         g
     }

@@ -176,7 +176,7 @@ mod tests {
         let spec = |i: usize| (i.to_string(), shapes[i % 6].clone(), true, Initialization::Ones);
         let mut g = Graph::new(Arc::new(ParameterTable::new((0..18).map(spec).collect())));
         let mut x = g.input("x", DType::F32, &[5, 4]);
-        let (labels, lengths) = (g.input("labels", DType::U32, &[5, 4]), g.input("lengths", DType::U32, &[5]));
+        let (labels, weights) = (g.input("labels", DType::U32, &[5, 4]), g.input("weights", DType::F32, &[5, 4]));
         let count = g.input("count", DType::F32, &[1]);
         for layer in 0..3 {
             let layer = g.in_segment(|g| {
@@ -188,7 +188,8 @@ mod tests {
             });
             x = layer.expect("a layer");
         }
-        let loss = ops::binary_cross_entropy(&mut g, x, labels, lengths, count).expect("a loss");
+        let nll = ops::binary_nll(&mut g, x, labels).expect("a value a row");
+        let loss = ops::weighted_mean(&mut g, nll, weights, count).expect("a loss");
         g.backward(loss, |_| true).expect("gradients");
         g.recompute(setting).expect("recomputed");
         g

@@ -21,7 +21,7 @@
 //! reaches whose accumulators of two products share 16 KiB of workgroup memory and one set of registers; the other way
 //! profits from every faster matrix multiplication.
 
-use super::vocabulary_cross_entropy::{chunk_words, sizes};
+use super::vocabulary_nll::{chunk_words, sizes};
 use super::{Dispatch, Operand, Shapes};
 use crate::graph::{DType, TensorType};
 
@@ -31,7 +31,7 @@ const TILE: usize = 64;
 /// parts to put together.
 const WORKGROUPS: usize = 1_024;
 /// Words of memory that hold what is known of a row: as written by `vocabulary_tiles.wgsl`, and as read by
-/// `vocabulary_cross_entropy_finish.wgsl`.
+/// `vocabulary_nll_finish.wgsl`.
 const PARTIAL: usize = 6;
 const STATE: usize = 8;
 
@@ -89,16 +89,16 @@ pub(super) fn forward(s: &Shapes, stream: u32) -> [Dispatch; 2] {
     [know.groups(m.div_ceil(TILE), groups, 1), merge.elements(m, 8)]
 }
 
-/// Writes the gradients [M, words] of the logits of some words, of type `dtype`, from the log-sum-exp and each row's factor.
+/// Writes the gradients [M, words] of the logits of some words, of type `dtype`, from the log-sum-exp and each row's gradient.
 pub(super) fn backward(
     s: &Shapes,
     (first, words): (usize, usize),
-    [lse, scale, gradient]: [Operand; 3],
+    [lse, d, gradient]: [Operand; 3],
     dtype: DType,
 ) -> Dispatch {
     let (m, ..) = sizes(s);
     let dispatch = tiles("vocabulary_tiles_backward", s, words).element("Gradient", dtype);
-    let dispatch = dispatch.read(lse).read(scale).write(gradient).moving(m * words);
+    let dispatch = dispatch.read(lse).read(d).write(gradient).moving(m * words);
     dispatch.word(first).word(words).groups(words.div_ceil(TILE), m.div_ceil(TILE), 1)
 }
 

@@ -12,7 +12,7 @@ use egui::{Button, Grid, ProgressBar, RichText, Ui};
 const FAMILIES: [(&str, &[&str]); 6] = [
     ("Matrix products", &["linear", "linear_input_gradient", "linear_weight_gradient"]),
     ("Attention", &["attention", "attention_backward"]),
-    ("Vocabulary head", &["vocabulary_cross_entropy", "vocabulary_cross_entropy_backward"]),
+    ("Vocabulary head", &["vocabulary_nll", "vocabulary_nll_backward"]),
     ("Norms and activations", &["layer_norm", "layer_norm_backward", "activation_backward", "dropout", "add"]),
     ("Optimizer", &["adamw", "global_norm", "accumulate"]),
     ("Embeddings", &["embedding", "word_gradient", "position_gradient", "gather_rows", "gather_rows_backward"]),

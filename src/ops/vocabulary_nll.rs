@@ -1,5 +1,5 @@
-//! The generator's output: cross-entropy over the vocabulary, and a sample from it, without ever holding
-//! M x V logits; `shaders/vocabulary_*.wgsl`.
+//! Which word, of all of a vocabulary: each row's negative log-likelihood of its target, and a sample of its softmax, without
+//! ever holding M x V logits; `shaders/vocabulary_*.wgsl`.
 //!
 //! The forward pass keeps, for each row, the running maximum and sum of exponentials (the online softmax of Milakov and
 //! Gimelshein, arXiv 1805.02867), the largest logit's word, and the word with the largest logit + Gumbel noise, which is a
@@ -7,13 +7,10 @@
 //! (`vocabulary_tiles.rs`). Drivers that run shaders on the CPU, whose workgroup memory is memory like any other, multiply
 //! matrices a few thousand words at a time and read the logits back.
 //!
-//! x [M, E], word [V, E], bias [V], targets and weights [B, K] with M = B K.
-//! Loss: sum(w * -log softmax(x word^T + bias)[target]) / (count + 1e-6), the count given: the sum of the weights of all
-//! parts of the batch, of which these rows may be one.
+//! x [M, E], word [V, E], bias [V], targets of M elements: -log softmax(x word^T + bias)[target], a row.
 
-use super::binary_cross_entropy::TINY;
 use super::layer_norm::sum2;
-use super::vocabulary_cross_entropy_backward::VocabularyCrossEntropyBackward;
+use super::vocabulary_nll_backward::VocabularyNllBackward;
 use super::{
     DeviceTraits, Dispatch, Draws, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins,
     uniform, vocabulary_tiles,
@@ -26,15 +23,15 @@ use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
-struct VocabularyCrossEntropy {
+struct VocabularyNll {
     stream: u32,
 }
 
-/// What [`vocabulary_cross_entropy`] gives.
+/// What [`vocabulary_nll`] gives.
 #[derive(Debug, Clone, Copy)]
 pub struct VocabularyOutput {
-    /// These rows' share of the mean cross-entropy over the whole batch's drawn positions: `[1]`.
-    pub loss: Tensor,
+    /// Each row's negative log-likelihood of its target, nats: `[M]`. The only one that a gradient flows through.
+    pub nll: Tensor,
     /// Log-sum-exp of each row's logits: `[M]`.
     pub lse: Tensor,
     /// A sample of each row's softmax: `[M]`, u32. No gradient flows through it.
@@ -43,29 +40,17 @@ pub struct VocabularyOutput {
     pub best: Tensor,
 }
 
-/// Tensors of the generator's output layer.
-#[derive(Debug, Clone, Copy)]
-pub struct VocabularyInput {
-    /// [M, E]
-    pub x: Tensor,
-    /// [V, E], tied with the word embeddings.
-    pub word: Tensor,
-    /// `[V]`
-    pub bias: Tensor,
-    /// [B, K], u32
-    pub targets: Tensor,
-    /// [B, K], 1 for a drawn position and 0 for an unused slot.
-    pub weights: Tensor,
-    /// Drawn positions of the whole batch `[1]`.
-    pub count: Tensor,
-}
-
-/// Cross-entropy, sample and best guess in one pass over the vocabulary.
-pub fn vocabulary_cross_entropy(g: &mut Graph, input: VocabularyInput) -> Result<VocabularyOutput, GraphError> {
-    let op = VocabularyCrossEntropy { stream: g.stream("sample") };
-    let VocabularyInput { x, word, bias, targets, weights, count } = input;
-    let out = g.add(op, &[x, word, bias, targets, weights, count])?;
-    Ok(VocabularyOutput { loss: out[0], lse: out[1], sampled: out[2], best: out[3] })
+/// Likelihood, sample and best guess in one pass over the vocabulary: of x [M, E], `words` the matrix [V, E] and the bias `[V]`,
+/// and the ids of the targets, u32, M of them.
+pub fn vocabulary_nll(
+    g: &mut Graph,
+    x: Tensor,
+    (word, bias): (Tensor, Tensor),
+    targets: Tensor,
+) -> Result<VocabularyOutput, GraphError> {
+    let op = VocabularyNll { stream: g.stream("sample") };
+    let out = g.add(op, &[x, word, bias, targets])?;
+    Ok(VocabularyOutput { nll: out[0], lse: out[1], sampled: out[2], best: out[3] })
 }
 
 /// Words and rows whose logits are held at a time by one thread.
@@ -146,9 +131,9 @@ fn gumbel<R: Real>(out: &mut [R], draws: Draws, start: usize) {
     );
 }
 
-impl VocabularyCrossEntropy {
+impl VocabularyNll {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let (x, word, bias, targets, weights) = (t.real(0), t.real(1), t.real(2), t.int(3), t.real(4));
+        let (x, word, bias, targets) = (t.real(0), t.real(1), t.real(2), t.int(3));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
         let draws = Draws::new(&t.step, self.stream, m * v);
         let chunk = |logits: &mut Vec<R>, first: usize| {
@@ -175,34 +160,28 @@ impl VocabularyCrossEntropy {
         };
         let starts: Vec<usize> = (0..v).step_by(WORDS).collect();
         let parts: Vec<Vec<Running<R>>> = starts.par_iter().map_init(Vec::new, |l, &first| chunk(l, first)).collect();
-        let (loss, lse, sampled, best) = (t.out(0), t.out(1), t.out_int(2), t.out_int(3));
-        let count = t.real(5)[0].wide() + TINY;
-        let mut total = 0.0;
+        let (nll, lse, sampled, best) = (t.out(0), t.out(1), t.out_int(2), t.out_int(3));
         for row in 0..m {
             let mut all = Running::new();
             parts.iter().for_each(|part| all.merge(&part[row]));
             lse[row] = all.most + R::of(all.total.wide().ln());
             (sampled[row], best[row]) = (all.sampled, all.best);
-            let w = weights[row].wide();
-            total += if w > 0.0 { w * (lse[row].wide() - all.target.wide()) } else { 0.0 };
+            nll[row] = lse[row] - all.target;
         }
-        loss[0] = R::of(total / count);
     }
 }
 
 pub(super) fn check(op: &'static str, inputs: &[&TensorType]) -> Result<(), GraphError> {
     match inputs {
-        [x, word, bias, targets, weights, count, ..]
+        [x, word, bias, targets, ..]
             if x.columns() == word.columns()
                 && word.rows() == bias.len()
                 && targets.dtype == DType::U32
-                && targets.len() == x.rows()
-                && weights.len() == x.rows()
-                && count.len() == 1 =>
+                && targets.len() == x.rows() =>
         {
             Ok(())
         }
-        _ => Err(mismatch(op, inputs, "x [M, E], word [V, E], bias [V], targets and weights [B, K], count [1]")),
+        _ => Err(mismatch(op, inputs, "x [M, E], word [V, E], bias [V], M targets")),
     }
 }
 
@@ -258,7 +237,7 @@ pub(super) fn shared_scratch(products: impl Iterator<Item = Vec<TensorType>>, sc
 /// What is known of each row in the end.
 const STATE: Operand = Operand::Scratch(1);
 
-impl VocabularyCrossEntropy {
+impl VocabularyNll {
     /// Logits of a chunk, what is known of each row [M, 8], and what the products need.
     fn chunks_scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let (m, _, v) = sizes(s);
@@ -273,7 +252,7 @@ impl VocabularyCrossEntropy {
         let mut dispatches = Vec::new();
         for (first, words) in chunks(m, v) {
             dispatches.extend(logits(s, first, words).dispatches(&LOGITS, 2, device));
-            let update = Dispatch::new("vocabulary_cross_entropy")
+            let update = Dispatch::new("vocabulary_nll")
                 .read(LOGITS.c)
                 .read(Operand::Input(3))
                 .write(STATE)
@@ -289,23 +268,23 @@ impl VocabularyCrossEntropy {
     }
 }
 
-impl Op for VocabularyCrossEntropy {
+impl Op for VocabularyNll {
     fn name(&self) -> &'static str {
-        "vocabulary_cross_entropy"
+        "vocabulary_nll"
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
-        check("vocabulary_cross_entropy", inputs)?;
+        check("vocabulary_nll", inputs)?;
         let m = inputs[0].rows();
-        Ok(vec![TensorType::f32(&[1]), TensorType::f32(&[m]), TensorType::u32(&[m]), TensorType::u32(&[m])])
+        Ok(vec![TensorType::f32(&[m]), TensorType::f32(&[m]), TensorType::u32(&[m]), TensorType::u32(&[m])])
     }
 
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
-        let Some(d) = d[0] else { return Ok(vec![None; 6]) };
+        let Some(d) = d[0] else { return Ok(vec![None; 4]) };
         let mut inputs = node.inputs.clone();
         inputs.extend([node.outputs[1], d]);
-        let out = g.add(VocabularyCrossEntropyBackward, &inputs)?;
-        Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None, None, None])
+        let out = g.add(VocabularyNllBackward, &inputs)?;
+        Ok(vec![Some(out[0]), Some(out[1]), Some(out[2]), None])
     }
 
     fn halves(&self) -> Halves {
@@ -327,12 +306,9 @@ impl Op for VocabularyCrossEntropy {
         } else {
             vocabulary_tiles::forward(s, self.stream).to_vec()
         };
-        let finish = Dispatch::new("vocabulary_cross_entropy_finish")
-            .read(STATE)
-            .read(Operand::Input(4))
-            .read(Operand::Input(5));
         let outputs = [0, 1, 2, 3].map(Operand::Output);
-        dispatches.push(outputs.into_iter().fold(finish, Dispatch::write).word(m).word(v));
+        let finish = outputs.into_iter().fold(Dispatch::new("vocabulary_nll_finish").read(STATE), Dispatch::write);
+        dispatches.push(finish.word(m).word(v).elements(m, 256));
         dispatches
     }
 

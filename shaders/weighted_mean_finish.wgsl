@@ -1,14 +1,13 @@
-// The sums of binary_cross_entropy.wgsl over the number of tokens of the whole batch that are not padding.
-// Twin: ops/binary_cross_entropy.rs.
+// The sums of weighted_mean.wgsl, added up, over the total of the weights of the whole batch. Twin: ops/weighted_mean.rs.
 
 struct Arguments {
-    sums: u32, // ceil(T / 1024)
+    sums: u32, // ceil(M / 1024)
     tiny: f32, // keeps the quotient finite
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read> sums: array<f32>;      // [ceil(T / 1024)]
-@group(0) @binding(2) var<storage, read> count: array<f32>;     // [1]
+@group(0) @binding(1) var<storage, read> sums: array<f32>;      // [ceil(M / 1024)]
+@group(0) @binding(2) var<storage, read> total: array<f32>;     // [1]
 @group(0) @binding(3) var<storage, read_write> out: array<f32>; // [1]
 
 var<workgroup> totals: array<f32, 256>;
@@ -28,6 +27,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
         workgroupBarrier();
     }
     if local == 0u {
-        out[0] = totals[0] / (count[0] + arguments.tiny);
+        out[0] = totals[0] / (total[0] + arguments.tiny);
     }
 }

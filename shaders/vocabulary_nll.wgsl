@@ -1,7 +1,7 @@
 //! shared: step, random, logarithm
 // Takes the logits of some words into what is known of each row: maximum and sum of exponentials (the online softmax of
 // arXiv 1805.02867), the largest logit's word, the word of the largest logit + Gumbel noise, and the target's logit.
-// A workgroup a row. Twin: ops/vocabulary_cross_entropy.rs.
+// A workgroup a row. Twin: ops/vocabulary_nll.rs.
 
 struct Arguments {
     rows: u32,       // M
@@ -28,7 +28,7 @@ struct Running {
 const LEAST: f32 = -1e30;
 const NONE: u32 = 0xffffffffu;
 
-// In the order that `shaders/vocabulary_cross_entropy_finish.wgsl` reads.
+// In the order that `shaders/vocabulary_nll_finish.wgsl` reads.
 fn load(row: u32) -> Running {
     let at = row * 8u;
     return Running(

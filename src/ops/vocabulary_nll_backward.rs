@@ -1,11 +1,10 @@
-//! The gradient of [`super::vocabulary_cross_entropy`]; `shaders/vocabulary_cross_entropy_backward.wgsl` and `_scale`, and
-//! on GPUs `shaders/vocabulary_tiles_backward.wgsl`.
+//! The gradient of [`super::vocabulary_nll`]; `shaders/vocabulary_nll_backward.wgsl`, and on GPUs
+//! `shaders/vocabulary_tiles_backward.wgsl`.
 //!
 //! A few thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
 //! the rows.
 
-use super::binary_cross_entropy::TINY;
-use super::vocabulary_cross_entropy::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
+use super::vocabulary_nll::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use super::{
     DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin,
     no_second_derivative, twins, vocabulary_tiles,
@@ -15,21 +14,19 @@ use crate::cpu::parallel::vectorize;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 
-/// From the inputs, the log-sum-exp [M] and the loss's gradient [1]: the gradients of x, word and bias.
-/// d logit = d * w / (count + 1e-6) * (softmax - onehot(target)).
+/// From the inputs, the log-sum-exp [M] and the rows' gradients d [M]: the gradients of x, word and bias.
+/// d logit = d * (softmax - onehot(target)).
 #[derive(Debug)]
-pub(super) struct VocabularyCrossEntropyBackward;
+pub(super) struct VocabularyNllBackward;
 
 /// Chunks of words are handled in this many groups, each with its own part of dx, added up in order.
 const GROUPS: usize = 8;
 
-impl VocabularyCrossEntropyBackward {
+impl VocabularyNllBackward {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, word, bias) = (t.real(0), t.real(1), t.real(2));
-        let (targets, weights, lse, d) = (t.int(3), t.real(4), t.real(6), t.real(7)[0]);
+        let (targets, lse, d) = (t.int(3), t.real(4), t.real(5));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
-        let count = t.real(5)[0].wide() + TINY;
-        let scale: Vec<R> = weights.iter().map(|w| R::of(w.wide() * d.wide() / count)).collect();
         let (dx, dword, dbias) = (t.out(0), t.out(1), t.out(2));
         let each = v.div_ceil(GROUPS).next_multiple_of(64);
         let group = |g: usize, dword: &mut [R], dbias: &mut [R]| {
@@ -50,11 +47,11 @@ impl VocabularyCrossEntropyBackward {
                         #[inline(always)]
                         || {
                             for (i, row) in logits.chunks_exact_mut(words).take(rows).enumerate() {
-                                let (lse, scale) = (lse[top + i], scale[top + i]);
-                                row.iter_mut().for_each(|x| *x = (*x - lse).exp() * scale);
+                                let (lse, d) = (lse[top + i], d[top + i]);
+                                row.iter_mut().for_each(|x| *x = (*x - lse).exp() * d);
                                 let target = (targets[top + i] as usize).wrapping_sub(first);
                                 if target < words {
-                                    row[target] -= scale;
+                                    row[target] -= d;
                                 }
                                 dbias[start..start + words].iter_mut().zip(&*row).for_each(|(b, &x)| *b += x);
                             }
@@ -111,18 +108,18 @@ fn word_gradient(s: &Shapes, dlogits: DType, first: usize, words: usize) -> Matm
     }
 }
 
-impl Op for VocabularyCrossEntropyBackward {
+impl Op for VocabularyNllBackward {
     fn name(&self) -> &'static str {
-        "vocabulary_cross_entropy_backward"
+        "vocabulary_nll_backward"
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
-        check("vocabulary_cross_entropy_backward", inputs)?;
+        check("vocabulary_nll_backward", inputs)?;
         Ok(inputs[..3].iter().map(|t| TensorType::f32(&t.shape)).collect())
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
-        no_second_derivative("vocabulary_cross_entropy_backward")
+        no_second_derivative("vocabulary_nll_backward")
     }
 
     /// Not dx: chunk after chunk is added to it, and it is small.
@@ -150,11 +147,11 @@ impl Op for VocabularyCrossEntropyBackward {
         shapes
     }
 
-    /// Gradients of a chunk's logits, each row's factor [M], and what the products need.
+    /// Gradients of a chunk's logits, and what the products need.
     fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let (m, _, v) = sizes(s);
         let dtype = gradient_type(s, device);
-        let mut scratch = vec![TensorType::new(dtype, &[m, chunk_words(m, v)]), TensorType::f32(&[m])];
+        let mut scratch = vec![TensorType::new(dtype, &[m, chunk_words(m, v)])];
         let mut products = Vec::new();
         for (first, words) in chunks_for(m, v, device) {
             if device.software {
@@ -170,21 +167,19 @@ impl Op for VocabularyCrossEntropyBackward {
     fn dispatches(&self, s: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let (m, _, v) = sizes(s);
         let dtype = gradient_type(s, device);
-        let (dlogits, scale) = (Operand::Scratch(0), Operand::Scratch(1));
-        let [x, word, targets, weights, count, lse, d] = [0, 1, 3, 4, 5, 6, 7].map(Operand::Input);
+        let dlogits = Operand::Scratch(0);
+        let [x, word, targets, lse, d] = [0, 1, 3, 4, 5].map(Operand::Input);
         let [dx, dword, dbias] = [0, 1, 2].map(Operand::Output);
         let to_dx = MatmulOperands { a: dlogits, b: word, c: dx, bias: None, second: None };
         let to_dword = MatmulOperands { a: dlogits, b: x, c: dword, bias: None, second: Some(dbias) };
-        let factors = Dispatch::new("vocabulary_cross_entropy_scale").read(weights).read(count).read(d).write(scale);
-        let factors = factors.word(m).elements(m, 256);
-        let mut dispatches = vec![factors];
+        let mut dispatches = Vec::new();
         for (first, words) in chunks_for(m, v, device) {
             if device.software {
-                dispatches.extend(logits(s, first, words).dispatches(&LOGITS, 2, device));
-                let turn = Dispatch::new("vocabulary_cross_entropy_backward")
+                dispatches.extend(logits(s, first, words).dispatches(&LOGITS, 1, device));
+                let turn = Dispatch::new("vocabulary_nll_backward")
                     .read(targets)
                     .read(lse)
-                    .read(scale)
+                    .read(d)
                     .write(dlogits)
                     .word(m * words)
                     .word(words)
@@ -192,11 +187,11 @@ impl Op for VocabularyCrossEntropyBackward {
                     .elements(m * words, 256);
                 dispatches.push(turn);
             } else {
-                let operands = [lse, scale, dlogits];
+                let operands = [lse, d, dlogits];
                 dispatches.push(vocabulary_tiles::backward(s, (first, words), operands, dtype));
             }
-            dispatches.extend(input_gradient(s, dtype, first, words).dispatches(&to_dx, 2, device));
-            dispatches.extend(word_gradient(s, dtype, first, words).dispatches(&to_dword, 2, device));
+            dispatches.extend(input_gradient(s, dtype, first, words).dispatches(&to_dx, 1, device));
+            dispatches.extend(word_gradient(s, dtype, first, words).dispatches(&to_dword, 1, device));
         }
         dispatches
     }

@@ -1,6 +1,6 @@
 //! shared: index
-// Turns the logits of some words into their gradients in place: scale * (softmax - onehot(target)).
-// Twin: ops/vocabulary_cross_entropy_backward.rs.
+// Turns the logits of some words into their gradients in place: d * (softmax - onehot(target)).
+// Twin: ops/vocabulary_nll_backward.rs.
 
 struct Arguments {
     len: u32,   // M * words
@@ -11,7 +11,7 @@ struct Arguments {
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;      // [M]
 @group(0) @binding(2) var<storage, read> lse: array<f32>;          // [M]
-@group(0) @binding(3) var<storage, read> scale: array<f32>;        // [M]
+@group(0) @binding(3) var<storage, read> d: array<f32>;            // [M]
 @group(0) @binding(4) var<storage, read_write> logits: array<f32>; // [M, words]
 
 @compute @workgroup_size(256)
@@ -29,5 +29,5 @@ fn main(
     let x = logits[i] - lse[row];
     // Some drivers return nonsense far below -87; what is not a number must stay that.
     let p = select(exp(x), 0.0, x < -87.0);
-    logits[i] = scale[row] * (p - select(0.0, 1.0, word == targets[row]));
+    logits[i] = d[row] * (p - select(0.0, 1.0, word == targets[row]));
 }
