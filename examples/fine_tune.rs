@@ -10,9 +10,9 @@
 
 use burn::module::Module as _;
 use burn::tensor::{Device, activation};
+use leyden::batch::{Batches, Masking};
 use leyden::burn::{Batch, Discriminator, Electra, Optimizer, Tokens};
 use leyden::corpus::{ExampleOptions, SAMPLE, Tokenizer, build, documents};
-use leyden::data::{Batches, Masking};
 use leyden::electra::{Half, Model, OptimizerConfig, checkpoint};
 use leyden::gpu::{Choice, choose};
 use leyden::probe::Pretrained;

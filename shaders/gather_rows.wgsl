@@ -1,17 +1,18 @@
 //! shared: index
 //! elements: X, Out
-// Row positions[m] of x for each m. Twin: ops/gather_rows.rs.
+// The rows of x at the slots' positions, each within its own example. Twin: ops/gather_rows.rs.
 
 override columns: u32 = 256u; // C
 
 struct Arguments {
-    len: u32,  // M * C
-    rows: u32, // T
+    len: u32,    // M * C
+    length: u32, // L
+    slots: u32,  // K
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> x: array<X>;           // [T, C]
-@group(0) @binding(2) var<storage, read> positions: array<u32>; // [M]
+@group(0) @binding(2) var<storage, read> positions: array<u32>; // [B, K]
 @group(0) @binding(3) var<storage, read_write> out: array<Out>; // [M, C]
 
 @compute @workgroup_size(256)
@@ -22,7 +23,9 @@ fn main(
 ) {
     let i = element_index(workgroup, workgroups, local, 256u);
     if i < arguments.len {
-        let row = min(positions[i / columns], arguments.rows - 1u);
+        let slot = i / columns;
+        // A position outside of its example counts as the nearest one inside.
+        let row = slot / arguments.slots * arguments.length + min(positions[slot], arguments.length - 1u);
         out[i] = Out(f32(x[row * columns + i % columns]));
     }
 }

@@ -30,11 +30,11 @@ fn main(
     let row = index / quads;
     let j = index % quads;
     let example = row / arguments.length;
-    let start = example * arguments.length;
+    let position = row % arguments.length;
     var sum = vec4f(0.0, 0.0, 0.0, 0.0);
     for (var m = example * arguments.slots; m < (example + 1u) * arguments.slots; m++) {
         // A position outside of its example counts as the nearest one inside.
-        if clamp(positions[m], start, start + arguments.length - 1u) == row {
+        if min(positions[m], arguments.length - 1u) == position {
             let source = m * columns + j;
             sum.x += f32(d[source]);
             if j + quads < columns {

@@ -11,7 +11,7 @@ struct Arguments {
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;             // [B, L]
 @group(0) @binding(2) var<storage, read> sampled: array<u32>;         // [B, K]
-@group(0) @binding(3) var<storage, read> positions: array<u32>;       // [B, K], rows of B * L
+@group(0) @binding(3) var<storage, read> positions: array<u32>;       // [B, K], within the example
 @group(0) @binding(4) var<storage, read> weights: array<f32>;         // [B, K], 0: an unused slot
 @group(0) @binding(5) var<storage, read_write> corrupted: array<u32>; // [B, L]
 @group(0) @binding(6) var<storage, read_write> labels: array<u32>;    // [B, L]
@@ -25,10 +25,11 @@ fn main(
     let i = element_index(workgroup, workgroups, local, 256u);
     if i < arguments.tokens {
         let first = i / arguments.length * arguments.slots;
+        let position = i % arguments.length;
         let original = ids[i];
         var id = original;
         for (var m = first; m < first + arguments.slots; m++) {
-            if positions[m] == i && weights[m] > 0.0 {
+            if positions[m] == position && weights[m] > 0.0 {
                 id = sampled[m];
             }
         }

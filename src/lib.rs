@@ -8,7 +8,7 @@
 //! ```text
 //! files ─ whatever they are ─> documents             text
 //!      ─ vocabulary, examples                        corpus
-//!      ─ batches, masks ─> one batch                 data
+//!      ─ batches, masks ─> one batch                 batch
 //!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
 //!                                                    electra   a graph, built once
 //!      ─> gradients as more nodes of it              graph, ops
@@ -43,13 +43,13 @@
 //! * Weights are written as `transformers` names them, beside their old version and renamed.
 #![warn(missing_docs)]
 
+pub mod batch;
 pub mod bench;
 #[cfg(feature = "burn")]
 pub mod burn;
 pub mod cli;
 pub mod corpus;
 pub mod cpu;
-pub mod data;
 pub mod dataset;
 pub mod electra;
 mod files;
@@ -57,10 +57,12 @@ pub mod gpu;
 pub mod graph;
 pub mod history;
 mod numbers;
+pub mod objective;
 pub mod ops;
 pub mod picture;
 pub mod plan;
 pub mod probe;
+mod random;
 pub mod run;
 pub mod session;
 pub mod text;

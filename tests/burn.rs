@@ -8,15 +8,16 @@ mod program;
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, activation};
 use common::{Seeded, close, compare_banks};
+use leyden::batch::{self, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use leyden::burn::{Batch, BurnError, Discriminator, Electra, Optimizer, Tokens, VERSION, gelu};
 use leyden::cpu::{CpuEngine, Precision};
-use leyden::data;
+use leyden::electra::objective::{SAMPLED, outputs};
 use leyden::electra::{Config, GeneratorConfig, Half, Model, ModelConfig, checkpoint, preset};
 use leyden::graph::{Bank, Recompute};
 use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Target};
 use leyden::probe::Pretrained;
-use leyden::train::step::{Counts, StepShape, learning_rate, step_state, training_step};
+use leyden::train::step::{GRADIENT_NORM, learning_rate, step_state, training_step};
 use std::path::{Path, PathBuf};
 
 /// burn's device on the tests' adapter.
@@ -29,7 +30,7 @@ struct Case {
     config: Config,
     model: Model,
     bank: Vec<f32>,
-    batch: data::Batch,
+    batch: batch::Batch,
     samples: Vec<u32>,
 }
 
@@ -62,8 +63,8 @@ fn cases() -> Vec<Case> {
         ..small.model.clone()
     };
     vec![
-        Case::new(config(projected, 8, 3, 1, 20), StepShape { batch: 3, length: 7, drawn: 3 }, 1),
-        Case::new(config(square, 28, 2, 4, 12), StepShape { batch: 5, length: 13, drawn: 4 }, 2),
+        Case::new(config(projected, 8, 3, 1, 20), Shape { examples: 3, length: 7, slots: 3 }, 1),
+        Case::new(config(square, 28, 2, 4, 12), Shape { examples: 5, length: 13, slots: 4 }, 2),
     ]
 }
 
@@ -81,7 +82,7 @@ fn others() -> Vec<Case> {
 }
 
 impl Case {
-    fn new(config: Config, shape: StepShape, seed: u64) -> Self {
+    fn new(config: Config, shape: Shape, seed: u64) -> Self {
         let model = Model::new(&config);
         let mut random = Seeded::new(seed);
         // Biases, scales and shifts away from 0 and 1 too, so that none can be mistaken for another.
@@ -93,7 +94,7 @@ impl Case {
         let batch = batch(&config, shape, &mut random);
         // Every third sample hits the original.
         let words = config.model.vocabulary as u32;
-        let samples: Vec<u32> = (batch.targets.iter().enumerate())
+        let samples: Vec<u32> = (batch.column(TARGETS.name).iter().enumerate())
             .map(|(i, &target)| if i % 3 == 0 { target } else { random.below(words) })
             .collect();
         Self { config, model, bank, batch, samples }
@@ -103,47 +104,37 @@ impl Case {
         Electra::from_bank(&self.config, &self.model, &self.bank, device).unwrap()
     }
 
-    fn shape(&self) -> StepShape {
-        StepShape { batch: self.batch.batch_size, length: self.batch.length, drawn: self.batch.predictions }
+    fn shape(&self) -> Shape {
+        self.batch.shape()
     }
 }
 
 /// A batch of random words with padding, unused slots and segments.
-fn batch(config: &Config, shape: StepShape, random: &mut Seeded) -> data::Batch {
-    let StepShape { batch, length, drawn } = shape;
+fn batch(config: &Config, shape: Shape, random: &mut Seeded) -> batch::Batch {
+    let Shape { examples, length, slots } = shape;
     let words = config.model.vocabulary as u32;
     let lengths: Vec<u32> =
-        (0..batch).map(|b| if b == 0 { length as u32 } else { 4 + random.below(length as u32 - 3) }).collect();
-    let mut all = data::Batch {
-        batch_size: batch,
-        length,
-        predictions: drawn,
-        ids: vec![0; batch * length],
-        masked_ids: Vec::new(),
-        type_ids: vec![0; batch * length],
-        positions: Vec::new(),
-        targets: Vec::new(),
-        weights: Vec::new(),
-        lengths,
-    };
-    for b in 0..batch {
-        for i in 0..all.lengths[b] as usize {
-            all.ids[b * length + i] = 5 + random.below(words - 5);
-            all.type_ids[b * length + i] = (i * config.model.types / length) as u32;
+        (0..examples).map(|b| if b == 0 { length as u32 } else { 4 + random.below(length as u32 - 3) }).collect();
+    let mut all = batch::Batch::new(shape, &MASKED_TEXT).with(LENGTHS, lengths.clone());
+    for b in 0..examples {
+        for i in 0..lengths[b] as usize {
+            all.column_mut(IDS.name)[b * length + i] = 5 + random.below(words - 5);
+            all.column_mut(TYPES.name)[b * length + i] = (i * config.model.types / length) as u32;
         }
     }
-    all.masked_ids = all.ids.clone();
-    for b in 0..batch {
+    let ids = all.column(IDS.name).to_vec();
+    let mut all = all.with(MASKED_IDS, ids.clone());
+    for b in 0..examples {
         // The last example leaves a slot unused.
-        let used = if b + 1 == batch { drawn - 1 } else { drawn };
-        let start = random.below(all.lengths[b] - used as u32 + 1) as usize;
-        for k in 0..drawn {
-            let place = if k < used { b * length + start + k } else { b * length };
-            all.positions.push(place as u32);
-            all.targets.push(if k < used { all.ids[place] } else { 0 });
-            all.weights.push(if k < used { 1.0 } else { 0.0 });
-            if k < used && random.below(4) > 0 {
-                all.masked_ids[place] = 4;
+        let used = if b + 1 == examples { slots - 1 } else { slots };
+        let start = random.below(lengths[b] - used as u32 + 1) as usize;
+        for k in 0..used {
+            let (slot, place) = (b * slots + k, b * length + start + k);
+            all.column_mut(POSITIONS.name)[slot] = (start + k) as u32;
+            all.column_mut(TARGETS.name)[slot] = ids[place];
+            all.column_mut(WEIGHTS.name)[slot] = 1f32.to_bits();
+            if random.below(4) > 0 {
+                all.column_mut(MASKED_IDS.name)[place] = 4;
             }
         }
     }
@@ -174,18 +165,19 @@ fn by_burn(case: &Case) -> Outcome {
 }
 
 fn by_leyden(case: &Case, engine: &mut dyn Engine, target: Target) -> Outcome {
-    let step = training_step(&case.model, &case.config, case.shape(), target, Recompute::Off, true).unwrap();
+    let step =
+        training_step(&case.model, &case.config, case.shape(), target, Recompute::Off, &[outputs::SAMPLED]).unwrap();
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank).unwrap();
-    step.write(engine, program, &case.batch, Counts::of(&case.batch));
-    engine.write(program, step.samples.unwrap(), &case.samples);
+    let batch = case.batch.clone().with(SAMPLED, case.samples.clone());
+    step.write(engine, program, &batch, &batch);
     let state = StepState { correction1: 1.0, correction2: 1.0, ..StepState::default() };
     engine.submit(program, &state, true).unwrap();
-    let out = engine.collect(true).unwrap().unwrap();
+    let out = step.results(engine.collect(true).unwrap().unwrap());
     Outcome {
-        losses: [out.scalar(0), out.scalar(1)],
-        labels: out.outputs[4].clone(),
-        logits: out.real(5),
+        losses: [outputs::GENERATOR_LOSS, outputs::DISCRIMINATOR_LOSS].map(|name| out.scalar(name).unwrap()),
+        labels: out.words(outputs::LABELS).to_vec(),
+        logits: out.reals(outputs::LOGITS).to_vec(),
         gradients: engine.read_bank(Bank::Gradients).unwrap(),
     }
 }
@@ -195,8 +187,9 @@ fn compare(case: &Case, name: &str, found: &Outcome, expected: &Outcome, toleran
         close(&format!("{name}: {half} loss"), *f, x, tolerance);
     }
     assert_eq!(found.labels, expected.labels, "{name}: labels");
+    let (length, lengths) = (case.shape().length, case.batch.column(LENGTHS.name));
     for (i, (&f, &x)) in found.logits.iter().zip(&expected.logits).enumerate() {
-        if i % case.batch.length < case.batch.lengths[i / case.batch.length] as usize {
+        if i % length < lengths[i / length] as usize {
             close(&format!("{name}: logit {i}"), f, x, 10.0 * tolerance);
         }
     }
@@ -259,7 +252,8 @@ fn optimizer_takes_leydens_steps() {
     case.config.optimizer.warmup = 2;
     case.config.training.steps = 10;
     let mut engine = CpuEngine::<f64>::new(case.model.table.len());
-    let step = training_step(&case.model, &case.config, case.shape(), Target::Cpu, Recompute::Off, true).unwrap();
+    let step = training_step(&case.model, &case.config, case.shape(), Target::Cpu, Recompute::Off, &[outputs::SAMPLED])
+        .unwrap();
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank).unwrap();
 
@@ -268,15 +262,26 @@ fn optimizer_takes_leydens_steps() {
     let mut electra = case.electra(&device);
     let mut optimizer = Optimizer::new(&case.config.optimizer, &electra);
     for t in 0..5 {
-        step.write(&mut engine, program, &case.batch, Counts::of(&case.batch));
-        engine.write(program, step.samples.unwrap(), &case.samples);
+        let given = case.batch.clone().with(SAMPLED, case.samples.clone());
+        step.write(&mut engine, program, &given, &given);
         engine.submit(program, &step_state(&case.config, t), true).unwrap();
-        let out = engine.collect(true).unwrap().unwrap();
-        assert!(out.scalar(6) > 1.0, "the norm {} is not clipped", out.scalar(6));
+        let out = step.results(engine.collect(true).unwrap().unwrap());
+        let scalar = |name| out.scalar(name).unwrap();
+        assert!(scalar(GRADIENT_NORM) > 1.0, "the norm {} is not clipped", scalar(GRADIENT_NORM));
 
         let found = electra.forward(&batch, Some(batch.samples(&case.samples)));
-        close(&format!("generator loss {t}"), found.generator_loss.into_scalar(), out.scalar(0), 2e-5);
-        close(&format!("discriminator loss {t}"), found.discriminator_loss.into_scalar(), out.scalar(1), 2e-5);
+        close(
+            &format!("generator loss {t}"),
+            found.generator_loss.into_scalar(),
+            scalar(outputs::GENERATOR_LOSS),
+            2e-5,
+        );
+        close(
+            &format!("discriminator loss {t}"),
+            found.discriminator_loss.into_scalar(),
+            scalar(outputs::DISCRIMINATOR_LOSS),
+            2e-5,
+        );
         electra = optimizer.step(learning_rate(&case.config, t as f64), electra, &found.loss);
     }
     let (found, expected) = (electra.to_bank(&case.model).unwrap(), engine.read_bank(Bank::Parameters).unwrap());

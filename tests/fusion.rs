@@ -6,12 +6,15 @@ use common::{
     Input, MEMORISED as SHAPE, Tolerance, check_fused, check_gradient_passed, check_passed, memorised_batch as batch,
     memorising, pass,
 };
+use leyden::batch::Shape;
 use leyden::cpu::{CpuEngine, Precision};
-use leyden::electra::{Config, Inputs, Model, electra, preset};
+use leyden::electra::objective::outputs::{DISCRIMINATOR_LOSS, GENERATOR_LOSS, SAMPLED};
+use leyden::electra::{Config, Model, electra, preset};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
+use leyden::objective::{Inputs, Merge, Mode, Output};
 use leyden::ops::{self, Activation, AdamW, DeviceTraits, EPSILON};
 use leyden::plan::{Engine, Plan, Region, Step, Target};
-use leyden::train::step::{Counts, Output, PlannedStep, StepShape, step_state};
+use leyden::train::step::{GRADIENT_NORM, PlannedStep, shape, step_state};
 use std::sync::Arc;
 
 type Built = Result<Vec<Tensor>, GraphError>;
@@ -152,15 +155,14 @@ fn config() -> Config {
 }
 
 /// A whole training step, forward, backward and update.
-fn step(config: &Config, shape: StepShape, target: Target, fuse: bool) -> Result<PlannedStep, GraphError> {
+fn step(config: &Config, shape: Shape, target: Target, fuse: bool) -> Result<PlannedStep, GraphError> {
     let model = Model::new(config);
     let mut g = Graph::new(model.table.clone());
-    let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
-    let o = electra(&mut g, &model, config, inputs, true, None)?;
-    let mut outputs = vec![o.generator_loss, o.discriminator_loss, o.best, o.sampled, o.labels, o.logits];
-    g.backward(o.loss, |_| true)?;
+    let mut inputs = Inputs::new(shape);
+    let o = electra(&mut g, &model, config, &mut inputs, Mode { dropout: true, given: &[] })?;
+    g.backward(o.loss(), |_| true)?;
     if fuse {
-        g.fuse(&outputs)?;
+        g.fuse(&o.tensors())?;
     }
     let bank = g.bank(Bank::Gradients);
     let norm = ops::global_norm(&mut g, bank)?;
@@ -174,8 +176,10 @@ fn step(config: &Config, shape: StepShape, target: Target, fuse: bool) -> Result
     };
     let spans = g.table().spans(|_| Some(1.0));
     ops::adamw(&mut g, bank, norm, false, settings, spans)?;
-    outputs.push(norm);
-    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective: o })
+    let mut outputs = o.into_list();
+    outputs.push(Output { name: GRADIENT_NORM, tensor: norm, merge: Merge::Sum });
+    let tensors: Vec<Tensor> = outputs.iter().map(|output| output.tensor).collect();
+    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &tensors, target), inputs: inputs.into_bound(), outputs })
 }
 
 /// What a few steps leave.
@@ -193,12 +197,11 @@ fn train(engine: &mut dyn Engine, target: Target, fuse: bool) -> Left {
     engine.write_bank(Bank::Parameters, &Model::new(&config).initial(config.seed)).unwrap();
     let (mut losses, mut sampled) = (Vec::new(), Vec::new());
     for t in 0..4 {
-        planned.write(engine, program, &batch(), Counts::of(&batch()));
+        planned.write(engine, program, &batch(), &batch());
         engine.submit(program, &step_state(&config, t), true).unwrap();
-        let fetched = engine.collect(true).unwrap().unwrap();
-        let scalars = [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Norm];
-        losses.push(scalars.map(|output| fetched.scalar(output as usize)));
-        sampled.push(fetched.outputs[Output::Sampled as usize].clone());
+        let results = planned.results(engine.collect(true).unwrap().unwrap());
+        losses.push([GENERATOR_LOSS, DISCRIMINATOR_LOSS, GRADIENT_NORM].map(|name| results.scalar(name).unwrap()));
+        sampled.push(results.words(SAMPLED).to_vec());
     }
     let [gradients, weights] = [Bank::Gradients, Bank::Parameters].map(|bank| engine.read_bank(bank).unwrap());
     Left { losses, sampled, gradients, weights }
@@ -282,7 +285,6 @@ fn cost(plan: &Plan) -> (usize, usize, usize) {
 fn a_fused_step_moves_less() {
     let config = preset("small").unwrap();
     let target = Target::Gpu(DeviceTraits::default());
-    let [plain, fused] =
-        [false, true].map(|fuse| cost(&step(&config, StepShape::of(&config), target, fuse).unwrap().plan));
+    let [plain, fused] = [false, true].map(|fuse| cost(&step(&config, shape(&config), target, fuse).unwrap().plan));
     assert!(fused.0 < plain.0 && fused.1 <= plain.1 && fused.2 < plain.2, "{fused:?}, without fusion {plain:?}");
 }

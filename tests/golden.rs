@@ -4,13 +4,15 @@
 mod common;
 
 use common::{close, compare_banks, parameter_key};
+use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use leyden::cpu::{CpuEngine, Precision};
+use leyden::electra::objective::{SAMPLED, outputs};
 use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
 use leyden::gpu::GpuEngine;
-use leyden::graph::{Bank, Recompute, Tensor};
+use leyden::graph::{Bank, Recompute};
 use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Program, Target};
-use leyden::train::step::{PlannedStep, StepShape, step_state, training_step};
+use leyden::train::step::{GRADIENT_NORM, PlannedStep, step_state, training_step};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -51,7 +53,7 @@ struct Case {
     golden: Golden,
     config: Config,
     model: Model,
-    shape: StepShape,
+    shape: Shape,
 }
 
 impl Case {
@@ -82,7 +84,7 @@ impl Case {
             config.optimizer.warmup = t["warmup_steps"].as_u64().unwrap();
             config.training.steps = t["total_steps"].as_u64().unwrap();
         }
-        let shape = StepShape { batch: size(&s, "batch"), length: size(&s, "length"), drawn: size(&s, "drawn") };
+        let shape = Shape { examples: size(&s, "batch"), length: size(&s, "length"), slots: size(&s, "drawn") };
         let model = Model::new(&config);
         Self { golden, config, model, shape }
     }
@@ -101,28 +103,23 @@ impl Case {
     }
 
     fn step(&self, target: Target) -> PlannedStep {
-        training_step(&self.model, &self.config, self.shape, target, Recompute::Off, true).unwrap()
+        training_step(&self.model, &self.config, self.shape, target, Recompute::Off, &[outputs::SAMPLED]).unwrap()
     }
 
     fn write(&self, engine: &mut dyn Engine, program: Program, step: &PlannedStep, sampled: &[u32]) {
-        let i = step.inputs;
-        let pairs: [(Tensor, &str); 7] = [
-            (i.ids, "ids"),
-            (i.masked_ids, "masked_ids"),
-            (i.types, "type_ids"),
-            (i.lengths, "lengths"),
-            (i.positions, "positions"),
-            (i.targets, "targets"),
-            (i.weights, "weights"),
-        ];
-        for (tensor, name) in pairs {
-            engine.write(program, tensor, &self.golden.words(&format!("batch.{name}")));
-        }
-        let sum = |words: Vec<f32>| vec![words.iter().sum::<f32>().to_bits()];
-        let lengths = self.golden.words("batch.lengths").iter().map(|&n| n as f32).collect();
-        engine.write(program, i.drawn, &sum(self.golden.reals("batch.weights")));
-        engine.write(program, i.tokens, &sum(lengths));
-        engine.write(program, step.samples.unwrap(), sampled);
+        let columns = [(TYPES, "type_ids")]
+            .into_iter()
+            .chain([IDS, MASKED_IDS, LENGTHS, POSITIONS, TARGETS, WEIGHTS].map(|column| (column, column.name)));
+        let batch = columns.fold(Batch::new(self.shape, &[]), |batch, (column, name)| {
+            let mut words = self.golden.words(&format!("batch.{name}"));
+            if column == POSITIONS {
+                // There they are rows of B L.
+                words.iter_mut().for_each(|row| *row %= self.shape.length as u32);
+            }
+            batch.with(column, words)
+        });
+        let batch = batch.with(SAMPLED, sampled.to_vec());
+        step.write(engine, program, &batch, &batch);
     }
 
     /// Every tensor of `found` against the golden ones under `prefix`, relative to the tensor's largest element.
@@ -139,24 +136,34 @@ fn losses_logits_and_gradients(name: &str, engine: &mut dyn Engine, target: Targ
     case.write(engine, program, &step, &case.golden.words("batch.sampled"));
     let state = StepState { correction1: 1.0, correction2: 1.0, ..StepState::default() };
     engine.submit(program, &state, true).unwrap();
-    let out = engine.collect(true).unwrap().unwrap();
-    close("generator loss", out.scalar(0), case.golden.reals("loss.generator")[0], tolerance);
-    close("discriminator loss", out.scalar(1), case.golden.reals("loss.discriminator")[0], tolerance);
-    assert_eq!(out.outputs[4], case.golden.words("batch.labels"), "labels");
+    let out = step.results(engine.collect(true).unwrap().unwrap());
+    close(
+        "generator loss",
+        out.scalar(outputs::GENERATOR_LOSS).unwrap(),
+        case.golden.reals("loss.generator")[0],
+        tolerance,
+    );
+    close(
+        "discriminator loss",
+        out.scalar(outputs::DISCRIMINATOR_LOSS).unwrap(),
+        case.golden.reals("loss.discriminator")[0],
+        tolerance,
+    );
+    assert_eq!(out.words(outputs::LABELS), case.golden.words("batch.labels"), "labels");
     let lengths = case.golden.words("batch.lengths");
     let logits = case.golden.reals("discriminator.logits");
-    for (i, (found, expected)) in out.real(5).into_iter().zip(logits).enumerate() {
+    for (i, (found, expected)) in out.reals(outputs::LOGITS).iter().zip(logits).enumerate() {
         if i % case.shape.length < lengths[i / case.shape.length] as usize {
-            close(&format!("discriminator logit {i}"), found, expected, 10.0 * tolerance);
+            close(&format!("discriminator logit {i}"), *found, expected, 10.0 * tolerance);
         }
     }
     let weights = case.golden.reals("batch.weights");
     let words = case.config.model.vocabulary;
     for (m, row) in case.golden.reals("generator.logits").chunks(words).enumerate() {
         let best = (0..words).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
-        assert!(weights[m] == 0.0 || out.outputs[2][m] as usize == best, "best guess at drawn position {m}");
+        assert!(weights[m] == 0.0 || out.words(outputs::BEST)[m] as usize == best, "best guess of slot {m}");
     }
-    close("gradient norm", out.scalar(6), case.golden.reals("grad.norm")[0], tolerance);
+    close("gradient norm", out.scalar(GRADIENT_NORM).unwrap(), case.golden.reals("grad.norm")[0], tolerance);
     case.compare("grad.", &engine.read_bank(Bank::Gradients).unwrap(), 5.0 * tolerance);
 }
 
@@ -170,15 +177,20 @@ fn ten_steps(engine: &mut dyn Engine, target: Target, tolerance: f32, bias_corre
     let samples = case.golden.words("steps.sampled");
     let [g, d, n] = ["loss_generator", "loss_discriminator", "grad_norm"]
         .map(|name| case.golden.reals(&format!("{prefix}.{name}")));
-    for (t, sampled) in samples.chunks(case.shape.batch * case.shape.drawn).enumerate() {
+    for (t, sampled) in samples.chunks(case.shape.examples * case.shape.slots).enumerate() {
         case.write(engine, program, &step, sampled);
         let state = step_state(&case.config, t as u64);
         close("learning rate", state.learning_rate, case.golden.reals("steps.lr")[t], 1e-6);
         engine.submit(program, &state, true).unwrap();
-        let out = engine.collect(true).unwrap().unwrap();
-        close(&format!("{prefix} generator loss {t}"), out.scalar(0), g[t], tolerance);
-        close(&format!("{prefix} discriminator loss {t}"), out.scalar(1), d[t], tolerance);
-        close(&format!("{prefix} gradient norm {t}"), out.scalar(6), n[t], 5.0 * tolerance);
+        let out = step.results(engine.collect(true).unwrap().unwrap());
+        close(&format!("{prefix} generator loss {t}"), out.scalar(outputs::GENERATOR_LOSS).unwrap(), g[t], tolerance);
+        close(
+            &format!("{prefix} discriminator loss {t}"),
+            out.scalar(outputs::DISCRIMINATOR_LOSS).unwrap(),
+            d[t],
+            tolerance,
+        );
+        close(&format!("{prefix} gradient norm {t}"), out.scalar(GRADIENT_NORM).unwrap(), n[t], 5.0 * tolerance);
     }
     if !bias_correction {
         case.compare("after.", &engine.read_bank(Bank::Parameters).unwrap(), 10.0 * tolerance);

@@ -184,10 +184,10 @@ fn position_gradient() {
     }
 }
 
-/// `slots` rows of each example, some more than once.
+/// Where in its example each of `slots` of an example is, some more than once.
 fn positions(examples: usize, length: usize, slots: usize) -> Vec<u32> {
     let mut random = Seeded::new(9);
-    (0..examples * slots).map(|i| (i / slots * length) as u32 + random.below(length as u32)).collect()
+    (0..examples * slots).map(|_| random.below(length as u32)).collect()
 }
 
 fn gather(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {

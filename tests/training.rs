@@ -4,21 +4,23 @@
 mod common;
 
 use common::{MEMORISED as SHAPE, memorised_batch as batch, memorising as config};
+use leyden::batch::{IDS, TARGETS, WEIGHTS};
 use leyden::cpu::{CpuEngine, Precision};
+use leyden::electra::objective::outputs::{BEST, DISCRIMINATOR_LOSS, GENERATOR_LOSS, LABELS, LOGITS, SAMPLED};
 use leyden::electra::{Config, Model};
 use leyden::graph::{Bank, Recompute};
 use leyden::ops::LossScale;
-use leyden::plan::{Engine, Fetched, Target};
-use leyden::train::step::{Output, step_state};
+use leyden::plan::{Engine, Target};
+use leyden::train::step::{GRADIENT_NORM, LOSS_SCALE, Results, step_state};
 use leyden::train::{Fit, MicroBatch, Plans, TrainingStep};
 
 /// A step in `parts` parts that keeps everything.
 fn in_parts(parts: usize) -> Fit {
-    Fit { micro_batch: MicroBatch::new(SHAPE.batch, parts), recompute: Recompute::Off }
+    Fit { micro_batch: MicroBatch::new(SHAPE.examples, parts), recompute: Recompute::Off }
 }
 
 /// Takes `steps` steps on the one batch; what each left.
-fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, fit: Fit) -> Vec<Fetched> {
+fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, fit: Fit) -> Vec<Results> {
     let model = Model::new(config);
     let plans = Plans::new(&model, config, fit, target).unwrap();
     let mut step = TrainingStep::load(engine, &plans).unwrap();
@@ -29,13 +31,13 @@ fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, f
     let mut fetched = Vec::new();
     for t in 0..steps {
         step.submit(engine, &batch(), &step_state(config, t)).unwrap();
-        fetched.push(step.collect(engine, SHAPE.batch, true).unwrap().unwrap());
+        fetched.push(step.collect(engine, SHAPE.examples, true).unwrap().unwrap());
     }
     fetched
 }
 
 /// As [`steps`] at once; the weights at the end as well.
-fn run(engine: &mut dyn Engine, target: Target, config: &Config, count: u64) -> (Vec<Fetched>, Vec<f32>) {
+fn run(engine: &mut dyn Engine, target: Target, config: &Config, count: u64) -> (Vec<Results>, Vec<f32>) {
     let fetched = steps(engine, target, config, count, in_parts(1));
     let weights = engine.read_bank(Bank::Parameters).unwrap();
     (fetched, weights)
@@ -50,12 +52,12 @@ fn one_batch_is_learnt_by_heart() {
     let config = config(0.0);
     let (fetched, _) = run(&mut cpu(&config), Target::Cpu, &config, 400);
     let (first, last) = (&fetched[0], fetched.last().unwrap());
-    let loss = |f: &Fetched, i: Output| f.scalar(i as usize);
-    assert!((loss(first, Output::GeneratorLoss) - 70f32.ln()).abs() < 1.0, "{}", loss(first, Output::GeneratorLoss));
-    assert!(loss(last, Output::GeneratorLoss) < 0.02, "generator {}", loss(last, Output::GeneratorLoss));
-    assert!(loss(last, Output::DiscriminatorLoss) < 0.02, "discriminator {}", loss(last, Output::DiscriminatorLoss));
-    let drawn = batch().weights.iter().filter(|&&w| w > 0.0).count();
-    assert_eq!(last.outputs[Output::Best as usize][..drawn], batch().targets[..drawn]);
+    let loss = |f: &Results, name: &str| f.scalar(name).unwrap();
+    assert!((loss(first, GENERATOR_LOSS) - 70f32.ln()).abs() < 1.0, "{}", loss(first, GENERATOR_LOSS));
+    assert!(loss(last, GENERATOR_LOSS) < 0.02, "generator {}", loss(last, GENERATOR_LOSS));
+    assert!(loss(last, DISCRIMINATOR_LOSS) < 0.02, "discriminator {}", loss(last, DISCRIMINATOR_LOSS));
+    let drawn = batch().reals(WEIGHTS.name).iter().filter(|&&w| w > 0.0).count();
+    assert_eq!(last.words(BEST)[..drawn], batch().column(TARGETS.name)[..drawn]);
 }
 
 #[test]
@@ -66,10 +68,10 @@ fn both_engines_train_alike() {
     let target = Target::Gpu(gpu.traits());
     let (found, _) = run(&mut gpu, target, &config, 8);
     for (t, (f, e)) in found.iter().zip(&expected).enumerate() {
-        assert_eq!(f.outputs[Output::Sampled as usize], e.outputs[Output::Sampled as usize], "samples of step {t}");
-        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Norm] {
-            let (f, e) = (f.scalar(output as usize), e.scalar(output as usize));
-            assert!((f - e).abs() < 2e-3 * e.abs().max(1.0), "{output:?} of step {t}: {f}, on the CPU {e}");
+        assert_eq!(f.words(SAMPLED), e.words(SAMPLED), "samples of step {t}");
+        for output in [GENERATOR_LOSS, DISCRIMINATOR_LOSS, GRADIENT_NORM] {
+            let (f, e) = (f.scalar(output).unwrap(), e.scalar(output).unwrap());
+            assert!((f - e).abs() < 2e-3 * e.abs().max(1.0), "{output} of step {t}: {f}, on the CPU {e}");
         }
     }
 }
@@ -78,7 +80,7 @@ fn both_engines_train_alike() {
 fn rows_without_a_token_are_never_sampled() {
     let config = config(0.0);
     let model = Model::new(&config);
-    let has_token = |id: u32| batch().ids.contains(&id);
+    let has_token = |id: u32| batch().column(IDS.name).contains(&id);
     let sampled = |engine: &mut dyn Engine, target: Target, silence: bool| {
         let plans = Plans::new(&model, &config, in_parts(1), target).unwrap();
         let mut step = TrainingStep::load(engine, &plans).unwrap();
@@ -94,9 +96,9 @@ fn rows_without_a_token_are_never_sampled() {
         let mut all = Vec::new();
         for t in 0..8 {
             step.submit(engine, &batch(), &step_state(&config, t)).unwrap();
-            let fetched = step.collect(engine, SHAPE.batch, true).unwrap().unwrap();
-            assert!(fetched.scalar(Output::GeneratorLoss as usize).is_finite());
-            all.extend_from_slice(&fetched.outputs[Output::Sampled as usize]);
+            let fetched = step.collect(engine, SHAPE.examples, true).unwrap().unwrap();
+            assert!(fetched.scalar(GENERATOR_LOSS).unwrap().is_finite());
+            all.extend_from_slice(fetched.words(SAMPLED));
         }
         // Training leaves their bias where it was: it has no gradient.
         let after = engine.read_bank(Bank::Parameters).unwrap();
@@ -136,17 +138,17 @@ fn the_same_seed_gives_the_same_bits() {
 
 /// Every step's outputs and the weights at the end against those of whole batches; the tolerances are relative to the
 /// largest weight, and to a loss or a logit of at least 1.
-fn alike(what: &str, found: &[Fetched], expected: &[Fetched], weights: [&[f64]; 2], tolerance: f64) {
+fn alike(what: &str, found: &[Results], expected: &[Results], weights: [&[f64]; 2], tolerance: f64) {
     for (t, (f, e)) in found.iter().zip(expected).enumerate() {
-        for output in [Output::Best, Output::Sampled, Output::Labels] {
-            assert_eq!(f.outputs[output as usize], e.outputs[output as usize], "{what}, {output:?} of step {t}");
+        for output in [BEST, SAMPLED, LABELS] {
+            assert_eq!(f.words(output), e.words(output), "{what}, {output} of step {t}");
         }
-        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Logits, Output::Norm] {
-            let (f, e) = (f.real(output as usize), e.real(output as usize));
+        for output in [GENERATOR_LOSS, DISCRIMINATOR_LOSS, LOGITS, GRADIENT_NORM] {
+            let (f, e) = (f.reals(output), e.reals(output));
             assert_eq!(f.len(), e.len());
-            for (f, e) in f.into_iter().zip(e).map(|(f, e)| (f64::from(f), f64::from(e))) {
+            for (f, e) in f.iter().zip(e).map(|(&f, &e)| (f64::from(f), f64::from(e))) {
                 let allowed = tolerance.max(1e-7) * e.abs().max(1.0);
-                assert!((f - e).abs() <= allowed, "{what}, {output:?} of step {t}: {f}, of a whole batch {e}");
+                assert!((f - e).abs() <= allowed, "{what}, {output} of step {t}: {f}, of a whole batch {e}");
             }
         }
     }
@@ -205,7 +207,7 @@ fn mixed(dropout: f32) -> Config {
 }
 
 /// As [`steps`] with the loss scale that a run of so small a model comes down to.
-fn mixed_steps(engine: &mut dyn Engine, target: Target, count: u64, parts: usize) -> Vec<Fetched> {
+fn mixed_steps(engine: &mut dyn Engine, target: Target, count: u64, parts: usize) -> Vec<Results> {
     let mut scale = LossScale::initial();
     scale[0] = 1_024.0;
     engine.write_bank(Bank::LossScale, &scale).unwrap();
@@ -219,14 +221,14 @@ fn mixed_precision_learns_a_batch_by_heart() {
     engine.write_bank(Bank::LossScale, &LossScale::initial()).unwrap();
     let (fetched, _) = run(&mut engine, Target::Cpu, &config, 400);
     let last = fetched.last().unwrap();
-    for output in [Output::GeneratorLoss, Output::DiscriminatorLoss] {
+    for output in [GENERATOR_LOSS, DISCRIMINATOR_LOSS] {
         // In a step in which the generator's sample is not its guess, which is one of ten, there is a fake to be found.
-        let mut losses: Vec<f32> = fetched[350..].iter().map(|step| step.scalar(output as usize)).collect();
+        let mut losses: Vec<f32> = fetched[350..].iter().map(|step| step.scalar(output).unwrap()).collect();
         losses.sort_by(f32::total_cmp);
-        assert!(losses[25] < 0.03, "{output:?} {losses:?}");
+        assert!(losses[25] < 0.03, "{output} {losses:?}");
     }
     // Where the loss times the scale was too large at first, the scale came down and training went on.
-    assert!(last.scalar(Output::Norm as usize).is_finite() && last.scalar(Output::LossScale as usize) >= 1.0);
+    assert!(last.scalar(GRADIENT_NORM).unwrap().is_finite() && last.scalar(LOSS_SCALE).unwrap() >= 1.0);
 }
 
 #[test]
@@ -237,10 +239,10 @@ fn both_engines_train_alike_in_mixed_precision() {
     let target = Target::Gpu(gpu.traits());
     let found = mixed_steps(&mut gpu, target, 6, 1);
     for (t, (f, e)) in found.iter().zip(&expected).enumerate() {
-        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Norm, Output::LossScale] {
-            let (f, e) = (f.scalar(output as usize), e.scalar(output as usize));
+        for output in [GENERATOR_LOSS, DISCRIMINATOR_LOSS, GRADIENT_NORM, LOSS_SCALE] {
+            let (f, e) = (f.scalar(output).unwrap(), e.scalar(output).unwrap());
             let close = (f - e).abs() < 2e-2 * e.abs().max(1.0) || (!f.is_finite() && !e.is_finite());
-            assert!(close, "{output:?} of step {t}: {f}, on the CPU {e}");
+            assert!(close, "{output} of step {t}: {f}, on the CPU {e}");
         }
     }
     let halves = gpu.read_bank(Bank::Halves).unwrap();
@@ -253,12 +255,12 @@ fn mixed_precision_stays_near_single_precision() {
     // Later on a sample that falls the other way makes another batch of it.
     let (expected, _) = run(&mut cpu(&config(0.1)), Target::Cpu, &config(0.1), 5);
     let found = mixed_steps(&mut cpu(&mixed(0.1)), Target::Cpu, 5, 1);
-    let skipped = found.iter().filter(|f| !f.scalar(Output::Norm as usize).is_finite()).count();
+    let skipped = found.iter().filter(|f| !f.scalar(GRADIENT_NORM).unwrap().is_finite()).count();
     assert_eq!(skipped, 0, "the scale is too large for so small a model");
     for (t, (f, e)) in found.iter().zip(&expected).enumerate() {
-        for output in [Output::GeneratorLoss, Output::DiscriminatorLoss, Output::Norm] {
-            let (f, e) = (f.scalar(output as usize), e.scalar(output as usize));
-            assert!((f - e).abs() < 5e-2 * e.abs().max(1.0), "{output:?} of step {t}: {f}, in single precision {e}");
+        for output in [GENERATOR_LOSS, DISCRIMINATOR_LOSS, GRADIENT_NORM] {
+            let (f, e) = (f.scalar(output).unwrap(), e.scalar(output).unwrap());
+            assert!((f - e).abs() < 5e-2 * e.abs().max(1.0), "{output} of step {t}: {f}, in single precision {e}");
         }
     }
 }
@@ -282,7 +284,10 @@ fn left(engine: &mut dyn Engine, target: Target, config: &Config, fit: Fit) -> (
     let mut scale = LossScale::initial();
     scale[0] = 1_024.0;
     engine.write_bank(Bank::LossScale, &scale).unwrap();
-    let outputs = steps(engine, target, config, 3, fit).into_iter().map(|step| step.outputs).collect();
+    let outputs = steps(engine, target, config, 3, fit)
+        .into_iter()
+        .map(|step| step.outputs.into_iter().map(|(_, words)| words).collect())
+        .collect();
     let gradients = if fit.micro_batch.parts > 1 { Bank::Accumulated } else { Bank::Gradients };
     let bits = [gradients, Bank::Parameters].map(|bank| {
         let bank = engine.read_bank(bank).unwrap();

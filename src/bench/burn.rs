@@ -1,8 +1,8 @@
 //! The same training step by burn, timed.
 
 use super::step::random_batch;
+use crate::batch;
 use crate::burn::{Batch, BurnError, Electra, Optimizer, device};
-use crate::data;
 use crate::electra::{Config, Model};
 use crate::gpu::Adapter;
 use crate::train::step::learning_rate;
@@ -57,12 +57,12 @@ impl BurnStepper {
     }
 
     /// Batches of the next `count` steps.
-    fn batches(&self, count: usize) -> Vec<data::Batch> {
+    fn batches(&self, count: usize) -> Vec<batch::Batch> {
         (self.next..).take(count).map(|step| random_batch(&self.config, step)).collect()
     }
 
     /// Takes a step on each batch, and waits for them.
-    fn steps(&mut self, batches: &[data::Batch]) -> Result<(), BurnError> {
+    fn steps(&mut self, batches: &[batch::Batch]) -> Result<(), BurnError> {
         for batch in batches {
             let batch = Batch::new(batch, &self.device);
             if let Some(electra) = self.electra.take() {

@@ -86,7 +86,7 @@ mod tests {
     use crate::electra::{Config, Model, preset};
     use crate::graph::Recompute;
     use crate::plan::{Step, Target};
-    use crate::train::step::{StepShape, training_step};
+    use crate::train::step::{shape, training_step};
     use std::collections::BTreeMap;
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
         config.training.batch = 2;
         config.data.length = 16;
         let model = Model::new(&config);
-        let step = training_step(&model, &config, StepShape::of(&config), Target::Cpu, Recompute::Off, false).unwrap();
+        let step = training_step(&model, &config, shape(&config), Target::Cpu, Recompute::Off, &[]).unwrap();
         let phases = phases(&step.plan);
         let mut count: BTreeMap<(&str, String), usize> = BTreeMap::new();
         for step_of in step.plan.steps() {

@@ -2,13 +2,13 @@
 
 use super::gaps::Second;
 use super::machine::Machine;
-use crate::data::Batch;
+use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use crate::electra::{Config, Model, Precision};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
 use crate::ops::LossScale;
 use crate::plan::{Plan, Program};
-use crate::train::step::{StepShape, step_state};
+use crate::train::step::{shape, step_state};
 use crate::train::{Fit, Plans, Resources, TrainError, TrainingStep, fit};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
@@ -21,38 +21,34 @@ const MASK: u32 = 4;
 
 /// A batch of full examples of random words, masked as `config` says: a pure function of `seed`.
 pub fn random_batch(config: &Config, seed: u64) -> Batch {
-    let StepShape { batch, length, drawn } = StepShape::of(config);
+    let shape @ Shape { examples, length, slots } = shape(config);
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let words = config.model.vocabulary as u32 - SPECIAL;
-    let ids: Vec<u32> = (0..batch * length).map(|_| SPECIAL + rng.next_u32() % words).collect();
+    let ids: Vec<u32> = (0..examples * length).map(|_| SPECIAL + rng.next_u32() % words).collect();
     let mut masked_ids = ids.clone();
-    // Evenly spaced with a random start: as many different positions as are to be drawn.
-    let mut positions = Vec::with_capacity(batch * drawn);
-    for row in 0..batch {
+    // Evenly spaced with a random start: as many different positions as there are slots.
+    let (mut positions, mut places) = (Vec::with_capacity(examples * slots), Vec::with_capacity(examples * slots));
+    for row in 0..examples {
         let start = rng.next_u32() as usize % length;
-        let mut row: Vec<u32> =
-            (0..drawn).map(|i| (row * length + (start + i * length / drawn) % length) as u32).collect();
-        row.sort_unstable();
-        positions.extend(row);
+        let mut selected: Vec<u32> = (0..slots).map(|i| ((start + i * length / slots) % length) as u32).collect();
+        selected.sort_unstable();
+        places.extend(selected.iter().map(|&position| row * length + position as usize));
+        positions.extend(selected);
     }
-    for &p in &positions {
+    for &place in &places {
         let uniform = f64::from(rng.next_u32()) / f64::from(u32::MAX);
         if uniform < config.objective.mask_probability {
-            masked_ids[p as usize] = MASK;
+            masked_ids[place] = MASK;
         }
     }
-    Batch {
-        batch_size: batch,
-        length,
-        predictions: drawn,
-        targets: positions.iter().map(|&p| ids[p as usize]).collect(),
-        weights: vec![1.0; positions.len()],
-        type_ids: (0..batch * length).map(|i| u32::from(i % length >= length / 2)).collect(),
-        lengths: vec![length as u32; batch],
-        ids,
-        masked_ids,
-        positions,
-    }
+    Batch::new(shape, &[])
+        .with(TARGETS, places.iter().map(|&place| ids[place]).collect())
+        .with(WEIGHTS, vec![1f32.to_bits(); positions.len()])
+        .with(TYPES, (0..examples * length).map(|i| u32::from(i % length >= length / 2)).collect())
+        .with(LENGTHS, vec![length as u32; examples])
+        .with(IDS, ids)
+        .with(MASKED_IDS, masked_ids)
+        .with(POSITIONS, positions)
 }
 
 /// The time of a step.

@@ -1,7 +1,6 @@
 //! What goes into the networks, as burn's tensors.
 
-use crate::data;
-use crate::train::step::Counts;
+use crate::batch::{self, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// Tokens for one network.
@@ -29,38 +28,45 @@ impl Tokens {
     }
 }
 
-/// A batch of examples with drawn positions, as [`crate::data::Batches`] makes them.
+/// A batch of masked text, as [`crate::batch::Batches`] makes it.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The original tokens.
     pub tokens: Tokens,
     /// What the generator sees: [B, L].
     pub masked_ids: Tensor<2, Int>,
-    /// Drawn positions as rows of B L: `[M]`.
+    /// Selected tokens as rows of B L: `[M]`.
     pub positions: Tensor<1, Int>,
     /// The original tokens there: `[M]`.
     pub targets: Tensor<1, Int>,
-    /// 1 for a drawn position, 0 for an unused slot: `[M]`.
+    /// 1 for a selected token, 0 for a slot that is not used: `[M]`.
     pub weights: Tensor<1>,
-    /// What the losses are means over.
-    pub counts: Counts,
+    /// How many are selected.
+    pub selected: f32,
+    /// How many tokens there are, padding not counted.
+    pub total: f32,
 }
 
 impl Batch {
     /// Uploads a batch.
-    pub fn new(batch: &data::Batch, device: &Device) -> Self {
-        let (shape, slots) = ([batch.batch_size, batch.length], [batch.batch_size * batch.predictions]);
+    pub fn new(batch: &batch::Batch, device: &Device) -> Self {
+        let Shape { examples, length, slots } = batch.shape();
+        let (shape, all) = ([examples, length], [examples * slots]);
+        let column = |column: batch::Column| words(batch.column(column.name), shape, device);
+        let row = |(slot, &position): (usize, &u32)| (slot / slots * length) as u32 + position;
+        let rows: Vec<u32> = batch.column(POSITIONS.name).iter().enumerate().map(row).collect();
         Self {
             tokens: Tokens {
-                ids: words(&batch.ids, shape, device),
-                types: words(&batch.type_ids, shape, device),
-                padding: padding(&batch.lengths, shape, device),
+                ids: column(IDS),
+                types: column(TYPES),
+                padding: padding(batch.column(LENGTHS.name), shape, device),
             },
-            masked_ids: words(&batch.masked_ids, shape, device),
-            positions: words(&batch.positions, slots, device),
-            targets: words(&batch.targets, slots, device),
-            weights: Tensor::from_data(TensorData::new(batch.weights.clone(), slots), device),
-            counts: Counts::of(batch),
+            masked_ids: column(MASKED_IDS),
+            positions: words(&rows, all, device),
+            targets: words(batch.column(TARGETS.name), all, device),
+            weights: Tensor::from_data(TensorData::new(batch.reals(WEIGHTS.name).to_vec(), all), device),
+            selected: batch.total(WEIGHTS.name),
+            total: batch.total(LENGTHS.name),
         }
     }
 

@@ -120,7 +120,7 @@ impl Electra {
         let [slots, _] = guess.dims();
         let targets = batch.targets.clone().reshape([slots, 1]);
         let likelihood = activation::log_softmax(guess.clone(), 1).gather(1, targets).reshape([slots]);
-        let generator_loss = (likelihood * batch.weights.clone()).sum().neg() / (batch.counts.drawn + TINY);
+        let generator_loss = (likelihood * batch.weights.clone()).sum().neg() / (batch.selected + TINY);
 
         // Its samples replace them; sampling has no gradient.
         let sampled = samples.unwrap_or_else(|| sample(guess.clone().detach()));
@@ -139,7 +139,7 @@ impl Electra {
         let untouched = labels.clone().float().neg() + 1.0;
         let surprise = untouched * logits.clone() - activation::log_sigmoid(logits.clone());
         let kept = batch.tokens.padding.clone().bool_not().float();
-        let discriminator_loss = (surprise * kept).sum() / (batch.counts.tokens + TINY);
+        let discriminator_loss = (surprise * kept).sum() / (batch.total + TINY);
 
         let loss =
             generator_loss.clone() * self.generator_weight + discriminator_loss.clone() * self.discriminator_weight;

@@ -15,6 +15,7 @@ use crate::gpu::{Choice, Footprint, choose};
 use crate::graph::Bank;
 use crate::plan::{Engine as _, Limits, Target};
 use crate::session::Device;
+use crate::train::step::shape;
 use crate::train::{Candidate, Plans, Resources, candidates};
 use clap::Args;
 use parameters::Parameters;
@@ -131,8 +132,8 @@ impl Report {
             shared: plans.banks().into_iter().map(size).sum(),
             mixed: plans.banks().into_iter().filter(|b| matches!(b, Bank::Halves | Bank::LossScale)).map(size).sum(),
             training: StepReport::new(&plans.training.plan, rows, Footprint::MOST_READBACKS),
-            update: plans.update.as_ref().map(|plan| StepReport::new(plan, 0, Footprint::MOST_READBACKS)),
-            evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.batch, 1),
+            update: plans.update.as_ref().map(|update| StepReport::new(&update.plan, 0, Footprint::MOST_READBACKS)),
+            evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.examples, 1),
             peak: plans.bytes(),
             config,
         })
@@ -144,7 +145,7 @@ impl Report {
             "device": self.device,
             "batch": self.config.training.batch,
             "length": self.config.data.length,
-            "drawn": self.config.max_predictions(),
+            "drawn": shape(&self.config).slots,
             "micro_batch": { "parts": self.best.fit.micro_batch.parts, "rows": self.best.fit.micro_batch.rows },
             "recompute": self.best.fit.recompute.name(),
             "candidates": self.candidates.iter().map(|c| json!({
@@ -184,7 +185,7 @@ impl Report {
         let c = &self.config;
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
         let mut text =
-            format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, c.max_predictions());
+            format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, shape(c).slots);
         if let Some(how) = memory::how(self.best.fit) {
             text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }

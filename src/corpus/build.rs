@@ -15,7 +15,7 @@ use super::statistics::Statistics;
 use super::tokenizer::{SpecialTokens, Tokenizer};
 use super::words::{Encoder, REMEMBERED_WORDS};
 use super::{Error, sentences};
-use crate::data::Random;
+use crate::random::Random;
 
 const SINGLE_SEGMENT: f64 = 0.1;
 const RANDOM_LENGTH: f64 = 0.05;

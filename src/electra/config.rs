@@ -1,5 +1,6 @@
 //! Everything that decides a run, as TOML with every default written out.
 
+use crate::batch::Masking;
 use crate::ops::{Activation, EPSILON};
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
@@ -291,9 +292,10 @@ impl Config {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// The most positions drawn in an example: int((fraction + .005) * length), at least 1.
-    pub fn max_predictions(&self) -> usize {
-        (((self.objective.masked_fraction + 0.005) * self.data.length as f64) as usize).max(1)
+    /// Which tokens are selected, and what becomes of them.
+    pub fn masking(&self) -> Masking {
+        let o = &self.objective;
+        Masking { fraction: o.masked_fraction, mask_probability: o.mask_probability }
     }
 
     /// Whether the numbers can go together.
@@ -498,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn small_draws_nineteen_positions() {
-        assert_eq!(preset("small").unwrap().max_predictions(), 19);
+    fn small_selects_nineteen_tokens() {
+        assert_eq!(preset("small").unwrap().masking().slots(128), 19);
     }
 }

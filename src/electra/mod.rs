@@ -15,6 +15,6 @@ pub use config::{
     PositionInitialization, Precision, TrainingConfig,
 };
 pub use encoder::{Encoded, discriminator_logits, encode, generator_head};
-pub use objective::{Inputs, Objective, electra};
+pub use objective::electra;
 pub use parameters::{Embeddings, EncoderParameters, Half, HeadParameters, Layer, Model, Norm, Weights};
 pub use presets::{PRESETS, preset};

@@ -6,127 +6,91 @@
 //! but through the embeddings they share: sampling has no gradient.
 
 use super::{Config, Encoded, Model, discriminator_logits, encode, generator_head};
-use crate::graph::{DType, Graph, GraphError, Tensor};
+use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, TYPES, WEIGHTS};
+use crate::graph::{Graph, GraphError};
+use crate::objective::{Inputs, Mode, Outputs};
 use crate::ops;
 
-/// A batch of B examples of L tokens, K drawn positions each.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs {
-    /// Original tokens [B, L].
-    pub ids: Tensor,
-    /// What the generator sees [B, L].
-    pub masked_ids: Tensor,
-    /// Segments [B, L].
-    pub types: Tensor,
-    /// Tokens that are not padding `[B]`.
-    pub lengths: Tensor,
-    /// Drawn positions as rows of B L: [B, K].
-    pub positions: Tensor,
-    /// The original tokens there [B, K].
-    pub targets: Tensor,
-    /// 1 for a drawn position, 0 for an unused slot: [B, K].
-    pub weights: Tensor,
-    /// Drawn positions of the step's whole batch, of which these examples may be a part: `[1]`.
-    pub drawn: Tensor,
-    /// Tokens of the step's whole batch, padding not counted: `[1]`.
-    pub tokens: Tensor,
-}
-
-impl Inputs {
-    /// Declares a batch's tensors.
-    pub fn new(g: &mut Graph, batch: usize, length: usize, drawn: usize) -> Self {
-        let (tokens, slots) = ([batch, length], [batch, drawn]);
-        Self {
-            ids: g.input("ids", DType::U32, &tokens),
-            masked_ids: g.input("masked ids", DType::U32, &tokens),
-            types: g.input("types", DType::U32, &tokens),
-            lengths: g.input("lengths", DType::U32, &[batch]),
-            positions: g.input("positions", DType::U32, &slots),
-            targets: g.input("targets", DType::U32, &slots),
-            weights: g.input("weights", DType::F32, &slots),
-            drawn: g.input("drawn", DType::F32, &[1]),
-            tokens: g.input("tokens", DType::F32, &[1]),
-        }
-    }
-}
-
-/// What the objective gives.
-#[derive(Debug, Clone, Copy)]
-pub struct Objective {
-    /// The weighted sum of both losses: `[1]`.
-    pub loss: Tensor,
-    /// Masked language modelling, mean over the whole batch's drawn positions, nats; of a part, its share: `[1]`.
-    pub generator_loss: Tensor,
-    /// Replaced-token detection, mean over the whole batch's tokens, nats; of a part, its share: `[1]`.
-    pub discriminator_loss: Tensor,
-    /// The generator's samples: [B K].
-    pub sampled: Tensor,
-    /// The generator's best guesses: [B K].
-    pub best: Tensor,
-    /// What the discriminator sees: [B, L].
-    pub corrupted: Tensor,
-    /// 1 where it differs from the original: [B, L].
-    pub labels: Tensor,
+/// The names of what a step of [`electra`] gives beside the loss, the weighted sum of both losses.
+pub mod outputs {
+    /// Masked language modelling, mean over the selected tokens, nats: `[1]`.
+    pub const GENERATOR_LOSS: &str = "generator_loss";
+    /// Replaced-token detection, mean over the tokens, nats: `[1]`.
+    pub const DISCRIMINATOR_LOSS: &str = "discriminator_loss";
+    /// The generator's most likely words: [B K].
+    pub const BEST: &str = "best";
+    /// The words that it drew: [B K].
+    pub const SAMPLED: &str = "sampled";
+    /// 1 where a token is not the original: [B, L].
+    pub const LABELS: &str = "labels";
     /// The discriminator's logits of "replaced": [B L, 1].
-    pub logits: Tensor,
+    pub const LOGITS: &str = "logits";
 }
 
-/// Builds ELECTRA's objective. `samples` [B K] stand in for the generator's own where given, as tests need it.
+/// Samples in place of the generator's own, where they are given.
+pub const SAMPLED: Column = Column::words(outputs::SAMPLED, Extent::Slot);
+
+/// Builds ELECTRA's objective; its outputs are [`outputs`].
+///
+/// # Errors
+/// [`GraphError`] where the model does not fit together.
 pub fn electra(
     g: &mut Graph,
     model: &Model,
     config: &Config,
-    batch: Inputs,
-    dropout: bool,
-    samples: Option<Tensor>,
-) -> Result<Objective, GraphError> {
-    let on = if dropout { 1.0 } else { 0.0 };
+    batch: &mut Inputs,
+    mode: Mode,
+) -> Result<Outputs, GraphError> {
+    let on = if mode.dropout { 1.0 } else { 0.0 };
+    let lengths = batch.column(g, LENGTHS);
     let c = Encoded {
-        types: batch.types,
-        lengths: batch.lengths,
+        types: batch.column(g, TYPES),
+        lengths,
         dropout: on * config.model.dropout,
         attention_dropout: on * config.model.attention_dropout,
     };
+    let (positions, weights) = (batch.column(g, POSITIONS), batch.column(g, WEIGHTS));
 
-    // The generator guesses the drawn tokens.
+    // The generator guesses the selected tokens.
     let (guess, generator_loss) = g.in_scope("generator", |g| {
-        let hidden = encode(g, model, &model.generator, batch.masked_ids, c)?;
-        let drawn = ops::gather_rows(g, hidden, batch.positions)?;
-        let x = generator_head(g, model, drawn)?;
+        let masked = batch.column(g, MASKED_IDS);
+        let hidden = encode(g, model, &model.generator, masked, c)?;
+        let selected = ops::gather_rows(g, hidden, positions)?;
+        let x = generator_head(g, model, selected)?;
         let words = (g.parameter(model.heads.generator_output), g.parameter(model.heads.generator_bias));
-        let guess = ops::vocabulary_nll(g, x, words, batch.targets)?;
-        Ok((guess, ops::weighted_mean(g, guess.nll, batch.weights, batch.drawn)?))
+        let targets = batch.column(g, TARGETS);
+        let guess = ops::vocabulary_nll(g, x, words, targets)?;
+        let total = batch.total(g, WEIGHTS);
+        Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
     })?;
 
     // Its samples replace them, and the discriminator says of every token whether it was replaced.
-    let sampled = samples.unwrap_or(guess.sampled);
-    let (corrupted, labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
-        let (corrupted, labels) = ops::replace_tokens(g, batch.ids, sampled, batch.positions, batch.weights)?;
+    let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
+    let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
+        let ids = batch.column(g, IDS);
+        let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
         let hidden = encode(g, model, &model.discriminator, corrupted, c)?;
         let logits = discriminator_logits(g, model, hidden)?;
         let nll = ops::binary_nll(g, logits, labels)?;
-        let length = g.ty(batch.ids).columns();
-        let weights = ops::length_mask(g, batch.lengths, length)?;
-        Ok((corrupted, labels, logits, ops::weighted_mean(g, nll, weights, batch.tokens)?))
+        let (tokens, total) = (ops::length_mask(g, lengths, batch.shape().length)?, batch.total(g, LENGTHS));
+        Ok((labels, logits, ops::weighted_mean(g, nll, tokens, total)?))
     })?;
 
     let o = &config.objective;
     let terms = [(o.generator_weight, generator_loss), (o.discriminator_weight, discriminator_loss)];
-    Ok(Objective {
-        loss: ops::weighted_sum(g, &terms)?,
-        generator_loss,
-        discriminator_loss,
-        sampled,
-        best: guess.best,
-        corrupted,
-        labels,
-        logits,
-    })
+    Ok(Outputs::new(ops::weighted_sum(g, &terms)?)
+        .sum(outputs::GENERATOR_LOSS, generator_loss)
+        .sum(outputs::DISCRIMINATOR_LOSS, discriminator_loss)
+        .rows(outputs::BEST, guess.best)
+        .rows(outputs::SAMPLED, sampled)
+        .rows(outputs::LABELS, labels)
+        .rows(outputs::LOGITS, logits))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Shape;
     use crate::electra::preset;
 
     #[test]
@@ -135,8 +99,9 @@ mod tests {
         let model = Model::new(&config);
         let draws = |dropout| {
             let mut g = Graph::new(model.table.clone());
-            let inputs = Inputs::new(&mut g, 2, 16, 2);
-            electra(&mut g, &model, &config, inputs, dropout, None).unwrap();
+            let mut inputs = Inputs::new(Shape { examples: 2, length: 16, slots: 2 });
+            let mode = Mode { dropout, ..Mode::default() };
+            electra(&mut g, &model, &config, &mut inputs, mode).unwrap();
             let sampling = g.nodes().iter().find(|node| node.op.name() == "vocabulary_nll").unwrap();
             format!("{:?}", sampling.op)
         };

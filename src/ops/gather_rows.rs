@@ -7,8 +7,7 @@ use rayon::prelude::*;
 #[derive(Debug)]
 struct GatherRows;
 
-/// Row `positions[m]` of `x` [T, C] for each m: [M, C]. Positions [B, K] of example b lie in its own rows
-/// `b * T / B .. (b + 1) * T / B`.
+/// The rows of `x` [B L, C] that `positions` [B, K] name, each within its own example of L rows: [B K, C].
 pub fn gather_rows(g: &mut Graph, x: Tensor, positions: Tensor) -> Result<Tensor, GraphError> {
     g.add1(GatherRows, &[x, positions])
 }
@@ -16,9 +15,11 @@ pub fn gather_rows(g: &mut Graph, x: Tensor, positions: Tensor) -> Result<Tensor
 impl GatherRows {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, positions) = (t.real(0), t.int(1));
-        let (last, c) = (t.input_types[0].rows() - 1, t.input_types[0].columns());
-        for (out, &p) in t.out(0).chunks_exact_mut(c).zip(positions) {
-            out.copy_from_slice(&x[(p as usize).min(last) * c..][..c]);
+        let (examples, slots) = (t.input_types[1].rows(), t.input_types[1].columns());
+        let (length, c) = (t.input_types[0].rows() / examples, t.input_types[0].columns());
+        for (m, (out, &p)) in t.out(0).chunks_exact_mut(c).zip(positions).enumerate() {
+            let row = m / slots * length + (p as usize).min(length - 1);
+            out.copy_from_slice(&x[row * c..][..c]);
         }
     }
 }
@@ -49,6 +50,7 @@ impl Op for GatherRows {
 
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
         let (len, c) = (shapes.outputs[0].len(), shapes.outputs[0].columns());
+        let (examples, slots) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
         let dispatch = Dispatch::new("gather_rows")
             .element("X", shapes.inputs[0].dtype)
             .element("Out", shapes.outputs[0].dtype)
@@ -58,7 +60,8 @@ impl Op for GatherRows {
             .read(Operand::Input(1))
             .write(Operand::Output(0))
             .word(len)
-            .word(shapes.inputs[0].rows());
+            .word(shapes.inputs[0].rows() / examples)
+            .word(slots);
         vec![dispatch.elements(len, 256)]
     }
 
@@ -79,7 +82,7 @@ impl GatherRowsBackward {
         t.out(0).par_chunks_mut(length * c).enumerate().for_each(|(b, out)| {
             out.fill(R::ZERO);
             for m in b * k..(b + 1) * k {
-                let row = (positions[m] as usize).saturating_sub(b * length).min(length - 1);
+                let row = (positions[m] as usize).min(length - 1);
                 let to = &mut out[row * c..][..c];
                 to.iter_mut().zip(&d[m * c..]).for_each(|(o, &d)| *o += d);
             }

@@ -6,7 +6,7 @@ use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 #[derive(Debug)]
 struct ReplaceTokens;
 
-/// From `ids` [B, L], `sampled` `[M]`, `positions` [B, K] (rows of B * L) and `weights` [B, K] (0: an unused slot): the
+/// From `ids` [B, L], `sampled` `[M]`, `positions` [B, K] (within the example) and `weights` [B, K] (0: an unused slot): the
 /// corrupted ids [B, L] and the labels [B, L], 1 where the token now differs from the original.
 pub fn replace_tokens(
     g: &mut Graph,
@@ -25,11 +25,12 @@ impl ReplaceTokens {
         let (corrupted, labels) = (t.out_int(0), t.out_int(1));
         corrupted.copy_from_slice(ids);
         labels.fill(0);
-        for ((&s, &p), &w) in sampled.iter().zip(positions).zip(weights) {
-            let p = p as usize;
-            if w > R::ZERO && p < ids.len() {
-                corrupted[p] = s;
-                labels[p] = u32::from(s != ids[p]);
+        let (length, slots) = (t.input_types[0].columns(), t.input_types[2].columns());
+        for (m, ((&s, &p), &w)) in sampled.iter().zip(positions).zip(weights).enumerate() {
+            if w > R::ZERO && (p as usize) < length {
+                let place = m / slots * length + p as usize;
+                corrupted[place] = s;
+                labels[place] = u32::from(s != ids[place]);
             }
         }
     }

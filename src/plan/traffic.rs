@@ -166,7 +166,7 @@ mod tests {
     use crate::electra::{Config, Model, Precision, preset};
     use crate::graph::Recompute;
     use crate::ops::DeviceTraits;
-    use crate::train::step::{StepShape, training_step};
+    use crate::train::step::{shape, training_step};
     use std::collections::HashMap;
 
     fn plan(software: bool, precision: Precision) -> Plan {
@@ -175,8 +175,8 @@ mod tests {
         config.training.precision = precision;
         config.data.length = 16;
         let device = DeviceTraits { software, f16: true, ..DeviceTraits::FLOOR };
-        let (model, shape) = (Model::new(&config), StepShape::of(&config));
-        training_step(&model, &config, shape, Target::Gpu(device), Recompute::Off, false).unwrap().plan
+        let (model, shape) = (Model::new(&config), shape(&config));
+        training_step(&model, &config, shape, Target::Gpu(device), Recompute::Off, &[]).unwrap().plan
     }
 
     #[test]

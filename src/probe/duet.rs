@@ -4,11 +4,12 @@ use super::ProbeError;
 use super::guess::{Guess, guesses};
 use super::judge::sigmoid;
 use super::network::{Network, Shape, padded};
+use crate::batch::Masking;
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
-use crate::data::{Masking, Random};
 use crate::electra::{Config, Model};
 use crate::plan::Target;
+use crate::random::Random;
 
 /// Guesses of the generator that are told for a drawn token.
 const TOP: usize = 5;
@@ -84,10 +85,8 @@ impl Duet {
     pub fn new(config: &Config, tokenizer: &Tokenizer) -> Self {
         let model = Model::new(config);
         let engine = Box::new(CpuEngine::<f32>::new(model.table.len()));
-        let o = &config.objective;
-        let masking = Masking { fraction: o.masked_fraction, mask_probability: o.mask_probability };
         let network = Network::of(model, config.model.positions, tokenizer.clone(), engine, Target::Cpu);
-        Self { network, masking }
+        Self { network, masking: config.masking() }
     }
 
     /// Takes in a bank of weights, laid out as the model's table says.
@@ -108,7 +107,7 @@ impl Duet {
         let mut masked = ids.clone();
         let mut random = Random::new(part.draw, STREAM, 0);
         let places = match part.masks {
-            true => self.masking.draw(&mut masked, self.masking.maximum(ids.len()), special, &mut random),
+            true => self.masking.draw(&mut masked, self.masking.slots(ids.len()), special, &mut random),
             false => Vec::new(),
         };
         let logits = self.network.word_logits(&masked, &places)?;

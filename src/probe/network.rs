@@ -102,7 +102,7 @@ impl Network {
     }
 
     /// Runs at most `shape.rows` sentences of at most `shape.length` ids: a discriminator's logits [rows length, 1], or a
-    /// generator's [rows drawn, V] of the tokens at `positions`, which count over [rows length].
+    /// generator's [rows drawn, V] of the tokens at `positions` [rows, drawn], each within its sentence.
     pub(super) fn logits(
         &mut self,
         shape: Shape,

@@ -63,7 +63,7 @@ impl Work for Training<'_> {
         let fit = fit(model, config, target, resources, limits)?;
         let Plans { training, update, evaluation, .. } = Plans::new(model, config, fit, target)?;
         let mut plans = vec![(training.plan, fit.micro_batch.parts), (evaluation.plan, 1)];
-        plans.extend(update.map(|plan| (plan, 1)));
+        plans.extend(update.map(|update| (update.plan, 1)));
         Ok(plans)
     }
 

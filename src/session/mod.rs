@@ -25,10 +25,10 @@ pub use report::{Ending, Report};
 pub use warning::Warning;
 
 use crate::corpus::{Examples, Tokenizer};
-use crate::data::Random;
 use crate::electra::{Config, Model};
 use crate::history::TextFacts;
 use crate::plan::{Engine, EngineError, Target};
+use crate::random::Random;
 use crate::run::{Identity, Run, Standing, State};
 use crate::train::{Event, Measures, Resources, Snapshot, Text, TrainError, Trainer, Verdict};
 use report::{HeldOutLine, IntervalLine};

@@ -6,13 +6,13 @@
 
 use super::error::TrainError;
 use super::micro_batch::{MicroBatch, Plans};
-use crate::data::Ahead;
+use crate::batch::Ahead;
 use crate::electra::{Config, Model};
 use crate::gpu::Footprint;
 use crate::graph::{GraphError, Recompute};
 use crate::ops::DeviceTraits;
 use crate::plan::{Limits, Plan, Target};
-use crate::train::step::StepShape;
+use crate::train::step::shape;
 
 /// What training may use of a device. It does not decide the numbers, so each sitting may have its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,8 +64,9 @@ pub fn work(plan: &Plan) -> u64 {
 impl Candidate {
     fn new(plans: &Plans) -> Self {
         let parts = plans.micro_batch.parts as u64;
-        let sum =
-            |of: &dyn Fn(&Plan) -> u64| of(&plans.training.plan) * parts + plans.update.iter().map(of).sum::<u64>();
+        let sum = |of: &dyn Fn(&Plan) -> u64| {
+            of(&plans.training.plan) * parts + plans.update.iter().map(|update| of(&update.plan)).sum::<u64>()
+        };
         Self {
             fit: Fit { micro_batch: plans.micro_batch, recompute: plans.recompute },
             bytes: plans.bytes(),
@@ -165,8 +166,7 @@ fn within(
     limits: Limits,
 ) -> Result<Result<Candidate, TrainError>, GraphError> {
     let plans = Plans::new(model, config, fit, target)?;
-    let whole = StepShape::of(config);
-    let held = if target == Target::Cpu { Ahead::bytes(whole.batch, whole.length, whole.drawn) } else { 0 };
+    let held = if target == Target::Cpu { Ahead::bytes(shape(config)) } else { 0 };
     let allowed = resources.memory.or(limits.memory).unwrap_or(u64::MAX);
     let (needed, buffer, binding) = (plans.bytes() + held, plans.largest_buffer(), plans.largest_binding());
     Ok(if needed > allowed {

@@ -1,8 +1,8 @@
 //! What is measured of a step: the reference's measures, added up over several steps.
 
-use crate::data::Batch;
-use crate::plan::Fetched;
-use crate::train::step::Output;
+use super::step::Results;
+use crate::batch::{Batch, LENGTHS, TARGETS, WEIGHTS};
+use crate::electra::objective::outputs;
 use serde::{Deserialize, Serialize};
 
 /// The measures of some steps, or of the held-out text.
@@ -83,22 +83,23 @@ impl Verdicts {
 
 impl Tally {
     /// Takes in one step's outputs.
-    pub fn add(&mut self, batch: &Batch, out: &Fetched) {
-        let drawn: f64 = batch.weights.iter().map(|&w| f64::from(w)).sum();
-        let tokens = batch.tokens() as f64;
-        self.drawn += drawn;
+    pub fn add(&mut self, batch: &Batch, out: &Results) {
+        let (selected, tokens) = (f64::from(batch.total(WEIGHTS.name)), batch.tokens() as f64);
+        let mean = |name: &str| out.scalar(name).map_or(f64::NAN, f64::from);
+        self.drawn += selected;
         self.tokens += tokens;
-        self.generator_loss += f64::from(out.scalar(Output::GeneratorLoss as usize)) * drawn;
-        self.discriminator_loss += f64::from(out.scalar(Output::DiscriminatorLoss as usize)) * tokens;
-        let hits = |i: Output| {
-            let words = out.outputs[i as usize].iter().zip(&batch.targets).zip(&batch.weights);
+        self.generator_loss += mean(outputs::GENERATOR_LOSS) * selected;
+        self.discriminator_loss += mean(outputs::DISCRIMINATOR_LOSS) * tokens;
+        let hits = |name: &str| {
+            let words = out.words(name).iter().zip(batch.column(TARGETS.name)).zip(batch.reals(WEIGHTS.name));
             words.filter(|((found, target), w)| **w > 0.0 && found == target).count() as f64
         };
-        self.best += hits(Output::Best);
-        self.sampled += hits(Output::Sampled);
-        let rows = out.outputs[Output::Logits as usize].iter().zip(&out.outputs[Output::Labels as usize]);
-        let valid = |i: usize| i % batch.length < batch.lengths[i / batch.length] as usize;
-        let verdict = |(_, (&logit, &label)): (usize, (&u32, &u32))| (f32::from_bits(logit), label == 1);
+        self.best += hits(outputs::BEST);
+        self.sampled += hits(outputs::SAMPLED);
+        let rows = out.reals(outputs::LOGITS).iter().zip(out.words(outputs::LABELS));
+        let (length, lengths) = (batch.shape().length, batch.column(LENGTHS.name));
+        let valid = |i: usize| i % length < lengths[i / length] as usize;
+        let verdict = |(_, (&logit, &label)): (usize, (&f32, &u32))| (logit, label == 1);
         self.verdicts.add(rows.enumerate().filter(|&(i, _)| valid(i)).map(verdict).collect());
     }
 

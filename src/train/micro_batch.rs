@@ -1,7 +1,8 @@
 //! A step's batch in parts, and the plans of everything that training runs.
 
 use super::fit::Fit;
-use super::step::{PlannedStep, StepShape, evaluation_step, part_step, training_step, update_step};
+use super::step::{PlannedStep, evaluation_shape, evaluation_step, part_step, shape, training_step, update_step};
+use crate::batch::Shape;
 use crate::electra::{Config, Model};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, GraphError, Recompute};
@@ -35,11 +36,11 @@ pub struct Plans {
     /// The whole training step, or a part of it.
     pub training: PlannedStep,
     /// What follows the last part; none where the step is whole.
-    pub update: Option<Plan>,
+    pub update: Option<PlannedStep>,
     /// Measuring held-out text.
     pub evaluation: PlannedStep,
     /// The evaluation's shape.
-    pub evaluation_shape: StepShape,
+    pub evaluation_shape: Shape,
 }
 
 impl Plans {
@@ -50,13 +51,13 @@ impl Plans {
     pub fn new(model: &Model, config: &Config, fit: Fit, target: Target) -> Result<Self, GraphError> {
         let Fit { micro_batch, recompute } = fit;
         let whole = micro_batch.parts == 1;
-        let shape = StepShape { batch: micro_batch.rows, ..StepShape::of(config) };
-        let evaluation_shape = StepShape::of_evaluation(config, micro_batch.rows);
+        let shape = Shape { examples: micro_batch.rows, ..shape(config) };
+        let evaluation_shape = evaluation_shape(config, micro_batch.rows);
         Ok(Self {
             micro_batch,
             recompute,
             training: match whole {
-                true => training_step(model, config, shape, target, recompute, false)?,
+                true => training_step(model, config, shape, target, recompute, &[])?,
                 false => part_step(model, config, shape, target, recompute)?,
             },
             update: if whole { None } else { Some(update_step(model, config, target)?) },
@@ -66,7 +67,7 @@ impl Plans {
     }
 
     fn all(&self) -> impl Iterator<Item = &Plan> {
-        [&self.training.plan, &self.evaluation.plan].into_iter().chain(&self.update)
+        [&self.training, &self.evaluation].into_iter().chain(&self.update).map(|step| &step.plan)
     }
 
     /// The banks that all plans together use.
@@ -82,7 +83,7 @@ impl Plans {
             Target::Gpu(_) => Footprint::shared(len, banks),
         };
         let bytes = |plan, readbacks| Footprint::of(plan).bytes(readbacks);
-        let update = self.update.iter().map(|plan| bytes(plan, Footprint::MOST_READBACKS)).sum::<u64>();
+        let update = self.update.iter().map(|update| bytes(&update.plan, Footprint::MOST_READBACKS)).sum::<u64>();
         // The trainer has several steps under way, but waits for each evaluation.
         shared + update + bytes(&self.training.plan, Footprint::MOST_READBACKS) + bytes(&self.evaluation.plan, 1)
     }
@@ -105,5 +106,5 @@ impl Plans {
 /// [`GraphError`] where the model does not fit together.
 pub fn flops_a_step(config: &Config) -> Result<u64, GraphError> {
     let model = Model::new(config);
-    Ok(training_step(&model, config, StepShape::of(config), Target::Cpu, Recompute::Off, false)?.plan.flops())
+    Ok(training_step(&model, config, shape(config), Target::Cpu, Recompute::Off, &[])?.plan.flops())
 }

@@ -2,10 +2,11 @@
 
 use super::fit::Fit;
 use super::micro_batch::Plans;
-use super::step::{Counts, Output, PlannedStep};
-use crate::data::Batch;
+use super::step::{PlannedStep, Results};
+use crate::batch::Batch;
+use crate::objective::{Merge, Output};
 use crate::ops::StepState;
-use crate::plan::{Engine, EngineError, Fetched, Plan, Program, Step};
+use crate::plan::{Engine, EngineError, Plan, Program, Step};
 use std::collections::BTreeMap;
 
 /// A training step that is loaded into an engine, whole or in parts.
@@ -14,9 +15,9 @@ pub struct TrainingStep {
     fit: Fit,
     step: PlannedStep,
     program: Program,
-    update: Option<(Plan, Program)>,
+    update: Option<(PlannedStep, Program)>,
     /// What has come back of the oldest step that is not complete.
-    found: Vec<Fetched>,
+    found: Vec<Results>,
 }
 
 impl TrainingStep {
@@ -27,7 +28,7 @@ impl TrainingStep {
     pub fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<Self, EngineError> {
         let program = engine.load(plans.training.plan.clone())?;
         let update = match &plans.update {
-            Some(plan) => Some((plan.clone(), engine.load(plan.clone())?)),
+            Some(update) => Some((update.clone(), engine.load(update.plan.clone())?)),
             None => None,
         };
         let fit = Fit { micro_batch: plans.micro_batch, recompute: plans.recompute };
@@ -46,13 +47,13 @@ impl TrainingStep {
 
     /// The programs that a step runs, and their plans.
     pub fn programs(&self) -> impl Iterator<Item = (Program, &Plan)> {
-        let update = self.update.iter().map(|(plan, program)| (*program, plan));
+        let update = self.update.iter().map(|(update, program)| (*program, &update.plan));
         [(self.program, &self.step.plan)].into_iter().chain(update)
     }
 
     /// Every plan that a step runs, with how often it does.
     pub fn plans(&self) -> impl Iterator<Item = (&Plan, usize)> {
-        let update = self.update.iter().map(|(plan, _)| (plan, 1));
+        let update = self.update.iter().map(|(update, _)| (&update.plan, 1));
         [(&self.step.plan, self.fit.micro_batch.parts)].into_iter().chain(update)
     }
 
@@ -75,14 +76,13 @@ impl TrainingStep {
     /// # Errors
     /// Those of [`Engine::submit`].
     pub fn submit(&self, engine: &mut dyn Engine, batch: &Batch, state: &StepState) -> Result<(), EngineError> {
-        let whole = Counts::of(batch);
         let Some((_, update)) = self.update else {
-            self.step.write(engine, self.program, batch, whole);
+            self.step.write(engine, self.program, batch, batch);
             return engine.submit(self.program, state, true);
         };
         for index in 0..self.fit.micro_batch.parts {
             let part = batch.part(index, self.fit.micro_batch.rows);
-            self.step.write(engine, self.program, &part, whole);
+            self.step.write(engine, self.program, &part, batch);
             engine.submit(self.program, &StepState { part: index as u32, ..*state }, true)?;
         }
         engine.submit(update, state, true)
@@ -98,15 +98,16 @@ impl TrainingStep {
         engine: &mut dyn Engine,
         batch: usize,
         wait: bool,
-    ) -> Result<Option<Fetched>, EngineError> {
-        if self.update.is_none() {
-            return engine.collect(wait);
-        }
+    ) -> Result<Option<Results>, EngineError> {
+        let Some((update, _)) = &self.update else {
+            return Ok(engine.collect(wait)?.map(|fetched| self.step.results(fetched)));
+        };
         while self.found.len() <= self.fit.micro_batch.parts {
             let Some(fetched) = engine.collect(wait)? else { return Ok(None) };
-            self.found.push(fetched);
+            let of = if self.found.len() < self.fit.micro_batch.parts { &self.step } else { update };
+            self.found.push(of.results(fetched));
         }
-        Ok(Some(self.put_together(batch)))
+        Ok(Some(self.merge(batch)))
     }
 
     /// Waits for everything that is under way and forgets it.
@@ -119,24 +120,27 @@ impl TrainingStep {
         Ok(())
     }
 
-    /// Of the parts' outputs and the update's: losses added up, rows one after the other without those that filled up the
-    /// last part, and the update's own.
-    fn put_together(&mut self, batch: usize) -> Fetched {
+    /// The parts' outputs as [`Merge`] says, rows without those that filled up the last part, and the update's own.
+    fn merge(&mut self, batch: usize) -> Results {
         let rows = self.fit.micro_batch.rows;
         let mut parts = std::mem::take(&mut self.found);
         let update = parts.pop();
-        let of_update = update.map(|update| update.outputs).unwrap_or_default();
-        let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); Output::Norm as usize];
-        for loss in [Output::GeneratorLoss, Output::DiscriminatorLoss] {
-            let sum: f64 = parts.iter().map(|part| f64::from(part.scalar(loss as usize))).sum();
-            outputs[loss as usize] = vec![(sum as f32).to_bits()];
-        }
-        for output in [Output::Best, Output::Sampled, Output::Labels, Output::Logits] {
-            let index = output as usize;
-            let width = parts.first().map_or(0, |part| part.outputs[index].len() / rows);
-            outputs[index] = parts.iter().flat_map(|part| &part.outputs[index]).copied().take(batch * width).collect();
-        }
-        outputs.extend(of_update);
-        Fetched { program: self.program, step: parts.first().map_or(0, |part| part.step), outputs }
+        let merged = |output: &Output| {
+            let of = |part: &Results| part.words(output.name).to_vec();
+            let words = match output.merge {
+                Merge::Sum => {
+                    let sum: f64 = parts.iter().filter_map(|part| part.scalar(output.name)).map(f64::from).sum();
+                    vec![(sum as f32).to_bits()]
+                }
+                Merge::Rows => {
+                    let width = parts.first().map_or(0, |part| part.words(output.name).len() / rows);
+                    parts.iter().flat_map(of).take(batch * width).collect()
+                }
+            };
+            (output.name, words)
+        };
+        let mut outputs: Vec<_> = self.step.outputs.iter().map(merged).collect();
+        outputs.extend(update.into_iter().flat_map(|update| update.outputs));
+        Results { step: parts.first().map_or(0, |part| part.step), outputs }
     }
 }

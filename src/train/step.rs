@@ -1,128 +1,107 @@
 //! One training step, whole or in parts, and one evaluation step as plans.
 
-use crate::data::Batch;
-use crate::electra::{Config, Inputs, Model, Objective, Precision, electra};
-use crate::graph::{Bank, DType, Graph, GraphError, Recompute, Tensor};
+use crate::batch::{Batch, Shape};
+use crate::electra::{Config, Model, Precision, electra};
+use crate::graph::{Bank, Graph, GraphError, Recompute, Tensor};
+use crate::objective::{Bound, Inputs, Merge, Mode, Output, Outputs};
 use crate::ops::{self, AdamW, StepState};
-use crate::plan::{Engine, Plan, Program, Target};
+use crate::plan::{Engine, Fetched, Plan, Program, Target};
 use std::sync::Arc;
 
-/// A planned step and the tensors that go in and come out.
+/// The gradients' global norm before clipping `[1]`, an output of a training step. In mixed precision it is no finite number
+/// where the step was skipped.
+pub const GRADIENT_NORM: &str = "gradient_norm";
+/// The loss scale of the step `[1]`, an output of a training step in mixed precision.
+pub const LOSS_SCALE: &str = "loss_scale";
+
+/// A planned step: what goes in, and what comes out, by name.
 #[derive(Debug, Clone)]
 pub struct PlannedStep {
-    /// The plan. Its outputs are [`Output`]'s, in order.
+    /// The plan.
     pub plan: Plan,
     /// What to write before a step.
-    pub inputs: Inputs,
-    /// Samples to write instead of drawing them, [B K]; only where asked for.
-    pub samples: Option<Tensor>,
-    /// The objective's tensors.
-    pub objective: Objective,
+    pub inputs: Vec<(Tensor, Bound)>,
+    /// The plan's outputs, in order.
+    pub outputs: Vec<Output>,
 }
 
 impl PlannedStep {
-    /// Writes a batch for the next submission of `program`, which this step was loaded as. `whole` are the counts of the
-    /// step's whole batch where this is a part of it.
-    pub fn write(&self, engine: &mut dyn Engine, program: Program, batch: &Batch, whole: Counts) {
-        let i = self.inputs;
-        for (tensor, words) in [
-            (i.ids, batch.ids.as_slice()),
-            (i.masked_ids, &batch.masked_ids),
-            (i.types, &batch.type_ids),
-            (i.lengths, &batch.lengths),
-            (i.positions, &batch.positions),
-            (i.targets, &batch.targets),
-            (i.weights, bytemuck::cast_slice(&batch.weights)),
-            (i.drawn, &[whole.drawn.to_bits()]),
-            (i.tokens, &[whole.tokens.to_bits()]),
-        ] {
-            engine.write(program, tensor, words);
+    fn new(g: Graph, inputs: Inputs, outputs: Outputs, more: &[Output], target: Target) -> Self {
+        let outputs = [outputs.into_list(), more.to_vec()].concat();
+        let tensors: Vec<_> = outputs.iter().map(|output| output.tensor).collect();
+        Self { plan: Plan::new(Arc::new(g), &tensors, target), inputs: inputs.into_bound(), outputs }
+    }
+
+    /// Writes a batch for the next submission of `program`, which this step was loaded as; `whole` is the step's whole batch,
+    /// of which `batch` may be a part.
+    pub fn write(&self, engine: &mut dyn Engine, program: Program, batch: &Batch, whole: &Batch) {
+        for (tensor, bound) in &self.inputs {
+            engine.write(program, *tensor, &bound.words(batch, whole));
         }
     }
-}
 
-/// What the losses are means over.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Counts {
-    /// Drawn positions.
-    pub drawn: f32,
-    /// Tokens that are not padding.
-    pub tokens: f32,
-}
-
-impl Counts {
-    /// Those of a whole batch.
-    pub fn of(batch: &Batch) -> Self {
-        Self { drawn: batch.weights.iter().filter(|&&w| w > 0.0).count() as f32, tokens: batch.tokens() as f32 }
+    /// What a run of the step left.
+    pub fn results(&self, fetched: Fetched) -> Results {
+        let named = self.outputs.iter().map(|output| output.name).zip(fetched.outputs);
+        Results { step: fetched.step, outputs: named.collect() }
     }
 }
 
-/// Indices into a step's fetched outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// Mean over the whole batch's drawn positions, nats; of a part, its share: `[1]`.
-    GeneratorLoss,
-    /// Mean over the whole batch's tokens, nats; of a part, its share: `[1]`.
-    DiscriminatorLoss,
-    /// The generator's best guesses [B K].
-    Best,
-    /// Its samples [B K].
-    Sampled,
-    /// 1 where a token was replaced [B L].
-    Labels,
-    /// Logits of "replaced" [B L].
-    Logits,
-    /// The gradients' global norm before clipping `[1]`; of a training step only. In mixed precision it is no finite number
-    /// where the step was skipped.
-    Norm,
-    /// The loss scale of the step `[1]`; of a training step in mixed precision only.
-    LossScale,
+/// What a finished step left, by the names of its [`Output`]s.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Results {
+    /// [`StepState::step`] of the run.
+    pub step: u32,
+    /// Words; floating-point numbers as their bits.
+    pub outputs: Vec<(&'static str, Vec<u32>)>,
 }
 
-/// The examples, length and drawn positions of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepShape {
-    /// Examples.
-    pub batch: usize,
-    /// Tokens an example.
-    pub length: usize,
-    /// Drawn positions an example.
-    pub drawn: usize,
-}
-
-impl StepShape {
-    /// A training step's shape.
-    pub fn of(config: &Config) -> Self {
-        Self { batch: config.training.batch, length: config.data.length, drawn: config.max_predictions() }
+impl Results {
+    /// The words of an output; none where there is no such output.
+    pub fn words(&self, name: &str) -> &[u32] {
+        self.outputs.iter().find(|(known, _)| *known == name).map_or(&[], |(_, words)| words)
     }
 
-    /// The evaluation step's shape: as the training step's with `rows` examples, but of at most 32.
-    pub fn of_evaluation(config: &Config, rows: usize) -> Self {
-        Self { batch: rows.min(32), ..Self::of(config) }
+    /// The numbers of a floating-point output.
+    pub fn reals(&self, name: &str) -> &[f32] {
+        bytemuck::cast_slice(self.words(name))
+    }
+
+    /// The only number of a floating-point output; none where there is no such output.
+    pub fn scalar(&self, name: &str) -> Option<f32> {
+        self.reals(name).first().copied()
     }
 }
 
-fn outputs(o: &Objective) -> Vec<Tensor> {
-    vec![o.generator_loss, o.discriminator_loss, o.best, o.sampled, o.labels, o.logits]
+/// The shape of a training step's batch.
+pub fn shape(config: &Config) -> Shape {
+    Shape {
+        examples: config.training.batch,
+        length: config.data.length,
+        slots: config.masking().slots(config.data.length),
+    }
 }
 
-/// Forward, backward, norm, clip and update. With `given_samples` the samples are an input.
+/// The evaluation step's: as the training step's with `rows` examples, but of at most 32.
+pub fn evaluation_shape(config: &Config, rows: usize) -> Shape {
+    Shape { examples: rows.min(32), ..shape(config) }
+}
+
+/// Forward, backward, norm, clip and update, of a batch of this shape. What `given` names is a column of the batch
+/// ([`Mode::given`]).
 pub fn training_step(
     model: &Model,
     config: &Config,
-    shape: StepShape,
+    shape: Shape,
     target: Target,
     recompute: Recompute,
-    given_samples: bool,
+    given: &'static [&'static str],
 ) -> Result<PlannedStep, GraphError> {
-    let mut g = Graph::new(model.table.clone());
-    let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
-    let samples = given_samples.then(|| g.input("samples", DType::U32, &[shape.batch * shape.drawn]));
-    let objective = electra(&mut g, model, config, inputs, true, samples)?;
-    let mut outputs = outputs(&objective);
-    gradients(&mut g, &objective, &outputs, config, recompute)?;
-    outputs.extend(update(&mut g, Bank::Gradients, config)?);
-    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples, objective })
+    let (mut g, mut inputs) = (Graph::new(model.table.clone()), Inputs::new(shape));
+    let outputs = electra(&mut g, model, config, &mut inputs, Mode { dropout: true, given })?;
+    gradients(&mut g, &outputs, config, recompute)?;
+    let update = update(&mut g, Bank::Gradients, config)?;
+    Ok(PlannedStep::new(g, inputs, outputs, &update, target))
 }
 
 /// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
@@ -130,78 +109,72 @@ pub fn training_step(
 pub fn part_step(
     model: &Model,
     config: &Config,
-    shape: StepShape,
+    shape: Shape,
     target: Target,
     recompute: Recompute,
 ) -> Result<PlannedStep, GraphError> {
-    let mut g = Graph::new(model.table.clone());
-    let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
-    let objective = electra(&mut g, model, config, inputs, true, None)?;
-    let outputs = outputs(&objective);
-    gradients(&mut g, &objective, &outputs, config, recompute)?;
+    let (mut g, mut inputs) = (Graph::new(model.table.clone()), Inputs::new(shape));
+    let outputs = electra(&mut g, model, config, &mut inputs, Mode { dropout: true, given: &[] })?;
+    gradients(&mut g, &outputs, config, recompute)?;
     ops::accumulate(&mut g)?;
-    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
+    Ok(PlannedStep::new(g, inputs, outputs, &[], target))
 }
 
 /// Reverse mode, and what follows from it: the passes over the whole graph.
-fn gradients(
-    g: &mut Graph,
-    objective: &Objective,
-    outputs: &[Tensor],
-    config: &Config,
-    recompute: Recompute,
-) -> Result<(), GraphError> {
+fn gradients(g: &mut Graph, outputs: &Outputs, config: &Config, recompute: Recompute) -> Result<(), GraphError> {
+    let (loss, keep) = (outputs.loss(), outputs.tensors());
     match config.training.precision {
         Precision::F32 => {
-            g.backward(objective.loss, |_| true)?;
-            g.fuse(outputs)?;
+            g.backward(loss, |_| true)?;
+            g.fuse(&keep)?;
         }
         Precision::Mixed => {
-            g.backward_scaled(objective.loss, |_| true)?;
-            g.fuse(outputs)?;
-            g.halve(outputs)?;
+            g.backward_scaled(loss, |_| true)?;
+            g.fuse(&keep)?;
+            g.halve(&keep)?;
         }
     }
     g.recompute(recompute)
 }
 
-/// Norm, clip and update with the accumulated gradients; the outputs are [`Output::Norm`] and what follows it.
-pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<Plan, GraphError> {
+/// Norm, clip and update with the accumulated gradients.
+pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<PlannedStep, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let outputs = update(&mut g, Bank::Accumulated, config)?;
-    Ok(Plan::new(Arc::new(g), &outputs, target))
+    let tensors: Vec<_> = outputs.iter().map(|output| output.tensor).collect();
+    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &tensors, target), inputs: Vec::new(), outputs })
 }
 
 /// Norm, clip and update with the gradients in `bank`: the norm, and in mixed precision the loss scale.
-fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Vec<Tensor>, GraphError> {
+fn update(g: &mut Graph, bank: Bank, config: &Config) -> Result<Vec<Output>, GraphError> {
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
     let scaled = config.training.precision == Precision::Mixed;
     let spans = g.table().spans(|_| Some(1.0));
     ops::adamw(g, gradients, norm, scaled, adamw_settings(config), spans)?;
+    let output = |name, tensor| Output { name, tensor, merge: Merge::Sum };
     if !scaled {
-        return Ok(vec![norm]);
+        return Ok(vec![output(GRADIENT_NORM, norm)]);
     }
     let (norm, scale) = ops::loss_scale(g, norm)?;
-    Ok(vec![norm, scale])
+    Ok(vec![output(GRADIENT_NORM, norm), output(LOSS_SCALE, scale)])
 }
 
 /// The objective without dropout, gradient or update.
 pub fn evaluation_step(
     model: &Model,
     config: &Config,
-    shape: StepShape,
+    shape: Shape,
     target: Target,
 ) -> Result<PlannedStep, GraphError> {
-    let mut g = Graph::new(model.table.clone());
-    let inputs = Inputs::new(&mut g, shape.batch, shape.length, shape.drawn);
-    let objective = electra(&mut g, model, config, inputs, false, None)?;
-    let outputs = outputs(&objective);
-    g.fuse(&outputs)?;
+    let (mut g, mut inputs) = (Graph::new(model.table.clone()), Inputs::new(shape));
+    let outputs = electra(&mut g, model, config, &mut inputs, Mode::default())?;
+    let keep = outputs.tensors();
+    g.fuse(&keep)?;
     if config.training.precision == Precision::Mixed {
-        g.halve(&outputs)?;
+        g.halve(&keep)?;
     }
-    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &outputs, target), inputs, samples: None, objective })
+    Ok(PlannedStep::new(g, inputs, outputs, &[], target))
 }
 
 fn adamw_settings(config: &Config) -> AdamW {

@@ -6,13 +6,14 @@ use super::fit::{Fit, Resources, fit};
 use super::metrics::{Measures, Tally};
 use super::micro_batch::{MicroBatch, Plans};
 use super::parts::TrainingStep;
-use super::step::{Counts, Output, PlannedStep, learning_rate, step_state};
+use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, Results, learning_rate, step_state};
+use crate::batch::{Ahead, Batch, Batches, Evaluation, IDS, LENGTHS, POSITIONS, WEIGHTS};
 use crate::corpus::{Examples, SpecialTokens};
-use crate::data::{Ahead, Batch, Batches, Evaluation, Masking};
+use crate::electra::objective::outputs;
 use crate::electra::{Config, Model, Precision};
 use crate::graph::Bank;
 use crate::ops::{LossScale, StepState};
-use crate::plan::{Engine, EngineError, Fetched, Program, Target};
+use crate::plan::{Engine, EngineError, Program, Target};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl Trainer {
         if config.training.precision == Precision::Mixed {
             engine.write_bank(Bank::LossScale, &LossScale::initial())?;
         }
-        let masking = masking(&config);
+        let masking = config.masking();
         let batches = Batches::new(text.training, text.special, masking, config.training.batch, config.seed);
         let most = config.training.evaluation_examples;
         let held_out = Evaluation::new(text.held_out, text.special, masking, evaluation.rows, most, EVALUATION_SEED);
@@ -227,12 +228,11 @@ impl Trainer {
         Ok(events)
     }
 
-    fn take_in(&mut self, started: &Started, out: &Fetched, events: &mut Vec<Event>) -> Result<(), TrainError> {
+    fn take_in(&mut self, started: &Started, out: &Results, events: &mut Vec<Event>) -> Result<(), TrainError> {
         let step = started.step;
-        let generator = out.scalar(Output::GeneratorLoss as usize);
-        let discriminator = out.scalar(Output::DiscriminatorLoss as usize);
-        let norm = out.scalar(Output::Norm as usize);
-        let loss_scale = out.outputs.get(Output::LossScale as usize).map(|_| out.scalar(Output::LossScale as usize));
+        let scalar = |name| out.scalar(name).unwrap_or(f32::NAN);
+        let [generator, discriminator] = [outputs::GENERATOR_LOSS, outputs::DISCRIMINATOR_LOSS].map(scalar);
+        let (norm, loss_scale) = (scalar(GRADIENT_NORM), out.scalar(LOSS_SCALE));
         let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
         if !generator.is_finite() || !discriminator.is_finite() || !(norm.is_finite() || skipped) {
             let mixed = loss_scale.is_some();
@@ -288,25 +288,25 @@ impl Trainer {
     pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, TrainError> {
         let count = examples.len();
         let size = self.evaluation.rows;
-        let masking = masking(&self.config);
+        let masking = self.config.masking();
         let source = Evaluation::new(examples, self.special, masking, size, count, EVALUATION_SEED);
         let mut shown = Vec::new();
         for index in 0..source.len() {
             let batch = source.batch(index);
             let Some(out) = self.run_evaluation(&batch, index)? else { continue };
-            let rows = batch.lengths.iter().enumerate().filter(|&(_, &n)| n > 0);
+            let rows = batch.column(LENGTHS.name).iter().enumerate().filter(|&(_, &n)| n > 0);
             shown.extend(rows.map(|(row, &n)| verdicts(&batch, &out, row, n as usize)));
         }
         Ok(shown)
     }
 
-    fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Fetched>, TrainError> {
-        self.evaluation.step.write(&mut *self.engine, self.evaluation.program, batch, Counts::of(batch));
+    fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Results>, TrainError> {
+        self.evaluation.step.write(&mut *self.engine, self.evaluation.program, batch, batch);
         let seed = [EVALUATION_SEED as u32, (EVALUATION_SEED >> 32) as u32];
         // Parts of one great batch: what is drawn for an example does not depend on how many fit into a step.
         let state = StepState { seed, part: index as u32, ..StepState::default() };
         self.engine.submit(self.evaluation.program, &state, true)?;
-        Ok(self.engine.collect(true)?)
+        Ok(self.engine.collect(true)?.map(|fetched| self.evaluation.step.results(fetched)))
     }
 
     /// All that a run needs to go on from here, as banks laid out as [`Model::table`] says. Waits for the device; call it
@@ -353,31 +353,27 @@ impl Trainer {
     }
 }
 
-fn masking(config: &Config) -> Masking {
-    let o = &config.objective;
-    Masking { fraction: o.masked_fraction, mask_probability: o.mask_probability }
-}
-
 fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<(TrainingStep, Loaded), EngineError> {
     let training = TrainingStep::load(engine, plans)?;
     let program = engine.load(plans.evaluation.plan.clone())?;
-    Ok((training, Loaded { step: plans.evaluation.clone(), program, rows: plans.evaluation_shape.batch }))
+    Ok((training, Loaded { step: plans.evaluation.clone(), program, rows: plans.evaluation_shape.examples }))
 }
 
-fn verdicts(batch: &Batch, out: &Fetched, row: usize, length: usize) -> Vec<Verdict> {
-    let start = row * batch.length;
-    let sampled = &out.outputs[Output::Sampled as usize];
-    let logits = &out.outputs[Output::Logits as usize];
-    let mut tokens: Vec<Verdict> = (start..start + length)
-        .map(|i| {
-            let replaced = 1.0 / (1.0 + (-f32::from_bits(logits[i])).exp());
-            Verdict { original: batch.ids[i], shown: batch.ids[i], drawn: false, replaced }
-        })
-        .collect();
-    for slot in row * batch.predictions..(row + 1) * batch.predictions {
-        if batch.weights[slot] > 0.0 {
-            let token = &mut tokens[batch.positions[slot] as usize - start];
-            (token.drawn, token.shown) = (true, sampled[slot]);
+fn verdicts(batch: &Batch, out: &Results, row: usize, length: usize) -> Vec<Verdict> {
+    let (ids, shape) = (batch.column(IDS.name), batch.shape());
+    let (start, logits) = (row * shape.length, out.reals(outputs::LOGITS));
+    let token = |i: usize| Verdict {
+        original: ids[i],
+        shown: ids[i],
+        drawn: false,
+        replaced: 1.0 / (1.0 + (-logits[i]).exp()),
+    };
+    let mut tokens: Vec<Verdict> = (start..start + length).map(token).collect();
+    let (positions, weights) = (batch.column(POSITIONS.name), batch.reals(WEIGHTS.name));
+    for slot in row * shape.slots..(row + 1) * shape.slots {
+        if weights[slot] > 0.0 {
+            let token = &mut tokens[positions[slot] as usize];
+            (token.drawn, token.shown) = (true, out.words(outputs::SAMPLED)[slot]);
         }
     }
     tokens

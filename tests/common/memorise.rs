@@ -1,11 +1,10 @@
 //! One batch, and a model small enough to learn it by heart in no time.
 
-use leyden::data::Batch;
+use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use leyden::electra::{Config, GeneratorConfig, preset};
-use leyden::train::step::StepShape;
 
 /// The shape of [`memorised_batch`].
-pub const MEMORISED: StepShape = StepShape { batch: 5, length: 12, drawn: 3 };
+pub const MEMORISED: Shape = Shape { examples: 5, length: 12, slots: 3 };
 
 /// A model of odd sizes that learns [`memorised_batch`] by heart within its 400 steps.
 pub fn memorising(dropout: f32) -> Config {
@@ -21,33 +20,30 @@ pub fn memorising(dropout: f32) -> Config {
     config.optimizer.warmup = 10;
     config.optimizer.clip_norm = 1e3;
     config.training.steps = 400;
-    config.training.batch = MEMORISED.batch;
+    config.training.batch = MEMORISED.examples;
     config.data.length = MEMORISED.length;
     // Three of twelve tokens.
     config.objective.masked_fraction = 0.25;
     config
 }
 
-/// One batch: ids that have nothing in common, and three drawn positions an example, of which the last has one only.
+/// One batch: ids that have nothing in common, and three selected tokens an example, of which the last has one only.
 pub fn memorised_batch() -> Batch {
-    let n = MEMORISED.batch * MEMORISED.length;
+    let Shape { examples, length, slots } = MEMORISED;
+    let n = examples * length;
     let ids: Vec<u32> = (0..n).map(|i| 5 + (i * 29 + i * i) as u32 % 65).collect();
-    let positions: Vec<u32> =
-        (0..MEMORISED.batch).flat_map(|b| [1, 4, 7].map(|p| (b * MEMORISED.length + p + b % 2) as u32)).collect();
+    let positions: Vec<u32> = (0..examples).flat_map(|b| [1, 4, 7].map(|p| (p + b % 2) as u32)).collect();
+    let places: Vec<usize> = positions.iter().zip(0..).map(|(&p, slot)| slot / slots * length + p as usize).collect();
     let mut masked_ids = ids.clone();
-    positions.iter().for_each(|&p| masked_ids[p as usize] = 4);
-    let mut weights = vec![1.0; positions.len()];
-    weights[positions.len() - 2..].fill(0.0);
-    Batch {
-        batch_size: MEMORISED.batch,
-        length: MEMORISED.length,
-        predictions: MEMORISED.drawn,
-        targets: positions.iter().map(|&p| ids[p as usize]).collect(),
-        type_ids: (0..n).map(|i| u32::from(i % MEMORISED.length > 6)).collect(),
-        lengths: vec![12, 9, 12, 11, 8],
-        ids,
-        masked_ids,
-        positions,
-        weights,
-    }
+    places.iter().for_each(|&place| masked_ids[place] = 4);
+    let mut weights = vec![1f32.to_bits(); positions.len()];
+    weights[positions.len() - 2..].fill(0);
+    Batch::new(MEMORISED, &[])
+        .with(TARGETS, places.iter().map(|&place| ids[place]).collect())
+        .with(TYPES, (0..n).map(|i| u32::from(i % length > 6)).collect())
+        .with(LENGTHS, vec![12, 9, 12, 11, 8])
+        .with(IDS, ids)
+        .with(MASKED_IDS, masked_ids)
+        .with(POSITIONS, positions)
+        .with(WEIGHTS, weights)
 }

@@ -1,10 +1,8 @@
-//! Batches of examples, by step.
-//!
-//! B = examples a batch, L = tokens an example, K = drawn positions an example.
+//! Batches of a text's examples, by step.
 
-use super::random::Permutation;
-use super::{Masking, Random};
+use super::{Batch, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, Masking, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use crate::corpus::{Examples, SpecialTokens};
+use crate::random::{Permutation, Random};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,95 +12,6 @@ const MASK_STREAM: u64 = 0x4d41_534b;
 const EVALUATION_ORDER_STREAM: u64 = 0x4556_4f52;
 const EVALUATION_MASK_STREAM: u64 = 0x4556_4d41;
 
-/// One batch. Matrices are row by row. Rows of length 0 (no tokens, no drawn positions) are legal: they fill up the last
-/// batch of an evaluation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
-    /// B.
-    pub batch_size: usize,
-    /// L.
-    pub length: usize,
-    /// K.
-    pub predictions: usize,
-    /// Original ids, `[PAD]` behind the example. `[B, L]`
-    pub ids: Vec<u32>,
-    /// What the generator sees: `ids` with `[MASK]` at most drawn positions. `[B, L]`
-    pub masked_ids: Vec<u32>,
-    /// 1 in segment B, else 0. `[B, L]`
-    pub type_ids: Vec<u32>,
-    /// Tokens before the padding. `[B]`
-    pub lengths: Vec<u32>,
-    /// Drawn positions as rows of a `[B * L, ...]` matrix, b * L + position, ascending; b * L in slots not used. `[B, K]`
-    pub positions: Vec<u32>,
-    /// Original ids at the drawn positions, 0 in slots not used. `[B, K]`
-    pub targets: Vec<u32>,
-    /// 1 for a drawn position, 0 for a slot not used. `[B, K]`
-    pub weights: Vec<f32>,
-}
-
-impl Batch {
-    /// A batch of rows of length 0.
-    fn empty(batch_size: usize, length: usize, predictions: usize, pad: u32) -> Self {
-        let slots = batch_size * predictions;
-        Self {
-            batch_size,
-            length,
-            predictions,
-            ids: vec![pad; batch_size * length],
-            masked_ids: vec![pad; batch_size * length],
-            type_ids: vec![0; batch_size * length],
-            lengths: vec![0; batch_size],
-            positions: (0..slots).map(|slot| (slot / predictions * length) as u32).collect(),
-            targets: vec![0; slots],
-            weights: vec![0.0; slots],
-        }
-    }
-
-    /// Part `index` of the batch where it is worked through `rows` examples at a time. Positions count from the part's
-    /// first row; the last part is filled up with rows of length 0, whose ids are 0.
-    pub fn part(&self, index: usize, rows: usize) -> Self {
-        let first = (index * rows).min(self.batch_size);
-        let here = first..(first + rows).min(self.batch_size);
-        let mut part = Self::empty(rows, self.length, self.predictions, 0);
-        let copy = |to: &mut Vec<u32>, from: &[u32], width: usize| {
-            to[..here.len() * width].copy_from_slice(&from[here.start * width..here.end * width]);
-        };
-        copy(&mut part.ids, &self.ids, self.length);
-        copy(&mut part.masked_ids, &self.masked_ids, self.length);
-        copy(&mut part.type_ids, &self.type_ids, self.length);
-        copy(&mut part.lengths, &self.lengths, 1);
-        copy(&mut part.positions, &self.positions, self.predictions);
-        copy(&mut part.targets, &self.targets, self.predictions);
-        let slots = here.start * self.predictions..here.end * self.predictions;
-        part.positions[..slots.len()].iter_mut().for_each(|position| *position -= (first * self.length) as u32);
-        part.weights[..slots.len()].copy_from_slice(&self.weights[slots]);
-        part
-    }
-
-    /// Tokens that are not padding.
-    pub fn tokens(&self) -> u64 {
-        self.lengths.iter().map(|&length| u64::from(length)).sum()
-    }
-
-    /// Puts an example into row `row` and masks it.
-    fn fill(&mut self, row: usize, source: &Source, index: usize, random: &mut Random) {
-        let start = row * self.length;
-        let ids = &mut self.ids[start..start + self.length];
-        let (length, boundary) = source.examples.copy(index, ids);
-        self.lengths[row] = length as u32;
-        self.type_ids[start + boundary..start + length].fill(1);
-        let masked = &mut self.masked_ids[start..start + length];
-        masked.copy_from_slice(&ids[..length]);
-        let drawn = source.masking.draw(masked, self.predictions, source.special, random);
-        let slot = row * self.predictions;
-        for (slot, position) in (slot..).zip(drawn) {
-            self.positions[slot] = start as u32 + position;
-            self.targets[slot] = ids[position as usize];
-            self.weights[slot] = 1.0;
-        }
-    }
-}
-
 /// Examples and how they are masked.
 #[derive(Clone, Debug)]
 struct Source {
@@ -110,17 +19,42 @@ struct Source {
     special: SpecialTokens,
     masking: Masking,
     batch_size: usize,
-    predictions: usize,
+    slots: usize,
     seed: u64,
 }
 
 impl Source {
     fn new(examples: Arc<Examples>, special: SpecialTokens, masking: Masking, batch_size: usize, seed: u64) -> Self {
-        Self { predictions: masking.maximum(examples.length()), examples, special, masking, batch_size, seed }
+        Self { slots: masking.slots(examples.length()), examples, special, masking, batch_size, seed }
     }
 
+    fn shape(&self, examples: usize) -> Shape {
+        Shape { examples, length: self.examples.length(), slots: self.slots }
+    }
+
+    /// A batch of rows of length 0.
     fn empty(&self, rows: usize) -> Batch {
-        Batch::empty(rows, self.examples.length(), self.predictions, self.special.pad)
+        let mut batch = Batch::new(self.shape(rows), &MASKED_TEXT);
+        [IDS, MASKED_IDS].iter().for_each(|column| batch.column_mut(column.name).fill(self.special.pad));
+        batch
+    }
+
+    /// Puts an example into row `row` and masks it.
+    fn fill(&self, batch: &mut Batch, row: usize, index: usize, random: &mut Random) {
+        let Shape { length: width, slots, .. } = batch.shape();
+        let tokens = row * width..(row + 1) * width;
+        let ids = &mut batch.column_mut(IDS.name)[tokens.clone()];
+        let (length, boundary) = self.examples.copy(index, ids);
+        let mut masked = ids[..length].to_vec();
+        let selected = self.masking.draw(&mut masked, slots, self.special, random);
+        let targets: Vec<u32> = selected.iter().map(|&position| ids[position as usize]).collect();
+        let set = |to: &mut [u32], first: usize, words: &[u32]| to[first..first + words.len()].copy_from_slice(words);
+        batch.column_mut(LENGTHS.name)[row] = length as u32;
+        batch.column_mut(TYPES.name)[tokens.start + boundary..tokens.start + length].fill(1);
+        set(batch.column_mut(MASKED_IDS.name), tokens.start, &masked);
+        set(batch.column_mut(POSITIONS.name), row * slots, &selected);
+        set(batch.column_mut(TARGETS.name), row * slots, &targets);
+        set(batch.column_mut(WEIGHTS.name), row * slots, &vec![1f32.to_bits(); selected.len()]);
     }
 }
 
@@ -152,14 +86,9 @@ impl Batches {
         Self { source: Source { seed, ..self.source.clone() } }
     }
 
-    /// B, the examples of a batch.
-    pub fn batch_size(&self) -> usize {
-        self.source.batch_size
-    }
-
-    /// K, the drawn positions of an example at most.
-    pub fn predictions(&self) -> usize {
-        self.source.predictions
+    /// The shape of a batch.
+    pub fn shape(&self) -> Shape {
+        self.source.shape(self.source.batch_size)
     }
 
     /// Steps until every example was seen once, a fraction included.
@@ -173,7 +102,7 @@ impl Batches {
     }
 
     /// Some rows of a step's batch as a batch of their own, for steps that are worked through in parts: the parts hold what
-    /// [`batch`](Self::batch) holds, with positions counted from the part's first row.
+    /// [`batch`](Self::batch) holds.
     pub fn rows(&self, step: u64, rows: Range<usize>) -> Batch {
         let source = &self.source;
         let mut batch = source.empty(rows.len());
@@ -193,7 +122,7 @@ impl Batches {
             }
             // `drawn` stands for (step, row): no two rows of a run share it.
             let mut random = Random::new(source.seed, MASK_STREAM, drawn);
-            batch.fill(row, source, order.at(drawn % size) as usize, &mut random);
+            source.fill(&mut batch, row, order.at(drawn % size) as usize, &mut random);
         }
         batch
     }
@@ -240,7 +169,7 @@ impl Evaluation {
             let example = order.at(place as u64);
             // Keyed by the example, so that its mask does not depend on the batch size.
             let mut random = Random::new(source.seed, EVALUATION_MASK_STREAM, example);
-            batch.fill(row, source, example as usize, &mut random);
+            source.fill(&mut batch, row, example as usize, &mut random);
         }
         batch
     }

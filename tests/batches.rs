@@ -1,7 +1,9 @@
 //! Batches: what they hold, their order, and that they depend on seed and step alone.
 
+use leyden::batch::{
+    Ahead, Batch, Batches, Evaluation, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, Masking, Shape, TARGETS, TYPES, WEIGHTS,
+};
 use leyden::corpus::{Examples, SpecialTokens};
-use leyden::data::{Ahead, Batch, Batches, Evaluation, Masking};
 use std::sync::Arc;
 
 const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
@@ -31,41 +33,46 @@ fn batches(count: usize, batch_size: usize, seed: u64) -> Batches {
 
 /// The example in each row that is not empty.
 fn rows(batch: &Batch) -> Vec<u32> {
-    let filled = (0..batch.batch_size).filter(|&row| batch.lengths[row] > 0);
-    filled.map(|row| batch.ids[row * LENGTH + 1] / 100 - 1).collect()
+    let filled = (0..batch.shape().examples).filter(|&row| batch.column(LENGTHS.name)[row] > 0);
+    filled.map(|row| batch.column(IDS.name)[row * LENGTH + 1] / 100 - 1).collect()
 }
 
 fn check(batch: &Batch) {
-    let (b, l, k) = (batch.batch_size, batch.length, batch.predictions);
-    assert_eq!([batch.ids.len(), batch.masked_ids.len(), batch.type_ids.len()], [b * l; 3]);
-    assert_eq!([batch.positions.len(), batch.targets.len(), batch.weights.len()], [b * k; 3]);
+    let Shape { examples: b, length: l, slots: k } = batch.shape();
+    let [ids, types, lengths, masked_ids, positions, targets, _] = MASKED_TEXT.map(|column| batch.column(column.name));
+    let weights = batch.reals(WEIGHTS.name);
+    assert_eq!([ids.len(), masked_ids.len(), types.len()], [b * l; 3]);
+    assert_eq!([positions.len(), targets.len(), weights.len()], [b * k; 3]);
     for row in 0..b {
-        let length = batch.lengths[row] as usize;
+        let length = lengths[row] as usize;
         for position in 0..l {
             let at = row * l + position;
-            let slot = (row * k..(row + 1) * k)
-                .find(|&slot| batch.weights[slot] == 1.0 && batch.positions[slot] as usize == at);
+            let slot =
+                (row * k..(row + 1) * k).find(|&slot| weights[slot] == 1.0 && positions[slot] as usize == position);
             match slot {
                 Some(slot) => {
-                    assert!(batch.ids[at] >= 100, "only words are drawn");
-                    assert_eq!(batch.targets[slot], batch.ids[at]);
-                    assert!([batch.ids[at], SPECIAL.mask].contains(&batch.masked_ids[at]));
+                    assert!(ids[at] >= 100, "only words are selected");
+                    assert_eq!(targets[slot], ids[at]);
+                    assert!([ids[at], SPECIAL.mask].contains(&masked_ids[at]));
                 }
-                None => assert_eq!(batch.masked_ids[at], batch.ids[at]),
+                None => assert_eq!(masked_ids[at], ids[at]),
             }
-            assert_eq!(batch.ids[at] == SPECIAL.pad, position >= length);
+            assert_eq!(ids[at] == SPECIAL.pad, position >= length);
             if position >= length {
-                assert_eq!(batch.type_ids[at], 0);
+                assert_eq!(types[at], 0);
             }
         }
-        let used = batch.weights[row * k..(row + 1) * k].iter().filter(|&&weight| weight == 1.0).count();
+        let used = weights[row * k..(row + 1) * k].iter().filter(|&&weight| weight == 1.0).count();
         let k_row = (0.15 * length as f64).round_ties_even() as usize;
         assert_eq!(used, if length == 0 { 0 } else { k_row.clamp(1, k) });
         for slot in row * k + used..(row + 1) * k {
-            let unused = (batch.positions[slot] as usize, batch.targets[slot], batch.weights[slot]);
-            assert_eq!(unused, (row * l, 0, 0.0));
+            assert_eq!((positions[slot], targets[slot], weights[slot]), (0, 0, 0.0));
         }
     }
+    let selected: f32 = weights.iter().sum();
+    assert_eq!((batch.total(WEIGHTS.name), batch.total(LENGTHS.name)), (selected, batch.tokens() as f32));
+    assert_eq!(Batch::bytes(batch.shape(), &MASKED_TEXT), 4 * b * (3 * l + 3 * k + 1));
+    assert!(batch.column("labels").is_empty() && batch.total("labels") == 0.0);
 }
 
 #[test]
@@ -80,10 +87,10 @@ fn a_batch_is_what_it_says() {
 fn segment_b_has_type_1() {
     let batch = batches(10, 10, 7).batch(0);
     for (row, example) in rows(&batch).into_iter().enumerate() {
-        let types = &batch.type_ids[row * LENGTH..(row + 1) * LENGTH];
+        let types = &batch.column(TYPES.name)[row * LENGTH..(row + 1) * LENGTH];
         let first = types.iter().position(|&kind| kind == 1);
         if example % 2 == 0 {
-            assert_eq!(first, Some(batch.lengths[row] as usize - 3));
+            assert_eq!(first, Some(batch.column(LENGTHS.name)[row] as usize - 3));
             assert_eq!(types.iter().sum::<u32>(), 3);
         } else {
             assert_eq!(first, None);
@@ -127,7 +134,7 @@ fn batches_depend_on_seed_and_step_alone() {
     let masks = |step| {
         let batch = whole.batch(step);
         let mut masks: Vec<(u32, Vec<u32>)> =
-            rows(&batch).into_iter().zip(batch.masked_ids.chunks(LENGTH).map(<[u32]>::to_vec)).collect();
+            rows(&batch).into_iter().zip(batch.column(MASKED_IDS.name).chunks(LENGTH).map(<[u32]>::to_vec)).collect();
         masks.sort();
         masks
     };
@@ -141,9 +148,12 @@ fn parts_make_up_the_whole() {
     for part in [0..2, 2..5, 5..6] {
         let found = batches.rows(4, part.clone());
         check(&found);
-        assert_eq!(found.masked_ids, whole.masked_ids[part.start * LENGTH..part.end * LENGTH]);
-        let k = whole.predictions;
-        assert_eq!(found.targets, whole.targets[part.start * k..part.end * k]);
+        assert_eq!(
+            found.column(MASKED_IDS.name),
+            &whole.column(MASKED_IDS.name)[part.start * LENGTH..part.end * LENGTH]
+        );
+        let k = whole.shape().slots;
+        assert_eq!(found.column(TARGETS.name), &whole.column(TARGETS.name)[part.start * k..part.end * k]);
     }
 }
 
@@ -158,9 +168,9 @@ fn a_batch_is_cut_into_parts_of_one_size() {
             check(&part);
             // The rows that are there, and empty ones.
             let expected = batches.rows(4, here.clone());
-            assert_eq!(part.batch_size, rows);
+            assert_eq!(part.shape().examples, rows);
             assert_eq!(part.part(0, here.len()), expected);
-            assert!(part.lengths[here.len()..].iter().all(|&length| length == 0));
+            assert!(part.column(LENGTHS.name)[here.len()..].iter().all(|&length| length == 0));
         }
     }
     assert_eq!(whole.part(0, 5), whole);
@@ -187,15 +197,15 @@ fn evaluation_is_the_same_every_time() {
     assert_eq!(found.len(), 3);
     found.iter().for_each(check);
     assert_eq!(found, evaluation(4, 100).iter().collect::<Vec<Batch>>());
-    assert_eq!(found[2].lengths[2..], [0, 0]);
+    assert_eq!(found[2].column(LENGTHS.name)[2..], [0, 0]);
     let mut seen: Vec<u32> = found.iter().flat_map(rows).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..10).collect::<Vec<u32>>());
     // Another batch size: the same rows.
     let wide = evaluation(10, 100).batch(0);
-    assert_eq!(wide.masked_ids[..4 * LENGTH], found[0].masked_ids);
+    assert_eq!(&wide.column(MASKED_IDS.name)[..4 * LENGTH], found[0].column(MASKED_IDS.name));
     assert_eq!(evaluation(4, 5).iter().flat_map(|batch| rows(&batch)).count(), 5);
-    assert!(evaluation(4, 100).batch(3).lengths.iter().all(|&length| length == 0));
+    assert!(evaluation(4, 100).batch(3).column(LENGTHS.name).iter().all(|&length| length == 0));
 }
 
 #[test]
@@ -203,7 +213,7 @@ fn no_examples_make_empty_rows() {
     let none = Arc::new(Examples::new(LENGTH));
     let batch = Batches::new(none.clone(), SPECIAL, Masking::default(), 2, 0).batch(9);
     check(&batch);
-    assert_eq!((batch.lengths.as_slice(), batch.tokens()), ([0, 0].as_slice(), 0));
+    assert_eq!((batch.column(LENGTHS.name), batch.tokens()), ([0, 0].as_slice(), 0));
     let evaluation = Evaluation::new(none, SPECIAL, Masking::default(), 2, 10, 0);
     assert!(evaluation.is_empty());
     assert_eq!(evaluation.batch(0).tokens(), 0);

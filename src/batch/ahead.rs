@@ -1,6 +1,6 @@
 //! Batches drawn and masked ahead of their use, on a thread of their own.
 
-use super::{Batch, Batches};
+use super::{Batch, Batches, MASKED_TEXT, Shape};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -46,12 +46,11 @@ impl Ahead {
         prepared.unwrap_or_else(|| self.batches.batch(step))
     }
 
-    /// Most bytes of batches with `batch` examples of `length` tokens, `drawn` of them drawn, that exist at a time in
-    /// training: one being drawn, those waiting, and those of steps under way.
-    pub fn bytes(batch: usize, length: usize, drawn: usize) -> u64 {
+    /// Most bytes of batches of this shape that exist at a time in training: one being drawn, those waiting, and those of steps
+    /// under way.
+    pub fn bytes(shape: Shape) -> u64 {
         const UNDER_WAY: usize = 2;
-        let row = 4 * (3 * length + 3 * drawn + 1);
-        (batch * row * (1 + WAITING + UNDER_WAY)) as u64
+        (Batch::bytes(shape, &MASKED_TEXT) * (1 + WAITING + UNDER_WAY)) as u64
     }
 }
 

@@ -1,12 +1,12 @@
 //! Which positions the generator has to fill in.
 
-use super::Random;
 use crate::corpus::SpecialTokens;
+use crate::random::Random;
 
 /// How positions are drawn and masked.
 ///
 /// Of an example of n tokens, k = max(1, min(K, round(fraction * n))) positions are drawn, K being
-/// [`maximum`](Self::maximum), never those of `[CLS]`, `[SEP]`, `[MASK]` or `[PAD]`. They are drawn **without replacement**,
+/// [`slots`](Self::slots), never those of `[CLS]`, `[SEP]`, `[MASK]` or `[PAD]`. They are drawn **without replacement**,
 /// so they are k different ones (fewer only where an example has fewer candidates). ELECTRA's reference implementation
 /// (`pretrain_helpers.py`) draws with replacement and averages what falls on the same position; that is a quirk of its code
 /// and not part of the method. A drawn position becomes `[MASK]` with `mask_probability`, else it keeps its token; never does
@@ -28,7 +28,7 @@ impl Default for Masking {
 
 impl Masking {
     /// K, the most positions drawn in an example of at most `length` tokens: int((fraction + 0.005) * length), at least 1.
-    pub fn maximum(&self, length: usize) -> usize {
+    pub fn slots(&self, length: usize) -> usize {
         (((self.fraction + 0.005) * length as f64) as usize).clamp(1, length.max(1))
     }
 
@@ -72,10 +72,10 @@ mod tests {
     #[test]
     fn small_has_19_predictions() {
         let masking = Masking::default();
-        assert_eq!(masking.maximum(128), 19);
-        assert_eq!(masking.maximum(512), 79);
-        assert_eq!(masking.maximum(8), 1);
-        assert_eq!(masking.maximum(1), 1);
+        assert_eq!(masking.slots(128), 19);
+        assert_eq!(masking.slots(512), 79);
+        assert_eq!(masking.slots(8), 1);
+        assert_eq!(masking.slots(1), 1);
     }
 
     #[test]

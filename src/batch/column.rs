@@ -1,0 +1,143 @@
+//! A batch: named columns, one element a step, an example, a token or a slot.
+
+use crate::graph::DType;
+
+/// B examples of L tokens with K slots each: places for what is asked of an example, such as its selected tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shape {
+    /// B.
+    pub examples: usize,
+    /// L.
+    pub length: usize,
+    /// K; 0 where nothing is asked.
+    pub slots: usize,
+}
+
+/// What a column has one element for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// An example: `[B]`.
+    Example,
+    /// A token: `[B, L]`.
+    Token,
+    /// A slot: `[B, K]`.
+    Slot,
+}
+
+/// A column of a batch, without its contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Column {
+    /// Unique in a batch.
+    pub name: &'static str,
+    /// Of its elements.
+    pub dtype: DType,
+    /// How many there are.
+    pub extent: Extent,
+}
+
+impl Column {
+    /// A column of words.
+    pub const fn words(name: &'static str, extent: Extent) -> Self {
+        Self { name, dtype: DType::U32, extent }
+    }
+
+    /// A column of real numbers.
+    pub const fn reals(name: &'static str, extent: Extent) -> Self {
+        Self { name, dtype: DType::F32, extent }
+    }
+
+    /// Elements for one example of a batch of this shape.
+    pub fn width(&self, shape: Shape) -> usize {
+        match self.extent {
+            Extent::Example => 1,
+            Extent::Token => shape.length,
+            Extent::Slot => shape.slots,
+        }
+    }
+
+    /// The sizes of its tensor, the batch first.
+    pub fn sizes(&self, shape: Shape) -> Vec<usize> {
+        match self.extent {
+            Extent::Example => vec![shape.examples],
+            Extent::Token | Extent::Slot => vec![shape.examples, self.width(shape)],
+        }
+    }
+}
+
+/// Columns of one shape, row by row. Rows without tokens are legal: they fill up the last part of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    shape: Shape,
+    columns: Vec<(Column, Vec<u32>)>,
+}
+
+impl Batch {
+    /// A batch whose columns are 0 everywhere.
+    pub fn new(shape: Shape, columns: &[Column]) -> Self {
+        let zeros = |column: &Column| (*column, vec![0; shape.examples * column.width(shape)]);
+        Self { shape, columns: columns.iter().map(zeros).collect() }
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The elements of a column, reals as their bits; none where there is no such column.
+    pub fn column(&self, name: &str) -> &[u32] {
+        self.columns.iter().find(|(column, _)| column.name == name).map_or(&[], |(_, words)| words)
+    }
+
+    /// The elements of a column of real numbers.
+    pub fn reals(&self, name: &str) -> &[f32] {
+        bytemuck::cast_slice(self.column(name))
+    }
+
+    /// The elements of a column, to be set; none where there is no such column.
+    pub fn column_mut(&mut self, name: &str) -> &mut [u32] {
+        let found = self.columns.iter_mut().find(|(column, _)| column.name == name);
+        found.map_or(&mut [], |(_, words)| words)
+    }
+
+    /// The same with one more column, or with other contents of one.
+    pub fn with(mut self, column: Column, words: Vec<u32>) -> Self {
+        self.columns.retain(|(known, _)| known.name != column.name);
+        self.columns.push((column, words));
+        self
+    }
+
+    /// Part `index` of the batch where it is worked through `examples` at a time. The last one is filled up with zeros.
+    pub fn part(&self, index: usize, examples: usize) -> Self {
+        let first = (index * examples).min(self.shape.examples);
+        let end = (first + examples).min(self.shape.examples);
+        let shape = Shape { examples, ..self.shape };
+        let cut = |(column, words): &(Column, Vec<u32>)| {
+            let width = column.width(shape);
+            let mut part = words[first * width..end * width].to_vec();
+            part.resize(examples * width, 0);
+            (*column, part)
+        };
+        Self { shape, columns: self.columns.iter().map(cut).collect() }
+    }
+
+    /// The sum of a column: of weights, what a mean over the whole batch is divided by.
+    pub fn total(&self, name: &str) -> f32 {
+        let of = |(column, words): &(Column, Vec<u32>)| -> f64 {
+            match column.dtype {
+                DType::U32 => words.iter().map(|&word| f64::from(word)).sum(),
+                DType::F32 | DType::F16 => words.iter().map(|&word| f64::from(f32::from_bits(word))).sum(),
+            }
+        };
+        self.columns.iter().find(|(column, _)| column.name == name).map_or(0.0, of) as f32
+    }
+
+    /// Tokens that are not padding.
+    pub fn tokens(&self) -> u64 {
+        self.column(super::LENGTHS.name).iter().map(|&length| u64::from(length)).sum()
+    }
+
+    /// Bytes of a batch of this shape.
+    pub fn bytes(shape: Shape, columns: &[Column]) -> usize {
+        columns.iter().map(|column| 4 * shape.examples * column.width(shape)).sum()
+    }
+}

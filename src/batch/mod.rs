@@ -1,0 +1,29 @@
+//! Batches out: examples in a seeded order, and what is asked of them, as named columns; each batch a pure function of
+//! (seed, step).
+
+mod ahead;
+mod column;
+mod masking;
+mod text;
+
+pub use ahead::Ahead;
+pub use column::{Batch, Column, Extent, Shape};
+pub use masking::Masking;
+pub use text::{Batches, Evaluation};
+
+/// The example's tokens, padding behind them.
+pub const IDS: Column = Column::words("ids", Extent::Token);
+/// 1 in segment B, else 0.
+pub const TYPES: Column = Column::words("types", Extent::Token);
+/// Tokens before the padding.
+pub const LENGTHS: Column = Column::words("lengths", Extent::Example);
+/// The tokens with `[MASK]` at most of those that were selected.
+pub const MASKED_IDS: Column = Column::words("masked_ids", Extent::Token);
+/// Where in its example a selected token is, ascending; 0 in slots that are not used.
+pub const POSITIONS: Column = Column::words("positions", Extent::Slot);
+/// The token that stands there in the text; 0 in slots that are not used.
+pub const TARGETS: Column = Column::words("targets", Extent::Slot);
+/// 1 for a selected token, 0 for a slot that is not used.
+pub const WEIGHTS: Column = Column::reals("weights", Extent::Slot);
+/// The columns of masked text.
+pub const MASKED_TEXT: [Column; 7] = [IDS, TYPES, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, WEIGHTS];
