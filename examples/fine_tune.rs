@@ -13,9 +13,10 @@ use burn::tensor::{Device, activation};
 use leyden::batch::{Batches, Masking};
 use leyden::burn::{Batch, Discriminator, Electra, Optimizer, Tokens};
 use leyden::corpus::{ExampleOptions, SAMPLE, Tokenizer, build, documents};
-use leyden::electra::{Half, Model, OptimizerConfig, checkpoint};
+use leyden::electra::{Model, OptimizerConfig};
 use leyden::gpu::{Choice, choose};
-use leyden::probe::Pretrained;
+use leyden::model::Architecture;
+use leyden::transformers::{Pretrained, config_json, to_bytes};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = leyden::burn::device(&adapter)?.autodiff();
 
     let (mut electra, config) = Electra::load(folder, &device)?;
-    let tokenizer = Pretrained::load(folder, Half::Discriminator)?.tokenizer;
+    let tokenizer = Pretrained::load(folder, Architecture::PreTraining)?.tokenizer;
     println!("{} parameters on {}\n", electra.num_params(), adapter.info());
     judge(&electra.discriminator, &tokenizer, sentence)?;
 
@@ -63,8 +64,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (to, model) = (Path::new(to), Model::new(&config));
         let bank = electra.to_bank(&model)?;
         tokenizer.save(to, config.model.positions)?;
-        std::fs::write(to.join("config.json"), checkpoint::config_json(&config, Half::Discriminator))?;
-        std::fs::write(to.join("model.safetensors"), checkpoint::to_bytes(&model, Half::Discriminator, &bank)?)?;
+        let network = model.network("discriminator")?;
+        std::fs::write(to.join("config.json"), config_json(network))?;
+        std::fs::write(to.join("model.safetensors"), to_bytes(&model, network, &bank)?)?;
         println!("\nsaved to {}", to.display());
     }
     Ok(())

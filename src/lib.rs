@@ -26,7 +26,7 @@
 //!
 //! # Where to start
 //!
-//! * [`electra::objective`] is the method on a page, and [`electra::Model`] its parameters.
+//! * [`electra::objective`] is the method on a page, [`model`] the networks it is about, and [`transformers`] their files.
 //! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
 //! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
@@ -56,6 +56,7 @@ mod files;
 pub mod gpu;
 pub mod graph;
 pub mod history;
+pub mod model;
 mod numbers;
 pub mod objective;
 pub mod ops;
@@ -67,5 +68,6 @@ pub mod run;
 pub mod session;
 pub mod text;
 pub mod train;
+pub mod transformers;
 pub mod tune;
 pub mod window;

@@ -7,12 +7,13 @@ use common::{close, compare_banks, parameter_key};
 use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::electra::objective::{SAMPLED, outputs};
-use leyden::electra::{Config, GeneratorConfig, Half, Model, checkpoint, preset};
+use leyden::electra::{Config, GeneratorConfig, Model, preset};
 use leyden::gpu::GpuEngine;
 use leyden::graph::{Bank, Recompute};
 use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Program, Target};
 use leyden::train::step::{GRADIENT_NORM, PlannedStep, step_state, training_step};
+use leyden::transformers::entries;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -91,12 +92,10 @@ impl Case {
 
     fn bank(&self, prefix: &str) -> Vec<f32> {
         let mut bank = vec![0.0; self.model.table.len()];
-        for half in [Half::Generator, Half::Discriminator] {
-            for entry in checkpoint::entries(&self.model, half) {
-                if entry.name != "generator_lm_head.weight" {
-                    let values = self.golden.reals(&format!("{prefix}{}", parameter_key(half, &entry.name)));
-                    bank[entry.offset..entry.offset + values.len()].copy_from_slice(&values);
-                }
+        for network in &self.model.networks {
+            for entry in entries(&self.model, network).into_iter().filter(|entry| !entry.alias) {
+                let values = self.golden.reals(&format!("{prefix}{}", parameter_key(network, &entry.name)));
+                bank[entry.offset..entry.offset + values.len()].copy_from_slice(&values);
             }
         }
         bank

@@ -2,11 +2,12 @@
 //! and nothing panics. `PROPTEST_CASES=100000 cargo test --release --test mutations` tries for longer.
 
 use leyden::corpus::{SAMPLE, Tokenizer, VocabularyOptions};
-use leyden::electra::{Config, Half, Model, checkpoint, preset};
+use leyden::electra::{Config, Model, preset};
 use leyden::history::TextFacts;
-use leyden::probe::Pretrained;
+use leyden::model::Architecture;
 use leyden::run::{Identity, Run, Standing};
 use leyden::train::Snapshot;
+use leyden::transformers::{self, Pretrained};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -242,7 +243,7 @@ proptest! {
         changes in changes(),
     ) {
         let (same, found) = with_damage(&format!("{HALF}/{file}"), &changes, |folder| {
-            Pretrained::load(&folder.join(HALF), Half::Discriminator).map(|found| found.weights.len())
+            Pretrained::load(&folder.join(HALF), Architecture::PreTraining).map(|found| found.weights.len())
         });
         if same {
             prop_assert!(found.is_ok());
@@ -251,13 +252,14 @@ proptest! {
 
     #[test]
     fn weights(bytes in prop::collection::vec(any::<u8>(), 0..400), changes in changes()) {
-        let good = checkpoint::to_bytes(&RUN.model, Half::Generator, &RUN.snapshot.weights).unwrap();
+        let generator = RUN.model.network("generator").unwrap();
+        let good = transformers::to_bytes(&RUN.model, generator, &RUN.snapshot.weights).unwrap();
         let mut bank = vec![0.0; RUN.model.table.len()];
-        prop_assert!(checkpoint::from_bytes(&RUN.model, Half::Generator, &bytes, &mut bank).is_err());
-        if checkpoint::from_bytes(&RUN.model, Half::Generator, &damaged(&good, &changes), &mut bank).is_ok() {
+        prop_assert!(transformers::from_bytes(&RUN.model, generator, &bytes, &mut bank).is_err());
+        if transformers::from_bytes(&RUN.model, generator, &damaged(&good, &changes), &mut bank).is_ok() {
             prop_assert!(bank.iter().all(|x| x.is_finite()));
         }
-        let _ = checkpoint::read_config_json(&String::from_utf8_lossy(&bytes));
+        let _ = transformers::read_config_json(&String::from_utf8_lossy(&bytes));
     }
 }
 
@@ -269,7 +271,7 @@ fn the_good_run_is_good() {
     let (snapshot, state) = run.newest(&RUN.config, &RUN.model).unwrap().unwrap();
     assert_eq!((&snapshot, state.seconds, state.held_out), (&RUN.snapshot, 0.1 + 0.2, Some(1.0 / 3.0)));
     assert_eq!(
-        Pretrained::load(&folder.path().join(HALF), Half::Discriminator).unwrap().tokenizer.size(),
+        Pretrained::load(&folder.path().join(HALF), Architecture::PreTraining).unwrap().tokenizer.size(),
         RUN.tokenizer.size()
     );
 }

@@ -1,12 +1,12 @@
 //! The discriminator: the network that one keeps.
 
-use super::encoder::{Sizes, linear};
+use super::encoder::linear;
 use super::gelu::apply;
 use super::weights::load;
 use super::{BurnError, Embeddings, Encoder, Tokens};
-use crate::electra::{Config, Half, Model};
+use crate::model::{Model, Network};
 use crate::ops::Activation;
-use crate::probe::Pretrained;
+use crate::transformers::Pretrained;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
@@ -31,35 +31,25 @@ impl Discriminator {
     /// The discriminator of a run's or of `transformers`' folder, as [`Pretrained::load`] reads it.
     ///
     /// # Errors
-    /// [`BurnError::Parameter`], for a generator.
+    /// [`BurnError::Network`], for a generator.
     pub fn from_pretrained(pretrained: &Pretrained, device: &Device) -> Result<Self, BurnError> {
-        Self::from_bank(&pretrained.config, &pretrained.model, &pretrained.weights, device)
+        Self::from_bank(&pretrained.model, &pretrained.weights, device)
     }
 
     /// From a bank of weights, laid out as `model.table` says.
     ///
     /// # Errors
-    /// [`BurnError::Parameter`] where `config`, `model` and `bank` do not belong together.
-    pub fn from_bank(config: &Config, model: &Model, bank: &[f32], device: &Device) -> Result<Self, BurnError> {
-        load(Self::new(config, device), model, Half::Discriminator, bank)
+    /// [`BurnError::Network`] where `model` has no discriminator, [`BurnError::Parameter`] where `bank` is another model's.
+    pub fn from_bank(model: &Model, bank: &[f32], device: &Device) -> Result<Self, BurnError> {
+        let network = model.network("discriminator")?;
+        load(Self::new(network, device), model, network, bank)
     }
 
-    fn new(config: &Config, device: &Device) -> Self {
-        let m = &config.model;
-        let sizes = Sizes {
-            embedding: m.embedding,
-            hidden: m.hidden,
-            layers: m.layers,
-            heads: m.heads,
-            feed_forward: m.feed_forward,
-            dropout: m.dropout,
-            attention_dropout: m.attention_dropout,
-            activation: m.activation,
-            epsilon: m.layer_norm_epsilon,
-        };
+    fn new(network: &Network, device: &Device) -> Self {
+        let m = &network.config;
         Self {
             embeddings: Embeddings::new(m, device),
-            encoder: Encoder::new(sizes, device),
+            encoder: Encoder::new(m, device),
             dense: linear(m.hidden, m.hidden, device),
             prediction: linear(m.hidden, 1, device),
             activation: m.activation,
@@ -77,14 +67,14 @@ impl Discriminator {
         self.prediction.forward(hidden).squeeze_dim::<2>(2)
     }
 
-    /// The weights as a bank, from which [`crate::electra::checkpoint::to_bytes`] makes a file for `transformers`. What
+    /// The weights as a bank, from which [`crate::transformers::to_bytes`] makes a file for `transformers`. What
     /// the discriminator does not have, the generator's own, is 0.
     ///
     /// # Errors
     /// [`BurnError::Read`] where the device gives nothing back.
     pub fn to_bank(&self, model: &Model) -> Result<Vec<f32>, BurnError> {
         let mut bank = vec![0.0; model.table.len()];
-        super::weights::values(self, model, Half::Discriminator, &mut bank)?;
+        super::weights::values(self, model, model.network("discriminator")?, &mut bank)?;
         Ok(bank)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::weights::{gradients, load, values};
 use super::{Batch, BurnError, Discriminator, Generator};
-use crate::electra::{Config, Half, Model};
-use crate::probe::Pretrained;
+use crate::electra::{Config, GeneratorConfig, Model, preset};
+use crate::model::{Architecture, ModelConfig};
+use crate::transformers::Pretrained;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Gradients, IndexingUpdateOp, Int, Tensor, activation};
@@ -46,29 +47,31 @@ pub struct Objective {
 }
 
 impl Electra {
-    /// Both halves of a run's folder or of one of its `checkpoints/step-N/`, and their sizes. Weights of the losses are
+    /// Both networks of a run's folder or of one of its `checkpoints/step-N/`, and their sizes. Weights of the losses are
     /// the paper's, and dropout what config.json says.
     ///
     /// # Errors
     /// [`BurnError::Checkpoint`] for everything that can be wrong with the files, [`BurnError::Halves`] where they hold two
     /// models that do not belong together.
     pub fn load(folder: &Path, device: &Device) -> Result<(Self, Config), BurnError> {
-        let generator = Pretrained::load(folder, Half::Generator)?;
-        let discriminator = Pretrained::load(folder, Half::Discriminator)?;
-        let (g, d) = (&generator.config.model, &discriminator.config.model);
+        let generator = Pretrained::load(folder, Architecture::MaskedLm)?;
+        let discriminator = Pretrained::load(folder, Architecture::PreTraining)?;
+        let (g, d) = (generator.network(), discriminator.network());
         for (what, generator, discriminator) in [
-            ("vocabulary", g.vocabulary, d.vocabulary),
-            ("embedding width", g.embedding, d.embedding),
-            ("number of positions", g.positions, d.positions),
-            ("number of segment types", g.types, d.types),
+            ("vocabulary", g.config.vocabulary, d.config.vocabulary),
+            ("embedding width", g.config.embedding, d.config.embedding),
+            ("number of positions", g.config.positions, d.config.positions),
+            ("number of segment types", g.config.types, d.config.types),
         ] {
             if generator != discriminator {
                 return Err(BurnError::Halves { what, generator, discriminator });
             }
         }
-        let config = Config { generator: generator.config.generator.clone(), ..discriminator.config.clone() };
+        let ModelConfig { hidden, layers, heads, feed_forward, .. } = g.config;
+        let sizes = GeneratorConfig { hidden, layers, heads, feed_forward };
+        let config = Config { model: d.config.clone(), generator: sizes, ..preset("small")? };
         let electra = Self {
-            generator: load(Generator::new(&config, device), &generator.model, Half::Generator, &generator.weights)?,
+            generator: load(Generator::new(g, device), &generator.model, g, &generator.weights)?,
             discriminator: Discriminator::from_pretrained(&discriminator, device)?,
             generator_weight: config.objective.generator_weight,
             discriminator_weight: config.objective.discriminator_weight,
@@ -79,24 +82,25 @@ impl Electra {
     /// From a bank of weights, laid out as `model.table` says; [`Model::initial`] makes one to start from scratch with.
     ///
     /// # Errors
-    /// [`BurnError::Parameter`] where `config`, `model` and `bank` do not belong together.
+    /// [`BurnError::Network`] where `model` is no ELECTRA, [`BurnError::Parameter`] where `bank` is another model's.
     pub fn from_bank(config: &Config, model: &Model, bank: &[f32], device: &Device) -> Result<Self, BurnError> {
+        let generator = model.network("generator")?;
         Ok(Self {
-            generator: load(Generator::new(config, device), model, Half::Generator, bank)?,
-            discriminator: Discriminator::from_bank(config, model, bank, device)?,
+            generator: load(Generator::new(generator, device), model, generator, bank)?,
+            discriminator: Discriminator::from_bank(model, bank, device)?,
             generator_weight: config.objective.generator_weight,
             discriminator_weight: config.objective.discriminator_weight,
         })
     }
 
-    /// The weights as a bank, from which [`crate::electra::checkpoint::to_bytes`] makes files for `transformers`.
+    /// The weights as a bank, from which [`crate::transformers::to_bytes`] makes files for `transformers`.
     ///
     /// # Errors
     /// [`BurnError::Read`] where the device gives nothing back.
     pub fn to_bank(&self, model: &Model) -> Result<Vec<f32>, BurnError> {
         let mut bank = vec![0.0; model.table.len()];
-        values(&self.generator, model, Half::Generator, &mut bank)?;
-        values(&self.discriminator, model, Half::Discriminator, &mut bank)?;
+        values(&self.generator, model, model.network("generator")?, &mut bank)?;
+        values(&self.discriminator, model, model.network("discriminator")?, &mut bank)?;
         Ok(bank)
     }
 
@@ -107,8 +111,8 @@ impl Electra {
     pub fn gradients(&self, found: Gradients, model: &Model) -> Result<Vec<f32>, BurnError> {
         let mut bank = vec![0.0; model.table.len()];
         let found = GradientsParams::from_grads(found, self);
-        gradients(&self.generator, &found, model, Half::Generator, &mut bank)?;
-        gradients(&self.discriminator, &found, model, Half::Discriminator, &mut bank)?;
+        gradients(&self.generator, &found, model, model.network("generator")?, &mut bank)?;
+        gradients(&self.discriminator, &found, model, model.network("discriminator")?, &mut bank)?;
         Ok(bank)
     }
 

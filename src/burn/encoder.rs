@@ -2,7 +2,7 @@
 
 use super::Tokens;
 use super::gelu::apply;
-use crate::electra::ModelConfig;
+use crate::model::ModelConfig;
 use crate::ops::Activation;
 use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
@@ -65,31 +65,17 @@ pub struct EncoderLayer {
     pub activation: Activation,
 }
 
-/// The sizes of an encoder.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
-    pub embedding: usize,
-    pub hidden: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub feed_forward: usize,
-    pub dropout: f32,
-    pub attention_dropout: f32,
-    pub activation: Activation,
-    pub epsilon: f64,
-}
-
 impl EncoderLayer {
-    fn new(s: Sizes, device: &Device) -> Self {
-        let attention = MultiHeadAttentionConfig::new(s.hidden, s.heads).with_dropout(f64::from(s.attention_dropout));
+    fn new(c: &ModelConfig, device: &Device) -> Self {
+        let attention = MultiHeadAttentionConfig::new(c.hidden, c.heads).with_dropout(f64::from(c.attention_dropout));
         Self {
             attention: attention.init(device),
-            attention_norm: layer_norm(s.hidden, s.epsilon, device),
-            intermediate: linear(s.hidden, s.feed_forward, device),
-            output: linear(s.feed_forward, s.hidden, device),
-            output_norm: layer_norm(s.hidden, s.epsilon, device),
-            dropout: dropout(s.dropout),
-            activation: s.activation,
+            attention_norm: layer_norm(c.hidden, c.layer_norm_epsilon, device),
+            intermediate: linear(c.hidden, c.feed_forward, device),
+            output: linear(c.feed_forward, c.hidden, device),
+            output_norm: layer_norm(c.hidden, c.layer_norm_epsilon, device),
+            dropout: dropout(c.dropout),
+            activation: c.activation,
         }
     }
 
@@ -112,10 +98,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(s: Sizes, device: &Device) -> Self {
+    pub(super) fn new(c: &ModelConfig, device: &Device) -> Self {
         Self {
-            project: (s.embedding != s.hidden).then(|| linear(s.embedding, s.hidden, device)),
-            layers: (0..s.layers).map(|_| EncoderLayer::new(s, device)).collect(),
+            project: (c.embedding != c.hidden).then(|| linear(c.embedding, c.hidden, device)),
+            layers: (0..c.layers).map(|_| EncoderLayer::new(c, device)).collect(),
         }
     }
 

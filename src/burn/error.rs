@@ -1,14 +1,22 @@
 //! What can go wrong between leyden and burn.
 
-use crate::probe::ProbeError;
+use crate::electra::ConfigError;
+use crate::graph::GraphError;
+use crate::transformers::FolderError;
 
 /// A checkpoint or a device that burn cannot be given. One line each.
 #[derive(Debug, thiserror::Error)]
 pub enum BurnError {
     /// The files of a checkpoint.
     #[error(transparent)]
-    Checkpoint(#[from] ProbeError),
-    /// Halves that do not belong together.
+    Checkpoint(#[from] FolderError),
+    /// A model without a network that is asked for.
+    #[error(transparent)]
+    Network(#[from] GraphError),
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Networks that do not belong together.
     #[error(
         "the generator's {what} is {generator}, the discriminator's {discriminator}; expected two halves of one run"
     )]

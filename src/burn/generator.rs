@@ -1,8 +1,8 @@
 //! The generator: a masked language model.
 
-use super::encoder::{Sizes, layer_norm, linear};
+use super::encoder::{layer_norm, linear};
 use super::{Embeddings, Encoder, Tokens, gelu};
-use crate::electra::Config;
+use crate::model::Network;
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Int, Tensor};
@@ -21,24 +21,13 @@ pub struct Generator {
 }
 
 impl Generator {
-    pub(super) fn new(config: &Config, device: &Device) -> Self {
-        let (m, g) = (&config.model, &config.generator);
-        let sizes = Sizes {
-            embedding: m.embedding,
-            hidden: g.hidden,
-            layers: g.layers,
-            heads: g.heads,
-            feed_forward: g.feed_forward,
-            dropout: m.dropout,
-            attention_dropout: m.attention_dropout,
-            activation: m.activation,
-            epsilon: m.layer_norm_epsilon,
-        };
+    pub(super) fn new(network: &Network, device: &Device) -> Self {
+        let c = &network.config;
         Self {
-            encoder: Encoder::new(sizes, device),
-            dense: linear(g.hidden, m.embedding, device),
-            norm: layer_norm(m.embedding, m.layer_norm_epsilon, device),
-            bias: Param::from_tensor(Tensor::zeros([m.vocabulary], device)),
+            encoder: Encoder::new(c, device),
+            dense: linear(c.hidden, c.embedding, device),
+            norm: layer_norm(c.embedding, c.layer_norm_epsilon, device),
+            bias: Param::from_tensor(Tensor::zeros([c.vocabulary], device)),
         }
     }
 

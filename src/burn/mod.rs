@@ -15,14 +15,14 @@
 //!
 //! ```no_run
 //! use leyden::burn::{Discriminator, Tokens, device};
-//! use leyden::electra::Half;
 //! use leyden::gpu::{Choice, choose};
-//! use leyden::probe::Pretrained;
+//! use leyden::model::Architecture;
+//! use leyden::transformers::Pretrained;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let Some(adapter) = choose(&Choice::Auto)? else { return Ok(()) };
 //! let device = device(&adapter)?;
-//! let pretrained = Pretrained::load("run".as_ref(), Half::Discriminator)?;
+//! let pretrained = Pretrained::load("run".as_ref(), Architecture::PreTraining)?;
 //! let discriminator = Discriminator::from_pretrained(&pretrained, &device)?;
 //! let ids = pretrained.tokenizer.encode_with_special("The cat drank the piano.", 128)?;
 //! let logits = discriminator.forward(&Tokens::sentence(&ids, &device));

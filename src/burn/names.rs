@@ -1,10 +1,10 @@
 //! A module's parameters by their names in `transformers`.
 
-use crate::electra::Half;
+use crate::model::Architecture;
 
 /// The name of the parameter at `path` in a [`super::Generator`] or [`super::Discriminator`]; `None` for a path that is none
 /// of theirs.
-pub(super) fn name(half: Half, path: &[String]) -> Option<String> {
+pub(super) fn name(architecture: Architecture, path: &[String]) -> Option<String> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let (&kind, module) = path.split_last()?;
     // burn names a layer norm's parameters as the paper does.
@@ -13,7 +13,7 @@ pub(super) fn name(half: Half, path: &[String]) -> Option<String> {
         "beta" => "bias",
         kind => kind,
     };
-    let place = match (half, module) {
+    let place = match (architecture, module) {
         (_, ["embeddings", "word"]) => "electra.embeddings.word_embeddings",
         (_, ["embeddings", "position"]) => "electra.embeddings.position_embeddings",
         (_, ["embeddings", "types"]) => "electra.embeddings.token_type_embeddings",
@@ -33,11 +33,11 @@ pub(super) fn name(half: Half, path: &[String]) -> Option<String> {
             };
             return Some(format!("electra.encoder.layer.{index}.{part}.{kind}"));
         }
-        (Half::Generator, ["dense"]) => "generator_predictions.dense",
-        (Half::Generator, ["norm"]) => "generator_predictions.LayerNorm",
-        (Half::Generator, []) => "generator_lm_head",
-        (Half::Discriminator, ["dense"]) => "discriminator_predictions.dense",
-        (Half::Discriminator, ["prediction"]) => "discriminator_predictions.dense_prediction",
+        (Architecture::MaskedLm, ["dense"]) => "generator_predictions.dense",
+        (Architecture::MaskedLm, ["norm"]) => "generator_predictions.LayerNorm",
+        (Architecture::MaskedLm, []) => "generator_lm_head",
+        (Architecture::PreTraining, ["dense"]) => "discriminator_predictions.dense",
+        (Architecture::PreTraining, ["prediction"]) => "discriminator_predictions.dense_prediction",
         _ => return None,
     };
     Some(format!("{place}.{kind}"))

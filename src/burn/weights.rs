@@ -2,16 +2,16 @@
 
 use super::BurnError;
 use super::names::name;
-use crate::electra::checkpoint::{Entry, entries};
-use crate::electra::{Half, Model};
+use crate::model::{Architecture, Head, Model, Network};
+use crate::transformers::{Entry, entries};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use std::collections::HashMap;
 
-/// Where a walk through one half's module is, and what the table says of its parameters.
+/// Where a walk through a network's module is, and what the table says of its parameters.
 struct Walk {
-    half: Half,
+    architecture: Architecture,
     path: Vec<String>,
     /// By name; a parameter that was met is taken out.
     left: HashMap<String, Entry>,
@@ -19,16 +19,17 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(model: &Model, half: Half) -> Self {
+    fn new(model: &Model, network: &Network) -> Self {
+        let architecture = network.heads.first().map_or(Architecture::PreTraining, Head::architecture);
         // The generator's embeddings, and its output matrix which is one of them, belong to the discriminator's module.
-        let here = |e: &Entry| half == Half::Discriminator || !is_shared(&e.name);
-        let entries = entries(model, half).into_iter().filter(here);
-        Self { half, path: Vec::new(), left: entries.map(|e| (e.name.clone(), e)).collect(), error: None }
+        let here = |e: &Entry| architecture == Architecture::PreTraining || !is_shared(&e.name);
+        let entries = entries(model, network).into_iter().filter(here);
+        Self { architecture, path: Vec::new(), left: entries.map(|e| (e.name.clone(), e)).collect(), error: None }
     }
 
     /// The entry of the parameter here, which has `dims`, and whether it is turned.
     fn meet(&mut self, dims: &[usize]) -> Option<(Entry, bool)> {
-        let found = name(self.half, &self.path).and_then(|name| self.left.remove(&name));
+        let found = name(self.architecture, &self.path).and_then(|name| self.left.remove(&name));
         let Some(entry) = found else {
             let (name, expected) = (self.path.join("."), "nothing".to_string());
             self.error.get_or_insert(BurnError::Parameter { name, found: format!("{dims:?}"), expected });
@@ -99,9 +100,9 @@ impl ModuleMapper for Loader<'_> {
     }
 }
 
-/// `module`, one half, with the weights in `bank`.
-pub(super) fn load<M: Module>(module: M, model: &Model, half: Half, bank: &[f32]) -> Result<M, BurnError> {
-    let mut loader = Loader { walk: Walk::new(model, half), bank };
+/// `module`, which is `network`, with the weights in `bank`.
+pub(super) fn load<M: Module>(module: M, model: &Model, network: &Network, bank: &[f32]) -> Result<M, BurnError> {
+    let mut loader = Loader { walk: Walk::new(model, network), bank };
     let module = module.map(&mut loader);
     loader.walk.finish().map(|()| module)
 }
@@ -149,28 +150,33 @@ fn read<M: Module>(
     module: &M,
     gradients: Option<&GradientsParams>,
     model: &Model,
-    half: Half,
+    network: &Network,
     bank: &mut [f32],
 ) -> Result<(), BurnError> {
-    let mut reader = Reader { walk: Walk::new(model, half), gradients, bank };
+    let mut reader = Reader { walk: Walk::new(model, network), gradients, bank };
     module.visit(&mut reader);
     reader.walk.finish()
 }
 
-/// Writes the weights of `module`, one half, into `bank`.
-pub(super) fn values<M: Module>(module: &M, model: &Model, half: Half, bank: &mut [f32]) -> Result<(), BurnError> {
-    read(module, None, model, half, bank)
+/// Writes the weights of `module`, which is `network`, into `bank`.
+pub(super) fn values<M: Module>(
+    module: &M,
+    model: &Model,
+    network: &Network,
+    bank: &mut [f32],
+) -> Result<(), BurnError> {
+    read(module, None, model, network, bank)
 }
 
-/// Writes the gradients of the parameters of `module`, one half, into `bank`.
+/// Writes the gradients of the parameters of `module`, which is `network`, into `bank`.
 pub(super) fn gradients<M: Module>(
     module: &M,
     gradients: &GradientsParams,
     model: &Model,
-    half: Half,
+    network: &Network,
     bank: &mut [f32],
 ) -> Result<(), BurnError> {
-    read(module, Some(gradients), model, half, bank)
+    read(module, Some(gradients), model, network, bank)
 }
 
 #[cfg(test)]

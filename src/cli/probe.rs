@@ -6,10 +6,11 @@ mod show;
 use super::Failure;
 use super::output::{grouped, print, remark};
 use super::style::Style;
-use crate::electra::Half;
+use crate::model::Architecture;
 use crate::plan::EngineError;
-use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, Pretrained, ProbeError};
+use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, ProbeError};
 use crate::session::{Device, open};
+use crate::transformers::Pretrained;
 use clap::Args;
 use lines::{Line, Lines};
 use serde_json::json;
@@ -58,15 +59,15 @@ pub(crate) struct ProbeArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
-    let half = if arguments.mask { Half::Generator } else { Half::Discriminator };
-    let pretrained = Pretrained::load(&arguments.dir, half).map_err(failure)?;
+    let architecture = if arguments.mask { Architecture::MaskedLm } else { Architecture::PreTraining };
+    let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| failure(e.into()))?;
     pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
     pretrained.notes.iter().for_each(|note| remark(note));
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
-    let network = match half {
-        Half::Generator => Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?),
-        Half::Discriminator => Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?),
+    let network = match architecture {
+        Architecture::MaskedLm => Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?),
+        Architecture::PreTraining => Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?),
     };
     let style = Style::stdout();
     let mut talk = Talk { network, top: arguments.top.max(1), json: arguments.json, style };

@@ -1,20 +1,16 @@
-//! ELECTRA (Clark et al., arXiv 2003.10555): sizes, parameters, the encoder, the two heads and the joint objective.
+//! ELECTRA (Clark et al., arXiv 2003.10555): settings, the two networks and the joint objective.
 //!
 //! Everything here only describes: [`electra`] on [`objective`]'s page is the whole method, built from
 //! [`crate::ops`] on a [`crate::graph::Graph`].
 
-pub mod checkpoint;
 mod config;
-mod encoder;
+mod model;
 pub mod objective;
-mod parameters;
 mod presets;
 
+pub use crate::model::{Model, ModelConfig, PositionInitialization};
 pub use config::{
-    Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    PositionInitialization, Precision, TrainingConfig,
+    Config, ConfigError, DataConfig, GeneratorConfig, ObjectiveConfig, OptimizerConfig, Precision, TrainingConfig,
 };
-pub use encoder::{Encoded, discriminator_logits, encode, generator_head};
 pub use objective::electra;
-pub use parameters::{Embeddings, EncoderParameters, Half, HeadParameters, Layer, Model, Norm, Weights};
 pub use presets::{PRESETS, preset};

@@ -5,9 +5,10 @@
 //! A guess that hits the original counts as original. Nothing flows back from the discriminator to the generator
 //! but through the embeddings they share: sampling has no gradient.
 
-use super::{Config, Encoded, Model, discriminator_logits, encode, generator_head};
+use super::{Config, Model};
 use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, TYPES, WEIGHTS};
 use crate::graph::{Graph, GraphError};
+use crate::model::Encoded;
 use crate::objective::{Inputs, Mode, Outputs};
 use crate::ops;
 
@@ -54,10 +55,12 @@ pub fn electra(
     // The generator guesses the selected tokens.
     let (guess, generator_loss) = g.in_scope("generator", |g| {
         let masked = batch.column(g, MASKED_IDS);
-        let hidden = encode(g, model, &model.generator, masked, c)?;
+        let generator = model.network("generator")?;
+        let head = generator.masked_lm()?;
+        let hidden = generator.encode(g, masked, c)?;
         let selected = ops::gather_rows(g, hidden, positions)?;
-        let x = generator_head(g, model, selected)?;
-        let words = (g.parameter(model.heads.generator_output), g.parameter(model.heads.generator_bias));
+        let x = head.hidden(g, selected)?;
+        let words = (g.parameter(head.output), g.parameter(head.bias));
         let targets = batch.column(g, TARGETS);
         let guess = ops::vocabulary_nll(g, x, words, targets)?;
         let total = batch.total(g, WEIGHTS);
@@ -69,8 +72,9 @@ pub fn electra(
     let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
         let ids = batch.column(g, IDS);
         let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
-        let hidden = encode(g, model, &model.discriminator, corrupted, c)?;
-        let logits = discriminator_logits(g, model, hidden)?;
+        let discriminator = model.network("discriminator")?;
+        let hidden = discriminator.encode(g, corrupted, c)?;
+        let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
         let nll = ops::binary_nll(g, logits, labels)?;
         let (tokens, total) = (ops::length_mask(g, lengths, batch.shape().length)?, batch.total(g, LENGTHS));
         Ok((labels, logits, ops::weighted_mean(g, nll, tokens, total)?))

@@ -15,7 +15,7 @@ mod reverse;
 mod rewrite;
 mod tensor;
 
-pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Part, Span};
+pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Span};
 pub use recompute::Recompute;
 pub use tensor::{DType, Tensor, TensorType};
 

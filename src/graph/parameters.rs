@@ -82,15 +82,6 @@ pub enum Initialization {
     GlorotUniform,
 }
 
-/// A named part of a parameter: some rows of it, as `transformers` names them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// The name in a checkpoint.
-    pub name: String,
-    /// Which rows (of the first dimension).
-    pub rows: Range<usize>,
-}
-
 /// One parameter: a window of the banks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {

@@ -1,11 +1,12 @@
 //! The generator: which words it would put where a sentence has `[MASK]`.
 
+use super::ProbeError;
 use super::network::Network;
-use super::{Pretrained, ProbeError};
 use crate::corpus::Tokenizer;
-use crate::electra::Half;
+use crate::model::Architecture;
 use crate::numbers::shortened;
 use crate::plan::{Engine, Target};
+use crate::transformers::Pretrained;
 
 /// A word that may stand for a mask.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,9 +51,9 @@ impl Guesser {
     /// `target`.
     ///
     /// # Errors
-    /// [`ProbeError::Half`] for a discriminator, [`ProbeError::Engine`].
+    /// [`ProbeError::Folder`] for a discriminator, [`ProbeError::Engine`].
     pub fn new(generator: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
-        Ok(Self { network: Network::new(generator, Half::Generator, engine, target)? })
+        Ok(Self { network: Network::new(generator, Architecture::MaskedLm, engine, target)? })
     }
 
     /// The device, in words.

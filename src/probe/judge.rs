@@ -1,9 +1,10 @@
 //! The discriminator: each token's probability that it was replaced.
 
+use super::ProbeError;
 use super::network::{Network, Shape, padded};
-use super::{Pretrained, ProbeError};
-use crate::electra::Half;
+use crate::model::Architecture;
 use crate::plan::{Engine, Target};
+use crate::transformers::Pretrained;
 use std::collections::BTreeMap;
 
 /// Most rows of a plan.
@@ -34,9 +35,9 @@ impl Judge {
     /// `target`.
     ///
     /// # Errors
-    /// [`ProbeError::Half`] for a generator, [`ProbeError::Engine`].
+    /// [`ProbeError::Folder`] for a generator, [`ProbeError::Engine`].
     pub fn new(discriminator: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
-        Ok(Self { network: Network::new(discriminator, Half::Discriminator, engine, target)? })
+        Ok(Self { network: Network::new(discriminator, Architecture::PreTraining, engine, target)? })
     }
 
     /// The device, in words.

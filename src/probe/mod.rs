@@ -1,23 +1,19 @@
 //! Asks a trained network about sentences: a discriminator for each token's probability that it was replaced, a generator
 //! for the words it would put where a sentence has `[MASK]`.
 //!
-//! [`Pretrained::load`] reads a folder, [`Judge`] and [`Guesser`] run an encoder and its head on any
-//! [`Engine`](crate::plan::Engine). [`Duet`] plays both against each other while they are trained. Sentences are padded to one of few lengths, so that a GPU has few plans to load.
+//! [`Judge`] and [`Guesser`] run an encoder and its head, as [`Pretrained::load`](crate::transformers::Pretrained::load)
+//! reads them, on any [`Engine`](crate::plan::Engine). [`Duet`] plays both against each other while they are trained. Sentences are padded to one of few lengths, so that a GPU has few plans to load.
 
 mod duet;
 mod error;
 mod first;
-mod folder;
 mod guess;
 mod judge;
 mod mark;
 mod network;
-mod tensors;
 
 pub use duet::{Duet, Part, Played, Scene};
 pub use error::ProbeError;
-pub use folder::Pretrained;
 pub use guess::{Guess, Guessed, Guesser, Mask};
 pub use judge::{Judge, Judged};
 pub use mark::{Mark, mark};
-pub use tensors::Other;

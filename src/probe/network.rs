@@ -1,12 +1,13 @@
 //! A network on a device: one plan for each shape of input that turns up.
 
+use super::ProbeError;
 use super::first::{first, most_bytes};
-use super::{Pretrained, ProbeError};
 use crate::corpus::{self, Tokenizer};
-use crate::electra::{Encoded, Half, Model, discriminator_logits, encode, generator_head};
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
+use crate::model::{Architecture, Encoded, Head, Model};
 use crate::ops::{self, StepState};
 use crate::plan::{Engine, Plan, Program, Target};
+use crate::transformers::{FolderError, Pretrained};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,22 +49,24 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// `pretrained` is to be of the `expected` half.
+    /// `pretrained` is to be of the `expected` kind.
     pub(super) fn new(
         pretrained: Pretrained,
-        expected: Half,
+        expected: Architecture,
         mut engine: Box<dyn Engine>,
         target: Target,
     ) -> Result<Self, ProbeError> {
-        if pretrained.half != expected {
-            return Err(ProbeError::Half { path: pretrained.folder, expected, other: None });
+        let network = pretrained.network();
+        if network.heads.first().map(Head::architecture) != Some(expected) {
+            return Err(FolderError::OtherNetwork { path: pretrained.folder, expected, other: None }.into());
         }
-        let Pretrained { config, model, weights, tokenizer, .. } = pretrained;
+        let positions = network.config.positions;
+        let Pretrained { model, weights, tokenizer, .. } = pretrained;
         engine.write_bank(Bank::Parameters, &weights)?;
-        Ok(Self::of(model, config.model.positions, tokenizer, engine, target))
+        Ok(Self::of(model, positions, tokenizer, engine, target))
     }
 
-    /// Both halves of `model` over one bank, whose weights are still to be written.
+    /// The networks of `model` over one bank, whose weights are still to be written.
     pub(super) fn of(
         model: Model,
         positions: usize,
@@ -181,18 +184,17 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let types = g.input("types", DType::U32, &tokens);
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
     let input = Encoded { types, lengths, dropout: 0.0, attention_dropout: 0.0 };
-    let half = if shape.drawn > 0 { Half::Generator } else { Half::Discriminator };
-    let (logits, positions) = match half {
-        Half::Discriminator => {
-            let hidden = encode(&mut g, model, &model.discriminator, ids, input)?;
-            (discriminator_logits(&mut g, model, hidden)?, None)
-        }
-        Half::Generator => {
+    let architecture = if shape.drawn > 0 { Architecture::MaskedLm } else { Architecture::PreTraining };
+    let network = model.network(architecture.network())?;
+    let hidden = network.encode(&mut g, ids, input)?;
+    let (logits, positions) = match architecture {
+        Architecture::PreTraining => (network.replaced_tokens()?.logits(&mut g, hidden)?, None),
+        Architecture::MaskedLm => {
             let positions = g.input("positions", DType::U32, &[shape.rows, shape.drawn]);
-            let hidden = encode(&mut g, model, &model.generator, ids, input)?;
+            let head = network.masked_lm()?;
             let drawn = ops::gather_rows(&mut g, hidden, positions)?;
-            let x = generator_head(&mut g, model, drawn)?;
-            let (output, bias) = (g.parameter(model.heads.generator_output), g.parameter(model.heads.generator_bias));
+            let x = head.hidden(&mut g, drawn)?;
+            let (output, bias) = (g.parameter(head.output), g.parameter(head.bias));
             (ops::linear(&mut g, x, output, bias)?, Some(positions))
         }
     };

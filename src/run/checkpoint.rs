@@ -4,10 +4,11 @@ use super::named::Named;
 use super::state::{STATE, State, settings_fingerprint};
 use super::{RunError, named};
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, Half, Model, checkpoint};
+use crate::electra::{Config, Model};
 use crate::files::{sha256, sync_folder};
 use crate::graph::{Parameter, ParameterTable};
 use crate::train::Snapshot;
+use crate::transformers;
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -77,11 +78,11 @@ fn save_into(partial: &Path, snapshot: &Snapshot, standing: &Standing, identity:
         files.insert(path.to_string(), sha256(content));
         write(&partial.join(path), content)
     };
-    for half in [Half::Generator, Half::Discriminator] {
-        let name = half.name();
+    for network in &model.networks {
+        let name = network.name;
         fs::create_dir_all(partial.join(name)).map_err(|e| RunError::file(&partial.join(name), e))?;
-        put(&format!("{name}/{WEIGHTS}"), &checkpoint::to_bytes(model, half, &snapshot.weights)?)?;
-        put(&format!("{name}/config.json"), checkpoint::config_json(config, half).as_bytes())?;
+        put(&format!("{name}/{WEIGHTS}"), &transformers::to_bytes(model, network, &snapshot.weights)?)?;
+        put(&format!("{name}/config.json"), transformers::config_json(network).as_bytes())?;
         for (file, content) in tokenizer.files(config.model.positions)? {
             put(&format!("{name}/{file}"), content.as_bytes())?;
         }
@@ -171,17 +172,18 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
         }
     };
     let mut weights = vec![0.0; len];
-    let halves = [Half::Generator, Half::Discriminator].map(|half| (half, format!("{}/{WEIGHTS}", half.name())));
-    for (half, name) in &halves {
-        let from = |bytes: &[u8], to: &mut [f32]| checkpoint::from_bytes(model, *half, bytes, to);
-        from(&verified(name)?, &mut weights).map_err(|e| damaged(&folder.join(name), e.to_string()))?;
+    let files = model.networks.iter().map(|network| (network, format!("{}/{WEIGHTS}", network.name)));
+    let files: Vec<_> = files.collect();
+    for (network, name) in &files {
+        transformers::from_bytes(model, network, &verified(name)?, &mut weights)
+            .map_err(|e| damaged(&folder.join(name), e.to_string()))?;
     }
     let rest = rest(model);
     if !rest.is_empty() || state.files.contains_key(REST) {
         let read = named::from_bytes(&verified(REST)?, &rest, |_| true, &mut weights);
         read.map_err(|reason| damaged(&folder.join(REST), reason))?;
     }
-    let read_here = |name: &str| [OPTIMIZER, REST].contains(&name) || halves.iter().any(|(_, half)| half == name);
+    let read_here = |name: &str| [OPTIMIZER, REST].contains(&name) || files.iter().any(|(_, file)| file == name);
     for name in state.files.keys().filter(|name| !read_here(name)) {
         verified(name)?;
     }
@@ -205,9 +207,8 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
 
 /// The parameters that no folder holds whole.
 fn rest(model: &Model) -> Vec<Named<'_>> {
-    let halves = [Half::Generator, Half::Discriminator].into_iter();
-    // Both folders hold what both networks share. A tied matrix is read under its other name.
-    let entries = halves.flat_map(|half| checkpoint::entries(model, half)).filter(|e| e.name != checkpoint::TIED);
+    // All folders hold what networks share.
+    let entries = model.networks.iter().flat_map(|network| transformers::entries(model, network));
     let held: BTreeSet<(usize, usize)> = entries.map(|e| (e.offset, e.shape.iter().product())).collect();
     let holds = |p: &Parameter| held.range((p.offset, 0)..(p.range().end, 0)).map(|(_, len)| len).sum::<usize>();
     model.table.parameters().iter().filter(|p| holds(p) != p.len()).map(|p| (p.name.clone(), p)).collect()

@@ -1,6 +1,6 @@
 //! What may be wrong with a run's folder.
 
-use crate::electra::checkpoint::CheckpointError;
+use crate::transformers::CheckpointError;
 use std::path::{Path, PathBuf};
 
 /// Why a run's files could not be read or written.

@@ -1,8 +1,8 @@
 //! Windows of banks as a safetensors file, each under its parameter's name: what a checkpoint holds beside the folders for
 //! `transformers`. How parameters are laid out in a bank does not show in it.
 
-use crate::electra::checkpoint::CheckpointError;
 use crate::graph::Parameter;
+use crate::transformers::CheckpointError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 /// A tensor of the file: its name, and the parameter whose window of a bank it is.

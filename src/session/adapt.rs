@@ -1,15 +1,17 @@
 //! Starting from a published ELECTRA instead of random weights: domain adaptation.
 
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, GeneratorConfig, Half, Model, ModelConfig, checkpoint};
-use crate::probe::{Pretrained, ProbeError};
+use crate::electra::{Config, GeneratorConfig, Model, ModelConfig};
+use crate::model::Architecture;
+use crate::transformers::{Entry, FolderError, Pretrained, entries};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// One half or both, as `transformers` or an earlier run saved them.
+/// A generator, a discriminator or both, as `transformers` or an earlier run saved them.
 #[derive(Debug, Clone)]
 pub struct Adaptation {
     /// The generator first, so that of tied embeddings the discriminator's stay.
-    halves: Vec<Pretrained>,
+    networks: Vec<Pretrained>,
     notes: Vec<String>,
 }
 
@@ -18,7 +20,7 @@ pub struct Adaptation {
 pub enum AdaptError {
     /// The folder.
     #[error(transparent)]
-    Folder(#[from] ProbeError),
+    Folder(#[from] FolderError),
     /// A generator and a discriminator that cannot share embeddings.
     #[error(
         "{} and {} have different {what}: {generator} and {discriminator}; expected two halves of one model",
@@ -60,19 +62,19 @@ impl Adaptation {
     /// # Errors
     /// [`AdaptError`] where there is neither, one of them is damaged, or they do not go together.
     pub fn load(folder: &Path) -> Result<Self, AdaptError> {
-        let half = |half| match Pretrained::load(folder, half) {
+        let network = |architecture| match Pretrained::load(folder, architecture) {
             Ok(found) => Ok(Some(found)),
-            // A folder that holds another network than either half.
-            Err(ProbeError::Encoder { .. }) if half == Half::Discriminator => {
+            // A folder that holds another network than either.
+            Err(FolderError::Encoder { .. }) if architecture == Architecture::PreTraining => {
                 Pretrained::load_encoder(folder).map(Some).map_err(|error| (false, error))
             }
-            // A folder with the other half only.
-            Err(error @ (ProbeError::Half { .. } | ProbeError::NoModel { .. } | ProbeError::Encoder { .. })) => {
-                Err((true, error))
-            }
+            // A folder with the other network only.
+            Err(
+                error @ (FolderError::OtherNetwork { .. } | FolderError::NoModel { .. } | FolderError::Encoder { .. }),
+            ) => Err((true, error)),
             Err(error) => Err((false, error)),
         };
-        let (generator, discriminator) = match (half(Half::Generator), half(Half::Discriminator)) {
+        let (generator, discriminator) = match (network(Architecture::MaskedLm), network(Architecture::PreTraining)) {
             (Ok(generator), Ok(discriminator)) => (generator, discriminator),
             (Ok(generator), Err((true, _))) => (generator, None),
             (Err((true, _)), Ok(discriminator)) => (None, discriminator),
@@ -80,7 +82,9 @@ impl Adaptation {
         };
         let mut notes: Vec<String> =
             [&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()).collect();
-        if let Some(g) = generator.as_ref().filter(|g| g.model.heads.generator_output != g.model.embeddings.word) {
+        let own_output =
+            |g: &&Pretrained| g.network().masked_lm().is_ok_and(|head| head.output != g.network().embeddings.word);
+        if let Some(g) = generator.as_ref().filter(own_output) {
             notes.push(format!(
                 "{}: its own output matrix, generator_lm_head.weight, is left out: the word embeddings are trained as the \
                  output matrix, so the generator begins worse than it was",
@@ -88,7 +92,7 @@ impl Adaptation {
             ));
         }
         if let (Some(g), Some(d)) = (&generator, &discriminator) {
-            let both = |value: fn(&ModelConfig) -> String| (value(&g.config.model), value(&d.config.model));
+            let both = |value: fn(&ModelConfig) -> String| (value(&g.network().config), value(&d.network().config));
             for (what, (generator, discriminator)) in [
                 ("vocabularies", both(|m| m.vocabulary.to_string())),
                 ("widths of embeddings", both(|m| m.embedding.to_string())),
@@ -115,7 +119,7 @@ impl Adaptation {
                 ));
             }
         }
-        Ok(Self { halves: [generator, discriminator].into_iter().flatten().collect(), notes })
+        Ok(Self { networks: [generator, discriminator].into_iter().flatten().collect(), notes })
     }
 
     /// What a person should know of how the folders were read, a line each.
@@ -123,11 +127,12 @@ impl Adaptation {
         &self.notes
     }
 
-    /// Gives `config` the sizes of what was found. The half that is not there keeps `config`'s.
+    /// Gives `config` the sizes of what was found. The network that is not there keeps `config`'s.
     pub fn resize(&self, config: &mut Config) {
-        for found in &self.halves {
+        for found in &self.networks {
+            let network = found.network();
             let ModelConfig { vocabulary, positions, types, embedding, activation, layer_norm_epsilon, .. } =
-                found.config.model;
+                network.config;
             config.model = ModelConfig {
                 vocabulary,
                 positions,
@@ -137,12 +142,11 @@ impl Adaptation {
                 layer_norm_epsilon,
                 ..config.model.clone()
             };
-            match found.half {
-                Half::Generator => config.generator = found.config.generator.clone(),
-                Half::Discriminator => {
-                    let ModelConfig { hidden, layers, heads, feed_forward, .. } = found.config.model;
-                    config.model = ModelConfig { hidden, layers, heads, feed_forward, ..config.model.clone() };
-                }
+            let ModelConfig { hidden, layers, heads, feed_forward, .. } = network.config;
+            if network.name == Architecture::MaskedLm.network() {
+                config.generator = GeneratorConfig { hidden, layers, heads, feed_forward };
+            } else {
+                config.model = ModelConfig { hidden, layers, heads, feed_forward, ..config.model.clone() };
             }
         }
         let GeneratorConfig { hidden, heads, .. } = config.generator;
@@ -154,32 +158,34 @@ impl Adaptation {
 
     /// The tokenizer that goes with the weights.
     pub fn tokenizer(&self) -> Option<&Tokenizer> {
-        self.halves.last().map(|found| &found.tokenizer)
+        self.networks.last().map(|found| &found.tokenizer)
     }
 
     /// The step of the checkpoint that was found, where its folder's name says so.
     pub fn step(&self) -> Option<u64> {
-        let folder = self.halves.last()?.folder.parent()?;
+        let folder = self.networks.last()?.folder.parent()?;
         folder.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
     }
 
     /// The folder of that tokenizer.
     pub fn tokenizer_folder(&self) -> PathBuf {
-        self.halves.last().map(|found| found.home.clone()).unwrap_or_default()
+        self.networks.last().map(|found| found.home.clone()).unwrap_or_default()
     }
 
     /// The first weights of a run of `config`, which [`Adaptation::resize`] has seen: those found, and random ones where
     /// there are none.
     pub fn weights(&self, config: &Config, model: &Model) -> Vec<f32> {
         let mut bank = model.initial(config.seed);
-        for found in &self.halves {
-            let ours = checkpoint::entries(model, found.half);
-            let theirs = checkpoint::entries(&found.model, found.half);
-            // An output matrix of the generator's own has no place in a model that ties it.
-            let taken = |e: &checkpoint::Entry| e.name != checkpoint::TIED && checkpoint::is_wanted(e, found.has_head);
-            for (to, from) in ours.iter().zip(&theirs).filter(|(_, from)| taken(from)) {
-                let len: usize = from.shape.iter().product();
-                bank[to.offset..to.offset + len].copy_from_slice(&found.weights[from.offset..from.offset + len]);
+        for found in &self.networks {
+            let Ok(network) = model.network(found.network().name) else { continue };
+            let ours: HashMap<String, Entry> =
+                entries(model, network).into_iter().map(|e| (e.name.clone(), e)).collect();
+            for from in entries(&found.model, found.network()) {
+                // An output matrix of the generator's own has no place in a model that ties it.
+                if let Some(to) = ours.get(&from.name).filter(|to| !to.alias) {
+                    let len: usize = from.shape.iter().product();
+                    bank[to.offset..to.offset + len].copy_from_slice(&found.weights[from.offset..from.offset + len]);
+                }
             }
         }
         bank
@@ -188,18 +194,19 @@ impl Adaptation {
     /// What was found, in words.
     pub fn describe(&self) -> String {
         let name = |found: &Pretrained| {
-            let what = if found.has_head { found.half.name() } else { "encoder" };
+            let network = found.network();
+            let what = if network.heads.is_empty() { "encoder" } else { network.name };
             format!("{what} of {}", found.folder.display())
         };
-        self.halves.iter().map(name).collect::<Vec<_>>().join(" and ")
+        self.networks.iter().map(name).collect::<Vec<_>>().join(" and ")
     }
 }
 
-/// Which of the embeddings two halves do not have in common, in words.
+/// Which of the embeddings two networks do not have in common, in words.
 fn different_embeddings(generator: &Pretrained, discriminator: &Pretrained) -> Option<&'static str> {
     let values =
         |found: &Pretrained, index: usize| found.weights[found.model.table.parameters()[index].range()].to_vec();
-    let (g, d) = (generator.model.embeddings, discriminator.model.embeddings);
+    let (g, d) = (generator.network().embeddings, discriminator.network().embeddings);
     let parts = [
         ("word embeddings", g.word, d.word),
         ("position embeddings", g.position, d.position),
@@ -217,15 +224,17 @@ mod tests {
     use crate::corpus::{SAMPLE, VocabularyOptions};
     use crate::electra::preset;
     use crate::ops::Activation;
+    use crate::transformers::{config_json, to_bytes};
 
-    fn save(folder: &Path, half: Half, config: &Config, model: &Model, bank: &[f32], tokenizer: &Tokenizer) {
-        tokenizer.save(folder, config.model.positions).unwrap();
-        std::fs::write(folder.join("config.json"), checkpoint::config_json(config, half)).unwrap();
-        std::fs::write(folder.join("model.safetensors"), checkpoint::to_bytes(model, half, bank).unwrap()).unwrap();
+    fn save(folder: &Path, network: &str, model: &Model, bank: &[f32], tokenizer: &Tokenizer) {
+        let network = model.network(network).unwrap();
+        tokenizer.save(folder, network.config.positions).unwrap();
+        std::fs::write(folder.join("config.json"), config_json(network)).unwrap();
+        std::fs::write(folder.join("model.safetensors"), to_bytes(model, network, bank).unwrap()).unwrap();
     }
 
     #[test]
-    fn takes_either_half_or_both() {
+    fn takes_either_network_or_both() {
         let folder = tempfile::tempdir().unwrap();
         let options = VocabularyOptions { size: 100, ..VocabularyOptions::default() };
         let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
@@ -234,11 +243,11 @@ mod tests {
         (published.model.activation, published.model.layer_norm_epsilon) = (Activation::Relu, 1e-5);
         let model = Model::new(&published);
         let bank = model.initial(99);
-        let save = |half: Half, to: &Path| save(to, half, &published, &model, &bank, &tokenizer);
+        let save = |network: &str, to: &Path| save(to, network, &model, &bank, &tokenizer);
         let (both, one) = (folder.path().join("both"), folder.path().join("one"));
-        save(Half::Generator, &both.join("generator"));
-        save(Half::Discriminator, &both.join("discriminator"));
-        save(Half::Generator, &one);
+        save("generator", &both.join("generator"));
+        save("discriminator", &both.join("discriminator"));
+        save("generator", &one);
 
         let found = Adaptation::load(&both).unwrap();
         let mut config = preset("mini").unwrap();
@@ -254,7 +263,9 @@ mod tests {
         assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (4, 192, 8));
         let ours = Model::new(&config);
         let weights = found.weights(&config, &ours);
-        let word = |model: &Model, bank: &[f32]| bank[model.table.parameters()[model.embeddings.word].range()].to_vec();
+        let word = |model: &Model, bank: &[f32]| {
+            bank[model.table.parameters()[model.networks[0].embeddings.word].range()].to_vec()
+        };
         assert_eq!(word(&ours, &weights), word(&model, &bank));
         assert_ne!(weights, ours.initial(config.seed));
 
@@ -263,7 +274,7 @@ mod tests {
         let refused = |activation, epsilon, expected: &str| {
             let mut other = published.clone();
             (other.model.activation, other.model.layer_norm_epsilon) = (activation, epsilon);
-            self::save(&both.join("generator"), Half::Generator, &other, &model, &bank, &tokenizer);
+            self::save(&both.join("generator"), "generator", &Model::new(&other), &bank, &tokenizer);
             let error = Adaptation::load(&both).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
@@ -272,12 +283,13 @@ mod tests {
         let mut other = published.clone();
         other.model.embedding = 32;
         let wide = Model::new(&other);
-        self::save(&both.join("generator"), Half::Generator, &other, &wide, &wide.initial(1), &tokenizer);
+        self::save(&both.join("generator"), "generator", &wide, &wide.initial(1), &tokenizer);
         let error = Adaptation::load(&both).unwrap_err().to_string();
         assert!(error.contains("widths of embeddings: 32 and 64"), "{error}");
     }
+
     #[test]
-    fn halves_must_share_words_and_are_told_what_they_do_not_share() {
+    fn both_must_share_words_and_are_told_what_they_do_not_share() {
         let folder = tempfile::tempdir().unwrap();
         let options = VocabularyOptions { size: 100, ..VocabularyOptions::default() };
         let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
@@ -285,12 +297,12 @@ mod tests {
         config.model.vocabulary = tokenizer.size();
         let model = Model::new(&config);
         let (g, d) = (folder.path().join("generator"), folder.path().join("discriminator"));
-        save(&g, Half::Generator, &config, &model, &model.initial(1), &tokenizer);
-        save(&d, Half::Discriminator, &config, &model, &model.initial(2), &tokenizer);
+        save(&g, "generator", &model, &model.initial(1), &tokenizer);
+        save(&d, "discriminator", &model, &model.initial(2), &tokenizer);
         let found = Adaptation::load(folder.path()).unwrap();
         let note = found.notes().join("\n");
         assert!(note.contains("different word embeddings") && note.contains("discriminator's are taken"), "{note}");
-        let word = |bank: &[f32]| bank[model.table.parameters()[model.embeddings.word].range()].to_vec();
+        let word = |bank: &[f32]| bank[model.table.parameters()[model.networks[0].embeddings.word].range()].to_vec();
         assert_eq!(word(&found.weights(&config, &model)), word(&model.initial(2)));
 
         // The same words in another order.
@@ -312,7 +324,7 @@ mod tests {
         config.model.vocabulary = tokenizer.size();
         let model = Model::new(&config);
         let bank = model.initial(7);
-        save(folder.path(), Half::Discriminator, &config, &model, &bank, &tokenizer);
+        save(folder.path(), "discriminator", &model, &bank, &tokenizer);
         let path = folder.path().join("config.json");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("ElectraForPreTraining", "ElectraForTokenClassification")).unwrap();
@@ -330,9 +342,9 @@ mod tests {
         assert!(found.describe().starts_with("encoder of"));
         let (weights, initial) = (found.weights(&config, &model), model.initial(config.seed));
         let part = |bank: &[f32], index: usize| bank[model.table.parameters()[index].range()].to_vec();
-        let qkv = model.discriminator.layers[0].qkv.weight;
+        let qkv = model.networks[1].encoder.layers[0].qkv.weight;
         assert_eq!(part(&weights, qkv), part(&bank, qkv));
-        let head = model.heads.discriminator_dense.weight;
+        let head = model.networks[1].replaced_tokens().unwrap().dense.weight;
         assert_eq!(part(&weights, head), part(&initial, head));
     }
 }

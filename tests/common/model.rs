@@ -1,11 +1,12 @@
 //! Whole models held against each other.
 
-use leyden::electra::{Half, Model, checkpoint};
+use leyden::model::{Model, Network};
+use leyden::transformers::entries;
 
-/// The name of a parameter of `half`, by half: tied ones are the discriminator's.
-pub fn parameter_key(half: Half, name: &str) -> String {
+/// The name of a parameter of `network`, by network: tied ones are the discriminator's.
+pub fn parameter_key(network: &Network, name: &str) -> String {
     let tied = name.starts_with("electra.embeddings.");
-    format!("{}.{name}", if tied { "discriminator" } else { half.name() })
+    format!("{}.{name}", if tied { "discriminator" } else { network.name })
 }
 
 /// # Panics
@@ -20,14 +21,14 @@ pub fn close(name: &str, found: f32, expected: f32, tolerance: f32) {
 /// If any is off by more than `tolerance`: all of them are listed.
 pub fn compare_banks(model: &Model, prefix: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     let mut bad = Vec::new();
-    for half in [Half::Generator, Half::Discriminator] {
-        for e in checkpoint::entries(model, half) {
+    for network in &model.networks {
+        for e in entries(model, network) {
             let range = e.offset..e.offset + e.shape.iter().product::<usize>();
             let (f, x) = (&found[range.clone()], &expected[range]);
             let scale = x.iter().fold(0.1f32, |m, x| m.max(x.abs()));
             let worst = f.iter().zip(x).fold(0.0f32, |m, (f, x)| m.max((f - x).abs()));
             if worst.is_nan() || f.iter().any(|f| f.is_nan()) || worst > tolerance * scale {
-                bad.push(format!("{prefix}{}: off by {worst} of {scale}", parameter_key(half, &e.name)));
+                bad.push(format!("{prefix}{}: off by {worst} of {scale}", parameter_key(network, &e.name)));
             }
         }
     }

@@ -2,10 +2,9 @@
 
 use crate::cli::output::grouped;
 use crate::cli::table::Table;
-use crate::electra::checkpoint::entries;
-use crate::electra::{Half, Model};
+use crate::model::{Model, Network};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Trainable numbers, padding not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +19,17 @@ pub(super) struct Parameters {
 
 impl Parameters {
     pub(super) fn of(model: &Model) -> Self {
-        // By offset: the generator's output matrix is the word embedding under another name.
-        let tensors = |half| -> BTreeMap<usize, u64> {
-            entries(model, half).iter().map(|e| (e.offset, e.shape.iter().product::<usize>() as u64)).collect()
+        let of = |network: &Network| network.parts.iter().map(|part| part.parameter).collect::<BTreeSet<usize>>();
+        let [generator, discriminator] =
+            ["generator", "discriminator"].map(|name| model.network(name).map_or_else(|_| BTreeSet::new(), of));
+        let count = |indices: &mut dyn Iterator<Item = &usize>| -> u64 {
+            indices.map(|&i| model.table.parameters()[i].len() as u64).sum()
         };
-        let (generator, discriminator) = (tensors(Half::Generator), tensors(Half::Discriminator));
-        let tied = generator.iter().filter(|(offset, _)| discriminator.contains_key(offset)).map(|(_, n)| n).sum();
-        let own = |tensors: &BTreeMap<usize, u64>| tensors.values().sum::<u64>() - tied;
-        Self { tied, generator: own(&generator), discriminator: own(&discriminator) }
+        Self {
+            tied: count(&mut generator.intersection(&discriminator)),
+            generator: count(&mut generator.difference(&discriminator)),
+            discriminator: count(&mut discriminator.difference(&generator)),
+        }
     }
 
     fn total(&self) -> u64 {

@@ -1,8 +1,7 @@
 //! The tensors of a folder: one safetensors file, several with an index, or the same as PyTorch pickles them. A pickle is
 //! read by a parser that runs none of its code.
 
-use super::ProbeError;
-use crate::electra::checkpoint::{CheckpointError, Element, Stored, Tensors};
+use super::{CheckpointError, Element, FolderError, Stored, Tensors};
 use crate::numbers::shortened;
 use pytorch_reader::PytorchReader;
 use safetensors::SafeTensors;
@@ -44,7 +43,7 @@ pub(super) struct Weights {
 impl Weights {
     /// Opens the first that is there of `model.safetensors`, its shards, `pytorch_model.bin` and its shards, as
     /// `transformers` does.
-    pub(super) fn open(folder: &Path) -> Result<Self, ProbeError> {
+    pub(super) fn open(folder: &Path) -> Result<Self, FolderError> {
         for (name, pickled) in [(SAFETENSORS, false), (PICKLE, true)] {
             let path = folder.join(name);
             if path.is_file() {
@@ -57,13 +56,13 @@ impl Weights {
                 return Self::open_shards(index, folder, pickled);
             }
         }
-        Err(ProbeError::NoWeights { path: folder.into(), other: Other::find(folder) })
+        Err(FolderError::NoWeights { path: folder.into(), other: Other::find(folder) })
     }
 
-    fn open_shards(index: PathBuf, folder: &Path, pickled: bool) -> Result<Self, ProbeError> {
-        let bad = |what: String| ProbeError::Checkpoint { path: index.clone(), source: CheckpointError::Index(what) };
+    fn open_shards(index: PathBuf, folder: &Path, pickled: bool) -> Result<Self, FolderError> {
+        let bad = |what: String| FolderError::Checkpoint { path: index.clone(), source: CheckpointError::Index(what) };
         let text =
-            std::fs::read_to_string(&index).map_err(|source| ProbeError::Read { path: index.clone(), source })?;
+            std::fs::read_to_string(&index).map_err(|source| FolderError::Read { path: index.clone(), source })?;
         let json: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON ({e})")))?;
         let map = json["weight_map"].as_object().filter(|map| !map.is_empty());
         let map: &Map<String, Value> =
@@ -89,9 +88,9 @@ impl Weights {
     }
 
     /// Adds a file's tensors; of a shard those that the index says are there.
-    fn add(&mut self, path: &Path, pickled: bool, names: Option<&BTreeSet<&str>>) -> Result<(), ProbeError> {
-        let unreadable = |source| ProbeError::Read { path: path.into(), source };
-        let misfit = |source| ProbeError::Checkpoint { path: path.into(), source };
+    fn add(&mut self, path: &Path, pickled: bool, names: Option<&BTreeSet<&str>>) -> Result<(), FolderError> {
+        let unreadable = |source| FolderError::Read { path: path.into(), source };
+        let misfit = |source| FolderError::Checkpoint { path: path.into(), source };
         let wanted = |name: &str| names.is_none_or(|names| names.contains(name));
         self.size += std::fs::metadata(path).map_err(unreadable)?.len();
         if pickled {

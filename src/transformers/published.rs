@@ -1,7 +1,7 @@
-//! Weights as others saved them: other types of numbers, older names, more tensors than a half has, or fewer.
+//! Weights as others saved them: other types of numbers, older names, more tensors than a network has, or fewer.
 
-use super::{CheckpointError, Entry, TIED, entries};
-use crate::electra::{Half, Model};
+use super::{CheckpointError, Entry, entries};
+use crate::model::{Architecture, Model, Network, TIED};
 use half::{bf16, f16};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -104,13 +104,9 @@ impl<'a> Published<'a> {
         Ok(Self { tensors, names })
     }
 
-    /// Whether the head of this half is there, or a part of it.
-    pub fn has_head(&self, half: Half) -> bool {
-        let prefixes: &[&str] = match half {
-            Half::Generator => &["generator_predictions.", "generator_lm_head."],
-            Half::Discriminator => &["discriminator_predictions."],
-        };
-        self.names.keys().any(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
+    /// Whether the head is there, or a part of it.
+    pub fn has_head(&self, architecture: Architecture) -> bool {
+        self.names.keys().any(|name| architecture.prefixes().iter().any(|prefix| name.starts_with(prefix)))
     }
 
     /// A tensor that is no part of the encoder.
@@ -134,25 +130,17 @@ impl<'a> Published<'a> {
         })
     }
 
-    /// Reads a half's weights into `bank`, without those of its head where there is none to be read. Every tensor must be
-    /// there, in the shape the model has. Returns the names of those that are no part of it.
+    /// Reads the weights of `network`, one of `model`'s, into `bank`. Every tensor must be there, in the shape that the network
+    /// has. Returns the names of those that are no part of it.
     ///
     /// # Errors
     /// [`CheckpointError`].
-    pub fn read(
-        &self,
-        model: &Model,
-        half: Half,
-        head: bool,
-        bank: &mut [f32],
-    ) -> Result<Vec<String>, CheckpointError> {
-        let own_output = model.heads.generator_output != model.embeddings.word;
-        let wanted = |entry: &Entry| is_wanted(entry, head) && (own_output || entry.name != TIED);
-        let entries: Vec<Entry> = entries(model, half).into_iter().filter(wanted).collect();
+    pub fn read(&self, model: &Model, network: &Network, bank: &mut [f32]) -> Result<Vec<String>, CheckpointError> {
+        let entries: Vec<Entry> = entries(model, network).into_iter().filter(|entry| !entry.alias).collect();
         let missing: Vec<&Entry> = entries.iter().filter(|e| !self.names.contains_key(&e.name)).collect();
         if let Some(first) = missing.first() {
             let (count, first) = (missing.len(), first.name.clone());
-            return Err(CheckpointError::Missing { count, first, half: half.name() });
+            return Err(CheckpointError::Missing { count, first, network: network.name });
         }
         for entry in &entries {
             self.values(&entry.name, &entry.shape, &mut bank[entry.offset..entry.offset + entry.len()])?;
@@ -178,11 +166,6 @@ impl<'a> Published<'a> {
             None => Ok(()),
         }
     }
-}
-
-/// Whether an entry is of the encoder, or of the head if that is wanted too.
-pub(crate) fn is_wanted(entry: &Entry, head: bool) -> bool {
-    head || entry.name.starts_with(ENCODER)
 }
 
 /// What `transformers` calls a tensor today.

@@ -1,0 +1,173 @@
+//! One walk through a network says all of its parameters: shape, first values, and their names in `transformers`.
+
+use super::{Embeddings, Encoder, Layer, Linear, Model, ModelConfig, Network, Norm, PositionInitialization};
+use crate::graph::{Initialization, ParameterTable};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Rows of a parameter, under the name that `transformers` gives them in a network. Most parameters are one part; query, key
+/// and value are three of one. A parameter that two networks share is a part in both, and the word embeddings where they are
+/// the output matrix too are two parts of one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The name in a checkpoint.
+    pub name: String,
+    /// Index of the parameter in the table.
+    pub parameter: usize,
+    /// Which rows of it, of the first dimension.
+    pub rows: Range<usize>,
+}
+
+/// What a network shares with another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// Nothing.
+    None,
+    /// The embeddings and their layer norm.
+    Embeddings,
+    /// Those, the projection behind them and this many of the lowest layers.
+    Layers(usize),
+    /// Those and all layers: only the heads differ.
+    All,
+}
+
+/// A parameter before it has a place: name, shape, whether it decays, how it starts.
+type Spec = (String, Vec<usize>, bool, Initialization);
+
+/// Lays out a model's parameters, in the order in which they are asked for.
+#[derive(Debug, Default)]
+pub struct Builder {
+    specs: Vec<Spec>,
+}
+
+impl Builder {
+    /// A network with parameters of its own, without a head.
+    pub fn network(&mut self, name: &'static str, config: &ModelConfig) -> Network {
+        self.encoder(name, config.clone(), None)
+    }
+
+    /// A network, without a head, that shares parameters with `to`. What is shared has the sizes that it has there, whatever
+    /// `config` says of them.
+    pub fn tied(&mut self, name: &'static str, to: &Network, tie: Tie, config: &ModelConfig) -> Network {
+        let mut config = config.clone();
+        if tie != Tie::None {
+            let ModelConfig { vocabulary, positions, types, embedding, .. } = to.config;
+            config = ModelConfig { vocabulary, positions, types, embedding, ..config };
+        }
+        if let Tie::Layers(_) | Tie::All = tie {
+            let ModelConfig { hidden, heads, feed_forward, .. } = to.config;
+            config = ModelConfig { hidden, heads, feed_forward, ..config };
+        }
+        if tie == Tie::All {
+            config.layers = to.config.layers;
+        }
+        self.encoder(name, config, Some((to, tie)))
+    }
+
+    /// The model of these networks, which this builder has made.
+    pub fn finish(self, networks: Vec<Network>) -> Model {
+        Model { table: Arc::new(ParameterTable::new(self.specs)), networks }
+    }
+
+    fn encoder(&mut self, name: &'static str, config: ModelConfig, tied: Option<(&Network, Tie)>) -> Network {
+        let ModelConfig { vocabulary, positions, types, embedding, hidden, layers, feed_forward, .. } = config;
+        let normal = config.normal();
+        let position = match config.position_initialization {
+            PositionInitialization::Normal => normal,
+            PositionInitialization::Sinusoidal => Initialization::Sinusoidal(config.initializer_range as f32),
+        };
+        // How many layers are shared; `None` where not even embeddings are.
+        let (to, shared) = match tied {
+            None | Some((_, Tie::None)) => (None, None),
+            Some((to, Tie::Embeddings)) => (Some(to), None),
+            Some((to, Tie::Layers(layers))) => (Some(to), Some(layers)),
+            Some((to, Tie::All)) => (Some(to), Some(layers)),
+        };
+        let mut parts = Vec::new();
+        let mut own = Parameters { network: name, shared: to, specs: &mut self.specs, parts: &mut parts };
+        let mut table = |part: &str, rows, init| {
+            own.parameter(&format!("electra.embeddings.{part}.weight"), &[rows, embedding], true, init)
+        };
+        let word = table("word_embeddings", vocabulary, normal);
+        let position = table("position_embeddings", positions, position);
+        let types = table("token_type_embeddings", types, normal);
+        let embeddings =
+            Embeddings { word, position, types, norm: own.norm("electra.embeddings.LayerNorm", embedding) };
+        own.shared = to.filter(|_| shared.is_some());
+        let project = (embedding != hidden)
+            .then(|| own.linear("electra.embeddings_project", hidden, embedding, Initialization::GlorotUniform));
+        let layer = |i: usize| {
+            own.shared = to.filter(|_| shared.is_some_and(|layers| i < layers));
+            let name = |part: &str| format!("electra.encoder.layer.{i}.{part}");
+            Layer {
+                qkv: own.linear(&name("attention.self.qkv"), 3 * hidden, hidden, normal),
+                attention: own.linear(&name("attention.output.dense"), hidden, hidden, normal),
+                attention_norm: own.norm(&name("attention.output.LayerNorm"), hidden),
+                intermediate: own.linear(&name("intermediate.dense"), feed_forward, hidden, normal),
+                output: own.linear(&name("output.dense"), hidden, feed_forward, normal),
+                output_norm: own.norm(&name("output.LayerNorm"), hidden),
+            }
+        };
+        let encoder = Encoder { project, layers: (0..layers).map(layer).collect() };
+        Network { name, config, embeddings, encoder, heads: Vec::new(), parts }
+    }
+
+    /// Where a head's parameters are added.
+    pub(super) fn head<'a>(&'a mut self, network: &'a mut Network) -> Parameters<'a> {
+        Parameters { network: network.name, shared: None, specs: &mut self.specs, parts: &mut network.parts }
+    }
+}
+
+impl ModelConfig {
+    /// How embeddings and layer weights start.
+    pub(super) fn normal(&self) -> Initialization {
+        Initialization::TruncatedNormal(self.initializer_range as f32)
+    }
+}
+
+/// A network's parameters while they are added. A name is that of `transformers`; in the table the network's stands before it,
+/// of what is shared the first one's.
+pub(super) struct Parameters<'a> {
+    network: &'static str,
+    /// The network that has those that are asked for now.
+    shared: Option<&'a Network>,
+    specs: &'a mut Vec<Spec>,
+    parts: &'a mut Vec<Part>,
+}
+
+impl Parameters<'_> {
+    /// The index of a parameter. Of a `name` with `qkv` in it, query, key and value have a third of the rows each.
+    pub fn parameter(&mut self, name: &str, shape: &[usize], decay: bool, init: Initialization) -> usize {
+        let names = match name.contains(".qkv.") {
+            true => ["query", "key", "value"].map(|part| name.replace("qkv", part)).to_vec(),
+            false => vec![name.to_string()],
+        };
+        let there = self.shared.and_then(|to| to.parts.iter().find(|part| part.name == names[0]));
+        let parameter = there.map_or(self.specs.len(), |part| part.parameter);
+        if there.is_none() {
+            self.specs.push((format!("{}.{name}", self.network), shape.to_vec(), decay, init));
+        }
+        let rows = shape[0] / names.len();
+        let part = |(i, name)| Part { name, parameter, rows: i * rows..(i + 1) * rows };
+        self.parts.extend(names.into_iter().enumerate().map(part));
+        parameter
+    }
+
+    /// What is there already under a second name.
+    pub fn alias(&mut self, name: &str, parameter: usize) {
+        let rows = 0..self.specs[parameter].1[0];
+        self.parts.push(Part { name: name.into(), parameter, rows });
+    }
+
+    /// A linear layer: [out, in] and `[out]`.
+    pub fn linear(&mut self, name: &str, out: usize, width: usize, init: Initialization) -> Linear {
+        let weight = self.parameter(&format!("{name}.weight"), &[out, width], true, init);
+        Linear { weight, bias: self.parameter(&format!("{name}.bias"), &[out], false, Initialization::Zeros) }
+    }
+
+    /// A layer norm over `width`.
+    pub fn norm(&mut self, name: &str, width: usize) -> Norm {
+        let mut vector = |kind: &str, init| self.parameter(&format!("{name}.{kind}"), &[width], false, init);
+        Norm { gamma: vector("weight", Initialization::Ones), beta: vector("bias", Initialization::Zeros) }
+    }
+}

@@ -1,0 +1,90 @@
+//! BERT's encoder, which every network has.
+
+use super::{Layer, Linear, ModelConfig, Network, Norm};
+use crate::graph::{Graph, GraphError, Tensor};
+use crate::ops::{self, Activation, EmbeddingTables};
+
+/// What the encoder needs to know of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded {
+    /// Token types [B, L].
+    pub types: Tensor,
+    /// Tokens that are not padding: `[B]`.
+    pub lengths: Tensor,
+    /// Probability of dropout on embeddings and layers.
+    pub dropout: f32,
+    /// Probability of dropout on attention probabilities.
+    pub attention_dropout: f32,
+}
+
+pub(super) fn linear(g: &mut Graph, x: Tensor, w: Linear) -> Result<Tensor, GraphError> {
+    let (weight, bias) = (g.parameter(w.weight), g.parameter(w.bias));
+    ops::linear(g, x, weight, bias)
+}
+
+pub(super) fn linear_activation(
+    g: &mut Graph,
+    x: Tensor,
+    w: Linear,
+    activation: Activation,
+) -> Result<Tensor, GraphError> {
+    let (weight, bias) = (g.parameter(w.weight), g.parameter(w.bias));
+    ops::linear_activation(g, x, weight, bias, activation)
+}
+
+pub(super) fn norm(g: &mut Graph, x: Tensor, n: Norm, epsilon: f64) -> Result<Tensor, GraphError> {
+    let n = (g.parameter(n.gamma), g.parameter(n.beta));
+    ops::layer_norm(g, x, n, epsilon)
+}
+
+impl Network {
+    /// Embeds `ids` [B, L] and runs the layers: [B L, H]. Layer i is a scope of its own, `layer.i`.
+    ///
+    /// # Errors
+    /// [`GraphError`] for inputs of other shapes.
+    pub fn encode(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
+        let embeddings = &self.embeddings;
+        let tables = EmbeddingTables {
+            word: g.parameter(embeddings.word),
+            position: g.parameter(embeddings.position),
+            types: g.parameter(embeddings.types),
+        };
+        let sum = ops::embedding(g, tables, ids, c.types)?;
+        let x = norm(g, sum, embeddings.norm, self.config.layer_norm_epsilon)?;
+        let mut x = ops::dropout(g, x, c.dropout)?;
+        if let Some(project) = self.encoder.project {
+            x = linear(g, x, project)?;
+        }
+        for (i, layer) in self.encoder.layers.iter().enumerate() {
+            let build = |g: &mut Graph| g.in_segment(|g| transformer_layer(g, &self.config, layer, x, c));
+            x = g.in_scope(&format!("layer.{i}"), build)?;
+        }
+        Ok(x)
+    }
+
+    /// What is to be said where a page asks for a head that is not there.
+    pub(super) fn without(&self, expected: &str) -> GraphError {
+        let found: Vec<&str> = self.heads.iter().map(|head| head.architecture().name()).collect();
+        GraphError { op: self.name, found: format!("heads of {}", found.join(", ")), expected: expected.into() }
+    }
+}
+
+/// A post-norm transformer layer, as in BERT: [T, H] to [T, H].
+fn transformer_layer(
+    g: &mut Graph,
+    config: &ModelConfig,
+    p: &Layer,
+    x: Tensor,
+    c: Encoded,
+) -> Result<Tensor, GraphError> {
+    let epsilon = config.layer_norm_epsilon;
+    let qkv = linear(g, x, p.qkv)?;
+    let mixed = ops::attention(g, qkv, c.lengths, config.heads, c.attention_dropout)?;
+    let mixed = linear(g, mixed, p.attention)?;
+    let n = (g.parameter(p.attention_norm.gamma), g.parameter(p.attention_norm.beta));
+    let x = ops::residual_layer_norm(g, mixed, x, n, epsilon, c.dropout)?;
+    let wide = linear_activation(g, x, p.intermediate, config.activation)?;
+    let narrow = linear(g, wide, p.output)?;
+    let n = (g.parameter(p.output_norm.gamma), g.parameter(p.output_norm.beta));
+    ops::residual_layer_norm(g, narrow, x, n, epsilon, c.dropout)
+}

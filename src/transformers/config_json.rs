@@ -1,0 +1,220 @@
+//! The config.json of `transformers` and a network's settings.
+
+use super::CheckpointError;
+use crate::model::{Architecture, EPSILONS, ModelConfig, Network, PositionInitialization};
+use crate::ops::{Activation, EPSILON};
+use serde_json::{Value, json};
+
+/// A network's config.json for `transformers`.
+pub fn config_json(network: &Network) -> String {
+    let c = &network.config;
+    let architecture = network.heads.first().map_or("ElectraModel", |head| head.architecture().name());
+    let json = json!({
+        "architectures": [architecture],
+        "attention_probs_dropout_prob": decimal(c.attention_dropout),
+        "embedding_size": c.embedding,
+        "hidden_act": c.activation.name(),
+        "hidden_dropout_prob": decimal(c.dropout),
+        "hidden_size": c.hidden,
+        "initializer_range": c.initializer_range,
+        "intermediate_size": c.feed_forward,
+        "layer_norm_eps": c.layer_norm_epsilon,
+        "max_position_embeddings": c.positions,
+        "model_type": "electra",
+        "num_attention_heads": c.heads,
+        "num_hidden_layers": c.layers,
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+        "tie_word_embeddings": true,
+        "type_vocab_size": c.types,
+        "vocab_size": c.vocabulary,
+    });
+    format!("{json:#}\n")
+}
+
+/// .1 as people write it, not as 32 bits of it look in 64.
+fn decimal(x: f32) -> f64 {
+    x.to_string().parse().unwrap_or(f64::from(x))
+}
+
+/// What a `transformers` config.json describes.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// The class that the weights are of, such as `ElectraForPreTraining`; older files do not say.
+    pub class: Option<String>,
+    /// Which that is, if it is one with a head of pre-training; else the tensors decide.
+    pub architecture: Option<Architecture>,
+    /// Whether the word embeddings are meant to be the output matrix too.
+    pub tied: bool,
+    /// Sizes and settings.
+    pub config: ModelConfig,
+}
+
+/// What a `transformers` config.json describes. A key that is there must be of its type; one that is not there has the
+/// value that `transformers` gives it.
+///
+/// # Errors
+/// [`CheckpointError::Config`].
+pub fn read_config_json(text: &str) -> Result<Described, CheckpointError> {
+    let bad = |what: String| CheckpointError::Config(what);
+    let json: Value = serde_json::from_str(text).map_err(|e| bad(format!("not JSON ({e})")))?;
+    let kind = match &json["model_type"] {
+        Value::Null => "nothing".to_string(),
+        Value::String(kind) => kind.clone(),
+        other => brief(other),
+    };
+    if kind != "electra" {
+        return Err(bad(format!("model_type is {kind}, expected electra")));
+    }
+    if let Some(found) = json["position_embedding_type"].as_str().filter(|&found| found != "absolute") {
+        return Err(bad(format!("position_embedding_type is {found}, expected absolute")));
+    }
+    if let Some(found) = json.get("position_embedding_type").filter(|found| !found.is_string()) {
+        return Err(bad(format!("position_embedding_type is {}, expected \"absolute\"", brief(found))));
+    }
+    let (activation, layer_norm_epsilon) = (read_activation(&json)?, read_epsilon(&json)?);
+    // The defaults are those of `transformers`' ElectraConfig, which leaves them out.
+    let size = |key: &str, default: usize| match json.get(key) {
+        None => Ok(default),
+        Some(value) => match value.as_u64().filter(|&n| n > 0 && n < 1 << 24) {
+            Some(n) => Ok(n as usize),
+            None => Err(bad(format!("{key} is {}, expected a whole number from 1 to 16,777,215", brief(value)))),
+        },
+    };
+    let number = |key: &str, default: f64, below: f64| match json.get(key) {
+        None => Ok(default),
+        Some(value) => value
+            .as_f64()
+            .filter(|&x| (0.0..below).contains(&x))
+            .ok_or_else(|| bad(format!("{key} is {}, expected a number from 0 to below {below}", brief(value)))),
+    };
+    let fraction = |key: &str| number(key, 0.1, 1.0).map(|x| x as f32);
+    let flag = |key: &str, default: bool| match json.get(key) {
+        None => Ok(default),
+        Some(value) => value.as_bool().ok_or_else(|| bad(format!("{key} is {}, expected true or false", brief(value)))),
+    };
+    for key in ["is_decoder", "add_cross_attention"] {
+        if flag(key, false)? {
+            return Err(bad(format!("{key} is true, expected an encoder: tokens that see both sides")));
+        }
+    }
+    let (hidden, layers) = (size("hidden_size", 256)?, size("num_hidden_layers", 12)?);
+    let (heads, feed_forward) = (size("num_attention_heads", 4)?, size("intermediate_size", 1024)?);
+    if !hidden.is_multiple_of(heads) {
+        return Err(bad(format!("num_attention_heads is {heads}, expected a divisor of hidden_size, {hidden}")));
+    }
+    let config = ModelConfig {
+        vocabulary: size("vocab_size", 30_522)?,
+        positions: size("max_position_embeddings", 512)?,
+        types: size("type_vocab_size", 2)?,
+        embedding: size("embedding_size", 128)?,
+        hidden,
+        layers,
+        heads,
+        feed_forward,
+        dropout: fraction("hidden_dropout_prob")?,
+        attention_dropout: fraction("attention_probs_dropout_prob")?,
+        initializer_range: number("initializer_range", 0.02, 1e3)?,
+        position_initialization: PositionInitialization::Normal,
+        activation,
+        layer_norm_epsilon,
+    };
+    let class = class(&json).map_err(bad)?;
+    let architecture = match class.as_deref() {
+        Some(name) if name.contains("MaskedLM") => Some(Architecture::MaskedLm),
+        Some(name) if name.contains("PreTraining") => Some(Architecture::PreTraining),
+        _ => None,
+    };
+    Ok(Described { class, architecture, tied: flag("tie_word_embeddings", true)?, config })
+}
+
+/// The first of `architectures`, which may be null or empty in a file that was never saved with weights.
+fn class(json: &Value) -> Result<Option<String>, String> {
+    let found = &json["architectures"];
+    let names = match found {
+        Value::Null => return Ok(None),
+        Value::Array(names) => names.iter().map(|name| name.as_str()).collect::<Option<Vec<_>>>(),
+        _ => None,
+    };
+    let names = names.ok_or_else(|| format!("architectures is {}, expected a list of names", brief(found)))?;
+    Ok(names.first().map(|name| name.to_string()))
+}
+
+/// A value as a message shows it.
+fn brief(value: &Value) -> String {
+    crate::numbers::shortened(&value.to_string(), 40)
+}
+
+/// What config.json calls hidden_act.
+fn read_activation(json: &Value) -> Result<Activation, CheckpointError> {
+    let found = match &json["hidden_act"] {
+        Value::Null => Some(Activation::Gelu),
+        value => value.as_str().and_then(Activation::named),
+    };
+    found.ok_or_else(|| {
+        let possible = Activation::ALL.map(Activation::name).join(", ");
+        CheckpointError::Config(format!(
+            "hidden_act is {:.40}, expected one of {possible}",
+            json["hidden_act"].to_string()
+        ))
+    })
+}
+
+/// What config.json calls layer_norm_eps.
+fn read_epsilon(json: &Value) -> Result<f64, CheckpointError> {
+    let found = match &json["layer_norm_eps"] {
+        Value::Null => Some(EPSILON),
+        value => value.as_f64().filter(|epsilon| EPSILONS.contains(epsilon)),
+    };
+    found.ok_or_else(|| {
+        let found = json["layer_norm_eps"].to_string();
+        CheckpointError::Config(format!("layer_norm_eps is {found:.40}, expected a number from 1e-30 to 1"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::preset;
+    use crate::model::{Head, Model};
+
+    #[test]
+    fn config_json_says_what_the_model_is() {
+        let config = preset("tiny").unwrap();
+        for network in &Model::new(&config).networks {
+            let found = read_config_json(&config_json(network)).unwrap();
+            assert_eq!(found.architecture, network.heads.first().map(Head::architecture));
+            let position_initialization = network.config.position_initialization;
+            assert_eq!(ModelConfig { position_initialization, ..found.config }, network.config);
+        }
+        for activation in Activation::ALL {
+            for epsilon in [1e-12, 1e-5, 1e-7, 0.1] {
+                let mut config = config.clone();
+                (config.model.activation, config.model.layer_norm_epsilon) = (activation, epsilon);
+                let text = config_json(Model::new(&config).network("discriminator").unwrap());
+                let json: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(json["hidden_act"], activation.name());
+                assert_eq!(json["layer_norm_eps"].as_f64(), Some(epsilon));
+                let read = read_config_json(&text).unwrap().config;
+                assert_eq!((read.activation, read.layer_norm_epsilon), (activation, epsilon));
+            }
+        }
+        assert!(read_config_json("{}").unwrap_err().to_string().contains("model_type"));
+        assert!(read_config_json("{\"model_type\":\"electra\",\"hidden_size\":7}").is_err());
+        let read =
+            |key: &str, value: Value| read_config_json(&json!({"model_type": "electra", key: value}).to_string());
+        assert_eq!(read("hidden_act", "gelu_fast".into()).unwrap().config.activation, Activation::GeluNew);
+        assert_eq!(read("layer_norm_eps", Value::Null).unwrap().config.layer_norm_epsilon, 1e-12);
+        for (key, value, expected) in [
+            ("hidden_act", json!("silu"), "hidden_act is \"silu\", expected one of gelu, gelu_new, relu"),
+            ("hidden_act", json!(["relu"]), "hidden_act is [\"relu\"], expected one of"),
+            ("hidden_act", json!("x".repeat(9_000)), "hidden_act is"),
+            ("layer_norm_eps", json!("1e-5"), "layer_norm_eps is \"1e-5\", expected a number from 1e-30 to 1"),
+            ("layer_norm_eps", json!(0.0), "layer_norm_eps is 0.0, expected"),
+            ("layer_norm_eps", json!(-1e-5), "layer_norm_eps is -0.00001, expected"),
+        ] {
+            let error = read(key, value).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.len() < 300, "{error}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A network's weights under their names in `transformers`, as safetensors.
+
+use super::CheckpointError;
+use crate::model::{Model, Network, Part};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::{BTreeSet, HashMap};
+
+/// A tensor of a network's checkpoint and its place in a bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name in `transformers`.
+    pub name: String,
+    /// Sizes.
+    pub shape: Vec<usize>,
+    /// First element in a bank.
+    pub offset: usize,
+    /// Whether it is a second name of an entry before it, which a file may leave out.
+    pub alias: bool,
+}
+
+impl Entry {
+    /// How many elements.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Tensors that older versions of `transformers` wrote and nobody reads.
+const IGNORED: &str = "electra.embeddings.position_ids";
+
+/// The tensors of the checkpoint of one of `model`'s networks.
+pub fn entries(model: &Model, network: &Network) -> Vec<Entry> {
+    let mut offsets = BTreeSet::new();
+    let entry = |part: &Part| {
+        let p = &model.table.parameters()[part.parameter];
+        let shape = [&[part.rows.len()], &p.shape[1..]].concat();
+        let offset = p.offset + part.rows.start * p.shape[1..].iter().product::<usize>();
+        Entry { name: part.name.clone(), shape, offset, alias: !offsets.insert(offset) }
+    };
+    network.parts.iter().map(entry).collect()
+}
+
+/// A network's weights as the bytes of a safetensors file.
+pub fn to_bytes(model: &Model, network: &Network, bank: &[f32]) -> Result<Vec<u8>, CheckpointError> {
+    let entries = entries(model, network);
+    let error = |e: safetensors::SafeTensorError| CheckpointError::Safetensors(e.to_string());
+    let view = |e: &Entry| {
+        let data = bytemuck::cast_slice(&bank[e.offset..e.offset + e.len()]);
+        Ok((e.name.clone(), TensorView::new(Dtype::F32, e.shape.clone(), data).map_err(error)?))
+    };
+    let views: Vec<(String, TensorView<'_>)> = entries.iter().map(view).collect::<Result<_, _>>()?;
+    // `transformers` refuses a file that does not say which framework its layout follows.
+    let about = HashMap::from([("format".to_string(), "pt".to_string())]);
+    safetensors::serialize(views, Some(about)).map_err(error)
+}
+
+/// Reads a network's weights into `bank`. Every tensor must be there, in the shape the model has, and no other.
+pub fn from_bytes(model: &Model, network: &Network, bytes: &[u8], bank: &mut [f32]) -> Result<(), CheckpointError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| CheckpointError::Safetensors(e.to_string()))?;
+    let entries = entries(model, network);
+    let mut unexpected: BTreeSet<&str> = file.names().into_iter().filter(|&name| name != IGNORED).collect();
+    let missing: Vec<&Entry> = entries.iter().filter(|e| !unexpected.remove(e.name.as_str()) && !e.alias).collect();
+    let network = network.name;
+    if let Some(first) = missing.first() {
+        return Err(CheckpointError::Missing { count: missing.len(), first: first.name.clone(), network });
+    }
+    if let Some(&first) = unexpected.first() {
+        return Err(CheckpointError::Unexpected { count: unexpected.len(), first: first.to_string(), network });
+    }
+    for entry in entries.iter().filter(|e| !e.alias) {
+        let tensor = file.tensor(&entry.name).map_err(|e| CheckpointError::Safetensors(e.to_string()))?;
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != entry.shape {
+            return Err(CheckpointError::Tensor {
+                name: entry.name.clone(),
+                found: format!("{:?}{:?}", tensor.dtype(), tensor.shape()),
+                expected: format!("F32{:?}", entry.shape),
+            });
+        }
+        let window = &mut bank[entry.offset..entry.offset + entry.len()];
+        for (to, from) in window.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
+            *to = f32::from_le_bytes(*from);
+        }
+        if let Some(found) = window.iter().find(|x| !x.is_finite()) {
+            let (name, found) = (entry.name.clone(), format!("{found} somewhere"));
+            return Err(CheckpointError::Tensor { name, found, expected: "finite numbers".into() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::preset;
+
+    fn small_model(vocabulary: usize) -> Model {
+        let mut config = preset("tiny").unwrap();
+        config.model.vocabulary = vocabulary;
+        Model::new(&config)
+    }
+
+    #[test]
+    fn both_networks_come_back_whole() {
+        let model = small_model(50);
+        let bank = model.initial(5);
+        let mut back = vec![0.0; bank.len()];
+        for network in &model.networks {
+            let bytes = to_bytes(&model, network, &bank).unwrap();
+            from_bytes(&model, network, &bytes, &mut back).unwrap();
+        }
+        assert_eq!(back, bank);
+    }
+
+    #[test]
+    fn refuses_what_does_not_belong() {
+        let model = small_model(50);
+        let [generator, discriminator] = &model.networks[..] else { panic!("two networks") };
+        let mut bank = model.initial(5);
+        let bytes = to_bytes(&model, generator, &bank).unwrap();
+        let error = from_bytes(&model, discriminator, &bytes, &mut bank).unwrap_err().to_string();
+        assert!(error.contains("missing") && error.contains("discriminator"), "{error}");
+        let error = from_bytes(&model, generator, &bytes[..100], &mut bank).unwrap_err().to_string();
+        assert!(error.contains("safetensors"), "{error}");
+        let other = small_model(51);
+        let error = from_bytes(&other, &other.networks[0], &bytes, &mut other.initial(1)).unwrap_err().to_string();
+        assert!(error.contains("word_embeddings") && error.contains("[51, 64]"), "{error}");
+    }
+}
