@@ -82,9 +82,7 @@ impl Adaptation {
         };
         let mut notes: Vec<String> =
             [&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()).collect();
-        let own_output =
-            |g: &&Pretrained| g.network().masked_lm().is_ok_and(|head| head.output != g.network().embeddings.word);
-        if let Some(g) = generator.as_ref().filter(own_output) {
+        if let Some(g) = generator.as_ref().filter(|g| g.network().has_own_output()) {
             notes.push(format!(
                 "{}: its own output matrix, generator_lm_head.weight, is left out: the word embeddings are trained as the \
                  output matrix, so the generator begins worse than it was",

@@ -25,7 +25,7 @@ pub fn config_json(network: &Network) -> String {
         "num_hidden_layers": c.layers,
         "pad_token_id": 0,
         "position_embedding_type": "absolute",
-        "tie_word_embeddings": true,
+        "tie_word_embeddings": !network.has_own_output(),
         "type_vocab_size": c.types,
         "vocab_size": c.vocabulary,
     });

@@ -52,6 +52,11 @@ impl Network {
         let head = self.heads.iter().find_map(|head| if let Head::MaskedLm(head) = head { Some(head) } else { None });
         head.ok_or_else(|| self.without("a head for masked words"))
     }
+
+    /// Whether it guesses words by a matrix that is not its word embeddings.
+    pub fn has_own_output(&self) -> bool {
+        self.masked_lm().is_ok_and(|head| head.output != self.embeddings.word)
+    }
 }
 
 impl MaskedLm {
