@@ -10,14 +10,14 @@
 //!      ─ vocabulary, examples                        corpus
 //!      ─ batches, masks ─> one batch                 batch
 //!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
-//!                                                    electra   a graph, built once
+//!                                                    model, electra   a graph, built once
 //!      ─> gradients as more nodes of it              graph, ops
 //!      ─> passes over all of it: fused, halved, computed again
 //!                                                    graph::{fuse, mixed, recompute}, each may be left out
 //!      ─> plan: order, and a place for every tensor  plan
 //!      ─> run it, step after step                    gpu (WGSL; tune finds the kernels) or cpu (their twins)
 //!      ─> losses, accuracies, events                 train
-//!      ─> files, checkpoints, recovery               session, run
+//!      ─> files, checkpoints, recovery               session, run, transformers
 //!      ─> terminal, window                           cli, window
 //! ```
 //!

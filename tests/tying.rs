@@ -124,7 +124,7 @@ fn places(model: &Model) -> HashMap<(&'static str, String), Range<usize>> {
     let of = |network: &Network| {
         let name = network.name;
         let entries = entries(model, network).into_iter().filter(|entry| !entry.alias);
-        let place = |e: Entry| ((name, e.name.clone()), e.offset..e.offset + e.shape.iter().product::<usize>());
+        let place = |e: Entry| ((name, e.name.clone()), e.range());
         entries.map(place).collect::<Vec<_>>()
     };
     model.networks.iter().flat_map(of).collect()
@@ -172,7 +172,7 @@ fn every_folder_holds_what_is_shared() {
             assert_eq!(word, bank[model.table.parameters()[network.embeddings.word].range()]);
             let layers = network.encoder.layers.len();
             assert!(file.tensor(&format!("electra.encoder.layer.{}.output.dense.bias", layers - 1)).is_ok());
-            from_bytes(&model, network, &bytes, &mut back).unwrap();
+            from_bytes(&model, network, bytes, &mut back).unwrap();
         }
         assert_eq!(back, bank, "{tie:?}");
     }

@@ -114,10 +114,10 @@ mod tests {
         assert_eq!(of("vocabulary_nll_backward", "backward, generator"), 1);
         assert_eq!(of("replace_tokens", "forward, discriminator"), 1);
         assert_eq!([of("adamw", "update"), of("global_norm", "update")], [1, 1]);
-        let forward = |half: &str| of("linear", &format!("forward, {half}"));
-        let backward = |half: &str| of("linear_weight_gradient", &format!("backward, {half}"));
-        for half in ["generator", "discriminator"] {
-            assert!(forward(half) > 4 && forward(half) == backward(half), "{half}: {count:?}");
+        let forward = |network: &str| of("linear", &format!("forward, {network}"));
+        let backward = |network: &str| of("linear_weight_gradient", &format!("backward, {network}"));
+        for network in ["generator", "discriminator"] {
+            assert!(forward(network) > 4 && forward(network) == backward(network), "{network}: {count:?}");
         }
     }
 }

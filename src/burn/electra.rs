@@ -51,7 +51,7 @@ impl Electra {
     /// the paper's, and dropout what config.json says.
     ///
     /// # Errors
-    /// [`BurnError::Checkpoint`] for everything that can be wrong with the files, [`BurnError::Halves`] where they hold two
+    /// [`BurnError::Checkpoint`] for everything that can be wrong with the files, [`BurnError::Mismatch`] where they hold two
     /// models that do not belong together.
     pub fn load(folder: &Path, device: &Device) -> Result<(Self, Config), BurnError> {
         let generator = Pretrained::load(folder, Architecture::MaskedLm)?;
@@ -64,7 +64,7 @@ impl Electra {
             ("number of segment types", g.config.types, d.config.types),
         ] {
             if generator != discriminator {
-                return Err(BurnError::Halves { what, generator, discriminator });
+                return Err(BurnError::Mismatch { what, generator, discriminator });
             }
         }
         let ModelConfig { hidden, layers, heads, feed_forward, .. } = g.config;

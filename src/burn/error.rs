@@ -20,7 +20,7 @@ pub enum BurnError {
     #[error(
         "the generator's {what} is {generator}, the discriminator's {discriminator}; expected two halves of one run"
     )]
-    Halves {
+    Mismatch {
         /// Which size differs.
         what: &'static str,
         /// The generator's.

@@ -43,7 +43,7 @@ pub struct Config {
     pub preset: String,
     /// Decides initial weights, batches, masks, dropout and samples.
     pub seed: u64,
-    /// The discriminator, and what both halves share.
+    /// The discriminator, and what both networks share.
     pub model: ModelConfig,
     /// The generator, where it differs.
     pub generator: GeneratorConfig,

@@ -49,19 +49,22 @@ impl Builder {
     /// A network, without a head, that shares parameters with `to`. What is shared has the sizes that it has there, whatever
     /// `config` says of them.
     pub fn tied(&mut self, name: &'static str, to: &Network, tie: Tie, config: &ModelConfig) -> Network {
-        let mut config = config.clone();
-        if tie != Tie::None {
-            let ModelConfig { vocabulary, positions, types, embedding, .. } = to.config;
-            config = ModelConfig { vocabulary, positions, types, embedding, ..config };
-        }
-        if let Tie::Layers(_) | Tie::All = tie {
+        let shared = match tie {
+            Tie::None => return self.network(name, config),
+            Tie::Embeddings => None,
+            Tie::Layers(layers) => Some(layers),
+            Tie::All => Some(to.config.layers),
+        };
+        let ModelConfig { vocabulary, positions, types, embedding, .. } = to.config;
+        let mut config = ModelConfig { vocabulary, positions, types, embedding, ..config.clone() };
+        if shared.is_some() {
             let ModelConfig { hidden, heads, feed_forward, .. } = to.config;
             config = ModelConfig { hidden, heads, feed_forward, ..config };
         }
         if tie == Tie::All {
             config.layers = to.config.layers;
         }
-        self.encoder(name, config, Some((to, tie)))
+        self.encoder(name, config, Some((to, shared)))
     }
 
     /// The model of these networks, which this builder has made.
@@ -69,20 +72,15 @@ impl Builder {
         Model { table: Arc::new(ParameterTable::new(self.specs)), networks }
     }
 
-    fn encoder(&mut self, name: &'static str, config: ModelConfig, tied: Option<(&Network, Tie)>) -> Network {
+    /// Where it is tied, the network whose embeddings it has, and how many of the layers; `None` for nothing behind them.
+    fn encoder(&mut self, name: &'static str, config: ModelConfig, tied: Option<(&Network, Option<usize>)>) -> Network {
         let ModelConfig { vocabulary, positions, types, embedding, hidden, layers, feed_forward, .. } = config;
         let normal = config.normal();
         let position = match config.position_initialization {
             PositionInitialization::Normal => normal,
             PositionInitialization::Sinusoidal => Initialization::Sinusoidal(config.initializer_range as f32),
         };
-        // How many layers are shared; `None` where not even embeddings are.
-        let (to, shared) = match tied {
-            None | Some((_, Tie::None)) => (None, None),
-            Some((to, Tie::Embeddings)) => (Some(to), None),
-            Some((to, Tie::Layers(layers))) => (Some(to), Some(layers)),
-            Some((to, Tie::All)) => (Some(to), Some(layers)),
-        };
+        let (to, shared) = tied.map_or((None, None), |(to, layers)| (Some(to), layers));
         let mut parts = Vec::new();
         let mut own = Parameters { network: name, shared: to, specs: &mut self.specs, parts: &mut parts };
         let mut table = |part: &str, rows, init| {

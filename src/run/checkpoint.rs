@@ -175,7 +175,7 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
     let files = model.networks.iter().map(|network| (network, format!("{}/{WEIGHTS}", network.name)));
     let files: Vec<_> = files.collect();
     for (network, name) in &files {
-        transformers::from_bytes(model, network, &verified(name)?, &mut weights)
+        transformers::from_bytes(model, network, verified(name)?, &mut weights)
             .map_err(|e| damaged(&folder.join(name), e.to_string()))?;
     }
     let rest = rest(model);

@@ -26,7 +26,7 @@ pub enum AdaptError {
         "{} and {} have different {what}: {generator} and {discriminator}; expected two halves of one model",
         folders[0].display(), folders[1].display()
     )]
-    Halves {
+    Mismatch {
         /// The generator's folder and the discriminator's.
         folders: [PathBuf; 2],
         /// What should be the same.
@@ -101,7 +101,7 @@ impl Adaptation {
             ] {
                 if generator != discriminator {
                     let folders = [g.folder.clone(), d.folder.clone()];
-                    return Err(AdaptError::Halves { folders, what, generator, discriminator });
+                    return Err(AdaptError::Mismatch { folders, what, generator, discriminator });
                 }
             }
             let size = g.tokenizer.size().max(d.tokenizer.size()) as u32;
@@ -181,8 +181,7 @@ impl Adaptation {
             for from in entries(&found.model, found.network()) {
                 // An output matrix of the generator's own has no place in a model that ties it.
                 if let Some(to) = ours.get(&from.name).filter(|to| !to.alias) {
-                    let len: usize = from.shape.iter().product();
-                    bank[to.offset..to.offset + len].copy_from_slice(&found.weights[from.offset..from.offset + len]);
+                    bank[to.range()].copy_from_slice(&found.weights[from.range()]);
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! A network's folder: where it is in a run, and what is in it.
 
+use super::published::Published;
 use super::tensors::{Other, SAFETENSORS, Weights};
-use super::{FolderError, Published, read_config_json};
+use super::{FolderError, read_config_json};
 use crate::corpus::Tokenizer;
 use crate::model::{Architecture, Builder, Model, ModelConfig, Network, TIED};
 use crate::run;

@@ -13,6 +13,5 @@ mod weights;
 pub use config_json::{Described, config_json, read_config_json};
 pub use error::{CheckpointError, FolderError};
 pub use folder::Pretrained;
-pub use published::{Element, Published, Stored, Tensors};
 pub use tensors::Other;
 pub use weights::{Entry, entries, from_bytes, to_bytes};

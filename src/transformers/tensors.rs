@@ -1,12 +1,12 @@
 //! The tensors of a folder: one safetensors file, several with an index, or the same as PyTorch pickles them. A pickle is
 //! read by a parser that runs none of its code.
 
-use super::{CheckpointError, Element, FolderError, Stored, Tensors};
+use super::{CheckpointError, FolderError};
 use crate::numbers::shortened;
+use half::{bf16, f16};
 use pytorch_reader::PytorchReader;
 use safetensors::SafeTensors;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,55 @@ use std::path::{Path, PathBuf};
 pub(super) const SAFETENSORS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const PICKLE: &str = "pytorch_model.bin";
+
+/// The type of a tensor's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Element {
+    /// 64 bits.
+    F64,
+    /// 32 bits.
+    F32,
+    /// 16 bits, 11 of them for the digits.
+    F16,
+    /// 16 bits, 8 of them for the digits.
+    BF16,
+    /// One that weights do not have.
+    Other(String),
+}
+
+impl Element {
+    /// From the name that safetensors and PyTorch share.
+    fn named(name: &str) -> Self {
+        match name {
+            "F64" => Self::F64,
+            "F32" => Self::F32,
+            "F16" => Self::F16,
+            "BF16" => Self::BF16,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Other(name) => name.clone(),
+            known => format!("{known:?}"),
+        }
+    }
+
+    /// Little-endian numbers to 32 bits. A number that is too large becomes an infinity.
+    fn decode(&self, bytes: &[u8], to: &mut [f32]) {
+        fn each<const N: usize>(bytes: &[u8], to: &mut [f32], decode: impl Fn([u8; N]) -> f32) {
+            to.iter_mut().zip(bytes.as_chunks::<N>().0).for_each(|(to, from)| *to = decode(*from));
+        }
+        match self {
+            Self::F64 => each(bytes, to, |x| f64::from_le_bytes(x) as f32),
+            Self::F32 => each(bytes, to, f32::from_le_bytes),
+            Self::F16 => each(bytes, to, |x| f16::from_le_bytes(x).to_f32()),
+            Self::BF16 => each(bytes, to, |x| bf16::from_le_bytes(x).to_f32()),
+            Self::Other(_) => {}
+        }
+    }
+}
 
 /// One tensor: where its bytes are.
 struct Found {
@@ -103,10 +152,18 @@ impl Weights {
             }
             return Ok(());
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        self.add_bytes(std::fs::read(path).map_err(unreadable)?, wanted).map_err(misfit)
+    }
+
+    /// The tensors of a safetensors file that was read.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Result<Self, CheckpointError> {
+        let mut weights = Self { path: PathBuf::new(), size: 0, files: Vec::new(), found: BTreeMap::new() };
+        weights.add_bytes(bytes, |_| true).map(|()| weights)
+    }
+
+    fn add_bytes(&mut self, bytes: Vec<u8>, wanted: impl Fn(&str) -> bool) -> Result<(), CheckpointError> {
         let start = bytes.as_ptr() as usize;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| misfit(CheckpointError::Safetensors(brief(&e.to_string()))))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| CheckpointError::Safetensors(brief(&e.to_string())))?;
         for (name, view) in file.iter().filter(|(name, _)| wanted(name)) {
             let from = view.data().as_ptr() as usize - start;
             let place = Place::Bytes(self.files.len(), from..from + view.data().len());
@@ -116,26 +173,35 @@ impl Weights {
         self.files.push(bytes);
         Ok(())
     }
-}
 
-impl Tensors for Weights {
-    fn names(&self) -> Vec<&str> {
-        self.found.keys().map(String::as_str).collect()
+    /// All names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.found.keys().map(String::as_str)
     }
 
-    fn get(&self, name: &str) -> Option<Stored<'_>> {
-        let found = self.found.get(name)?;
-        Some(Stored { element: found.element.clone(), shape: &found.shape })
+    /// A tensor's sizes.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.found.get(name).map(|found| &found.shape[..])
     }
 
-    fn bytes(&self, name: &str) -> Result<Cow<'_, [u8]>, CheckpointError> {
-        match self.found.get(name).map(|found| &found.place) {
-            Some(Place::Bytes(file, range)) => Ok(Cow::Borrowed(&self.files[*file][range.clone()])),
-            Some(Place::Pickled(tensor)) => {
+    /// A tensor's numbers; an error if it is not of that shape.
+    pub(super) fn read(&self, name: &str, shape: &[usize], to: &mut [f32]) -> Result<(), CheckpointError> {
+        let error = |found: String, expected: String| CheckpointError::Tensor { name: name.into(), found, expected };
+        let found = self.found.get(name).ok_or_else(|| error("missing".into(), format!("{shape:?}")))?;
+        if matches!(found.element, Element::Other(_)) || found.shape != shape {
+            let found = format!("{}{:?}", found.element.name(), found.shape);
+            return Err(error(found, format!("F32{shape:?}, or F16, BF16 or F64 of that shape")));
+        }
+        match &found.place {
+            Place::Bytes(file, range) => found.element.decode(&self.files[*file][range.clone()], to),
+            Place::Pickled(tensor) => {
                 let bytes = tensor.read().map_err(|e| CheckpointError::Pickle(format!("{name}: {e}")))?;
-                Ok(Cow::Owned(bytes))
+                found.element.decode(&bytes, to);
             }
-            None => Err(CheckpointError::Safetensors(format!("{name} is missing"))),
+        }
+        match to.iter().find(|x| !x.is_finite()) {
+            Some(found) => Err(error(format!("{found} somewhere"), "finite numbers".into())),
+            None => Ok(()),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A network's weights under their names in `transformers`, as safetensors.
 
 use super::CheckpointError;
+use super::published::Published;
+use super::tensors::Weights;
 use crate::model::{Model, Network, Part};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 /// A tensor of a network's checkpoint and its place in a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +22,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// How many elements.
-    pub(crate) fn len(&self) -> usize {
-        self.shape.iter().product()
+    /// The window in a bank.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.shape.iter().product::<usize>()
     }
 }
-
-/// Tensors that older versions of `transformers` wrote and nobody reads.
-const IGNORED: &str = "electra.embeddings.position_ids";
 
 /// The tensors of the checkpoint of one of `model`'s networks.
 pub fn entries(model: &Model, network: &Network) -> Vec<Entry> {
@@ -45,7 +45,7 @@ pub fn to_bytes(model: &Model, network: &Network, bank: &[f32]) -> Result<Vec<u8
     let entries = entries(model, network);
     let error = |e: safetensors::SafeTensorError| CheckpointError::Safetensors(e.to_string());
     let view = |e: &Entry| {
-        let data = bytemuck::cast_slice(&bank[e.offset..e.offset + e.len()]);
+        let data = bytemuck::cast_slice(&bank[e.range()]);
         Ok((e.name.clone(), TensorView::new(Dtype::F32, e.shape.clone(), data).map_err(error)?))
     };
     let views: Vec<(String, TensorView<'_>)> = entries.iter().map(view).collect::<Result<_, _>>()?;
@@ -54,38 +54,18 @@ pub fn to_bytes(model: &Model, network: &Network, bank: &[f32]) -> Result<Vec<u8
     safetensors::serialize(views, Some(about)).map_err(error)
 }
 
-/// Reads a network's weights into `bank`. Every tensor must be there, in the shape the model has, and no other.
-pub fn from_bytes(model: &Model, network: &Network, bytes: &[u8], bank: &mut [f32]) -> Result<(), CheckpointError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| CheckpointError::Safetensors(e.to_string()))?;
-    let entries = entries(model, network);
-    let mut unexpected: BTreeSet<&str> = file.names().into_iter().filter(|&name| name != IGNORED).collect();
-    let missing: Vec<&Entry> = entries.iter().filter(|e| !unexpected.remove(e.name.as_str()) && !e.alias).collect();
-    let network = network.name;
-    if let Some(first) = missing.first() {
-        return Err(CheckpointError::Missing { count: missing.len(), first: first.name.clone(), network });
-    }
-    if let Some(&first) = unexpected.first() {
-        return Err(CheckpointError::Unexpected { count: unexpected.len(), first: first.to_string(), network });
-    }
-    for entry in entries.iter().filter(|e| !e.alias) {
-        let tensor = file.tensor(&entry.name).map_err(|e| CheckpointError::Safetensors(e.to_string()))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != entry.shape {
-            return Err(CheckpointError::Tensor {
-                name: entry.name.clone(),
-                found: format!("{:?}{:?}", tensor.dtype(), tensor.shape()),
-                expected: format!("F32{:?}", entry.shape),
-            });
-        }
-        let window = &mut bank[entry.offset..entry.offset + entry.len()];
-        for (to, from) in window.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
-            *to = f32::from_le_bytes(*from);
-        }
-        if let Some(found) = window.iter().find(|x| !x.is_finite()) {
-            let (name, found) = (entry.name.clone(), format!("{found} somewhere"));
-            return Err(CheckpointError::Tensor { name, found, expected: "finite numbers".into() });
-        }
-    }
-    Ok(())
+/// Reads a network's weights from the bytes of a safetensors file into `bank`. Every tensor must be there, in the shape that
+/// the network has, and no other.
+///
+/// # Errors
+/// [`CheckpointError`].
+pub fn from_bytes(model: &Model, network: &Network, bytes: Vec<u8>, bank: &mut [f32]) -> Result<(), CheckpointError> {
+    let left = Published::new(&Weights::of_bytes(bytes)?)?.read(model, network, bank)?;
+    let unexpected = |first: &String| {
+        let (count, first) = (left.len(), first.clone());
+        CheckpointError::Unexpected { count, first, network: network.name }
+    };
+    left.first().map_or(Ok(()), |first| Err(unexpected(first)))
 }
 
 #[cfg(test)]
@@ -106,7 +86,7 @@ mod tests {
         let mut back = vec![0.0; bank.len()];
         for network in &model.networks {
             let bytes = to_bytes(&model, network, &bank).unwrap();
-            from_bytes(&model, network, &bytes, &mut back).unwrap();
+            from_bytes(&model, network, bytes, &mut back).unwrap();
         }
         assert_eq!(back, bank);
     }
@@ -117,12 +97,12 @@ mod tests {
         let [generator, discriminator] = &model.networks[..] else { panic!("two networks") };
         let mut bank = model.initial(5);
         let bytes = to_bytes(&model, generator, &bank).unwrap();
-        let error = from_bytes(&model, discriminator, &bytes, &mut bank).unwrap_err().to_string();
+        let error = from_bytes(&model, discriminator, bytes.clone(), &mut bank).unwrap_err().to_string();
         assert!(error.contains("missing") && error.contains("discriminator"), "{error}");
-        let error = from_bytes(&model, generator, &bytes[..100], &mut bank).unwrap_err().to_string();
+        let error = from_bytes(&model, generator, bytes[..100].to_vec(), &mut bank).unwrap_err().to_string();
         assert!(error.contains("safetensors"), "{error}");
         let other = small_model(51);
-        let error = from_bytes(&other, &other.networks[0], &bytes, &mut other.initial(1)).unwrap_err().to_string();
+        let error = from_bytes(&other, &other.networks[0], bytes, &mut other.initial(1)).unwrap_err().to_string();
         assert!(error.contains("word_embeddings") && error.contains("[51, 64]"), "{error}");
     }
 }

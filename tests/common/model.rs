@@ -23,8 +23,7 @@ pub fn compare_banks(model: &Model, prefix: &str, found: &[f32], expected: &[f32
     let mut bad = Vec::new();
     for network in &model.networks {
         for e in entries(model, network) {
-            let range = e.offset..e.offset + e.shape.iter().product::<usize>();
-            let (f, x) = (&found[range.clone()], &expected[range]);
+            let (f, x) = (&found[e.range()], &expected[e.range()]);
             let scale = x.iter().fold(0.1f32, |m, x| m.max(x.abs()));
             let worst = f.iter().zip(x).fold(0.0f32, |m, (f, x)| m.max((f - x).abs()));
             if worst.is_nan() || f.iter().any(|f| f.is_nan()) || worst > tolerance * scale {

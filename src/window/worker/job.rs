@@ -222,17 +222,17 @@ fn free(parent: &Path, stem: &str) -> PathBuf {
 fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
     let found = Run::config(folder).map_err(|e| e.to_string())?;
     let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
-    let halves = Adaptation::load(folder).map_err(|e| e.to_string())?;
+    let networks = Adaptation::load(folder).map_err(|e| e.to_string())?;
     let model = Model::new(&config);
     let tokenizer = Tokenizer::load_saved(folder).map_err(|e| e.to_string())?;
     let mut fitting = config.clone();
-    halves.resize(&mut fitting);
+    networks.resize(&mut fitting);
     if fitting.model != config.model || fitting.generator != config.generator {
         return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
     }
     let mut studio = Studio::new(&config, &tokenizer);
-    studio.set_weights(&halves.weights(&config, &model)).map_err(|e| e.to_string())?;
-    let step = halves.step().unwrap_or_default();
+    studio.set_weights(&networks.weights(&config, &model)).map_err(|e| e.to_string())?;
+    let step = networks.step().unwrap_or_default();
     let begun = Begun {
         folder: folder.into(),
         device: None,
