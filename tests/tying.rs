@@ -95,7 +95,9 @@ fn graph(model: &Model) -> Result<(Graph, Tensor, [Tensor; 6]), GraphError> {
         let network = model.network(name)?;
         let hidden = network.encode(&mut g, ids, c)?;
         let logits = network.replaced_tokens()?.logits(&mut g, hidden)?;
-        ops::binary_cross_entropy(&mut g, logits, labels, lengths, count)
+        let nll = ops::binary_nll(&mut g, logits, labels)?;
+        let weights = ops::length_mask(&mut g, lengths, LENGTH)?;
+        ops::weighted_mean(&mut g, nll, weights, count)
     };
     let terms = [(1.0, loss("lower", first)?), (3.0, loss("upper", second)?)];
     let loss = ops::weighted_sum(&mut g, &terms)?;
