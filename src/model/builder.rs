@@ -43,28 +43,31 @@ pub struct Builder {
 impl Builder {
     /// A network with parameters of its own, without a head.
     pub fn network(&mut self, name: &'static str, config: &ModelConfig) -> Network {
-        self.encoder(name, config.clone(), None)
+        self.encoder(name, config.clone(), None, 0)
     }
 
     /// A network, without a head, that shares parameters with `to`. What is shared has the sizes that it has there, whatever
     /// `config` says of them.
     pub fn tied(&mut self, name: &'static str, to: &Network, tie: Tie, config: &ModelConfig) -> Network {
         let shared = match tie {
-            Tie::None => return self.network(name, config),
-            Tie::Embeddings => None,
-            Tie::Layers(layers) => Some(layers),
-            Tie::All => Some(to.config.layers),
+            Tie::None => 0,
+            Tie::Embeddings => 1,
+            Tie::Layers(layers) => layers.saturating_add(2),
+            Tie::All => usize::MAX,
         };
-        let ModelConfig { vocabulary, positions, types, embedding, .. } = to.config;
-        let mut config = ModelConfig { vocabulary, positions, types, embedding, ..config.clone() };
-        if shared.is_some() {
+        let mut config = config.clone();
+        if shared > 0 {
+            let ModelConfig { vocabulary, positions, types, embedding, .. } = to.config;
+            config = ModelConfig { vocabulary, positions, types, embedding, ..config };
+        }
+        if shared > 1 {
             let ModelConfig { hidden, heads, feed_forward, .. } = to.config;
             config = ModelConfig { hidden, heads, feed_forward, ..config };
         }
         if tie == Tie::All {
             config.layers = to.config.layers;
         }
-        self.encoder(name, config, Some((to, shared)))
+        self.encoder(name, config, Some(to), shared)
     }
 
     /// The model of these networks, which this builder has made.
@@ -72,17 +75,18 @@ impl Builder {
         Model { table: Arc::new(ParameterTable::new(self.specs)), networks }
     }
 
-    /// Where it is tied, the network whose embeddings it has, and how many of the layers; `None` for nothing behind them.
-    fn encoder(&mut self, name: &'static str, config: ModelConfig, tied: Option<(&Network, Option<usize>)>) -> Network {
+    /// A network whose lowest floors are those of `to`, as many as are `shared`: embeddings, projection, and the layers one by
+    /// one.
+    fn encoder(&mut self, name: &'static str, config: ModelConfig, to: Option<&Network>, shared: usize) -> Network {
         let ModelConfig { vocabulary, positions, types, embedding, hidden, layers, feed_forward, .. } = config;
         let normal = config.normal();
         let position = match config.position_initialization {
             PositionInitialization::Normal => normal,
             PositionInitialization::Sinusoidal => Initialization::Sinusoidal(config.initializer_range as f32),
         };
-        let (to, shared) = tied.map_or((None, None), |(to, layers)| (Some(to), layers));
+        let there = |floor: usize| to.filter(|_| floor < shared);
         let mut parts = Vec::new();
-        let mut own = Parameters { network: name, shared: to, specs: &mut self.specs, parts: &mut parts };
+        let mut own = Parameters { network: name, shared: there(0), specs: &mut self.specs, parts: &mut parts };
         let mut table = |part: &str, rows, init| {
             own.parameter(&format!("electra.embeddings.{part}.weight"), &[rows, embedding], true, init)
         };
@@ -91,11 +95,11 @@ impl Builder {
         let types = table("token_type_embeddings", types, normal);
         let embeddings =
             Embeddings { word, position, types, norm: own.norm("electra.embeddings.LayerNorm", embedding) };
-        own.shared = to.filter(|_| shared.is_some());
+        own.shared = there(1);
         let project = (embedding != hidden)
             .then(|| own.linear("electra.embeddings_project", hidden, embedding, Initialization::GlorotUniform));
         let layer = |i: usize| {
-            own.shared = to.filter(|_| shared.is_some_and(|layers| i < layers));
+            own.shared = there(2 + i);
             let name = |part: &str| format!("electra.encoder.layer.{i}.{part}");
             Layer {
                 qkv: own.linear(&name("attention.self.qkv"), 3 * hidden, hidden, normal),
