@@ -1,4 +1,4 @@
-//! A run's state on disk: two transformers folders, the parameters that are in neither, the optimizer's moments and the step.
+//! A run's state on disk: a transformers folder a network, the parameters that are in none, the optimizer's moments and the step.
 
 use super::named::Named;
 use super::state::{STATE, State, settings_fingerprint};

@@ -22,13 +22,12 @@ impl Parameters {
         let of = |network: &Network| network.parts.iter().map(|part| part.parameter).collect::<BTreeSet<usize>>();
         let [generator, discriminator] =
             ["generator", "discriminator"].map(|name| model.network(name).map_or_else(|_| BTreeSet::new(), of));
-        let count = |indices: &mut dyn Iterator<Item = &usize>| -> u64 {
-            indices.map(|&i| model.table.parameters()[i].len() as u64).sum()
-        };
+        let len = |&i: &usize| model.table.parameters()[i].len() as u64;
+        let count = |indices: BTreeSet<usize>| indices.iter().map(len).sum();
         Self {
-            tied: count(&mut generator.intersection(&discriminator)),
-            generator: count(&mut generator.difference(&discriminator)),
-            discriminator: count(&mut discriminator.difference(&generator)),
+            tied: count(&generator & &discriminator),
+            generator: count(&generator - &discriminator),
+            discriminator: count(&discriminator - &generator),
         }
     }
 
