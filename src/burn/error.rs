@@ -18,7 +18,7 @@ pub enum BurnError {
     Config(#[from] ConfigError),
     /// Networks that do not belong together.
     #[error(
-        "the generator's {what} is {generator}, the discriminator's {discriminator}; expected two halves of one run"
+        "the generator's {what} is {generator}, the discriminator's {discriminator}; expected two networks of one run"
     )]
     Mismatch {
         /// Which size differs.

@@ -23,7 +23,7 @@ pub enum AdaptError {
     Folder(#[from] FolderError),
     /// A generator and a discriminator that cannot share embeddings.
     #[error(
-        "{} and {} have different {what}: {generator} and {discriminator}; expected two halves of one model",
+        "{} and {} have different {what}: {generator} and {discriminator}; expected two networks of one model",
         folders[0].display(), folders[1].display()
     )]
     Mismatch {
@@ -38,7 +38,7 @@ pub enum AdaptError {
     },
     /// A generator and a discriminator for which one id is two words.
     #[error(
-        "{} and {} have different vocabularies: id {id} is {} and {}; expected two halves of one model",
+        "{} and {} have different vocabularies: id {id} is {} and {}; expected two networks of one model",
         folders[0].display(), folders[1].display(), spelt(&words[0]), spelt(&words[1])
     )]
     Words {
@@ -111,7 +111,7 @@ impl Adaptation {
             }
             if let Some(what) = different_embeddings(g, d) {
                 notes.push(format!(
-                    "{} and {} have different {what}; both halves share them in training, and the discriminator's are taken",
+                    "{} and {} have different {what}; both networks share them in training, and the discriminator's are taken",
                     g.folder.display(),
                     d.folder.display()
                 ));

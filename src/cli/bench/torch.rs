@@ -115,7 +115,7 @@ impl Peer {
         let (m, g) = (&config.model, &config.generator);
         if g.layers != m.layers || m.dropout != m.attention_dropout {
             return Err(Failure::Input(
-                "--against torch: the peer has as many layers in both halves and one rate of dropout; \
+                "--against torch: the peer has as many layers in both networks and one rate of dropout; \
                  set generator.layers and model.attention_dropout accordingly"
                     .into(),
             ));
