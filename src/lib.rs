@@ -16,7 +16,7 @@
 //!                                                    graph::{fuse, mixed, recompute}, each may be left out
 //!      ─> plan: order, and a place for every tensor  plan
 //!      ─> run it, step after step                    gpu (WGSL; tune finds the kernels) or cpu (their twins)
-//!      ─> losses, accuracies, events                 train
+//!      ─> losses, accuracies, events                 train, by the names of measure
 //!      ─> files, checkpoints, recovery               session, run, transformers
 //!      ─> terminal, window                           cli, window
 //! ```
@@ -29,6 +29,7 @@
 //! * [`electra::objective`] is the method on a page, [`model`] the networks it is about, and [`transformers`] their files.
 //! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
+//! * [`history`] says how a number gets from text to a plot, and [`electra::measures`] which numbers there are.
 //! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
 //!   and [`window`] are two ways to drive it.
 //!
@@ -56,6 +57,7 @@ mod files;
 pub mod gpu;
 pub mod graph;
 pub mod history;
+pub mod measure;
 pub mod model;
 mod numbers;
 pub mod objective;

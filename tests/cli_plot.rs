@@ -36,7 +36,7 @@ fn svg(folder: &Path, runs: &[&str], more: &[&str]) -> String {
 }
 
 #[test]
-fn draws_curves_floors_and_names() {
+fn draws_curves_baselines_and_names() {
     let folder = tempfile::tempdir().unwrap();
     let one = run(folder.path(), "one & <two>", 100);
     let bare = svg(folder.path(), &[&one], &[]);
@@ -150,7 +150,11 @@ fn nothing_to_draw_is_an_error() {
     };
     let svg = ["--out", out];
     refuses("", &svg, &["no line of metrics yet"]);
-    refuses("{\"step\":1,\"loss\":3.5}\n", &svg, &["metrics.jsonl", "line 1 has no loss", "expected JSON"]);
+    refuses(
+        "{\"step\":1,\"loss\":3.5}\n",
+        &svg,
+        &["metrics.jsonl", "line 1 has no generator_loss or", "expected JSON"],
+    );
     refuses("step,loss\n1,3.5\n", &svg, &["metrics.jsonl", "line 1 is no JSON"]);
     let start = "{\"step\":0,\"seconds\":0,\"held_out\":{\"generator_loss\":7.6,\"discriminator_loss\":0.7}}\n";
     refuses(start, &svg, &["at 0 steps", "train for an interval"]);
@@ -163,7 +167,7 @@ fn nothing_to_draw_is_an_error() {
     refuses(some, &[&svg[..], &["--x", "flops"]].concat(), &["odd: its floating-point operations", "config.toml"]);
     refuses(some, &[&svg[..], &["--x", "tokens"]].concat(), &["at 0 tokens"]);
     refuses(some, &[&svg[..], &["--x", "hours"]].concat(), &["at 0 hours"]);
-    // A floor is something to draw, but no loss.
+    // A baseline is something to draw, but no loss.
     fs::write(folder.path().join("odd/config.toml"), "[model]\nvocabulary = 100\n").unwrap();
     let zero = "{\"step\":5,\"generator_loss\":0,\"discriminator_loss\":0.5}\n";
     refuses(zero, &[&svg[..], &["--log"]].concat(), &["Generator loss", "leave --log out"]);

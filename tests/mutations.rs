@@ -2,8 +2,9 @@
 //! and nothing panics. `PROPTEST_CASES=100000 cargo test --release --test mutations` tries for longer.
 
 use leyden::corpus::{SAMPLE, Tokenizer, VocabularyOptions};
-use leyden::electra::{Config, Model, preset};
+use leyden::electra::{Config, Model, measures::before, preset};
 use leyden::history::TextFacts;
+use leyden::measure::Better;
 use leyden::model::Architecture;
 use leyden::run::{Identity, Run, Standing};
 use leyden::train::Snapshot;
@@ -125,8 +126,9 @@ fn run() -> Folder {
     }
     let bank = model.initial(1);
     let moment2 = bank.iter().map(|x| x * x).collect();
-    let snapshot = Snapshot { step: 3, weights: bank.clone(), moment1: bank, moment2, loss_scale: None };
-    let standing = Standing { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0) };
+    let snapshot =
+        Snapshot { step: 3, weights: bank.clone(), moment1: bank, moment2, flops: Some(1e12), loss_scale: None };
+    let standing = Standing { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0), better: Better::Lower };
     let identity = Identity { config: &config, model: &model, tokenizer: &tokenizer, text: "text" };
     run.checkpoint(&snapshot, &standing, identity).unwrap();
     Folder { _folder: folder, path, config, model, tokenizer, snapshot }
@@ -208,7 +210,7 @@ proptest! {
     fn metrics(changes in changes(), step in 0u64..6) {
         let (_, found) = with_damage("metrics.jsonl", &changes, |folder| {
             let mut run = Run::open(folder).unwrap();
-            let rewound = run.rewind(step);
+            let rewound = run.rewind(step, &before(None, None));
             rewound.map(|()| {
                 run.log(&serde_json::json!({"step": 9})).unwrap();
                 let _ = leyden::history::Recorded::read(folder);

@@ -164,6 +164,8 @@ fn a_lost_device_is_opened_again_and_nothing_is_different() {
     let reopened = reports.iter().filter(|r| matches!(r, Report::Reopened { .. })).count();
     assert_eq!((reopened, trouble.borrow().opened), (2, 3));
     assert_eq!(metrics(&calm), metrics(&rough));
+    let all = 12.0 * leyden::train::flops_a_step(&config()).unwrap() as f64;
+    assert_eq!(metrics(&rough).last().unwrap()["flops"].as_f64(), Some(all));
     assert!(weights(&calm, 12) == weights(&rough, 12));
     let events = std::fs::read_to_string(rough.join("events.jsonl")).unwrap();
     assert!(events.contains("the lid was closed"), "{events}");

@@ -2,13 +2,13 @@
 //! them anew. Clocks stand still: nothing trains here.
 
 use egui_kittest::{Harness, SnapshotOptions};
-use leyden::electra::preset;
-use leyden::history::TextFacts;
+use leyden::electra::{measures::measures, preset};
+use leyden::measure::Values;
 use leyden::probe::{Guess, Played, Scene};
 use leyden::session::Report;
-use leyden::train::{Interval, Measures, MicroBatch};
+use leyden::train::{Interval, MicroBatch, flops_a_step};
 use leyden::window::App;
-use leyden::window::state::{Measure, Page, Quiz};
+use leyden::window::state::{Page, Quiz};
 use leyden::window::worker::{At, Begun, News};
 use std::sync::Arc;
 
@@ -50,12 +50,13 @@ fn app() -> App {
     let mut app = App::new(Arc::new(|_| {}));
     app.set_theme(egui::Theme::Light);
     let config = preset("tiny").unwrap();
+    let flops = flops_a_step(&config).unwrap() as f64;
     let begun = Begun {
         folder: "runs/tiny".into(),
+        measures: Some(measures(&config, 6.276)),
         config,
         device: Some("CPU (2 threads)".into()),
         text: "sample (State of the Union addresses)".into(),
-        facts: Some(TextFacts { documents: 59, tokens: 308_596, unigram_entropy: 6.276 }),
         parameters: 567_553,
         micro_batch: Some(MicroBatch { parts: 1, rows: 32 }),
         memory: 37_000_000,
@@ -69,28 +70,27 @@ fn app() -> App {
     for i in 1..=60u64 {
         let x = i as f64 / 60.0;
         let wave = ((i * 37 % 17) as f64 / 17.0 - 0.5) * 0.1;
-        let measures = Measures {
-            generator_loss: 5.3 + 2.4 * (-5.0 * x).exp() + wave,
-            discriminator_loss: 0.3 + 0.1 * (-4.0 * x).exp() + wave / 10.0,
-            generator_accuracy: 0.2 * x,
-            replaced_rate: 0.12 - 0.01 * x,
-            discriminator_accuracy: 0.9,
-            auc: Some(0.5 + 0.25 * x),
-            ..Measures::default()
-        };
+        let rate = 0.12 - 0.01 * x;
+        let values = Values::from([
+            ("generator_loss", 5.3 + 2.4 * (-5.0 * x).exp() + wave),
+            ("discriminator_loss", 0.3 + 0.1 * (-4.0 * x).exp() + wave / 10.0),
+            ("baseline.discriminator_loss.base_rate", -rate * rate.ln() - (1.0 - rate) * (1.0 - rate).ln()),
+            ("auc", 0.5 + 0.25 * x),
+        ]);
         let interval = Interval {
             step: 50 * i,
             tokens: 50_000,
+            flops: 50.0 * i as f64 * flops,
             learning_rate: 1e-3,
             gradient_norm: 3.0,
             loss_scale: None,
             skipped: 0,
-            measures,
+            values: values.clone(),
         };
         at = At { step: 50 * i, seconds: 3.0 * i as f64, progress: i as f64 / 90.0 };
         let mut reports = vec![Report::Interval { interval, tokens_per_second: 16_000.0 }];
         if i % 10 == 0 {
-            reports.push(Report::HeldOut { step: 50 * i, measures, best: true });
+            reports.push(Report::HeldOut { step: 50 * i, values, best: true });
         }
         app.board.take_in(News::Reports { reports, at });
     }
@@ -135,7 +135,7 @@ fn a_run() {
 fn a_run_in_the_dark_with_more_plots() {
     let mut app = app();
     app.set_theme(egui::Theme::Dark);
-    app.board.shown = [Measure::Auc, Measure::LearningRate].into();
+    app.board.shown = ["auc".into(), "learning_rate".into()].into();
     compare("run_dark", app);
 }
 

@@ -130,8 +130,10 @@ fn draw(arguments: &PlotArguments, runs: &[(String, Recorded)], out: &Path, form
 /// Writes each run's measures for TensorBoard, the training and the held-out text as two of its runs, so that it draws
 /// them over each other.
 fn export(runs: &[(String, Recorded)], folder: &Path) -> Result<(), Failure> {
-    let numbers = |moment: &Moment| moment.generator_loss.is_finite() || moment.discriminator_loss.is_finite();
-    if let Some((name, _)) = runs.iter().find(|(_, r)| !r.intervals.iter().chain(&r.held_out).any(numbers)) {
+    let is_number =
+        |r: &Recorded, moment: &Moment| r.measures.main().any(|m| moment.get(&m.name).is_some_and(f64::is_finite));
+    let numbers = |r: &Recorded| r.intervals.iter().chain(&r.held_out).any(|moment| is_number(r, moment));
+    if let Some((name, _)) = runs.iter().find(|(_, r)| !numbers(r)) {
         return Err(Failure::Input(format!("{name}: none of its losses is a number, so there is nothing to write")));
     }
     for (name, recorded) in runs {
@@ -145,7 +147,7 @@ fn export(runs: &[(String, Recorded)], folder: &Path) -> Result<(), Failure> {
             let folder = folder.join(name.trim_matches(['-', '.'])).join(part);
             std::fs::create_dir_all(&folder).map_err(|e| unwritable(&folder, &e))?;
             let file = folder.join(EVENT_FILE);
-            write(&file, &events(moments, began))?;
+            write(&file, &events(moments, &recorded.measures, began))?;
             let lines = grouped(moments.len() as u64);
             if !print(&format!("wrote {}: {lines} events\n", file.display()))? {
                 return Ok(());

@@ -4,6 +4,7 @@
 //! [`crate::ops`] on a [`crate::graph::Graph`].
 
 mod config;
+pub mod measures;
 mod model;
 pub mod objective;
 mod presets;

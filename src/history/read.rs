@@ -1,8 +1,9 @@
 //! Reads the metrics of a run's folder.
 
-use super::line::{Line, Numbers};
-use super::{EXPECTED, Floors, Skipped, TextFacts};
-use crate::electra::Config;
+use super::line::Line;
+use super::{EXPECTED, Skipped, TextFacts};
+use crate::electra::{Config, measures};
+use crate::measure::{Measures, Values};
 use crate::numbers::counted;
 use crate::run;
 use crate::train::flops_a_step;
@@ -50,6 +51,14 @@ pub enum HistoryError {
     /// A text.json that is of something else.
     #[error("{}: {reason}; expected documents, tokens and unigram_entropy; remove it to draw without", path.display())]
     Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A measures.json that is damaged or of something else.
+    #[error("{}: {reason}; put the run's own back, or remove it to read the run as one of before there was such a file", path.display())]
+    Measures {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -107,8 +116,8 @@ impl X {
     }
 }
 
-/// A line of metrics. What a run did not measure, or measured as no number, is NaN.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A line of metrics. What a run did not measure is NaN.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Moment {
     /// Steps done.
     pub step: u64,
@@ -116,20 +125,8 @@ pub struct Moment {
     pub tokens: u64,
     /// Seconds trained since the run began, over all sittings.
     pub seconds: f64,
-    /// Floating-point operations since the run began; NaN where config.toml does not say how large the model is.
+    /// Floating-point operations since the run began; NaN where neither the line nor config.toml says.
     pub flops: f64,
-    /// Nats a drawn token.
-    pub generator_loss: f64,
-    /// Nats a token.
-    pub discriminator_loss: f64,
-    /// Fraction of the tokens that were replaced.
-    pub replaced_rate: f64,
-    /// Fraction of the drawn tokens whose most likely guess is the original.
-    pub generator_accuracy: f64,
-    /// Fraction of the tokens that the discriminator judges rightly.
-    pub discriminator_accuracy: f64,
-    /// Area under the discriminator's receiver operating characteristic.
-    pub auc: f64,
     /// Rate of the last step.
     pub learning_rate: f64,
     /// The gradients' norm of the last step.
@@ -138,6 +135,8 @@ pub struct Moment {
     pub loss_scale: f64,
     /// Since the line before.
     pub tokens_per_second: f64,
+    /// What the objective measures, and its baselines that move.
+    pub values: Values,
 }
 
 impl Default for Moment {
@@ -147,16 +146,11 @@ impl Default for Moment {
             tokens: 0,
             seconds: 0.0,
             flops: f64::NAN,
-            generator_loss: f64::NAN,
-            discriminator_loss: f64::NAN,
-            replaced_rate: f64::NAN,
-            generator_accuracy: f64::NAN,
-            discriminator_accuracy: f64::NAN,
-            auc: f64::NAN,
             learning_rate: f64::NAN,
             gradient_norm: f64::NAN,
             loss_scale: f64::NAN,
             tokens_per_second: f64::NAN,
+            values: Values::default(),
         }
     }
 }
@@ -169,6 +163,19 @@ impl Moment {
             X::Tokens => self.tokens as f64,
             X::Hours => self.seconds / 3600.0,
             X::Flops => self.flops,
+        }
+    }
+
+    /// A measure of the objective or of every run, by name; `None` if the line does not have it.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let [rate, norm, speed, scale] = Measures::OF_RUN;
+        let made = |x: f64| Some(x).filter(|x| !x.is_nan());
+        match name {
+            _ if name == rate => made(self.learning_rate),
+            _ if name == norm => made(self.gradient_norm),
+            _ if name == speed => made(self.tokens_per_second),
+            _ if name == scale => made(self.loss_scale),
+            _ => self.values.get(name),
         }
     }
 }
@@ -184,10 +191,8 @@ pub struct Recorded {
     pub held_out: Vec<Moment>,
     /// The settings, where config.toml has all of them; that of another version may not.
     pub config: Option<Config>,
-    /// Floating-point operations a step; NaN without settings.
-    pub flops_a_step: f64,
-    /// What to hold the generator's loss against.
-    pub floors: Floors,
+    /// What was measured.
+    pub measures: Measures,
     /// Lines before the last one that were no metrics.
     pub skipped: usize,
     /// The first of them.
@@ -203,25 +208,38 @@ impl Recorded {
     /// # Errors
     /// [`HistoryError`].
     pub fn read(folder: &Path) -> Result<Self, HistoryError> {
-        let mut found = Self::read_metrics(folder)?;
-        found.floors = Floors::of(vocabulary(folder)?, text(folder)?.as_ref());
-        found.config = run::Run::config(folder).ok().flatten();
-        let flops = found.config.as_ref().and_then(|config| flops_a_step(config).ok());
-        found.flops_a_step = flops.map_or(f64::NAN, |flops| flops as f64);
-        for moment in found.intervals.iter_mut().chain(&mut found.held_out) {
-            moment.flops = moment.step as f64 * found.flops_a_step;
-        }
-        Ok(found)
-    }
-
-    /// As [`Recorded::read`], of metrics.jsonl alone: without settings and floors, whatever the other files are like.
-    ///
-    /// # Errors
-    /// [`HistoryError`].
-    pub fn read_metrics(folder: &Path) -> Result<Self, HistoryError> {
         if !folder.exists() {
             return Err(HistoryError::Missing { folder: folder.into() });
         }
+        if !folder.join(run::METRICS).exists() {
+            return Err(HistoryError::NoMetrics { folder: folder.into() });
+        }
+        let mut found = Self::read_metrics(folder, measures_of(folder)?)?;
+        found.config = run::Run::config(folder).ok().flatten();
+        found.complete();
+        Ok(found)
+    }
+
+    /// Adds what lines of before do not say of themselves: such a line has no flops.
+    fn complete(&mut self) {
+        let old = |m: &&mut Moment| m.flops.is_nan();
+        let mut old = self.intervals.iter_mut().chain(&mut self.held_out).filter(old).peekable();
+        if old.peek().is_none() {
+            return;
+        }
+        let config = self.config.as_ref();
+        let flops = config.and_then(|config| flops_a_step(config).ok()).map_or(f64::NAN, |flops| flops as f64);
+        for moment in old {
+            moment.flops = moment.step as f64 * flops;
+            measures::complete(&mut moment.values, config.map(|config| &config.objective));
+        }
+    }
+
+    /// As [`Recorded::read`], of metrics.jsonl alone, whatever the other files are like: the lines as they are.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub fn read_metrics(folder: &Path, measures: Measures) -> Result<Self, HistoryError> {
         let path = folder.join(run::METRICS);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -238,8 +256,7 @@ impl Recorded {
             intervals: Vec::new(),
             held_out: Vec::new(),
             config: None,
-            flops_a_step: f64::NAN,
-            floors: Floors::default(),
+            measures,
             skipped: 0,
             first_skipped: None,
             written,
@@ -281,7 +298,8 @@ impl Recorded {
         } > 0
         {
             number += 1;
-            let read = match Line::read(&line) {
+            let read = Line::read(&line).and_then(|read| Ok((read.values(&self.measures)?, read)));
+            let (values, read) = match read {
                 Ok(read) => read,
                 // A line without an end is the last, and its writer may be at work.
                 Err(_) if !line.ends_with(b"\n") || line.trim_ascii().is_empty() => continue,
@@ -292,32 +310,19 @@ impl Recorded {
                 }
             };
             tokens = tokens.saturating_add(read.tokens.unwrap_or(0));
-            let numbers = read.held_out.unwrap_or(Numbers {
-                generator_loss: read.generator_loss.flatten(),
-                discriminator_loss: read.discriminator_loss.flatten(),
-                replaced_rate: read.replaced_rate,
-                generator_accuracy: read.generator_accuracy,
-                discriminator_accuracy: read.discriminator_accuracy,
-                auc: read.auc,
-            });
             let or_nan = |x: Option<f64>| x.unwrap_or(f64::NAN);
             let moment = Moment {
                 step: read.step,
                 tokens,
                 seconds: clock.at(read.seconds),
-                flops: f64::NAN,
-                generator_loss: or_nan(numbers.generator_loss),
-                discriminator_loss: or_nan(numbers.discriminator_loss),
-                replaced_rate: or_nan(numbers.replaced_rate),
-                generator_accuracy: or_nan(numbers.generator_accuracy),
-                discriminator_accuracy: or_nan(numbers.discriminator_accuracy),
-                auc: or_nan(numbers.auc),
+                flops: or_nan(read.flops),
                 learning_rate: or_nan(read.learning_rate),
                 gradient_norm: or_nan(read.gradient_norm),
                 loss_scale: or_nan(read.loss_scale),
                 tokens_per_second: or_nan(read.tokens_per_second),
+                values,
             };
-            if read.held_out.is_some() { self.held_out.push(moment) } else { self.intervals.push(moment) }
+            if read.is_held_out() { self.held_out.push(moment) } else { self.intervals.push(moment) }
         }
         Ok(())
     }
@@ -354,6 +359,15 @@ fn vocabulary(folder: &Path) -> Result<Option<u64>, HistoryError> {
     Ok(words.and_then(|words| u64::try_from(words).ok()).filter(|&words| words > 0))
 }
 
+/// The measures of the run in `folder`: a run without measures.json is one of before, when there was one objective.
+fn measures_of(folder: &Path) -> Result<Measures, HistoryError> {
+    let path = folder.join(Measures::FILE);
+    match read(&path)? {
+        Some(bytes) => Measures::from_json(&bytes).map_err(|reason| HistoryError::Measures { path, reason }),
+        None => Ok(measures::before(vocabulary(folder)?, text(folder)?.map(|text| text.unigram_entropy))),
+    }
+}
+
 fn text(folder: &Path) -> Result<Option<TextFacts>, HistoryError> {
     let path = folder.join(TextFacts::FILE);
     let Some(bytes) = read(&path)? else { return Ok(None) };
@@ -372,48 +386,39 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, HistoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::tests::invented;
 
     fn history(lines: &str) -> Result<Recorded, HistoryError> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("metrics.jsonl"), lines).unwrap();
+        fs::write(folder.path().join("measures.json"), invented().to_json().unwrap()).unwrap();
         Recorded::read(folder.path())
     }
 
     #[test]
     fn reads_both_kinds_of_lines_and_leaves_a_torn_one() {
         let found = history(concat!(
-            r#"{"step":0,"seconds":0,"held_out":{"generator_loss":9.0,"discriminator_loss":0.7,"replaced_rate":0.1}}"#,
+            r#"{"step":0,"seconds":0,"held_out":{"hits":9.0,"cost":0.7,"new":0.1}}"#,
             "\n",
-            r#"{"seconds":2,"tokens_per_second":5,"step":10,"tokens":10,"generator_loss":8.5,"discriminator_loss":0.5}"#,
+            r#"{"seconds":2,"tokens_per_second":5,"step":10,"tokens":10,"hits":8.5,"cost":0.5}"#,
             "\n",
-            r#"{"seconds":4,"step":20,"tokens":12,"generator_loss":null,"discriminator_loss":0.4,"new":1}"#,
+            r#"{"seconds":4,"step":20,"tokens":12,"hits":null,"cost":0.4,"new":1}"#,
             "\n",
             r#"{"seconds":6,"step":30,"tok"#,
         ))
         .unwrap();
         assert_eq!((found.held_out.len(), found.intervals.len(), found.skipped), (1, 2, 0));
-        assert_eq!(found.held_out[0].generator_loss, 9.0);
-        let last = found.intervals[1];
-        assert_eq!((last.step, last.tokens, last.seconds, last.discriminator_loss), (20, 22, 4.0, 0.4));
-        assert!(last.generator_loss.is_nan());
+        assert_eq!(found.held_out[0].values, Values::from([("hits", 9.0), ("cost", 0.7)]));
+        let last = &found.intervals[1];
+        assert_eq!((last.step, last.tokens, last.seconds), (20, 22, 4.0));
+        assert_eq!((last.get("cost"), last.get("new")), (Some(0.4), None));
+        assert!(last.get("hits").unwrap().is_nan() && last.flops.is_nan());
         assert_eq!((last.x(X::Steps), last.x(X::Tokens), last.x(X::Hours)), (20.0, 22.0, 4.0 / 3600.0));
     }
 
     #[test]
-    fn a_run_of_another_version_has_its_floor() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3,\"generator_loss\":5}\n").unwrap();
-        let config = folder.path().join("config.toml");
-        fs::write(&config, "from_the_future = true\n[model]\nvocabulary = 100\n").unwrap();
-        assert_eq!(Recorded::read(folder.path()).unwrap().floors.uniform, Some(100f64.ln()));
-        fs::write(&config, "[model]\nvocabulary = 0\n").unwrap();
-        assert_eq!(Recorded::read(folder.path()).unwrap().floors.uniform, None);
-    }
-
-    #[test]
     fn sittings_are_one_stretch_of_time() {
-        let line =
-            |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds},\"generator_loss\":5}}\n");
+        let line = |step: u32, seconds: u32| format!("{{\"step\":{step},\"seconds\":{seconds},\"hits\":5}}\n");
         let found = history(&[line(1, 10), line(2, 30), line(3, 5), line(4, 7), line(5, 1)].concat()).unwrap();
         let seconds: Vec<f64> = found.intervals.iter().map(|m| m.seconds).collect();
         assert_eq!(seconds, [10.0, 30.0, 35.0, 37.0, 38.0]);
@@ -430,32 +435,32 @@ mod tests {
         says(Recorded::read(folder.path()), "holds no metrics.jsonl");
         says(history(""), "no line of metrics");
         says(history("{\"step\":3"), "no line of metrics");
-        says(
-            history("{\"step\":3,\"loss\":2.5}\n"),
-            "line 1 has no loss of a generator or discriminator; expected JSON",
-        );
+        says(history("{\"step\":3,\"loss\":2.5}\n"), "line 1 has no hits or cost; expected JSON");
         for (line, reason) in [
             ("{}", "has other values: missing field `step`"),
-            ("{\"step\":3.5,\"generator_loss\":5}", "has other values: invalid type: floating point `3.5`"),
-            ("{\"step\":-1,\"generator_loss\":5}", "has other values: invalid value: integer `-1`"),
-            ("{\"step\":4,\"generator_loss\":\"5\"}", "has other values: invalid type: string \"5\", expected f64"),
-            ("{\"step\":4,\"generator_loss\":NaN}", "is no JSON: expected value"),
+            ("{\"step\":3.5,\"hits\":5}", "has other values: invalid type: floating point `3.5`"),
+            ("{\"step\":-1,\"hits\":5}", "has other values: invalid value: integer `-1`"),
+            ("{\"step\":4,\"hits\":\"5\"}", "has other values: hits is \"5\""),
+            ("{\"step\":4,\"hits\":NaN}", "is no JSON: expected value"),
             ("{\"step\":4,\"generator_l", "is no JSON: control character"),
             ("step,loss", "is no JSON: expected value"),
             ("[1,2]", "has other values: "),
         ] {
-            let good = "{\"step\":3,\"generator_loss\":null}\n";
+            let good = "{\"step\":3,\"hits\":null}\n";
             let found = history(&format!("\n{good}{line}\n\n{line}\n{good}")).unwrap();
             let first = found.first_skipped.unwrap();
             assert_eq!((found.intervals.len(), found.skipped, first.line), (2, 2, 3), "{line}");
             assert!(first.reason.starts_with(reason), "{line}: {}", first.reason);
         }
-        let long = format!("{{\"step\":4,\"generator_loss\":\"{}\"}}\n", "x".repeat(100_000));
+        let long = format!("{{\"step\":4,\"hits\":\"{}\"}}\n", "x".repeat(100_000));
         assert!(history(&long).unwrap_err().to_string().len() < 500);
-        fs::write(folder.path().join("metrics.jsonl"), "{\"step\":3,\"generator_loss\":5}\n").unwrap();
+        // Without measures.json, the other files say what it is held against.
+        fs::write(folder.path().join("metrics.jsonl"), "{}").unwrap();
         fs::write(folder.path().join("text.json"), "{}").unwrap();
         says(Recorded::read(folder.path()), "text.json");
         fs::write(folder.path().join("config.toml"), "[model").unwrap();
         says(Recorded::read(folder.path()), "config.toml");
+        fs::write(folder.path().join("measures.json"), "[{\"name\":3}]").unwrap();
+        says(Recorded::read(folder.path()), "measures.json: invalid type: integer `3`");
     }
 }

@@ -6,34 +6,22 @@
 //! message (TensorFlow's `core/util/event.proto`), of which five fields are needed here.
 
 use super::Moment;
+use crate::measure::{Measure, Measures, Plot};
 
 /// What an event file must have in its name for TensorBoard to find it.
 pub const EVENT_FILE: &str = "events.out.tfevents.leyden";
 
-/// A measure's tag and value.
-type Measure = (&'static str, fn(&Moment) -> f64);
-
-const LOSSES: [Measure; 2] =
-    [("loss/generator", |m| m.generator_loss), ("loss/discriminator", |m| m.discriminator_loss)];
-const OTHERS: [Measure; 8] = [
-    ("accuracy/generator", |m| m.generator_accuracy),
-    ("accuracy/discriminator", |m| m.discriminator_accuracy),
-    ("discriminator/auc", |m| m.auc),
-    ("discriminator/replaced_rate", |m| m.replaced_rate),
-    ("optimizer/learning_rate", |m| m.learning_rate),
-    ("optimizer/gradient_norm", |m| m.gradient_norm),
-    ("optimizer/loss_scale", |m| m.loss_scale),
-    ("speed/tokens_per_second", |m| m.tokens_per_second),
-];
-
 /// The bytes of an event file with every measure of `moments` as a scalar; `began` is when the run began, in seconds since
-/// 1970. A loss that is no number stays one; other measures that are none were not made and are left out.
-pub fn events(moments: &[Moment], began: f64) -> Vec<u8> {
+/// 1970. A main measure that is no number stays one; others that are none were not made and are left out.
+pub fn events(moments: &[Moment], measures: &Measures, began: f64) -> Vec<u8> {
     let mut file = Vec::new();
     record(&mut file, &event(began, 0, &bytes_field(3, b"brain.Event:2")));
     for moment in moments {
-        let made = OTHERS.iter().filter(|(_, value)| !value(moment).is_nan());
-        let values: Vec<u8> = LOSSES.iter().chain(made).flat_map(|(tag, value)| scalar(tag, value(moment))).collect();
+        let value = |m: &Measure| match moment.get(&m.name) {
+            None if m.plot == Plot::Main => Some(f64::NAN),
+            found => found.filter(|x| m.plot == Plot::Main || !x.is_nan()),
+        };
+        let values: Vec<u8> = measures.all().filter_map(|m| Some(scalar(&m.tag, value(m)?))).flatten().collect();
         record(&mut file, &event(began + moment.seconds, moment.step, &bytes_field(5, &values)));
     }
     file
@@ -87,6 +75,7 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Values;
 
     /// The records' data; panics where a checksum is wrong.
     fn records(mut file: &[u8]) -> Vec<Vec<u8>> {
@@ -108,16 +97,20 @@ mod tests {
 
     #[test]
     fn bytes_are_those_that_tensorboard_reads() {
-        let moment = Moment { step: 300, seconds: 2.0, generator_loss: 1.5, auc: 0.75, ..Moment::default() };
-        let found = records(&events(&[moment], 1e9));
+        let main = |name| Measure { plot: Plot::Main, ..Measure::new(name, name, "") };
+        let hits = Measure { tag: "share/hits".into(), ..Measure::new("hits", "Hits", "") };
+        let measures = Measures::new([main("loss"), main("other"), hits, Measure::new("misses", "Misses", "")]);
+        let values = Values::from([("hits", 0.75), ("loss", 1.5), ("misses", f64::NAN)]);
+        let moment = Moment { step: 300, seconds: 2.0, learning_rate: 0.5, values, ..Moment::default() };
+        let found = records(&events(&[moment], &measures, 1e9));
         assert_eq!(found.len(), 2);
         assert!(found[0].ends_with(b"\x1a\x0dbrain.Event:2"));
         let mut expected = vec![0x09];
         expected.extend(1_000_000_002f64.to_le_bytes());
         expected.extend([0x10, 0xac, 0x02]);
         let mut values = Vec::new();
-        for (tag, value) in [("loss/generator", 1.5f32), ("loss/discriminator", f32::NAN), ("discriminator/auc", 0.75)]
-        {
+        let all = [("loss", 1.5f32), ("other", f32::NAN), ("share/hits", 0.75), ("optimizer/learning_rate", 0.5)];
+        for (tag, value) in all {
             let length = tag.len() as u8;
             values.extend([0x0a, length + 7, 0x0a, length]);
             values.extend(tag.as_bytes());

@@ -1,13 +1,17 @@
-//! Two panels over one x axis, the runs' names above them.
+//! A panel for each main measure over one x axis, the runs' names above them.
 
 use super::canvas::{Anchor, Canvas, Stroke, fitted, width_of};
-use super::panel::{self, FLOOR, Frame, INK, Label, Panel, Series};
+use super::panel::{self, BASELINE, Frame, INK, Label, Panel, Series};
 use super::{COLOURS, MOST_RUNS, PictureError};
-use crate::history::{Floors, Moment, Point, Recorded, Scale, X, smooth, smoothing_for, ticks};
+use crate::history::{Moment, Point, Recorded, Scale, X, smooth, smoothing_for, ticks};
+use crate::measure::{Axis, Baseline, Measure, Measures};
 use crate::numbers::{fixed, grouped};
+use std::sync::Arc;
 
 const LEAST: (u32, u32) = (480, 320);
 const MOST: (u32, u32) = (8_000, 8_000);
+/// The least height for each of more than two panels.
+const PANEL: u32 = 160;
 /// Runs beside each other in the legend.
 const LEGEND_COLUMNS: usize = 3;
 
@@ -39,19 +43,6 @@ impl Unit {
     }
 }
 
-/// One of the two losses.
-#[derive(Clone, Copy)]
-struct Loss {
-    name: &'static str,
-    title: &'static str,
-    value: fn(&Moment) -> f64,
-}
-
-const GENERATOR: Loss =
-    Loss { name: "generator", title: "Generator loss, nats a masked token", value: |m| m.generator_loss };
-const DISCRIMINATOR: Loss =
-    Loss { name: "discriminator", title: "Discriminator loss, nats a token", value: |m| m.discriminator_loss };
-
 impl Figure<'_> {
     /// The picture as an SVG file.
     ///
@@ -62,31 +53,33 @@ impl Figure<'_> {
         if self.runs.is_empty() || self.runs.len() > MOST_RUNS {
             return Err(PictureError::Runs { found: self.runs.len() });
         }
-        if width < LEAST.0 || height < LEAST.1 || width > MOST.0 || height > MOST.1 {
-            return Err(PictureError::Size { found: self.size, least: LEAST, most: MOST });
+        let measures = Measures::merged(self.runs.iter().flat_map(|(_, run)| run.measures.main()));
+        let least = (LEAST.0, LEAST.1.max(PANEL * measures.len() as u32).min(MOST.1));
+        if width < least.0 || height < least.1 || width > MOST.0 || height > MOST.1 {
+            return Err(PictureError::Size { found: self.size, least, most: MOST });
         }
         let unit = (f64::from(width) / 1200.0).min(f64::from(height) / 800.0);
         let (width, height) = (f64::from(width), f64::from(height));
-        let end = self.end()?;
+        let end = self.end(&measures)?;
         let axis = Unit::of(self.x, end);
-        let panels = [self.generator(&axis, end), self.discriminator(&axis, end)];
+        let panels: Vec<Panel<'_>> = measures.iter().enumerate().map(|(i, m)| self.panel(i, m, &axis, end)).collect();
 
         let mut canvas = Canvas::new(self.size.0, self.size.1);
         let (left, right) = (88.0 * unit, width - 236.0 * unit);
         let header = self.legend(&mut canvas, unit, left, width, &panels);
         let footer = height - 68.0 * unit;
         let between = 50.0 * unit;
-        let each = (footer - header - 2.0 * between) / 2.0;
+        let each = (footer - header) / panels.len() as f64 - between;
         let wide = ((right - left) / (110.0 * unit)) as usize;
         let (xs, digits) = ticks(0.0, end / axis.size, wide, Scale::Linear);
         for (i, panel) in panels.iter().enumerate() {
             let top = header + between + i as f64 * (each + between);
-            let range = match self.scale {
-                // A floor alone is no reason for a panel.
-                Scale::Log if !panel.has_place() => return Err(PictureError::NotPositive { panel: panel.title }),
-                // One of the losses that is no number at all is drawn as such.
-                _ => panel.range().unwrap_or((0.0, 1.0)),
-            };
+            // A baseline alone is no reason for a panel.
+            if panel.scale == Scale::Log && !panel.has_place() {
+                return Err(PictureError::NotPositive { panel: panel.title.clone() });
+            }
+            // One of the measures that is no number at all is drawn as such.
+            let range = panel.range().unwrap_or((0.0, 1.0));
             panel.draw(&mut canvas, Frame { left, top, right, bottom: top + each, unit }, range, &xs);
         }
         for &tick in &xs {
@@ -100,11 +93,11 @@ impl Figure<'_> {
     }
 
     /// Where the x axis ends, if there is something to draw of every run.
-    fn end(&self) -> Result<f64, PictureError> {
+    fn end(&self, measures: &[Arc<Measure>]) -> Result<f64, PictureError> {
         let mut end: f64 = 0.0;
         for (run, recorded) in self.runs {
             let moments = || recorded.intervals.iter().chain(&recorded.held_out);
-            if moments().all(|m| !(GENERATOR.value)(m).is_finite() && !(DISCRIMINATOR.value)(m).is_finite()) {
+            if !moments().any(|m| measures.iter().any(|measure| m.get(&measure.name).is_some_and(f64::is_finite))) {
                 return Err(PictureError::NoNumber { run: run.clone() });
             }
             let Some(last) = moments().map(|m| m.x(self.x)).filter(|x| x.is_finite()).reduce(f64::max) else {
@@ -116,68 +109,65 @@ impl Figure<'_> {
         if end > 0.0 { Ok(end) } else { Err(PictureError::NoExtent { what: self.x.name() }) }
     }
 
-    fn series(&self, loss: Loss, axis: &Unit) -> Vec<Series<'static>> {
-        let one = |(i, (_, run)): (usize, &(String, Recorded))| {
-            let points = |moments: &[Moment]| -> Vec<Point> {
-                moments.iter().map(|m| (m.x(self.x) / axis.size, (loss.value)(m))).filter(|p| p.0.is_finite()).collect()
-            };
-            let raw = points(&run.intervals);
-            let weight = self.smoothing.unwrap_or_else(|| smoothing_for(raw.len()));
-            Series {
-                colour: COLOURS[i],
-                smoothed: smooth(&raw, weight),
-                held_out: points(&run.held_out),
-                floor: Vec::new(),
-                raw,
-            }
-        };
-        self.runs.iter().enumerate().map(one).collect()
-    }
-
-    fn panel<'a>(&self, loss: Loss, axis: &Unit, end: f64) -> Panel<'a> {
-        Panel {
-            name: loss.name,
-            title: loss.title,
-            series: self.series(loss, axis),
+    fn panel(&self, i: usize, measure: &Measure, axis: &Unit, end: f64) -> Panel<'static> {
+        let unit = if measure.unit.is_empty() { String::new() } else { format!(", {}", measure.unit) };
+        let mut panel = Panel {
+            name: format!("panel{i}"),
+            title: format!("{}{unit}", measure.title),
+            series: (0..self.runs.len()).map(|run| self.series(run, measure, axis)).collect(),
             labels: Vec::new(),
-            scale: self.scale,
+            scale: if measure.axis == Axis::Log { self.scale } else { Scale::Linear },
+            from_zero: measure.axis == Axis::Zero,
             end: end / axis.size,
-        }
-    }
-
-    fn generator(&self, axis: &Unit, end: f64) -> Panel<'static> {
-        let mut panel = self.panel(GENERATOR, axis, end);
-        let of_all = |value: fn(&Floors) -> Option<f64>| self.runs.iter().map(|(_, run)| value(&run.floors)).collect();
-        let floors: [(&str, Vec<Option<f64>>); 2] =
-            [("blind guessing", of_all(|f| f.uniform)), ("word frequency", of_all(|f| f.unigram))];
-        for (name, found) in floors {
-            let mut seen: Vec<String> = Vec::new();
-            for (i, y) in found.iter().enumerate() {
-                let Some(y) = *y else { continue };
-                let text = format!("{} {name}", fixed(y, 2));
-                if seen.contains(&text) {
-                    continue;
-                }
-                // A floor of all runs belongs to none of them.
-                let all = found.iter().all(|other| other.is_some_and(|o| format!("{} {name}", fixed(o, 2)) == text));
-                let colour = if all { FLOOR } else { COLOURS[i] };
-                panel.labels.push(Label { y, text: text.clone(), colour, line: true });
-                seen.push(text);
-            }
-        }
+        };
+        self.levels(measure, &mut panel);
         panel
     }
 
-    fn discriminator(&self, axis: &Unit, end: f64) -> Panel<'static> {
-        let mut panel = self.panel(DISCRIMINATOR, axis, end);
-        for (series, (_, run)) in panel.series.iter_mut().zip(self.runs) {
-            let base: Vec<Point> =
-                run.intervals.iter().map(|m| (m.x(self.x) / axis.size, Floors::base_rate(m))).collect();
-            let weight = self.smoothing.unwrap_or_else(|| smoothing_for(base.len()));
-            // A run that does not note its replaced rate has no such floor.
-            series.floor = smooth(&base, weight).into_iter().filter(|p| p.1.is_finite()).collect();
-            if let Some(&(_, y)) = series.floor.last() {
-                let text = format!("{} base rate", fixed(y, 3));
+    fn series(&self, run: usize, measure: &Measure, axis: &Unit) -> Series<'static> {
+        let recorded = &self.runs[run].1;
+        let points = |moments: &[Moment], name: &str| -> Vec<Point> {
+            let point = |m: &Moment| Some((m.x(self.x) / axis.size, m.get(name)?));
+            moments.iter().filter_map(point).filter(|p| p.0.is_finite()).collect()
+        };
+        let smoothed = |raw: &[Point]| smooth(raw, self.smoothing.unwrap_or_else(|| smoothing_for(raw.len())));
+        let raw = points(&recorded.intervals, &measure.name);
+        // A run that does not note it has no such baseline.
+        let moving = recorded.measures.baselines(&measure.name).filter(|b| b.at.is_none()).map(|baseline| {
+            let line = smoothed(&points(&recorded.intervals, &baseline.key(&measure.name)));
+            (baseline.clone(), line.into_iter().filter(|p| p.1.is_finite()).collect())
+        });
+        Series {
+            colour: COLOURS[run],
+            smoothed: smoothed(&raw),
+            held_out: points(&recorded.held_out, &measure.name),
+            baselines: moving.filter(|(_, line): &(_, Vec<Point>)| !line.is_empty()).collect(),
+            raw,
+        }
+    }
+
+    /// Names the baselines: those that stand still across the panel, those that move at their ends.
+    fn levels(&self, measure: &Measure, panel: &mut Panel<'_>) {
+        let digits = usize::from(measure.digits.saturating_sub(1));
+        let text = |y: f64, baseline: &Baseline| format!("{} {}", fixed(y, digits), baseline.short);
+        let of_run = |(_, run): &(String, Recorded)| -> Vec<(f64, String)> {
+            run.measures.baselines(&measure.name).filter_map(|b| Some((b.at?, text(b.at?, b)))).collect()
+        };
+        let still: Vec<Vec<(f64, String)>> = self.runs.iter().map(of_run).collect();
+        for (i, found) in still.iter().enumerate() {
+            for (y, text) in found {
+                // A baseline of all runs belongs to none of them.
+                let all = still.iter().all(|other| other.iter().any(|(_, t)| t == text));
+                if panel.labels.iter().all(|label| label.text != *text) {
+                    let colour = if all { BASELINE } else { COLOURS[i] };
+                    panel.labels.push(Label { y: *y, text: text.clone(), colour, line: true });
+                }
+            }
+        }
+        for series in &panel.series {
+            for (baseline, line) in &series.baselines {
+                let Some(&(_, y)) = line.last() else { continue };
+                let text = text(y, baseline);
                 match panel.labels.iter_mut().find(|label| label.text == text) {
                     // Of several runs: no run's colour.
                     Some(label) => label.colour = INK,
@@ -185,7 +175,6 @@ impl Figure<'_> {
                 }
             }
         }
-        panel
     }
 
     /// Draws the runs' names and what each kind of line is; where it ends.
@@ -216,16 +205,21 @@ impl Figure<'_> {
 
     /// The kinds of marks that the picture has.
     fn keys(&self, panels: &[Panel<'_>]) -> Vec<Key> {
-        let any = |has: fn(&Series<'_>) -> bool| panels.iter().flat_map(|p| &p.series).any(has);
+        let series = || panels.iter().flat_map(|p| &p.series);
         let broken = |s: &Series<'_>| s.raw.iter().chain(&s.held_out).any(|p| !p.1.is_finite());
-        let present = [
-            (Key::Raw, any(|s| !s.raw.is_empty())),
-            (Key::Smoothed, any(|s| !s.raw.is_empty())),
-            (Key::HeldOut, any(|s| !s.held_out.is_empty())),
-            (Key::BaseRate, any(|s| !s.floor.is_empty())),
-            (Key::NoNumber, any(broken)),
-        ];
-        present.into_iter().filter(|k| k.1).map(|k| k.0).collect()
+        let has_raw = series().any(|s| !s.raw.is_empty());
+        let mut baselines: Vec<&str> = Vec::new();
+        for (baseline, _) in series().flat_map(|s| &s.baselines) {
+            if !baselines.contains(&baseline.title.as_str()) {
+                baselines.push(&baseline.title);
+            }
+        }
+        let present =
+            [(Key::Raw, has_raw), (Key::Smoothed, has_raw), (Key::HeldOut, series().any(|s| !s.held_out.is_empty()))];
+        let mut keys: Vec<Key> = present.into_iter().filter(|k| k.1).map(|k| k.0).collect();
+        keys.extend(baselines.into_iter().map(|title| Key::Baseline(title.into())));
+        keys.extend(series().any(broken).then_some(Key::NoNumber));
+        keys
     }
 }
 
@@ -233,34 +227,35 @@ impl Figure<'_> {
 const KEY: f64 = 15.0;
 
 /// A kind of mark.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Key {
     Raw,
     Smoothed,
     HeldOut,
-    BaseRate,
+    /// One that moves, by what reaches it.
+    Baseline(String),
     NoNumber,
 }
 
 impl Key {
-    fn text(self) -> &'static str {
+    fn text(&self) -> &str {
         match self {
             Self::Raw => "every interval",
             Self::Smoothed => "smoothed",
             Self::HeldOut => "held-out text",
-            Self::BaseRate => "always saying the replaced rate",
+            Self::Baseline(title) => title,
             Self::NoNumber => "no number",
         }
     }
 
-    fn draw(self, canvas: &mut Canvas, (x, y): Point, unit: f64) {
+    fn draw(&self, canvas: &mut Canvas, (x, y): Point, unit: f64) {
         let end = (x + 28.0 * unit, y);
         let middle = (x + 18.0 * unit, y);
         match self {
             Self::Raw => canvas.line((x, y), end, panel::raw(INK, unit)),
             Self::Smoothed => canvas.line((x, y), end, panel::smoothed(INK, unit)),
             Self::HeldOut => canvas.dot(middle, panel::DOT * unit, INK),
-            Self::BaseRate => canvas.line((x, y), end, panel::base_rate(INK, unit)),
+            Self::Baseline(_) => canvas.line((x, y), end, panel::baseline(INK, unit)),
             Self::NoNumber => canvas.cross(middle, panel::CROSS * unit, INK),
         }
         canvas.text((x + 34.0 * unit, y), KEY * unit, Anchor::Start, INK, self.text());

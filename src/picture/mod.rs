@@ -41,7 +41,7 @@ pub enum PictureError {
     #[error("{panel}: no value above 0, which a logarithmic axis needs; leave --log out")]
     NotPositive {
         /// The panel.
-        panel: &'static str,
+        panel: String,
     },
     /// A run whose place along the x axis nobody knows.
     #[error("{run}: its {what} are not known{}; choose another x axis, such as steps", why(*.settings))]

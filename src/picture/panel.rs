@@ -3,6 +3,7 @@
 use super::canvas::{Anchor, Canvas, Stroke};
 use super::labels::spread;
 use crate::history::{Point, Scale, thin, ticks};
+use crate::measure::Baseline;
 use crate::numbers::fixed;
 
 /// A run's part of a panel.
@@ -13,7 +14,7 @@ pub(super) struct Series<'a> {
     pub smoothed: Vec<Point>,
     pub held_out: Vec<Point>,
     /// What it is to be held against, where that moves with the run.
-    pub floor: Vec<Point>,
+    pub baselines: Vec<(Baseline, Vec<Point>)>,
 }
 
 /// A line across the panel, or the name of what ends at `y`.
@@ -29,11 +30,13 @@ pub(super) struct Label<'a> {
 #[derive(Debug)]
 pub(super) struct Panel<'a> {
     /// Unique in the picture.
-    pub name: &'a str,
-    pub title: &'a str,
+    pub name: String,
+    pub title: String,
     pub series: Vec<Series<'a>>,
     pub labels: Vec<Label<'a>>,
     pub scale: Scale,
+    /// Whether the y axis goes down to 0.
+    pub from_zero: bool,
     /// The x axis' last value; it begins at 0.
     pub end: f64,
 }
@@ -50,7 +53,7 @@ pub(super) struct Frame {
 }
 
 pub(super) const INK: &str = "#222222";
-pub(super) const FLOOR: &str = "#595959";
+pub(super) const BASELINE: &str = "#595959";
 const GRID: &str = "#dddddd";
 /// Radius of a held-out point.
 pub(super) const DOT: f64 = 6.5;
@@ -67,8 +70,8 @@ pub(super) fn smoothed(colour: &str, unit: f64) -> Stroke<'_> {
     Stroke::new(colour, 3.2 * unit)
 }
 
-/// The line of a floor that moves with a run.
-pub(super) fn base_rate(colour: &str, unit: f64) -> Stroke<'_> {
+/// The line of a baseline that moves with a run.
+pub(super) fn baseline(colour: &str, unit: f64) -> Stroke<'_> {
     Stroke { dashes: Some((1.0 * unit, 6.0 * unit)), ..Stroke::new(colour, 2.6 * unit) }
 }
 
@@ -94,9 +97,10 @@ impl Panel<'_> {
             values.extend(series.smoothed.iter().find(finite).map(|p| p.1));
             values.extend(series.smoothed.iter().rev().find(finite).map(|p| p.1));
             values.extend(series.held_out.iter().map(|p| p.1));
-            values.extend(series.floor.iter().map(|p| p.1));
+            values.extend(series.baselines.iter().flat_map(|(_, line)| line).map(|p| p.1));
         }
         values.extend(self.labels.iter().map(|l| l.y));
+        values.extend(self.from_zero.then_some(0.0));
         let mut shown = values.into_iter().filter(shown).map(|y| self.scale.place(y));
         let first = shown.next()?;
         let (low, high) = shown.fold((first, first), |(low, high), y| (low.min(y), high.max(y)));
@@ -112,7 +116,7 @@ impl Panel<'_> {
         let height = range.1 - range.0;
         let y = |y: f64| bottom - (self.scale.place(y) - range.0) / height * (bottom - top);
         let at = |p: &Point| (x(p.0), y(p.1));
-        canvas.text((left, top - 18.0 * unit), 19.0 * unit, Anchor::Start, INK, self.title);
+        canvas.text((left, top - 18.0 * unit), 19.0 * unit, Anchor::Start, INK, &self.title);
 
         let grid = Stroke::new(GRID, unit);
         for &tick in xs {
@@ -128,7 +132,7 @@ impl Panel<'_> {
         canvas.line((left, bottom), (right, bottom), Stroke::new(INK, 1.5 * unit));
         canvas.line((left, top), (left, bottom), Stroke::new(INK, 1.5 * unit));
 
-        canvas.clip(self.name, (left, top), (right + 6.0 * unit, bottom));
+        canvas.clip(&self.name, (left, top), (right + 6.0 * unit, bottom));
         let columns = (right - left).max(1.0) as usize;
         let mut gaps = Vec::new();
         let curves = |canvas: &mut Canvas, points: &[Point], stroke: Stroke<'_>| {
@@ -139,7 +143,7 @@ impl Panel<'_> {
                 // A point alone makes a line of no length, whose round ends are a dot.
                 let piece: Vec<Point> = piece.iter().map(at).collect();
                 let twice = [piece[0], piece[0]];
-                canvas.curve(if piece.len() == 1 { &twice } else { &piece }, stroke, self.name);
+                canvas.curve(if piece.len() == 1 { &twice } else { &piece }, stroke, &self.name);
             }
             split.gaps
         };
@@ -152,7 +156,9 @@ impl Panel<'_> {
             canvas.line((left, y(label.y)), (right, y(label.y)), stroke);
         }
         for s in &self.series {
-            curves(canvas, &s.floor, base_rate(s.colour, unit));
+            for (_, line) in &s.baselines {
+                curves(canvas, line, baseline(s.colour, unit));
+            }
         }
         for s in &self.series {
             curves(canvas, &s.smoothed, smoothed(s.colour, unit));

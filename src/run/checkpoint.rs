@@ -7,6 +7,7 @@ use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::files::{sha256, sync_folder};
 use crate::graph::{Parameter, ParameterTable};
+use crate::measure::Better;
 use crate::train::Snapshot;
 use crate::transformers;
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -26,8 +27,10 @@ pub struct Standing {
     pub seed: u64,
     /// Seconds of training so far, over all sittings.
     pub seconds: f64,
-    /// The weighted joint loss on the held-out examples at this step, where it was measured.
+    /// Of the held-out examples at this step, the measure that chooses the best checkpoint, where it was measured.
     pub held_out: Option<f64>,
+    /// Which way that is better.
+    pub better: Better,
 }
 
 /// What does not change from checkpoint to checkpoint of a run.
@@ -101,6 +104,8 @@ fn save_into(partial: &Path, snapshot: &Snapshot, standing: &Standing, identity:
         settings: settings_fingerprint(config),
         text: text.to_string(),
         held_out: standing.held_out,
+        better: standing.better,
+        flops: snapshot.flops,
         bank: None,
         loss_scale: snapshot.loss_scale,
         files,
@@ -118,10 +123,13 @@ pub(super) fn prune(all: &Path, keep: usize) -> Result<(), RunError> {
     list[..old].iter().filter(|(step, _)| Some(*step) != best).try_for_each(|(_, folder)| remove(folder))
 }
 
-/// The step and held-out loss of the checkpoint that did best; those whose state cannot be read do not count.
+/// The step and held-out measure of the checkpoint that did best; those whose state cannot be read do not count.
 pub(super) fn best(list: &[(u64, PathBuf)]) -> Option<(u64, f64)> {
-    let measured = list.iter().filter_map(|(step, folder)| Some((*step, State::read(folder).ok()?.held_out?)));
-    measured.min_by(|a, b| a.1.total_cmp(&b.1))
+    let states = list.iter().filter_map(|(_, folder)| State::read(folder).ok());
+    let measured = states.filter_map(|state| Some((state.step, state.held_out?, state.better)));
+    measured
+        .reduce(|best, new| if new.2.beats(new.1, best.1) { new } else { best })
+        .map(|(step, value, _)| (step, value))
 }
 
 /// The checkpoints' steps and folders, oldest first.
@@ -201,7 +209,8 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
         read.map_err(|reason| damaged(&path, reason))
     };
     let (moment1, moment2) = (moment(MOMENTS[0])?, moment(MOMENTS[1])?);
-    let snapshot = Snapshot { step: state.step, weights, moment1, moment2, loss_scale: state.loss_scale };
+    let snapshot =
+        Snapshot { step: state.step, weights, moment1, moment2, flops: state.flops, loss_scale: state.loss_scale };
     Ok((snapshot, state))
 }
 
@@ -272,7 +281,7 @@ mod tests {
         });
         banks[2].iter_mut().for_each(|x| *x *= *x);
         let [weights, moment1, moment2] = banks;
-        Snapshot { step: 3, weights, moment1, moment2, loss_scale: Some([512.0, 1.0]) }
+        Snapshot { step: 3, weights, moment1, moment2, flops: Some(1e9), loss_scale: Some([512.0, 1.0]) }
     }
 
     /// A checkpoint of such a model, and what it was made from.
@@ -281,7 +290,7 @@ mod tests {
         let tokenizer = Tokenizer::train(["some words of a text, and some others"], &options).unwrap();
         config.model.vocabulary = tokenizer.size();
         let model = model(config, true);
-        let standing = Standing { seed: 1, seconds: 0.5, held_out: None };
+        let standing = Standing { seed: 1, seconds: 0.5, held_out: None, better: Better::Lower };
         let identity = Identity { config, model: &model, tokenizer: &tokenizer, text: "text" };
         let snapshot = snapshot(&model);
         (save(all, &snapshot, &standing, identity).unwrap(), model, snapshot)

@@ -6,6 +6,7 @@
 //!   tokenizer.json           and tokenizer_config.json, special_tokens_map.json, mostly vocab.txt
 //!   text.json                how many documents and tokens the training text had, and its unigram entropy
 //!   kernels.json             on a GPU: the kernels it is trained with, and a checksum
+//!   measures.json            what is measured: names, units, and what it is held against
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
 //!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
 //!   events.jsonl             when the run was started, continued, stopped, rolled back, and what it was warned of
@@ -34,6 +35,7 @@ pub use state::{State, settings_fingerprint};
 use crate::corpus::Tokenizer;
 use crate::electra::{Config, Model};
 use crate::history::{TextFacts, step_of};
+use crate::measure::Measures;
 use crate::train::Snapshot;
 use crate::tune::Book;
 use lock::Lock;
@@ -181,7 +183,7 @@ impl Run {
         saved.into_iter().next_back().map(|(_, folder)| folder)
     }
 
-    /// The step and the weighted joint held-out loss of the checkpoint that did best.
+    /// The step of the checkpoint that did best, and what the measure that chooses it was on the held-out text.
     ///
     /// # Errors
     /// [`RunError::File`] if the folder of checkpoints cannot be read.
@@ -194,9 +196,10 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError::Line`] for a line that is not a run's, [`RunError::File`] for a file that cannot be read or written.
-    pub fn rewind(&mut self, step: u64) -> Result<(), RunError> {
-        let logs: [(&str, &mut File, StepOf); 2] =
-            [(METRICS, &mut self.metrics, step_of), (SAMPLES, &mut self.samples, step_of_sample)];
+    pub fn rewind(&mut self, step: u64, measures: &Measures) -> Result<(), RunError> {
+        let step_of_metrics = |line: &[u8]| step_of(line, measures);
+        let logs: [(&str, &mut File, StepOf<'_>); 2] =
+            [(METRICS, &mut self.metrics, &step_of_metrics), (SAMPLES, &mut self.samples, &step_of_sample)];
         for (name, file, step_of) in logs {
             let path = self.folder.join(name);
             let all = fs::read(&path).map_err(|e| RunError::file(&path, e))?;
@@ -232,6 +235,15 @@ impl Run {
     /// What the run noted of its text; `None` where it did not, or where that cannot be read.
     pub fn text_facts(&self) -> Option<TextFacts> {
         serde_json::from_slice(&fs::read(self.folder.join(TextFacts::FILE)).ok()?).ok()
+    }
+
+    /// Keeps what the run measures.
+    ///
+    /// # Errors
+    /// [`RunError::File`] if the disk does not take it.
+    pub fn keep_measures(&self, measures: &Measures) -> Result<(), RunError> {
+        let path = self.folder.join(Measures::FILE);
+        write(&path, &measures.to_json().map_err(|e| RunError::file(&path, e.into()))?)
     }
 
     /// The kernels that the run is trained with; `None` where it has never been on a GPU.
@@ -278,7 +290,7 @@ impl Run {
 }
 
 /// The step of a log's line, or why it is none.
-type StepOf = fn(&[u8]) -> Result<u64, String>;
+type StepOf<'a> = &'a dyn Fn(&[u8]) -> Result<u64, String>;
 
 /// The step of a line of samples.jsonl, or what is wrong with it.
 fn step_of_sample(line: &[u8]) -> Result<u64, String> {
@@ -289,7 +301,7 @@ fn step_of_sample(line: &[u8]) -> Result<u64, String> {
 
 /// The lines of a log that are of no later step than `step`, without a last line that was cut off. The number of the
 /// first line that is none as an error, and why: it is of something else, and not ours to drop.
-fn lines_up_to(log: &[u8], step: u64, step_of: StepOf) -> Result<Vec<u8>, (usize, String)> {
+fn lines_up_to(log: &[u8], step: u64, step_of: StepOf<'_>) -> Result<Vec<u8>, (usize, String)> {
     let mut kept = Vec::with_capacity(log.len());
     for (number, line) in log.split_inclusive(|&b| b == b'\n').enumerate() {
         let whole = line.ends_with(b"\n");

@@ -3,6 +3,7 @@
 use super::RunError;
 use crate::electra::Config;
 use crate::files::sha256;
+use crate::measure::Better;
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,8 +31,14 @@ pub struct State {
     pub settings: String,
     /// Fingerprint of the training and held-out examples.
     pub text: String,
-    /// The weighted joint loss on the held-out examples, where they were measured at this step.
+    /// Of the held-out examples, the measure that chooses the best checkpoint, where they were measured at this step.
     pub held_out: Option<f64>,
+    /// Which way that is better.
+    #[serde(default = "lower", skip_serializing_if = "is_lower")]
+    pub better: Better,
+    /// Floating-point operations so far; not there in checkpoints of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flops: Option<f64>,
     /// Elements of a bank, padding included, where the version is that of moments that are banks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bank: Option<usize>,
@@ -40,6 +47,14 @@ pub struct State {
     pub loss_scale: Option<[f32; 2]>,
     /// SHA-256 of every other file of the checkpoint, by its path in the folder.
     pub files: BTreeMap<String, String>,
+}
+
+fn lower() -> Better {
+    Better::Lower
+}
+
+fn is_lower(better: &Better) -> bool {
+    *better == Better::Lower
 }
 
 /// The file: the state, and the hash of the state's compact JSON.
@@ -121,6 +136,8 @@ mod tests {
             settings: "a".into(),
             text: "b".into(),
             held_out: Some(1.0 / 3.0),
+            better: Better::Higher,
+            flops: Some(1e18),
             bank: None,
             loss_scale: Some([65_536.0, 7.0]),
             files: BTreeMap::from([("generator/model.safetensors".into(), "c".into())]),
@@ -143,6 +160,24 @@ mod tests {
                 assert_eq!(found, state(), "bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn the_best_checkpoint_is_the_one_whose_measure_is_better() {
+        let folder = tempfile::tempdir().unwrap();
+        let best = |better: Better, values: [f64; 3]| {
+            let saved = values.iter().zip(1..).map(|(&value, step)| {
+                let place = folder.path().join(format!("step-{step:06}"));
+                fs::create_dir_all(&place).unwrap();
+                let state = State { step, held_out: Some(value), better, ..state() };
+                fs::write(place.join(STATE), state.to_json().unwrap()).unwrap();
+                (step, place)
+            });
+            super::super::checkpoint::best(&saved.collect::<Vec<_>>())
+        };
+        assert_eq!(best(Better::Lower, [2.0, 1.0, 3.0]), Some((2, 1.0)));
+        assert_eq!(best(Better::Higher, [0.5, 0.9, 0.2]), Some((2, 0.9)));
+        assert_eq!(best(Better::Higher, [f64::NAN, 0.1, f64::NAN]).map(|b| b.0), Some(2));
     }
 
     #[test]

@@ -25,12 +25,13 @@ pub use report::{Ending, Report};
 pub use warning::Warning;
 
 use crate::corpus::{Examples, Tokenizer};
-use crate::electra::{Config, Model};
+use crate::electra::{Config, Model, measures::measures};
 use crate::history::TextFacts;
+use crate::measure::{Better, Measures, Values};
 use crate::plan::{Engine, EngineError, Target};
 use crate::random::Random;
 use crate::run::{Identity, Run, Standing, State};
-use crate::train::{Event, Measures, Resources, Snapshot, Text, TrainError, Trainer, Verdict};
+use crate::train::{Event, Resources, Snapshot, Text, TrainError, Trainer, Verdict};
 use report::{HeldOutLine, IntervalLine};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +71,7 @@ pub struct Session {
     setup: Setup,
     run: Run,
     trainer: Trainer,
+    measures: Measures,
     watch: Watch,
     /// What is to be said with the next reports.
     pending: Vec<Warning>,
@@ -150,13 +152,16 @@ impl Session {
             }
         }
         let step = trainer.started();
-        run.rewind(step)?;
+        let measures = measures(&setup.config, setup.facts.unigram_entropy);
+        run.keep_measures(&measures)?;
+        run.rewind(step, &measures)?;
         let now = Instant::now();
         let mut session = Self {
-            watch: Watch::new(&setup.config, setup.facts.unigram_entropy),
+            watch: Watch::new(&setup.config, &measures),
+            measures,
             pending: watch::beforehand(&setup.config, step, (setup.text.training.len(), setup.text.held_out.len())),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
-            best: run.best()?.map(|(_, loss)| loss),
+            best: run.best()?.map(|(_, value)| value),
             setup,
             run,
             trainer,
@@ -193,6 +198,11 @@ impl Session {
     /// The run's folder, to write to.
     pub fn run_mut(&mut self) -> &mut Run {
         &mut self.run
+    }
+
+    /// What is measured.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// The trainer.
@@ -305,42 +315,40 @@ impl Session {
         let began = Instant::now();
         let mut held_out = None;
         if evaluates {
-            let measures = self.evaluate()?;
-            let loss = self.joint(&measures);
-            let best = self.best.is_none_or(|best| loss < best);
-            held_out = Some((loss, best));
-            reports.push(Report::HeldOut { step, measures, best });
+            let values = self.evaluate()?;
+            let value = self.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
+            let best = self.best.is_none_or(|best| self.better().beats(value, best));
+            held_out = Some((value, best));
+            reports.push(Report::HeldOut { step, values, best });
         }
         let best = held_out.is_some_and(|(_, best)| best);
         if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
-            let folder = self.save(held_out.map(|(loss, _)| loss))?;
+            let folder = self.save(held_out.map(|(value, _)| value))?;
             reports.push(Report::Saved { step, folder });
         }
         if best {
-            self.best = held_out.map(|(loss, _)| loss);
+            self.best = held_out.map(|(value, _)| value);
         }
         self.settled = step;
         self.aside += began.elapsed();
         Ok(())
     }
 
-    /// The joint loss, weighted as in training.
-    fn joint(&self, measures: &Measures) -> f64 {
-        let o = &self.setup.config.objective;
-        f64::from(o.generator_weight) * measures.generator_loss
-            + f64::from(o.discriminator_weight) * measures.discriminator_loss
+    /// Which way the measure that chooses the best checkpoint is better.
+    fn better(&self) -> Better {
+        self.measures.selecting().map_or(Better::Neither, |m| m.better)
     }
 
-    fn evaluate(&mut self) -> Result<Measures, SessionError> {
-        let measures = self.trainer.evaluate()?;
-        let line = HeldOutLine { step: self.step(), seconds: self.seconds(), held_out: &measures };
-        self.run.log(&line)?;
-        Ok(measures)
+    fn evaluate(&mut self) -> Result<Values, SessionError> {
+        let held_out = self.trainer.evaluate()?;
+        let (step, seconds, flops) = (self.step(), self.seconds(), self.trainer.flops());
+        self.run.log(&HeldOutLine { step, seconds, flops, held_out: &held_out })?;
+        Ok(held_out)
     }
 
     fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
         let snapshot = self.trainer.snapshot()?;
-        let standing = Standing { seed: self.seed, seconds: self.seconds(), held_out };
+        let standing = Standing { seed: self.seed, seconds: self.seconds(), held_out, better: self.better() };
         let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
         let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
         let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
@@ -351,10 +359,10 @@ impl Session {
     fn take_in(&mut self, events: Vec<Event>, reports: &mut Vec<Report>) -> Result<(), SessionError> {
         for event in events {
             match event {
-                Event::Step { step, generator_loss, discriminator_loss } => {
-                    reports.push(Report::Step { step, generator_loss, discriminator_loss });
-                    let config = &self.setup.config;
-                    if let Some(warning) = self.watch.step(config, step, generator_loss, discriminator_loss) {
+                Event::Step { step, values } => {
+                    let warning = self.watch.step(&self.setup.config, step, &values);
+                    reports.push(Report::Step { step, values });
+                    if let Some(warning) = warning {
                         self.warn(step + 1, warning, reports)?;
                     }
                 }
@@ -363,10 +371,12 @@ impl Session {
                     let worked = self.logged.elapsed().saturating_sub(self.aside).as_secs_f64();
                     let tokens_per_second = interval.tokens as f64 / worked.max(1e-9);
                     (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
-                    self.run.log(&IntervalLine { seconds, tokens_per_second, interval })?;
+                    self.run.log(&IntervalLine { seconds, tokens_per_second, interval: &interval })?;
+                    let warnings = self.watch.look(&self.setup.config, &interval);
+                    let step = interval.step;
                     reports.push(Report::Interval { interval, tokens_per_second });
-                    for warning in self.watch.look(&self.setup.config, &interval) {
-                        self.warn(interval.step, warning, reports)?;
+                    for warning in warnings {
+                        self.warn(step, warning, reports)?;
                     }
                 }
             }
@@ -406,9 +416,9 @@ impl Session {
         };
         self.trainer.resume(&snapshot, self.seed)?;
         let back = snapshot.step;
-        self.run.rewind(back)?;
+        self.run.rewind(back, &self.measures)?;
         self.settled = back;
-        self.watch = Watch::new(&self.setup.config, self.setup.facts.unigram_entropy);
+        self.watch = Watch::new(&self.setup.config, &self.measures);
         (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
         self.run.log_event(back, if lost { "device lost" } else { "rolled back" }, &error.to_string())?;
         reports.push(match lost {
@@ -423,7 +433,7 @@ impl Session {
         let model = self.trainer.model();
         let zeros = vec![0.0; model.table.len()];
         let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.config.seed));
-        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros, loss_scale: None }
+        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros, flops: Some(0.0), loss_scale: None }
     }
 
     /// Waits for every step that was started and reports on them.

@@ -2,7 +2,8 @@
 
 use super::Warning;
 use crate::corpus::Tokenizer;
-use crate::train::{Interval, Measures, Verdict};
+use crate::measure::Values;
+use crate::train::{Interval, Verdict};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -14,10 +15,8 @@ pub enum Report {
     Step {
         /// Its number, from 0.
         step: u64,
-        /// The generator's loss.
-        generator_loss: f32,
-        /// The discriminator's loss.
-        discriminator_loss: f32,
+        /// Its losses.
+        values: Values,
     },
     /// `log_every` steps have finished, or fewer before a checkpoint.
     Interval {
@@ -31,8 +30,8 @@ pub enum Report {
         /// After how many steps.
         step: u64,
         /// With what result.
-        measures: Measures,
-        /// Whether the weighted joint loss is the lowest so far.
+        values: Values,
+        /// Whether the measure that chooses the best checkpoint is better than ever before.
         best: bool,
     },
     /// A checkpoint was written.
@@ -79,11 +78,11 @@ pub struct Ending {
 
 /// A line of metrics.jsonl while training.
 #[derive(Debug, Serialize)]
-pub(super) struct IntervalLine {
+pub(super) struct IntervalLine<'a> {
     pub(super) seconds: f64,
     pub(super) tokens_per_second: f64,
     #[serde(flatten)]
-    pub(super) interval: Interval,
+    pub(super) interval: &'a Interval,
 }
 
 /// A line of metrics.jsonl about the held-out text.
@@ -91,7 +90,8 @@ pub(super) struct IntervalLine {
 pub(super) struct HeldOutLine<'a> {
     pub(super) step: u64,
     pub(super) seconds: f64,
-    pub(super) held_out: &'a Measures,
+    pub(super) flops: f64,
+    pub(super) held_out: &'a Values,
 }
 
 /// A line of samples.jsonl.

@@ -1,24 +1,26 @@
 //! Notices a run that learns nothing or flies apart, early enough to do something about it.
 
 use super::Warning;
+use super::warning::wide;
 use crate::electra::Config;
+use crate::measure::{Advice, Better, Measure, Measures, Values};
+use crate::numbers::fixed;
 use crate::train::Interval;
 use crate::train::step::learning_rate;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// Of a loss below its floor by less than this share one says that nothing was learnt.
-const GENERATOR_MARGIN: f64 = 0.005;
-const DISCRIMINATOR_MARGIN: f64 = 0.005;
+/// Of a measure that is better than its baseline by less than this share one says that nothing was learnt.
+const MARGIN: f64 = 0.005;
 /// Losses are smoothed over about this many intervals.
 const SMOOTH: f64 = 10.0;
 /// Of a loss that is above guessing by more than this share one says that training diverges.
 const WORSE: f64 = 0.1;
-/// A step's losses that no healthy run has: so many times those of guessing.
-const FAR: (f64, f64) = (2.0, 5.0);
-/// So many such steps in a row are no spike.
+/// So many steps in a row with losses that no healthy run has are no spike.
 const IN_A_ROW: u32 = 10;
-/// The fewest steps of which it is said that they taught nothing, and by how much the loss has to fall in more.
+/// The fewest steps of which it is said that they taught nothing, and by how much it has to get better in more.
 const FEWEST: usize = 50;
-const FALL: f64 = 0.01;
+const GAIN: f64 = 0.01;
 /// A warm-up of more than this share of the run leaves less than a third of the learning rate.
 const MOST_WARMUP: f64 = 0.75;
 
@@ -55,153 +57,201 @@ fn peak(config: &Config, from: u64, to: u64) -> f64 {
 /// Watches the steps and intervals of a sitting.
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// Neither network is expected to have learnt anything before this step.
+    /// No network is expected to have learnt anything before this step.
     patience: u64,
-    unigram_entropy: f64,
-    /// The generator's loss if it guesses blindly.
-    uniform: f64,
-    smooth: Option<Smooth>,
-    /// Steps in a row whose losses are far above guessing, and the last losses.
+    watched: Vec<Watched>,
+    /// Intervals that the means are of.
+    intervals: f64,
+    /// Steps in a row of which a loss is far above guessing.
     far: u32,
-    last: (f64, f64),
-    /// The generator's losses, a step each, until intervals can tell.
+    /// The first loss that has a baseline that does not move, a step each, until intervals can tell.
     early: Vec<f32>,
     /// Whether intervals could tell.
     told: bool,
-    said: [bool; 3],
+    said: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Smooth {
-    generator: f64,
-    discriminator: f64,
-    base_rate: f64,
-    intervals: f64,
+/// A measure that somebody has an advice on.
+#[derive(Debug)]
+struct Watched {
+    measure: Arc<Measure>,
+    advice: Advice,
+    /// Of the last step.
+    last: f64,
+    /// Its mean and that of its last baseline over the last intervals.
+    mean: f64,
+    baseline: f64,
 }
 
-impl Watch {
-    pub(super) fn new(config: &Config, unigram_entropy: f64) -> Self {
-        let t = &config.training;
-        // A third of a short run; of a long one as many steps as any published run needed to leave both floors.
-        let patience = config.optimizer.warmup.min(t.steps) + (t.steps / 3).clamp(200, 20_000);
-        Self {
-            patience,
-            unigram_entropy,
-            uniform: (config.model.vocabulary as f64).ln(),
-            smooth: None,
-            far: 0,
-            last: (0.0, 0.0),
-            early: Vec::new(),
-            told: false,
-            said: [false; 3],
+impl Watched {
+    /// Whether it is above so many times guessing, so that larger steps would be no help.
+    fn exceeds(&self, value: f64, times: f64) -> bool {
+        self.measure.better == Better::Lower && value > times * self.advice.guessing
+    }
+
+    /// Whether `value` is no better than a baseline.
+    fn stays(&self, value: f64, baseline: f64) -> bool {
+        match self.measure.better {
+            Better::Lower => value > baseline * (1.0 - MARGIN),
+            Better::Higher => value < baseline * (1.0 + MARGIN),
+            Better::Neither => false,
         }
     }
 
-    /// Takes in a step's losses.
-    pub(super) fn step(&mut self, config: &Config, step: u64, generator: f32, discriminator: f32) -> Option<Warning> {
-        self.last = (generator.into(), discriminator.into());
-        let far = self.last.0 > FAR.0 * self.uniform || self.last.1 > FAR.1 * std::f64::consts::LN_2;
-        self.far = if far { self.far + 1 } else { 0 };
-        if !self.told {
-            self.early.push(generator);
+    /// The last baseline, as these values have it if it moves.
+    fn baseline_of(&self, values: &Values) -> f64 {
+        let last = self.measure.baselines.last();
+        last.map_or(f64::NAN, |b| b.at.unwrap_or_else(|| values.or_nan(&b.key(&self.measure.name))))
+    }
+
+    fn stuck(&self, step: u64, value: f64, baseline: f64, is_clipped: bool) -> Option<Warning> {
+        let digits = usize::from(self.measure.digits);
+        let given = self.measure.baselines.len().checked_sub(1).and_then(|last| self.advice.given.get(last));
+        self.stays(value, baseline).then(|| Warning::Stuck {
+            measure: self.measure.name.to_string(),
+            step,
+            found: format!("{} {}", self.advice.stuck, fixed(value, digits)),
+            given: format!("{} {}", given.unwrap_or(&"the baseline is"), fixed(baseline, digits)),
+            attempt: if is_clipped { &self.advice.where_clipped } else { &self.advice.attempt }.clone(),
+        })
+    }
+
+    /// The last word of its title, as in `loss`.
+    fn kind(&self) -> String {
+        self.measure.title.rsplit(' ').next().unwrap_or_default().to_lowercase()
+    }
+}
+
+impl Watch {
+    pub(super) fn new(config: &Config, measures: &Measures) -> Self {
+        let t = &config.training;
+        // A third of a short run; of a long one as many steps as any published run needed to leave both baselines.
+        let patience = config.optimizer.warmup.min(t.steps) + (t.steps / 3).clamp(200, 20_000);
+        let watched = |measure: &Arc<Measure>| {
+            let (measure, advice) = (measure.clone(), measure.advice.clone()?);
+            Some(Watched { measure, advice, last: f64::NAN, mean: f64::NAN, baseline: f64::NAN })
+        };
+        Self {
+            patience,
+            watched: measures.iter().filter_map(watched).collect(),
+            intervals: 0.0,
+            far: 0,
+            early: Vec::new(),
+            told: false,
+            said: BTreeSet::new(),
         }
-        let warning = self.diverging(config, step + 1, self.last);
-        (self.far >= IN_A_ROW).then(|| self.once(warning)).flatten()
+    }
+
+    /// The measure by which one sees early that nothing is learnt.
+    fn first(&self) -> Option<usize> {
+        let still = |w: &Watched| !w.measure.baselines.is_empty() && w.measure.baselines.iter().all(|b| b.at.is_some());
+        self.watched.iter().position(still)
+    }
+
+    /// Takes in a step's losses.
+    pub(super) fn step(&mut self, config: &Config, step: u64, values: &Values) -> Option<Warning> {
+        for watched in &mut self.watched {
+            watched.last = values.or_nan(&watched.measure.name);
+        }
+        let far = self.watched.iter().any(|w| w.exceeds(w.last, w.advice.far));
+        self.far = if far { self.far + 1 } else { 0 };
+        if let Some(first) = self.first().filter(|_| !self.told) {
+            self.early.push(self.watched[first].last as f32);
+        }
+        if self.far < IN_A_ROW {
+            return None;
+        }
+        self.once(self.diverging(config, step + 1, |w| w.last))
     }
 
     /// Takes in an interval.
     pub(super) fn look(&mut self, config: &Config, interval: &Interval) -> Vec<Warning> {
-        let m = &interval.measures;
-        let new = Smooth {
-            generator: m.generator_loss,
-            discriminator: m.discriminator_loss,
-            base_rate: m.base_rate_entropy(),
-            intervals: 1.0,
-        };
-        let smooth = self.smooth.map_or(new, |old| old.toward(&new));
-        self.smooth = Some(smooth);
+        self.intervals += 1.0;
+        let (first, weight) = (self.intervals == 1.0, 1.0 / self.intervals.min(SMOOTH));
+        for w in &mut self.watched {
+            let (value, baseline) = (interval.values.or_nan(&w.measure.name), w.baseline_of(&interval.values));
+            w.mean = if first { value } else { w.mean + (value - w.mean) * weight };
+            w.baseline = if first { baseline } else { w.baseline + (baseline - w.baseline) * weight };
+        }
         let step = interval.step;
-        if step < self.patience || smooth.intervals < SMOOTH {
+        if step < self.patience || self.intervals < SMOOTH {
             return Vec::new();
         }
         (self.told, self.early) = (true, Vec::new());
-        let (g, d) = (smooth.generator, smooth.discriminator);
-        if self.is_worse(g, d) {
-            return self.once(self.diverging(config, step, (g, d))).into_iter().collect();
+        if self.watched.iter().any(|w| w.exceeds(w.mean, 1.0 + WORSE)) {
+            return self.once(self.diverging(config, step, |w| w.mean)).into_iter().collect();
         }
-        let generator = self.frequencies(config, step, g, interval.gradient_norm.into());
-        let discriminator = (d > smooth.base_rate * (1.0 - DISCRIMINATOR_MARGIN)).then_some(Warning::Discriminator {
-            step,
-            loss: d,
-            floor: smooth.base_rate,
-            generator: config.generator.hidden,
-            learning_rate: config.optimizer.learning_rate,
-        });
-        [generator, discriminator].into_iter().flatten().filter_map(|warning| self.once(warning)).collect()
+        let is_clipped = f64::from(interval.gradient_norm) > config.optimizer.clip_norm;
+        let stuck = self.watched.iter().filter_map(|w| w.stuck(step, w.mean, w.baseline, is_clipped));
+        let stuck: Vec<Warning> = stuck.collect();
+        stuck.into_iter().filter_map(|warning| self.once(warning)).collect()
     }
 
     /// What is to be said at the end of a sitting after `step` steps, of which intervals could not tell; `complete` where
     /// the schedule is at its end.
     pub(super) fn end(&mut self, config: &Config, step: u64, complete: bool) -> Option<Warning> {
         if self.far > 0 {
-            return self.once(self.diverging(config, step, self.last));
+            return self.once(self.diverging(config, step, |w| w.last));
         }
         if self.told || !complete || self.early.len() < FEWEST {
             return None;
         }
+        let at = self.first()?;
         let steps = self.early.len();
         let (first, last) = (Part::of(&self.early[..steps / 3]), Part::of(&self.early[steps - steps / 3..]));
-        if self.is_worse(last.mean, self.last.1) {
-            return self.once(self.diverging(config, step, (last.mean, self.last.1)));
+        self.watched[at].last = last.mean;
+        if self.watched.iter().any(|w| w.exceeds(w.last, 1.0 + WORSE)) {
+            return self.once(self.diverging(config, step, |w| w.last));
         }
-        let clip_norm = config.optimizer.clip_norm;
+        let watched = &self.watched[at];
+        let baseline = watched.baseline_of(&Values::default());
         if step >= self.patience {
-            return self.frequencies(config, step, last.mean, clip_norm).and_then(|warning| self.once(warning));
+            return watched.stuck(step, last.mean, baseline, false).and_then(|warning| self.once(warning));
         }
         let noise = 2.0 * (first.variance + last.variance).sqrt();
-        let flat = first.mean - last.mean < (FALL * first.mean).max(noise);
-        if !flat || last.mean < self.unigram_entropy {
+        let gain =
+            if watched.measure.better == Better::Higher { last.mean - first.mean } else { first.mean - last.mean };
+        if gain >= (GAIN * first.mean).max(noise) || watched.measure.better.beats(last.mean, baseline) {
             return None;
         }
-        self.once(Warning::Nothing {
-            steps: steps as u64,
-            first: first.mean,
-            last: last.mean,
-            uniform: self.uniform,
-            floor: self.unigram_entropy,
+        let Measure { name, short, baselines, digits, .. } = &*watched.measure;
+        let digits = usize::from(*digits);
+        // The verb is said once.
+        let given = baselines.iter().zip(&watched.advice.given).enumerate().map(|(i, (b, given))| {
+            let given = if i == 0 { given } else { given.rsplit_once(' ').map_or(*given, |(what, _)| what) };
+            format!("{given} {}", fixed(b.at.unwrap_or(f64::NAN), digits))
+        });
+        let peak = match config.training.hours {
             // By the clock, a run that is done has been through all of its schedule.
-            peak: match config.training.hours {
-                Some(_) => peak(config, 0, config.training.steps),
-                None => peak(config, step.saturating_sub(steps as u64), step),
-            },
+            Some(_) => peak(config, 0, config.training.steps),
+            None => peak(config, step.saturating_sub(steps as u64), step),
+        };
+        let from_to =
+            format!("{} went from {} to {}", watched.kind(), fixed(first.mean, digits), fixed(last.mean, digits));
+        let warning = Warning::Nothing {
+            measure: name.to_string(),
+            network: short.clone(),
+            steps: steps as u64,
+            from_to,
+            given: given.collect::<Vec<_>>().join(" and "),
+            peak,
             learning_rate: config.optimizer.learning_rate,
             warmup: config.optimizer.warmup,
-        })
+        };
+        self.once(warning)
     }
 
-    fn frequencies(&self, config: &Config, step: u64, loss: f64, gradient_norm: f64) -> Option<Warning> {
-        (loss > self.unigram_entropy * (1.0 - GENERATOR_MARGIN)).then_some(Warning::Generator {
-            step,
-            loss,
-            floor: self.unigram_entropy,
-            clip_norm: config.optimizer.clip_norm,
-            gradient_norm,
-            learning_rate: config.optimizer.learning_rate,
-        })
-    }
-
-    /// Whether the losses are above those of guessing, so that larger steps would be no help.
-    fn is_worse(&self, generator: f64, discriminator: f64) -> bool {
-        generator > (1.0 + WORSE) * self.uniform || discriminator > (1.0 + WORSE) * std::f64::consts::LN_2
-    }
-
-    fn diverging(&self, config: &Config, step: u64, (generator, discriminator): (f64, f64)) -> Warning {
+    fn diverging(&self, config: &Config, step: u64, value: impl Fn(&Watched) -> f64) -> Warning {
         let o = &config.optimizer;
+        let losses = || self.watched.iter().filter(|w| w.measure.better == Better::Lower);
+        let loss = |(i, w): (usize, &Watched)| {
+            let kind = if i == 0 { format!(" {} is", w.kind()) } else { String::new() };
+            format!("the {}'s{kind} {}", w.measure.short, wide(value(w)))
+        };
         Warning::Diverging {
             step,
-            generator,
-            discriminator,
-            uniform: self.uniform,
+            losses: losses().enumerate().map(loss).collect::<Vec<_>>().join(" and "),
+            guessing: losses().map(|w| fixed(w.advice.guessing, 3)).collect::<Vec<_>>().join(" and "),
             learning_rate: o.learning_rate,
             warmup: o.warmup,
             clip_norm: o.clip_norm,
@@ -210,25 +260,11 @@ impl Watch {
 
     /// The warning, unless one of its kind was said.
     fn once(&mut self, warning: Warning) -> Option<Warning> {
-        let kind = match warning {
-            Warning::Generator { .. } | Warning::Nothing { .. } => 0,
-            Warning::Discriminator { .. } => 1,
-            _ => 2,
+        let kind = match &warning {
+            Warning::Stuck { measure, .. } | Warning::Nothing { measure, .. } => measure.clone(),
+            _ => String::new(),
         };
-        (!std::mem::replace(&mut self.said[kind], true)).then_some(warning)
-    }
-}
-
-impl Smooth {
-    fn toward(&self, new: &Self) -> Self {
-        let intervals = self.intervals + 1.0;
-        let mean = |old: f64, new: f64| old + (new - old) / intervals.min(SMOOTH);
-        Self {
-            generator: mean(self.generator, new.generator),
-            discriminator: mean(self.discriminator, new.discriminator),
-            base_rate: mean(self.base_rate, new.base_rate),
-            intervals,
-        }
+        self.said.insert(kind).then_some(warning)
     }
 }
 
@@ -251,24 +287,39 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
-    use crate::train::Measures;
+    use crate::electra::{measures::measures, preset};
+    use crate::measure::{Baseline, Plot};
 
-    fn interval(step: u64, generator_loss: f64, discriminator_loss: f64) -> Interval {
-        let measures = Measures { generator_loss, discriminator_loss, replaced_rate: 0.1, ..Measures::default() };
-        Interval { step, tokens: 1, learning_rate: 0.0, gradient_norm: 0.0, loss_scale: None, skipped: 0, measures }
+    fn values((generator, discriminator): (f64, f64)) -> Values {
+        let mut values: Values = names().into_iter().zip([generator, discriminator]).collect();
+        // The entropy of a rate of 10 %.
+        values.set(crate::electra::measures::BASE_RATE, 0.3251);
+        values
+    }
+
+    /// Of both losses.
+    fn names() -> [Arc<str>; 2] {
+        let measures = measures(&preset("tiny").unwrap(), 6.0);
+        let mut main = measures.main().map(|m| m.name.clone());
+        [main.next().unwrap(), main.next().unwrap()]
+    }
+
+    fn interval(step: u64, losses: (f64, f64)) -> Interval {
+        let values = values(losses);
+        let (learning_rate, gradient_norm) = (0.0, 0.0);
+        Interval { step, tokens: 1, flops: 0.0, learning_rate, gradient_norm, loss_scale: None, skipped: 0, values }
     }
 
     /// The warnings of a run of `steps` steps whose losses are these functions of the step.
     fn warnings_of(steps: u64, losses: impl Fn(f64) -> (f64, f64)) -> Vec<Warning> {
         let config = preset("tiny").unwrap().set(&format!("training.steps={steps}")).unwrap();
-        let mut watch = Watch::new(&config, 6.0);
+        let mut watch = Watch::new(&config, &measures(&config, 6.0));
         let mut all = Vec::new();
         for step in 1..=steps {
-            let (g, d) = losses(step as f64);
-            all.extend(watch.step(&config, step - 1, g as f32, d as f32));
+            let losses = losses(step as f64);
+            all.extend(watch.step(&config, step - 1, &values(losses)));
             if step % 50 == 0 || step == steps {
-                all.extend(watch.look(&config, &interval(step, g, d)));
+                all.extend(watch.look(&config, &interval(step, losses)));
             }
         }
         all.extend(watch.end(&config, steps, true));
@@ -281,12 +332,17 @@ mod tests {
 
     #[test]
     fn speaks_once_of_each_network_that_stands_still() {
-        // The entropy of a rate of 10 % is .3251.
+        let [generator, discriminator] = names();
+        let is = |warning: &Warning, name: &str| matches!(warning, Warning::Stuck { measure, .. } if measure == name);
         let both = warnings(|_| (6.01, 0.325));
         assert_eq!(both.len(), 2, "{both:?}");
-        assert!(matches!(both[0], Warning::Generator { step, .. } if (2_000..2_100).contains(&step)), "{both:?}");
+        assert!(matches!(both[0], Warning::Stuck { step, .. } if (2_000..2_100).contains(&step)), "{both:?}");
+        assert!(is(&both[0], &generator) && is(&both[1], &discriminator));
+        let text = "the generator has learnt no more than how frequent words are: loss 6.010 after 2000 steps, where word \
+                    frequencies alone give 6.000. Try more steps, another --learning-rate (now 0.002) or more text";
+        assert_eq!(both[0].to_string(), text);
         assert!(both[1].to_string().contains("0.3251"), "{}", both[1]);
-        assert!(matches!(warnings(|_| (5.5, 0.325))[..], [Warning::Discriminator { .. }]));
+        assert!(is(&warnings(|_| (5.5, 0.325))[0], &discriminator));
         assert!(warnings(|step| (6.3 - step / 4_500.0, 0.33 - step / 45_000.0)).is_empty());
     }
 
@@ -341,13 +397,45 @@ mod tests {
     fn a_larger_clip_norm_is_advised_where_gradients_are_clipped() {
         let config = preset("tiny").unwrap();
         for (norm, advice) in [(2_000.0, "larger optimizer.clip_norm (now 1000)"), (9.0, "more text")] {
-            let mut watch = Watch::new(&config, 6.0);
+            let mut watch = Watch::new(&config, &measures(&config, 6.0));
             let mut all = Vec::new();
             for step in (50..=4_500).step_by(50) {
-                let interval = Interval { gradient_norm: norm, ..interval(step, 6.01, 0.2) };
+                let interval = Interval { gradient_norm: norm, ..interval(step, (6.01, 0.2)) };
                 all.extend(watch.look(&config, &interval));
             }
             assert!(all[0].to_string().contains(advice), "{}", all[0]);
+        }
+    }
+
+    #[test]
+    fn an_accuracy_that_stays_at_chance_is_told_too() {
+        let baseline = |at| Baseline { name: "c".into(), short: "c".into(), title: "c".into(), at, follows: None };
+        let advice = Advice {
+            stuck: "it only guesses: hits".into(),
+            given: vec!["tossing a coin gives"],
+            attempt: "Try more steps".into(),
+            where_clipped: String::new(),
+            guessing: 0.5,
+            far: 2.0,
+        };
+        let hits = Measure {
+            plot: Plot::Main,
+            better: Better::Higher,
+            baselines: vec![baseline(Some(0.5))],
+            advice: Some(advice),
+            ..Measure::new("hits", "Hits", "share")
+        };
+        let (config, measures) = (preset("tiny").unwrap(), Measures::new([hits]));
+        for (value, warned) in [(0.5, true), (0.9, false)] {
+            let mut watch = Watch::new(&config, &measures);
+            let mut all = Vec::new();
+            for step in (50..=4_500).step_by(50) {
+                let values = Values::from([("hits", value)]);
+                all.extend(watch.step(&config, step, &values));
+                all.extend(watch.look(&config, &Interval { values, ..interval(step, (0.0, 0.0)) }));
+            }
+            let text = "it only guesses: hits 0.500 after 2000 steps, where tossing a coin gives 0.500. Try more steps";
+            assert_eq!(all.first().map(ToString::to_string).as_deref(), warned.then_some(text), "{value}");
         }
     }
 

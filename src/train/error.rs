@@ -1,6 +1,7 @@
 //! Why there is no training.
 
 use crate::graph::GraphError;
+use crate::measure::Values;
 use crate::plan::EngineError;
 use bytesize::ByteSize;
 
@@ -15,17 +16,15 @@ pub enum TrainError {
     Graph(#[from] GraphError),
     /// A loss that is not a number.
     #[error(
-        "step {step}: generator loss {generator}, discriminator loss {discriminator}, gradient norm {norm}; \
+        "step {step}: {}gradient norm {norm}; \
          try a smaller --learning-rate, a longer optimizer.warmup{} or --on-nan rollback",
-        if *mixed { ", --precision f32" } else { "" }
+        named(losses), if *mixed { ", --precision f32" } else { "" }
     )]
     NotFinite {
         /// The step, from 0.
         step: u64,
-        /// The generator's loss.
-        generator: f32,
-        /// The discriminator's loss.
-        discriminator: f32,
+        /// The step's losses.
+        losses: Values,
         /// The gradients' global norm.
         norm: f32,
         /// Whether it was trained in mixed precision.
@@ -65,4 +64,9 @@ pub enum TrainError {
         /// Steps done.
         step: u64,
     },
+}
+
+/// Losses by name, each with a comma behind it.
+fn named(losses: &Values) -> String {
+    losses.iter().map(|(name, loss)| format!("{} {}, ", name.replace('_', " "), loss as f32)).collect()
 }

@@ -1,7 +1,7 @@
 //! What the trainer says, and what it can be stopped and gone on with.
 
-use super::metrics::Measures;
-use serde::{Deserialize, Serialize};
+use crate::measure::Values;
+use serde::Serialize;
 
 /// What the trainer reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,35 +10,35 @@ pub enum Event {
     Step {
         /// Its number, from 0.
         step: u64,
-        /// The generator's loss.
-        generator_loss: f32,
-        /// The discriminator's loss.
-        discriminator_loss: f32,
+        /// Its losses.
+        values: Values,
     },
     /// `log_every` steps have finished, or the last one.
     Interval(Interval),
 }
 
 /// The means over some steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Interval {
     /// Steps done.
     pub step: u64,
     /// Tokens of this interval, padding not counted.
     pub tokens: u64,
+    /// Floating-point operations of the whole run so far: forward and backward, what was computed again not counted.
+    pub flops: f64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// The gradients' global norm before clipping, of the last step that was not skipped.
     pub gradient_norm: f32,
     /// In mixed precision, the loss scale of the last step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<f32>,
     /// Steps that changed nothing because their scaled gradients were too large for half precision.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub skipped: u64,
-    /// Losses and accuracies.
+    /// What was measured, and the baselines that move.
     #[serde(flatten)]
-    pub measures: Measures,
+    pub values: Values,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub moment1: Vec<f32>,
     /// Adam's second moments.
     pub moment2: Vec<f32>,
+    /// Floating-point operations so far; `None` where a checkpoint of before does not say.
+    pub flops: Option<f64>,
     /// In mixed precision, the loss scale and the good steps since it was changed.
     pub loss_scale: Option<[f32; 2]>,
 }

@@ -2,39 +2,10 @@
 
 use super::step::Results;
 use crate::batch::{Batch, LENGTHS, TARGETS, WEIGHTS};
+use crate::electra::ObjectiveConfig;
+use crate::electra::measures::{BASE_RATE, entropy, joint};
 use crate::electra::objective::outputs;
-use serde::{Deserialize, Serialize};
-
-/// The measures of some steps, or of the held-out text.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Measures {
-    /// Masked language modelling loss of the generator, nats a drawn token.
-    pub generator_loss: f64,
-    /// Replaced-token detection loss of the discriminator, nats a token.
-    pub discriminator_loss: f64,
-    /// Fraction of drawn tokens whose most likely guess is the original.
-    pub generator_accuracy: f64,
-    /// Fraction of drawn tokens whose sample is the original.
-    pub sampled_accuracy: f64,
-    /// Fraction of all tokens that were replaced.
-    pub replaced_rate: f64,
-    /// Fraction of all tokens that the discriminator judges rightly at a probability of 1/2.
-    pub discriminator_accuracy: f64,
-    /// Of the tokens it calls replaced, how many are; `None` if it calls none so.
-    pub precision: Option<f64>,
-    /// Of the replaced tokens, how many it calls so; `None` if there are none.
-    pub recall: Option<f64>,
-    /// Area under the receiver operating characteristic; `None` without tokens of both kinds.
-    pub auc: Option<f64>,
-}
-
-impl Measures {
-    /// The discriminator's loss if it always gave the replaced rate: its entropy in nats.
-    pub fn base_rate_entropy(&self) -> f64 {
-        let p = self.replaced_rate;
-        if p <= 0.0 || p >= 1.0 { 0.0 } else { -p * p.ln() - (1.0 - p) * (1.0 - p).ln() }
-    }
-}
+use crate::measure::Values;
 
 /// Adds up steps.
 #[derive(Debug, Clone, Default)]
@@ -113,8 +84,8 @@ impl Tally {
         self.tokens as u64
     }
 
-    /// The measures of all steps since the start or the last call; empties the tally.
-    pub fn finish(&mut self) -> Measures {
+    /// What all steps since the start or the last call came to; empties the tally.
+    pub fn finish(&mut self, objective: &ObjectiveConfig) -> Values {
         let tally = std::mem::take(self);
         // A loss of ln 1 is -0, which is 0.
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole + 0.0 } else { 0.0 };
@@ -124,18 +95,24 @@ impl Tally {
         let hits = verdicts.iter().filter(|v| v.1 && v.0 > 0.0).count() as f64;
         let right = verdicts.iter().filter(|v| v.1 == (v.0 > 0.0)).count() as f64;
         let count = verdicts.len() as f64;
-        let some = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        Measures {
-            generator_loss: share(tally.generator_loss, tally.drawn),
-            discriminator_loss: share(tally.discriminator_loss, tally.tokens),
-            generator_accuracy: share(tally.best, tally.drawn),
-            sampled_accuracy: share(tally.sampled, tally.drawn),
-            replaced_rate: share(replaced, count),
-            discriminator_accuracy: share(right, count),
-            precision: some(hits, called),
-            recall: some(hits, replaced),
-            auc: auc(&verdicts),
-        }
+        let some = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { f64::NAN };
+        let generator = share(tally.generator_loss, tally.drawn);
+        let discriminator = share(tally.discriminator_loss, tally.tokens);
+        let replaced_rate = share(replaced, count);
+        let weights = [objective.generator_weight, objective.discriminator_weight];
+        Values::from([
+            (outputs::GENERATOR_LOSS, generator),
+            (outputs::DISCRIMINATOR_LOSS, discriminator),
+            ("generator_accuracy", share(tally.best, tally.drawn)),
+            ("sampled_accuracy", share(tally.sampled, tally.drawn)),
+            ("replaced_rate", replaced_rate),
+            ("discriminator_accuracy", share(right, count)),
+            ("precision", some(hits, called)),
+            ("recall", some(hits, replaced)),
+            ("auc", auc(&verdicts).unwrap_or(f64::NAN)),
+            ("loss", joint(weights, generator, discriminator)),
+            (BASE_RATE, entropy(replaced_rate)),
+        ])
     }
 }
 
@@ -198,12 +175,5 @@ mod tests {
             }
         }
         assert_eq!(auc(&sorted), Some(wins / pairs));
-    }
-
-    #[test]
-    fn entropy_of_the_base_rate() {
-        let measures = Measures { replaced_rate: 0.5, ..Measures::default() };
-        assert!((measures.base_rate_entropy() - std::f64::consts::LN_2).abs() < 1e-12);
-        assert_eq!(Measures::default().base_rate_entropy(), 0.0);
     }
 }

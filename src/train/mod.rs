@@ -14,7 +14,7 @@ mod trainer;
 pub use error::TrainError;
 pub use event::{Event, Interval, Snapshot, Verdict};
 pub use fit::{Candidate, Fit, Resources, candidates, fit};
-pub use metrics::{Measures, Tally};
+pub use metrics::Tally;
 pub use micro_batch::{MicroBatch, Plans, flops_a_step};
 pub use parts::TrainingStep;
 pub use trainer::{Text, Trainer};

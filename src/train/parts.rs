@@ -2,9 +2,10 @@
 
 use super::fit::Fit;
 use super::micro_batch::Plans;
-use super::step::{PlannedStep, Results};
+use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, Results};
 use crate::batch::Batch;
-use crate::objective::{Merge, Output};
+use crate::measure::Values;
+use crate::objective::{LOSS, Merge, Output};
 use crate::ops::StepState;
 use crate::plan::{Engine, EngineError, Plan, Program, Step};
 use std::collections::BTreeMap;
@@ -69,6 +70,13 @@ impl TrainingStep {
             }
         }
         by_op.into_iter().collect()
+    }
+
+    /// The losses of a step by name, those that the loss that is minimised is made of.
+    pub fn losses(&self, out: &Results) -> Values {
+        let sums = self.step.outputs.iter().filter(|output| output.merge == Merge::Sum).map(|output| output.name);
+        let losses = sums.filter(|name| ![LOSS, GRADIENT_NORM, LOSS_SCALE].contains(name));
+        losses.map(|name| (name, out.scalar(name).map_or(f64::NAN, f64::from))).collect()
     }
 
     /// Starts a step on a whole batch. Does not wait for it.

@@ -3,8 +3,8 @@
 use super::error::TrainError;
 use super::event::{Event, Interval, Snapshot, Verdict};
 use super::fit::{Fit, Resources, fit};
-use super::metrics::{Measures, Tally};
-use super::micro_batch::{MicroBatch, Plans};
+use super::metrics::Tally;
+use super::micro_batch::{MicroBatch, Plans, flops_a_step};
 use super::parts::TrainingStep;
 use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, Results, learning_rate, step_state};
 use crate::batch::{Ahead, Batch, Batches, Evaluation, IDS, LENGTHS, POSITIONS, WEIGHTS};
@@ -12,6 +12,7 @@ use crate::corpus::{Examples, SpecialTokens};
 use crate::electra::objective::outputs;
 use crate::electra::{Config, Model, Precision};
 use crate::graph::Bank;
+use crate::measure::Values;
 use crate::ops::{LossScale, StepState};
 use crate::plan::{Engine, EngineError, Program, Target};
 use std::collections::VecDeque;
@@ -43,6 +44,9 @@ pub struct Trainer {
     /// How much of the schedule is behind, where the clock decides it.
     progress: Option<f64>,
     waiting: VecDeque<Started>,
+    /// Floating-point operations of a step, and of all that were reported on.
+    flops_a_step: f64,
+    flops: f64,
     tally: Tally,
     /// Of the last step in the tally.
     last: LastStep,
@@ -114,6 +118,7 @@ impl Trainer {
         let batches = Batches::new(text.training, text.special, masking, config.training.batch, config.seed);
         let most = config.training.evaluation_examples;
         let held_out = Evaluation::new(text.held_out, text.special, masking, evaluation.rows, most, EVALUATION_SEED);
+        let flops_a_step = flops_a_step(&config)? as f64;
         Ok(Self {
             engine,
             config,
@@ -127,6 +132,8 @@ impl Trainer {
             next: 0,
             progress: None,
             waiting: VecDeque::new(),
+            flops_a_step,
+            flops: 0.0,
             tally: Tally::default(),
             last: LastStep::default(),
         })
@@ -186,6 +193,11 @@ impl Trainer {
         self.short_of_memory
     }
 
+    /// Floating-point operations of all steps that were reported on, since the run began.
+    pub fn flops(&self) -> f64 {
+        self.flops
+    }
+
     /// Steps started.
     pub fn started(&self) -> u64 {
         self.next
@@ -230,15 +242,15 @@ impl Trainer {
 
     fn take_in(&mut self, started: &Started, out: &Results, events: &mut Vec<Event>) -> Result<(), TrainError> {
         let step = started.step;
-        let scalar = |name| out.scalar(name).unwrap_or(f32::NAN);
-        let [generator, discriminator] = [outputs::GENERATOR_LOSS, outputs::DISCRIMINATOR_LOSS].map(scalar);
-        let (norm, loss_scale) = (scalar(GRADIENT_NORM), out.scalar(LOSS_SCALE));
+        let losses = self.training.losses(out);
+        let norm = out.scalar(GRADIENT_NORM).unwrap_or(f32::NAN);
+        let loss_scale = out.scalar(LOSS_SCALE);
         let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
-        if !generator.is_finite() || !discriminator.is_finite() || !(norm.is_finite() || skipped) {
-            let mixed = loss_scale.is_some();
-            return Err(TrainError::NotFinite { step, generator, discriminator, norm, mixed });
+        if losses.iter().any(|(_, loss)| !loss.is_finite()) || !(norm.is_finite() || skipped) {
+            return Err(TrainError::NotFinite { step, losses, norm, mixed: loss_scale.is_some() });
         }
         self.tally.add(&started.batch, out);
+        self.flops += self.flops_a_step;
         let last = &mut self.last;
         (last.learning_rate, last.loss_scale) = (started.learning_rate, loss_scale);
         if skipped {
@@ -246,7 +258,7 @@ impl Trainer {
         } else {
             (last.gradient_norm, last.skipped_in_a_row) = (norm, 0);
         }
-        events.push(Event::Step { step, generator_loss: generator, discriminator_loss: discriminator });
+        events.push(Event::Step { step, values: losses });
         let done = step + 1;
         if done.is_multiple_of(self.config.training.log_every) || done == self.config.training.steps {
             events.extend(self.interval(done).map(Event::Interval));
@@ -267,13 +279,14 @@ impl Trainer {
         }
         let skipped = std::mem::take(&mut self.last.skipped);
         let LastStep { learning_rate, gradient_norm, loss_scale, .. } = self.last;
-        let (tokens, measures) = (self.tally.tokens(), self.tally.finish());
-        Some(Interval { step: done, tokens, learning_rate, gradient_norm, loss_scale, skipped, measures })
+        let (tokens, flops) = (self.tally.tokens(), self.flops);
+        let values = self.tally.finish(&self.config.objective);
+        Some(Interval { step: done, tokens, flops, learning_rate, gradient_norm, loss_scale, skipped, values })
     }
 
     /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
     /// device; call it when every step has been reported on ([`Trainer::finish`]).
-    pub fn evaluate(&mut self) -> Result<Measures, TrainError> {
+    pub fn evaluate(&mut self) -> Result<Values, TrainError> {
         let mut tally = Tally::default();
         for index in 0..self.held_out.len() {
             let batch = self.held_out.batch(index);
@@ -281,7 +294,7 @@ impl Trainer {
                 tally.add(&batch, &out);
             }
         }
-        Ok(tally.finish())
+        Ok(tally.finish(&self.config.objective))
     }
 
     /// Masks `examples`, lets the generator fill them and asks the discriminator: each example's tokens.
@@ -321,7 +334,8 @@ impl Trainer {
             Precision::F32 => None,
             Precision::Mixed => self.engine.read_bank(Bank::LossScale)?.first_chunk().copied(),
         };
-        Ok(Snapshot { step: self.next, weights, moment1, moment2, loss_scale })
+        let flops = Some(self.flops);
+        Ok(Snapshot { step: self.next, weights, moment1, moment2, flops, loss_scale })
     }
 
     /// Replaces the initial weights before the first step. As a bank, laid out as [`Model::table`] says.
@@ -348,6 +362,7 @@ impl Trainer {
         self.config.seed = seed;
         self.batches = self.batches.with_seed(seed);
         self.next = snapshot.step;
+        self.flops = snapshot.flops.unwrap_or(snapshot.step as f64 * self.flops_a_step);
         (self.tally, self.last) = (Tally::default(), LastStep::default());
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::export::ExportForm;
 use super::look::Look;
 use super::panes;
-use super::state::{Board, Drawn, Measure, Page, Phase, Quiz, Track, View};
+use super::state::{Board, Drawn, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
 use crate::session::{Change, How, Longer};
@@ -68,7 +68,7 @@ pub struct App {
     pub(super) typed_text: String,
     /// Why the start page's fields or a file could not be used.
     pub(super) complaint: Option<String>,
-    pub(super) drawn: HashMap<(usize, Measure), (DrawnKey, Rc<Drawn>)>,
+    pub(super) drawn: HashMap<(usize, Arc<str>), (DrawnKey, Rc<Drawn>)>,
     pub(super) quiz_seed: u64,
     /// The adapters' names, once they were looked for.
     pub(super) adapters: Arc<OnceLock<Vec<String>>>,

@@ -117,6 +117,7 @@ fn scene(board: &Board) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::tests::invented;
     use crate::probe::{Played, Scene};
 
     #[test]
@@ -124,8 +125,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         std::fs::create_dir(&run).unwrap();
-        std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":5,\"discriminator_loss\":0.3}\n")
-            .unwrap();
+        std::fs::write(run.join("measures.json"), invented().to_json().unwrap()).unwrap();
+        std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"hits\":0.5,\"cost\":0.3}\n").unwrap();
         let mut board = Board::default();
         let mut form = ExportForm::new(&board);
         assert!(form.write(&board).unwrap_err().contains("no run"));

@@ -111,7 +111,7 @@ impl Palette {
     }
 
     /// Lines that a loss is held against.
-    pub(super) fn floor(self) -> Color32 {
+    pub(super) fn baseline(self) -> Color32 {
         self.pick((95, 95, 100), (165, 168, 175))
     }
 

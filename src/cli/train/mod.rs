@@ -14,12 +14,12 @@ use super::settings::Settings;
 use super::style::Style;
 use crate::electra::{Config, Model};
 use crate::history::Recorded;
+use crate::measure::Values;
 use crate::numbers::counted;
 use crate::run::Run;
 use crate::session::{
     self, Change, Continued, Device, Ending, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
 };
-use crate::train::Measures;
 use crate::tune::BUDGET;
 use crate::window::{self, Job, Opening};
 use clap::{Args, ValueEnum};
@@ -96,7 +96,7 @@ macro_rules! say {
 /// What a run came to.
 struct Outcome {
     history: Recorded,
-    after: Measures,
+    after: Values,
     tokens: u64,
     seconds: f64,
 }
@@ -263,7 +263,7 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
             progress.take_in(&session, &report);
             match report {
                 Report::Interval { interval, .. } => tokens += interval.tokens,
-                Report::HeldOut { measures, .. } => held_out = Some(measures),
+                Report::HeldOut { values, .. } => held_out = Some(values),
                 Report::Ended(end) => ending = Some(end),
                 _ => {}
             }
@@ -280,9 +280,10 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
         say!("stopped {of}, and saved; go on with\n  leyden train --run {place}");
         return Ok(());
     }
-    let history = Recorded::read_metrics(session.run().folder()).map_err(Failure::work)?;
+    let measures = session.measures().clone();
+    let history = Recorded::read_metrics(session.run().folder(), measures).map_err(Failure::work)?;
     let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
-    say!("\n{}", summary::losses(style, session.config(), prepared, &outcome));
+    say!("\n{}", summary::losses(style, &outcome));
     let verdicts = session.sample(prepared).map_err(Failure::work)?;
     say!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
     say!("{}", summary::files(style, session.run(), &folder, &verdicts, &prepared.tokenizer));

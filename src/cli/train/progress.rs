@@ -3,11 +3,13 @@
 use crate::cli::memory;
 use crate::cli::output::remark;
 use crate::cli::style::Style;
+use crate::measure::{Measure, Values};
 use crate::numbers::fixed;
 use crate::session::{Report, Session};
 use crate::train::Interval;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Losses are shown as a running mean over about this many steps.
@@ -32,7 +34,7 @@ pub(super) struct Progress {
     before: f64,
     printed: u64,
     start: Instant,
-    losses: Option<(f64, f64)>,
+    losses: Option<Values>,
     rate: f64,
 }
 
@@ -58,9 +60,7 @@ impl Progress {
     /// Shows what happened.
     pub(super) fn take_in(&mut self, session: &Session, report: &Report) {
         match report {
-            Report::Step { step, generator_loss, discriminator_loss } => {
-                self.step(session, step + 1, *generator_loss, *discriminator_loss);
-            }
+            Report::Step { step, values } => self.step(session, step + 1, values),
             Report::Interval { interval, tokens_per_second } => self.interval(session, interval, *tokens_per_second),
             Report::Warning(warning) => self.say(&format!("{} {warning}", Style::stderr().yellow("warning:"))),
             Report::RolledBack { reason, step, seed } => {
@@ -83,18 +83,19 @@ impl Progress {
         }
     }
 
-    fn step(&mut self, session: &Session, done: u64, generator: f32, discriminator: f32) {
-        let new = (f64::from(generator), f64::from(discriminator));
-        let smooth = |old: f64, new: f64| old + (new - old) / SMOOTH;
-        let losses = self.losses.map_or(new, |old| (smooth(old.0, new.0), smooth(old.1, new.1)));
-        self.losses = Some(losses);
+    fn step(&mut self, session: &Session, done: u64, values: &Values) {
+        let smooth = |(name, new): (&Arc<str>, f64)| {
+            let old = self.losses.as_ref().and_then(|losses| losses.get(name)).unwrap_or(new);
+            (name.clone(), old + (new - old) / SMOOTH)
+        };
+        let losses: Values = values.iter().map(smooth).collect();
         if let Some(bar) = &self.bar {
             let rate = if self.rate > 0.0 { format!("  {:.0} tokens/s", self.rate) } else { String::new() };
             let step = at(session, done);
-            let (generator, discriminator) = (fixed(losses.0, 3), fixed(losses.1, 4));
-            bar.set_message(format!("{step}  generator {generator}  discriminator {discriminator}{rate}"));
+            bar.set_message(format!("{step}{}{rate}", main(session, &losses)));
             bar.set_position((session.progress() * LENGTH as f64) as u64);
         }
+        self.losses = Some(losses);
     }
 
     fn interval(&mut self, session: &Session, interval: &Interval, tokens_per_second: f64) {
@@ -105,12 +106,9 @@ impl Progress {
             self.printed = line;
             let left = self.start.elapsed().as_secs_f64() / (now - self.before).max(1e-9) * (1.0 - now);
             eprintln!(
-                "{}  generator {}  discriminator {}  {:.0} tokens/s  {:.0} s left",
+                "{}{}  {tokens_per_second:.0} tokens/s  {left:.0} s left",
                 at(session, interval.step),
-                fixed(interval.measures.generator_loss, 3),
-                fixed(interval.measures.discriminator_loss, 4),
-                tokens_per_second,
-                left
+                main(session, &interval.values)
             );
         }
     }
@@ -121,6 +119,12 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The main measures, two spaces before each.
+fn main(session: &Session, values: &Values) -> String {
+    let one = |m: &Arc<Measure>| Some(format!("  {} {}", m.short, fixed(values.get(&m.name)?, m.digits.into())));
+    session.measures().main().filter_map(one).collect()
 }
 
 fn at(session: &Session, step: u64) -> String {

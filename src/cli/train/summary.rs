@@ -4,63 +4,54 @@ use super::Outcome;
 use crate::cli::output::grouped;
 use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
-use crate::electra::Config;
+use crate::electra::measures::in_words;
+use crate::measure::Baseline;
 use crate::numbers::fixed;
 use crate::run::Run;
-use crate::session::Prepared;
 use crate::train::Verdict;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Where the losses began and ended, beside their floors.
-pub(super) fn losses(style: Style, config: &Config, prepared: &Prepared, o: &Outcome) -> String {
+/// Where the measures began and ended, beside their baselines.
+pub(super) fn losses(style: Style, o: &Outcome) -> String {
     let mut out = String::new();
     let rate = o.tokens as f64 / o.seconds.max(1e-9);
     let minutes = (o.seconds / 60.0, o.seconds as u64);
     let time = if minutes.1 < 120 { format!("{:.0} s", o.seconds) } else { format!("{:.1} min", minutes.0) };
     let done = format!("{} tokens in {time}, {} tokens/s", grouped(o.tokens), grouped(rate as u64));
     let _ = writeln!(out, "{}  {done}", style.bold("done"));
-    let _ = writeln!(out, "\n{}", style.dim("                      began   ended   held out   floors"));
+    let measures = &o.history.measures;
+    let titles: Vec<String> = measures.headline().map(|m| in_a_sentence(&m.title)).collect();
+    let wide = titles.iter().map(|title| title.chars().count()).max().unwrap_or(0) + 3;
+    let _ = writeln!(out, "\n{:wide$} {}", "", style.dim("began   ended   held out   baselines"));
     let value =
         |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(|| "   -  ".into(), |x| format!("{:>6}", fixed(x, 3)));
     let (first, last) = (o.history.intervals.first(), o.history.intervals.last());
-    let uniform = (config.model.vocabulary as f64).ln();
-    let _ = writeln!(
-        out,
-        "generator loss       {}  {}     {}   {uniform:.3} guessing blindly, {} knowing each word's frequency",
-        value(first.map(|m| m.generator_loss)),
-        value(last.map(|m| m.generator_loss)),
-        style.bold(&value(Some(o.after.generator_loss))),
-        fixed(prepared.statistics.unigram_entropy, 3),
-    );
-    let _ = writeln!(
-        out,
-        "discriminator loss   {}  {}     {}   {:.3} always saying the replaced rate, {:.1} %",
-        value(first.map(|m| m.discriminator_loss)),
-        value(last.map(|m| m.discriminator_loss)),
-        style.bold(&value(Some(o.after.discriminator_loss))),
-        o.after.base_rate_entropy(),
-        100.0 * o.after.replaced_rate,
-    );
-    let _ = writeln!(
-        out,
-        "discriminator AUC    {}  {}     {}   0.500 knowing nothing",
-        value(first.map(|m| m.auc)),
-        value(last.map(|m| m.auc)),
-        style.bold(&value(o.after.auc)),
-    );
-    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
-    let _ = write!(
-        out,
-        "\n{}  the generator guesses {} of the masked words ({} before training);\n          the discriminator finds \
-         {} of its fakes, and is right in {} of the cases where it cries fake",
-        style.bold("held out"),
-        percent(o.after.generator_accuracy),
-        percent(o.history.held_out.first().map_or(0.0, |m| m.generator_accuracy)),
-        o.after.recall.map_or("none".into(), percent),
-        o.after.precision.map_or("none".into(), percent),
-    );
+    for (measure, title) in measures.headline().zip(titles) {
+        let baseline = |b: &Baseline| {
+            let at = b.at.or_else(|| o.after.get(&b.key(&measure.name)))?;
+            let follows = b.follows.as_ref().and_then(|name| o.after.get(name));
+            let share = follows.map_or(String::new(), |x| format!(", {:.1} %", 100.0 * x));
+            Some(format!("{} {}{share}", fixed(at, 3), b.title))
+        };
+        let _ = writeln!(
+            out,
+            "{title:wide$}{}  {}     {}   {}",
+            value(first.and_then(|m| m.get(&measure.name))),
+            value(last.and_then(|m| m.get(&measure.name))),
+            style.bold(&value(o.after.get(&measure.name))),
+            measure.baselines.iter().filter_map(baseline).collect::<Vec<_>>().join(", "),
+        );
+    }
+    let before = o.history.held_out.first().map(|m| m.values.clone()).unwrap_or_default();
+    let _ = write!(out, "\n{}  {}", style.bold("held out"), in_words(&before, &o.after));
     out
+}
+
+/// `Generator loss` as `generator loss`.
+fn in_a_sentence(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Where the files are and what to try next.

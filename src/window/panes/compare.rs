@@ -2,7 +2,6 @@
 
 use super::control::of_paper;
 use super::losses;
-use crate::numbers::fixed;
 use crate::window::app::{App, Dialog};
 use crate::window::look::Palette;
 use crate::window::state::{differences, paper_days};
@@ -27,9 +26,9 @@ pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
         ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| table(ui, app));
     });
     CentralPanel::default().show(ui, |ui| {
-        losses::toolbar(ui, app);
-        let all = app.board.tracks().count();
-        losses::plots(ui, app, all.max(2));
+        let all = app.board.tracks().count().max(2);
+        losses::toolbar(ui, app, all);
+        losses::plots(ui, app, all);
     });
 }
 
@@ -47,14 +46,9 @@ fn table(ui: &mut Ui, app: &mut App) {
             ui.label(RichText::new(name).strong());
             ui.label(RichText::new(format!("{} steps", crate::numbers::grouped(track.step()))).weak());
         });
-        if let Some(m) = track.held_out.last() {
-            let number = |x: f64, digits: usize| if x.is_finite() { fixed(x, digits) } else { "–".into() };
-            ui.label(format!(
-                "held out: generator {}, discriminator {}, AUC {}",
-                number(m.generator_loss, 3),
-                number(m.discriminator_loss, 4),
-                number(m.auc, 3)
-            ));
+        let held_out = track.held_out_values();
+        if !held_out.is_empty() {
+            ui.label(format!("held out: {}", held_out.join(", ")));
         }
         if let Some(m) = track.intervals.last().filter(|m| m.flops.is_finite()) {
             ui.label(RichText::new(of_paper(paper_days(m.flops))).weak());

@@ -1,6 +1,6 @@
 //! What controls a run, and what is known of it.
 
-use crate::numbers::{bytes, duration, fixed, flop, grouped};
+use crate::numbers::{bytes, duration, flop, grouped};
 use crate::session::Longer;
 use crate::window::app::App;
 use crate::window::look::Palette;
@@ -116,8 +116,6 @@ fn facts(ui: &mut Ui, board: &Board) {
     let Some(begun) = &board.begun else { return };
     let (c, run) = (&begun.config, board.run.as_ref());
     let last = run.and_then(|run| run.intervals.last());
-    let held_out = run.and_then(|run| run.held_out.last());
-    let number = |x: f64, digits: usize| if x.is_finite() { fixed(x, digits) } else { "–".into() };
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(device) = &begun.device {
         rows.push(("Device", device.clone()));
@@ -139,10 +137,8 @@ fn facts(ui: &mut Ui, board: &Board) {
             rows.push(("Work done", format!("{}: {}", flop(last.flops as u64), of_paper(share))));
         }
     }
-    if let Some(m) = held_out {
-        rows.push(("Held out", format!("generator {}", number(m.generator_loss, 3))));
-        rows.push(("", format!("discriminator {}", number(m.discriminator_loss, 4))));
-        rows.push(("", format!("AUC {}", number(m.auc, 3))));
+    for (i, value) in run.iter().flat_map(|run| run.held_out_values()).enumerate() {
+        rows.push((if i == 0 { "Held out" } else { "" }, value));
     }
     if let Some(saved) = board.saved {
         rows.push(("Saved", format!("at step {}", grouped(saved))));

@@ -1,10 +1,11 @@
-//! Both losses over one x axis, and the other measures under them.
+//! The main measures over one x axis, and the others under them.
 
 use super::plot::{self, Plotted};
 use crate::history::{Scale, X};
+use crate::measure::Measure;
 use crate::window::app::App;
-use crate::window::state::Measure;
 use egui::{Button, ComboBox, Slider, Ui};
+use std::sync::Arc;
 
 /// The axes' names.
 const AXES: [(X, &str); 4] = [(X::Steps, "Steps"), (X::Tokens, "Tokens"), (X::Hours, "Time"), (X::Flops, "FLOPs")];
@@ -24,13 +25,13 @@ pub(in crate::window) fn smooth_more(app: &mut App, by: f64) {
 
 /// Draws the pane.
 pub(super) fn show(ui: &mut Ui, app: &mut App) {
-    toolbar(ui, app);
     let one = app.board.run.iter().count();
+    toolbar(ui, app, one);
     plots(ui, app, one);
 }
 
-/// What curves are looked at with.
-pub(super) fn toolbar(ui: &mut Ui, app: &mut App) {
+/// What the curves of the first `runs` runs are looked at with.
+pub(super) fn toolbar(ui: &mut Ui, app: &mut App, runs: usize) {
     ui.horizontal_wrapped(|ui| {
         let view = &mut app.board.view;
         let name = AXES.iter().find(|(x, _)| *x == view.x).map_or("", |(_, name)| *name);
@@ -55,12 +56,12 @@ pub(super) fn toolbar(ui: &mut Ui, app: &mut App) {
             view.smoothing = Some(weight);
         }
         ui.menu_button("More plots", |ui| {
-            for measure in Measure::OTHERS {
-                let mut shown = app.board.shown.contains(&measure);
-                if ui.checkbox(&mut shown, measure.name()).changed() {
+            for measure in app.board.measures(runs).1 {
+                let mut shown = app.board.shown.contains(&measure.name);
+                if ui.checkbox(&mut shown, &measure.title).changed() {
                     match shown {
-                        true => app.board.shown.insert(measure),
-                        false => app.board.shown.remove(&measure),
+                        true => app.board.shown.insert(measure.name.clone()),
+                        false => app.board.shown.remove(&measure.name),
                     };
                 }
             }
@@ -71,17 +72,18 @@ pub(super) fn toolbar(ui: &mut Ui, app: &mut App) {
     });
 }
 
-/// Draws the losses and the measures that are shown of the first `runs` runs; of all if that is more.
+/// Draws the main measures and those that are shown of the first `runs` runs; of all if that is more.
 pub(super) fn plots(ui: &mut Ui, app: &mut App, runs: usize) {
     let end = app.board.view.end(app.board.tracks().take(runs));
     let (unit_name, unit) = app.board.view.x.unit(end);
-    let others: Vec<Measure> = app.board.shown.iter().copied().collect();
+    let (main, mut others) = app.board.measures(runs);
+    others.retain(|measure| app.board.shown.contains(&measure.name));
     let spacing = ui.spacing().item_spacing.y;
-    let rows = 2 + others.len().div_ceil(2);
+    let rows = (main.len() + others.len().div_ceil(2)).max(1);
     let available = ui.available_height();
     let height = ((available - rows as f32 * spacing) / rows as f32 - 3.0).max(150.0);
-    let plotted = |measure, height, last| Plotted {
-        measure,
+    let plotted = |measure: &Arc<Measure>, height, last| Plotted {
+        measure: measure.clone(),
         height,
         runs,
         unit,
@@ -89,13 +91,15 @@ pub(super) fn plots(ui: &mut Ui, app: &mut App, runs: usize) {
         end: end / unit,
     };
     egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        plot::show(ui, app, plotted(Measure::GeneratorLoss, height, false));
-        plot::show(ui, app, plotted(Measure::DiscriminatorLoss, height, others.is_empty()));
+        for (i, measure) in main.iter().enumerate() {
+            let last = i + 1 == main.len() && others.is_empty();
+            plot::show(ui, app, &plotted(measure, height, last));
+        }
         for (i, pair) in others.chunks(2).enumerate() {
             let last = (i + 1) * 2 >= others.len();
             ui.columns(2, |columns| {
-                for (ui, &measure) in columns.iter_mut().zip(pair) {
-                    plot::show(ui, app, plotted(measure, height, last));
+                for (ui, measure) in columns.iter_mut().zip(pair) {
+                    plot::show(ui, app, &plotted(measure, height, last));
                 }
             });
         }

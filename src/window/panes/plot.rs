@@ -1,20 +1,22 @@
-//! One measure over the x axis: raw faint, smoothed bold, the held-out text as points, the floors named.
+//! One measure over the x axis: raw faint, smoothed bold, the held-out text as points, the baselines named.
 
-use crate::history::{Floors, Point, Scale, Split, ticks};
+use crate::history::{Moment, Point, Scale, Split, ticks};
+use crate::measure::{Axis, Baseline, Hue, Measure};
 use crate::numbers::{fixed, grouped};
 use crate::window::app::{App, DrawnKey};
 use crate::window::look::Palette;
-use crate::window::state::{Drawn, Measure, Track};
+use crate::window::state::{Drawn, Track};
 use egui::{Align2, Color32, Context, Id, RichText, Ui};
 use egui_plot::{
     GridInput, GridMark, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points, Text, VLine,
 };
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Which plot, and where.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Plotted {
-    pub measure: Measure,
+    pub measure: Arc<Measure>,
     pub height: f32,
     /// How many of the runs.
     pub runs: usize,
@@ -24,6 +26,13 @@ pub(super) struct Plotted {
     pub unit_name: &'static str,
     /// Where the longest run ends.
     pub end: f64,
+}
+
+impl Plotted {
+    /// The measure at a moment, if it is a number.
+    fn of(&self, moment: Option<&Moment>) -> Option<f64> {
+        moment?.get(&self.measure.name).filter(|x| x.is_finite())
+    }
 }
 
 /// Every plot of a page has this x axis and cursor.
@@ -43,13 +52,13 @@ fn resets(ctx: &Context) -> bool {
 }
 
 /// Draws the plot.
-pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
+pub(super) fn show(ui: &mut Ui, app: &mut App, p: &Plotted) {
     let palette = Palette::of(ui);
     let view = app.board.view;
-    let scale = view.scale_of(p.measure);
+    let scale = view.scale_of(&p.measure);
     // On another axis what was zoomed into lies elsewhere.
     let axes = (view.x as u8, scale == Scale::Log, p.unit.to_bits());
-    let key = Id::unique(("axes", p.measure.name()));
+    let key = Id::unique(("axes", &*p.measure.name));
     let before = ui.ctx().data(|data| data.get_temp::<(u8, bool, u64)>(key));
     if before.is_some_and(|before| before != axes) {
         reset(ui.ctx());
@@ -60,7 +69,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
     // As many marks as there is room for their numbers.
     let wide = (ui.available_width() / 110.0).max(2.0) as usize;
     let high = (p.height / 46.0).max(2.0) as usize;
-    let mut plot = Plot::new(p.measure.name())
+    let mut plot = Plot::new(&p.measure.title)
         .height((p.height - 24.0).max(100.0))
         .link_axis(group(), [true, false])
         .link_cursor(group(), [true, false])
@@ -82,7 +91,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
         Scale::Linear => plot.y_grid_spacer(move |input| marks(input, high)),
         Scale::Log => plot.y_grid_spacer(move |input| log_marks(input, high)),
     };
-    if matches!(p.measure, Measure::LearningRate | Measure::Speed) {
+    if p.measure.axis == Axis::Zero {
         plot = plot.include_y(0.0);
     }
     if !p.unit_name.is_empty() {
@@ -98,38 +107,36 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: Plotted) {
         let range = if whole { (0.0, p.end) } else { (bounds.min()[0], bounds.max()[0]) };
         let columns = plot.response().rect.width().max(100.0) as usize;
         for (i, name) in names.iter().take(p.runs).enumerate() {
-            let color = if several { palette.run(i) } else { color_of(p.measure, palette) };
+            let color = if several { palette.run(i) } else { color_of(&p.measure, palette) };
             let drawn = cached(app, i, p, range, columns);
-            curves(plot, &drawn, name, color, p.measure, palette, several);
+            curves(plot, &drawn, name, color, palette, several);
         }
         let tracks: Vec<&Track> = app.board.tracks().take(p.runs).collect();
-        floors(plot, &tracks, p.measure, scale, range, palette);
+        baselines(plot, &tracks, &p.measure, scale, range, palette);
     });
     let words = describe(app, p);
     response.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &words));
 }
 
 /// A measure's own colour: its network's.
-fn color_of(measure: Measure, palette: Palette) -> Color32 {
-    match measure {
-        Measure::GeneratorLoss | Measure::GeneratorAccuracy | Measure::ReplacedRate => palette.generator(),
-        Measure::DiscriminatorLoss | Measure::DiscriminatorAccuracy | Measure::Auc => palette.discriminator(),
-        Measure::JointLoss | Measure::LearningRate | Measure::GradientNorm | Measure::Speed => palette.run(2),
+fn color_of(measure: &Measure, palette: Palette) -> Color32 {
+    match measure.hue {
+        Hue::First => palette.generator(),
+        Hue::Second => palette.discriminator(),
+        Hue::Neutral => palette.run(2),
     }
 }
 
-fn title(ui: &mut Ui, app: &App, p: Plotted, palette: Palette) {
+fn title(ui: &mut Ui, app: &App, p: &Plotted, palette: Palette) {
     ui.horizontal(|ui| {
         ui.set_height(18.0);
-        let color = if p.runs > 1 { ui.visuals().text_color() } else { color_of(p.measure, palette) };
-        ui.label(RichText::new(p.measure.name()).color(color).strong());
-        ui.label(RichText::new(p.measure.unit()).weak());
+        let color = if p.runs > 1 { ui.visuals().text_color() } else { color_of(&p.measure, palette) };
+        ui.label(RichText::new(&p.measure.title).color(color).strong());
+        ui.label(RichText::new(&p.measure.unit).weak());
         if p.runs == 1
             && let Some(run) = &app.board.run
         {
-            let weights = run.weights();
-            let last = run.intervals.last().map(|m| p.measure.of(m, weights)).filter(|x| x.is_finite());
-            let held = run.held_out.last().map(|m| p.measure.of(m, weights)).filter(|x| x.is_finite());
+            let (last, held) = (p.of(run.intervals.last()), p.of(run.held_out.last()));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if let Some(x) = held {
                     ui.label(RichText::new(format!("held out {}", short(x))).weak());
@@ -143,15 +150,16 @@ fn title(ui: &mut Ui, app: &App, p: Plotted, palette: Palette) {
 }
 
 /// The curves as they were drawn last, if nothing has changed.
-fn cached(app: &mut App, i: usize, p: Plotted, range: (f64, f64), columns: usize) -> Rc<Drawn> {
+fn cached(app: &mut App, i: usize, p: &Plotted, range: (f64, f64), columns: usize) -> Rc<Drawn> {
     let view = app.board.view;
     let Some(track) = app.board.tracks().nth(i) else { return Rc::default() };
     let key = DrawnKey { version: track.version, view, unit: p.unit, range, columns };
-    match app.drawn.get(&(i, p.measure)) {
+    let place = (i, p.measure.name.clone());
+    match app.drawn.get(&place) {
         Some((before, drawn)) if *before == key => drawn.clone(),
         _ => {
-            let drawn = Rc::new(view.draw(track, p.measure, p.unit, range, columns));
-            app.drawn.insert((i, p.measure), (key, drawn.clone()));
+            let drawn = Rc::new(view.draw(track, &p.measure, p.unit, range, columns));
+            app.drawn.insert(place, (key, drawn.clone()));
             drawn
         }
     }
@@ -166,7 +174,6 @@ fn curves(
     drawn: &Drawn,
     name: &str,
     color: Color32,
-    measure: Measure,
     palette: Palette,
     several: bool,
 ) {
@@ -179,12 +186,12 @@ fn curves(
         };
     let faint = color.gamma_multiply(if several { 0.25 } else { 0.4 });
     lines(plot, &drawn.raw, "raw", faint, 1.0, LineStyle::Solid);
-    if measure == Measure::DiscriminatorLoss {
-        let floor = if several { color.gamma_multiply(0.7) } else { palette.floor() };
-        lines(plot, &drawn.base_rate, "base rate", floor, 1.2, LineStyle::dashed_loose());
-        if let Some(&(x, y)) = drawn.base_rate.pieces.last().and_then(|piece| piece.last()).filter(|_| !several) {
-            let text = label("always saying the replaced rate", palette);
-            plot.text(Text::new("floor", PlotPoint::new(x, y), text).anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
+    for (baseline, line) in &drawn.baselines {
+        let faint = if several { color.gamma_multiply(0.7) } else { palette.baseline() };
+        lines(plot, line, &baseline.short, faint, 1.2, LineStyle::dashed_loose());
+        if let Some(&(x, y)) = line.pieces.last().and_then(|piece| piece.last()).filter(|_| !several) {
+            let text = Text::new("baseline", PlotPoint::new(x, y), label(&baseline.title, palette));
+            plot.text(text.anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
         }
     }
     lines(plot, &drawn.smoothed, "smoothed", color, 2.4, LineStyle::Solid);
@@ -198,27 +205,23 @@ fn curves(
     }
 }
 
-/// What the generator is held against, across the plot, and named at its right end.
-fn floors(
+/// What stands still and a measure is held against, across the plot, and named at its right end.
+fn baselines(
     plot: &mut egui_plot::PlotUi<'_>,
     tracks: &[&Track],
-    measure: Measure,
+    measure: &Measure,
     scale: Scale,
     (_, end): (f64, f64),
     palette: Palette,
 ) {
-    let mut levels: Vec<(f64, String)> = Vec::new();
-    match measure {
-        Measure::GeneratorLoss => {
-            for Floors { uniform, unigram } in tracks.iter().map(|track| track.floors) {
-                for (level, name) in [(uniform, "blind guessing"), (unigram, "knowing how frequent words are")] {
-                    levels.extend(level.map(|y| (y, format!("{name}, {}", fixed(y, 2)))));
-                }
-            }
-        }
-        Measure::Auc => levels.push((0.5, "knowing nothing".into())),
-        _ => {}
-    }
+    let level = |b: &Baseline| {
+        let y = b.at?;
+        // A share's is read off the axis.
+        let number = format!(", {}", fixed(y, usize::from(measure.digits.saturating_sub(1))));
+        Some((y, format!("{}{}", b.title, if measure.axis == Axis::Log { number } else { String::new() })))
+    };
+    let own = tracks.iter().flat_map(|track| track.measures.baselines(&measure.name));
+    let mut levels: Vec<(f64, String)> = own.filter_map(level).collect();
     levels.dedup_by(|a, b| a.1 == b.1);
     levels.sort_by(|a, b| a.0.total_cmp(&b.0));
     levels.dedup_by(|a, b| a.1 == b.1);
@@ -227,8 +230,8 @@ fn floors(
     for (y, name) in levels {
         let y = place(y);
         plot.hline(
-            HLine::new("floor", y)
-                .color(palette.floor())
+            HLine::new("baseline", y)
+                .color(palette.baseline())
                 .width(1.2)
                 .style(LineStyle::dashed_loose())
                 .allow_hover(false),
@@ -236,13 +239,13 @@ fn floors(
         let text = label(&name, palette);
         // The uppermost may lie at the plot's edge.
         let anchor = if Some(y) == highest { Align2::RIGHT_TOP } else { Align2::RIGHT_BOTTOM };
-        plot.text(Text::new("floor", PlotPoint::new(end, y), text).anchor(anchor).allow_hover(false));
+        plot.text(Text::new("baseline", PlotPoint::new(end, y), text).anchor(anchor).allow_hover(false));
     }
 }
 
-/// A floor's name, to be read over curves.
+/// A baseline's name, to be read over curves.
 fn label(name: &str, palette: Palette) -> RichText {
-    RichText::new(name).size(12.0).color(palette.floor()).background_color(palette.back().gamma_multiply(0.75))
+    RichText::new(name).size(12.0).color(palette.baseline()).background_color(palette.back().gamma_multiply(0.75))
 }
 
 fn hover(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
@@ -305,17 +308,13 @@ fn short(x: f64) -> String {
 }
 
 /// The plot for those who do not see it.
-fn describe(app: &App, p: Plotted) -> String {
-    let mut words = format!("{} plot", p.measure.name());
+fn describe(app: &App, p: &Plotted) -> String {
+    let mut words = format!("{} plot", p.measure.title);
     for (track, name) in app.board.tracks().take(p.runs).zip(app.board.names()) {
-        let weights = track.weights();
-        let of = |moment: Option<&crate::history::Moment>| {
-            moment.map(|m| p.measure.of(m, weights)).filter(|x| x.is_finite())
-        };
-        if let (Some(first), Some(last)) = (of(track.intervals.first()), of(track.intervals.last())) {
+        if let (Some(first), Some(last)) = (p.of(track.intervals.first()), p.of(track.intervals.last())) {
             words += &format!("; {name} from {} to {}", short(first), short(last));
         }
-        if let Some(held) = of(track.held_out.last()) {
+        if let Some(held) = p.of(track.held_out.last()) {
             words += &format!(", held out {}", short(held));
         }
     }

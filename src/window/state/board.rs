@@ -1,10 +1,12 @@
 //! Everything that the window shows, and how it changes with what the trainer tells.
 
-use super::{Form, Measure, Pace, Quiz, Source, Strip, Track, View};
+use super::{Form, Pace, Quiz, Source, Strip, Track, View};
+use crate::measure::{Measure, Measures, Plot};
 use crate::session::{Ending, Report};
 use crate::window::worker::{At, Begun, News, PrepareProgress};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the trainer is doing.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -110,8 +112,8 @@ pub struct Board {
     pub quiz: Option<Quiz>,
     /// How curves are looked at.
     pub view: View,
-    /// Which plots are shown beside the losses.
-    pub shown: BTreeSet<Measure>,
+    /// The measures that are plotted beside the main ones, by name.
+    pub shown: BTreeSet<Arc<str>>,
     /// What happened.
     pub notices: VecDeque<Notice>,
 }
@@ -178,9 +180,11 @@ impl Board {
         self.pace = Pace::default();
         self.at = At { step: begun.step, ..At::default() };
         let recorded = begun.recorded.take();
-        self.run = match looking {
-            true => recorded,
-            false => Some(Track::live(&begun.folder, recorded, &begun.config, begun.facts.as_ref(), begun.step)),
+        self.run = match &begun.measures {
+            Some(measures) if !looking => {
+                Some(Track::live(&begun.folder, recorded, &begun.config, measures, begun.step))
+            }
+            _ => recorded,
         };
         self.others.retain(|other| other.folder != begun.folder);
         self.phase = if looking { Phase::Looking } else { Phase::Training };
@@ -232,6 +236,13 @@ impl Board {
     /// Every run there is, the one that is trained or asked first.
     pub fn tracks(&self) -> impl Iterator<Item = &Track> {
         self.run.iter().chain(&self.others)
+    }
+
+    /// The measures of the first `runs` runs, each once: those that are always plotted, and the others.
+    pub fn measures(&self, runs: usize) -> (Vec<Arc<Measure>>, Vec<Arc<Measure>>) {
+        let objectives = self.tracks().take(runs).flat_map(|track| track.measures.iter());
+        let of_runs = self.tracks().take(1).flat_map(|track| track.measures.of_run());
+        Measures::merged(objectives.chain(of_runs)).into_iter().partition(|measure| measure.plot == Plot::Main)
     }
 
     /// The runs' names, which are told apart by their folders where two have the same.
@@ -298,7 +309,7 @@ mod tests {
     use super::super::strip::tests::scene;
     use super::*;
     use crate::electra::preset;
-    use crate::train::Measures;
+    use crate::measure::{Values, tests::invented};
 
     fn begun(device: Option<&str>) -> Box<Begun> {
         Box::new(Begun {
@@ -306,7 +317,7 @@ mod tests {
             config: preset("tiny").unwrap(),
             device: device.map(str::to_string),
             text: "sample".into(),
-            facts: None,
+            measures: Some(invented()),
             parameters: 1,
             micro_batch: None,
             memory: 0,
@@ -326,7 +337,7 @@ mod tests {
         assert!(board.take_in(News::Begun(begun(Some("CPU")))));
         assert_eq!((board.page, board.phase.name(), board.at.step), (Page::Run, "training", 3));
         assert_eq!(board.strip.part.text, "a b c");
-        let step = Report::Step { step: 3, generator_loss: 7.0, discriminator_loss: 0.5 };
+        let step = Report::Step { step: 3, values: [("cost", 7.0)].into() };
         let saved = Report::Saved { step: 4, folder: "x".into() };
         let at = At { step: 4, seconds: 1.0, progress: 0.5 };
         board.take_in(News::Reports { reports: vec![step, saved], at });
@@ -353,9 +364,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join("metrics.jsonl"),
-            "{\"step\":0,\"held_out\":{\"generator_loss\":9}}\n{\"step\":1,\"generator_loss\":8}\n",
+            "{\"step\":0,\"held_out\":{\"hits\":9}}\n{\"step\":1,\"hits\":8}\n",
         )
         .unwrap();
+        std::fs::write(folder.path().join("measures.json"), invented().to_json().unwrap()).unwrap();
         let track = |step: u64, recorded: Option<Track>| {
             let mut board = Board::default();
             let begun = Begun { folder: folder.path().into(), step, recorded, ..*begun(Some("CPU")) };
@@ -391,7 +403,8 @@ mod tests {
         let make = |name: &str| {
             let run = folder.path().join(name).join("tiny");
             std::fs::create_dir_all(&run).unwrap();
-            std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"generator_loss\":5}\nnothing\n{\"st").unwrap();
+            std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"hits\":5}\nnothing\n{\"st").unwrap();
+            std::fs::write(run.join("measures.json"), invented().to_json().unwrap()).unwrap();
             run
         };
         let (a, b) = (make("a"), make("b"));
@@ -405,7 +418,7 @@ mod tests {
         assert_eq!(board.names(), [a.display().to_string(), b.display().to_string()]);
         assert_eq!(board.stale(), Vec::<PathBuf>::new());
         board.take_in(News::Reports {
-            reports: vec![Report::HeldOut { step: 1, measures: Measures::default(), best: true }],
+            reports: vec![Report::HeldOut { step: 1, values: Values::default(), best: true }],
             at: At::default(),
         });
     }

@@ -3,7 +3,6 @@
 mod board;
 mod clock;
 mod compare;
-mod measure;
 mod quiz;
 mod start;
 mod strip;
@@ -15,7 +14,6 @@ pub use crate::probe::{Mark, mark};
 pub use board::{Board, Notice, Page, Phase};
 pub use clock::{Pace, paper_days};
 pub use compare::{Difference, differences};
-pub use measure::Measure;
 pub use quiz::{Quiz, Score};
 pub use start::{End, Form, Source, StartError};
 pub use strip::{Counts, Strip};

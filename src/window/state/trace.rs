@@ -1,18 +1,17 @@
-//! Losses of single steps: the newest exactly, those before thinned to their extremes.
+//! What single steps measured: the newest exactly, those before thinned to their extremes.
 
+use crate::measure::Values;
 use std::collections::VecDeque;
 
 /// One step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Steps done with it.
     pub step: u64,
     /// Seconds of training by then.
     pub seconds: f64,
-    /// Nats a masked token.
-    pub generator_loss: f32,
-    /// Nats a token.
-    pub discriminator_loss: f32,
+    /// Its losses.
+    pub values: Values,
 }
 
 /// The newest steps that are kept as they are.
@@ -22,7 +21,7 @@ const BLOCK: usize = 32;
 /// Most thinned samples; beyond that they are thinned again.
 const MOST: usize = 32_768;
 
-/// The losses of every step of a sitting, in bounded memory.
+/// What every step of a sitting measured, in bounded memory.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trace {
     old: Vec<Sample>,
@@ -56,6 +55,11 @@ impl Trace {
         self.old.iter().chain(&self.recent)
     }
 
+    /// Whether steps have this measure.
+    pub fn has(&self, name: &str) -> bool {
+        self.samples().next().is_some_and(|sample| sample.values.get(name).is_some())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.old.len() + self.recent.len()
@@ -67,17 +71,19 @@ impl Trace {
     }
 }
 
-/// Keeps of a block the samples with the lowest and highest of both losses, in order, and any that is no number.
+/// Keeps of a block the samples with the lowest and highest of each measure, in order, and any that is no number.
 fn extremes(block: &[Sample], to: &mut Vec<Sample>) {
-    let place = |by: fn(&Sample) -> f32| {
-        let finite = || block.iter().enumerate().filter(move |(_, s)| by(s).is_finite());
-        let low = finite().min_by(|a, b| by(a.1).total_cmp(&by(b.1))).map(|(i, _)| i);
-        let high = finite().max_by(|a, b| by(a.1).total_cmp(&by(b.1))).map(|(i, _)| i);
-        [low, high]
-    };
-    let kept = [place(|s| s.generator_loss), place(|s| s.discriminator_loss)].concat();
-    let no_number = |s: &Sample| !s.generator_loss.is_finite() || !s.discriminator_loss.is_finite();
-    to.extend(block.iter().enumerate().filter(|(i, s)| kept.contains(&Some(*i)) || no_number(s)).map(|(_, s)| *s));
+    let mut kept: Vec<usize> = Vec::new();
+    for (name, _) in block.iter().take(1).flat_map(|sample| sample.values.iter()) {
+        let values = || block.iter().map(|s| s.values.or_nan(name)).enumerate();
+        let finite = || values().filter(|(_, x)| x.is_finite());
+        kept.extend(finite().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i));
+        kept.extend(finite().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i));
+        kept.extend(values().filter(|(_, x)| !x.is_finite()).map(|(i, _)| i));
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    to.extend(kept.into_iter().map(|i| block[i].clone()));
 }
 
 #[cfg(test)]
@@ -85,26 +91,26 @@ mod tests {
     use super::*;
 
     fn sample(step: u64) -> Sample {
-        let noise = (step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1u64 << 24) as f32;
-        Sample { step, seconds: step as f64, generator_loss: 5.0 + noise, discriminator_loss: 0.3 + noise * 0.1 }
+        let noise = (step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / (1u64 << 24) as f64;
+        Sample { step, seconds: step as f64, values: [("a", 5.0 + noise), ("b", 0.3 + noise * 0.1)].into() }
     }
 
     #[test]
     fn memory_is_bounded_and_extremes_and_the_newest_stay() {
         let mut trace = Trace::default();
-        let (mut low, mut high) = (f32::MAX, f32::MIN);
+        let (mut low, mut high) = (f64::MAX, f64::MIN);
         for step in 1..=1_000_000 {
             trace.push(sample(step));
-            low = low.min(sample(step).generator_loss);
-            high = high.max(sample(step).generator_loss);
+            low = low.min(sample(step).values.or_nan("a"));
+            high = high.max(sample(step).values.or_nan("a"));
         }
         assert!(trace.len() <= MOST + EXACT + BLOCK, "{}", trace.len());
-        let all: Vec<Sample> = trace.samples().copied().collect();
+        let all: Vec<&Sample> = trace.samples().collect();
         assert!(all.is_sorted_by(|a, b| a.step < b.step));
         let newest: Vec<u64> = all[all.len() - EXACT..].iter().map(|s| s.step).collect();
         assert_eq!(newest, (1_000_000 - EXACT as u64 + 1..=1_000_000).collect::<Vec<_>>());
-        assert_eq!(all.iter().map(|s| s.generator_loss).fold(f32::MAX, f32::min), low);
-        assert_eq!(all.iter().map(|s| s.generator_loss).fold(f32::MIN, f32::max), high);
+        assert_eq!(all.iter().map(|s| s.values.or_nan("a")).fold(f64::MAX, f64::min), low);
+        assert_eq!(all.iter().map(|s| s.values.or_nan("a")).fold(f64::MIN, f64::max), high);
     }
 
     #[test]
@@ -112,9 +118,10 @@ mod tests {
         let mut trace = Trace::default();
         assert!(trace.is_empty());
         for step in 0..20_000 {
-            trace.push(if step == 7 { Sample { generator_loss: f32::NAN, ..sample(7) } } else { sample(step) });
+            let broken = Sample { values: [("a", f64::NAN), ("b", 0.3)].into(), ..sample(7) };
+            trace.push(if step == 7 { broken } else { sample(step) });
         }
-        assert!(trace.samples().any(|s| s.generator_loss.is_nan()));
+        assert!(trace.samples().any(|s| s.values.or_nan("a").is_nan()));
         trace.rewind(100);
         assert!(trace.samples().all(|s| s.step <= 100));
     }

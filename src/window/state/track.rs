@@ -1,12 +1,13 @@
 //! A run as the window follows it: what its folder has recorded, and what is reported while it trains.
 
-use super::measure::Weights;
 use super::{Sample, Trace};
 use crate::electra::Config;
-use crate::history::{Floors, HistoryError, Moment, Recorded, TextFacts};
+use crate::history::{HistoryError, Moment, Recorded};
+use crate::measure::{Measure, Measures};
+use crate::numbers::fixed;
 use crate::session::Report;
-use crate::train::{Interval, Measures, flops_a_step};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A run's curves and what they are held against.
@@ -22,10 +23,8 @@ pub struct Track {
     pub held_out: Vec<Moment>,
     /// Every step of this sitting.
     pub steps: Trace,
-    /// What to hold the generator's loss against.
-    pub floors: Floors,
-    /// Floating-point operations a step; NaN if not known.
-    pub flops_a_step: f64,
+    /// What was measured.
+    pub measures: Measures,
     /// Counts changes, so that what was drawn of it can be kept.
     pub version: u64,
     /// What a person should know of its metrics, in words.
@@ -37,21 +36,19 @@ pub struct Track {
 impl Track {
     /// A run that is beginning or going on here: of what its folder has `recorded`, the first `step` steps stand. A run that
     /// begins has nothing recorded, whatever else may lie in its folder.
-    pub fn live(folder: &Path, recorded: Option<Self>, config: &Config, facts: Option<&TextFacts>, step: u64) -> Self {
+    pub fn live(folder: &Path, recorded: Option<Self>, config: &Config, measures: &Measures, step: u64) -> Self {
         let mut track = recorded.unwrap_or_else(|| Self {
             folder: folder.into(),
             config: None,
             intervals: Vec::new(),
             held_out: Vec::new(),
             steps: Trace::default(),
-            floors: Floors::default(),
-            flops_a_step: f64::NAN,
+            measures: measures.clone(),
             version: 0,
             note: None,
             read: None,
         });
-        track.flops_a_step = flops_a_step(config).map_or(f64::NAN, |flops| flops as f64);
-        track.floors = Floors::of(Some(config.model.vocabulary as u64), facts);
+        track.measures = measures.clone();
         track.config = Some(config.clone());
         track.rewind(step);
         track
@@ -65,9 +62,9 @@ impl Track {
         let read = modified(folder);
         let recorded = Recorded::read(folder)?;
         let note = recorded.note();
-        let Recorded { folder, intervals, held_out, config, flops_a_step, floors, .. } = recorded;
+        let Recorded { folder, intervals, held_out, config, measures, .. } = recorded;
         let steps = Trace::default();
-        Ok(Self { folder, config, intervals, held_out, steps, floors, flops_a_step, version: 0, note, read })
+        Ok(Self { folder, config, intervals, held_out, steps, measures, version: 0, note, read })
     }
 
     /// Whether its metrics were written to since they were read.
@@ -86,9 +83,14 @@ impl Track {
         self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned()
     }
 
-    /// The losses' weights.
-    pub fn weights(&self) -> Weights {
-        self.config.as_ref().map_or_else(Weights::default, |config| Weights::of(&config.objective))
+    /// What was measured last on the held-out text, a few words each; nothing if it was not.
+    pub fn held_out_values(&self) -> Vec<String> {
+        let Some(last) = self.held_out.last() else { return Vec::new() };
+        let words = |m: &Arc<Measure>| {
+            let value = last.get(&m.name).filter(|x| x.is_finite());
+            format!("{} {}", m.short, value.map_or("–".into(), |x| fixed(x, m.digits.into())))
+        };
+        self.measures.headline().map(words).collect()
     }
 
     /// The newest step that there is anything of.
@@ -102,46 +104,30 @@ impl Track {
     pub fn take_in(&mut self, report: &Report, seconds: f64) {
         self.version += 1;
         match report {
-            Report::Step { step, generator_loss, discriminator_loss } => self.steps.push(Sample {
-                step: step + 1,
-                seconds,
-                generator_loss: *generator_loss,
-                discriminator_loss: *discriminator_loss,
-            }),
+            Report::Step { step, values } => {
+                self.steps.push(Sample { step: step + 1, seconds, values: values.clone() });
+            }
             Report::Interval { interval, tokens_per_second } => {
                 let before = self.intervals.last().map_or(0, |m| m.tokens);
-                let Interval { step, tokens, learning_rate, gradient_norm, loss_scale, measures, .. } = *interval;
                 self.intervals.push(Moment {
-                    tokens: before + tokens,
-                    learning_rate,
-                    gradient_norm: gradient_norm.into(),
-                    loss_scale: loss_scale.map_or(f64::NAN, f64::from),
+                    step: interval.step,
+                    tokens: before + interval.tokens,
+                    seconds,
+                    flops: interval.flops,
+                    learning_rate: interval.learning_rate,
+                    gradient_norm: interval.gradient_norm.into(),
+                    loss_scale: interval.loss_scale.map_or(f64::NAN, f64::from),
                     tokens_per_second: *tokens_per_second,
-                    ..self.moment(step, seconds, &measures)
+                    values: interval.values.clone(),
                 });
             }
-            Report::HeldOut { step, measures, .. } => {
-                let tokens = self.intervals.last().map_or(0, |m| m.tokens);
-                let moment = Moment { tokens, ..self.moment(*step, seconds, measures) };
-                self.held_out.push(moment);
+            Report::HeldOut { step, values, .. } => {
+                let (tokens, flops) = self.intervals.last().map_or((0, 0.0), |m| (m.tokens, m.flops));
+                let (step, values) = (*step, values.clone());
+                self.held_out.push(Moment { step, tokens, seconds, flops, values, ..Moment::default() });
             }
             Report::RolledBack { step, .. } | Report::Reopened { step, .. } => self.rewind(*step),
             Report::Saved { .. } | Report::Warning(_) | Report::Ended(_) => {}
-        }
-    }
-
-    fn moment(&self, step: u64, seconds: f64, m: &Measures) -> Moment {
-        Moment {
-            step,
-            seconds,
-            flops: step as f64 * self.flops_a_step,
-            generator_loss: m.generator_loss,
-            discriminator_loss: m.discriminator_loss,
-            replaced_rate: m.replaced_rate,
-            generator_accuracy: m.generator_accuracy,
-            discriminator_accuracy: m.discriminator_accuracy,
-            auc: m.auc.unwrap_or(f64::NAN),
-            ..Moment::default()
         }
     }
 
@@ -160,8 +146,7 @@ impl Track {
             intervals: self.intervals.clone(),
             held_out: self.held_out.clone(),
             config: self.config.clone(),
-            flops_a_step: self.flops_a_step,
-            floors: self.floors,
+            measures: self.measures.clone(),
             skipped: 0,
             first_skipped: None,
             written: 0.0,
@@ -170,30 +155,16 @@ impl Track {
 
     /// Every measure at every interval as comma-separated values, the held-out text marked as such.
     pub fn to_csv(&self) -> String {
-        let mut out = String::from(
-            "text,step,tokens,seconds,flops,generator_loss,discriminator_loss,replaced_rate,generator_accuracy,\
-             discriminator_accuracy,auc,learning_rate,gradient_norm,tokens_per_second\n",
-        );
+        let names: Vec<&str> = self.measures.all().map(|m| &*m.name).collect();
+        let mut out = format!("text,step,tokens,seconds,flops,{}\n", names.join(","));
         let mut all: Vec<(&str, &Moment)> = self.intervals.iter().map(|m| ("training", m)).collect();
         all.extend(self.held_out.iter().map(|m| ("held out", m)));
         all.sort_by_key(|(_, m)| m.step);
         for (text, m) in all {
             // A number that is not there is an empty field.
-            let numbers = [
-                m.seconds,
-                m.flops,
-                m.generator_loss,
-                m.discriminator_loss,
-                m.replaced_rate,
-                m.generator_accuracy,
-                m.discriminator_accuracy,
-                m.auc,
-                m.learning_rate,
-                m.gradient_norm,
-                m.tokens_per_second,
-            ];
-            let cell = |x: &f64| if x.is_nan() { String::new() } else { (x + 0.0).to_string() };
-            let cells: Vec<String> = numbers.iter().map(cell).collect();
+            let values = names.iter().map(|name| m.get(name).unwrap_or(f64::NAN));
+            let cell = |x: f64| if x.is_nan() { String::new() } else { (x + 0.0).to_string() };
+            let cells: Vec<String> = [m.seconds, m.flops].into_iter().chain(values).map(cell).collect();
             out += &format!("{text},{},{},{}\n", m.step, m.tokens, cells.join(","));
         }
         out
@@ -208,37 +179,36 @@ fn modified(folder: &Path) -> Option<SystemTime> {
 mod tests {
     use super::*;
     use crate::electra::preset;
+    use crate::measure::{Values, tests::invented};
+    use crate::train::Interval;
 
     fn interval(step: u64) -> Report {
-        let measures =
-            Measures { generator_loss: 6.0, discriminator_loss: 0.4, replaced_rate: 0.1, ..Measures::default() };
-        let interval = Interval {
-            step,
-            tokens: 100,
-            learning_rate: 1e-3,
-            gradient_norm: 2.0,
-            loss_scale: None,
-            skipped: 0,
-            measures,
-        };
+        let (values, learning_rate) = ([("hits", 0.5)].into(), 1e-3);
+        let flops = 1e9 * step as f64;
+        let (gradient_norm, loss_scale, skipped) = (2.0, None, 0);
+        let interval = Interval { step, tokens: 100, flops, learning_rate, gradient_norm, loss_scale, skipped, values };
         Report::Interval { interval, tokens_per_second: 10.0 }
     }
 
     fn live() -> Track {
-        Track::live(Path::new("no such run"), None, &preset("tiny").unwrap(), None, 0)
+        Track::live(Path::new("no such run"), None, &preset("tiny").unwrap(), &invented(), 0)
     }
 
     #[test]
     fn follows_what_is_reported() {
         let mut track = live();
         assert_eq!((track.name().as_str(), track.step()), ("no such run", 0));
-        track.take_in(&Report::Step { step: 0, generator_loss: 7.0, discriminator_loss: 0.7 }, 0.5);
+        track.take_in(&Report::Step { step: 0, values: [("hits", 0.1)].into() }, 0.5);
         track.take_in(&interval(1), 1.0);
         track.take_in(&interval(2), 2.0);
-        track.take_in(&Report::HeldOut { step: 2, measures: Measures::default(), best: true }, 2.5);
+        track.take_in(&Report::HeldOut { step: 2, values: Values::default(), best: true }, 2.5);
         assert_eq!((track.intervals.len(), track.held_out.len(), track.steps.len()), (2, 1, 1));
         assert_eq!((track.intervals[1].tokens, track.held_out[0].tokens, track.step()), (200, 200, 2));
-        assert!(track.held_out[0].auc.is_nan() && track.intervals[1].flops > 0.0);
+        assert!(
+            track.held_out[0].get("hits").is_none()
+                && track.held_out[0].flops == 2e9
+                && track.intervals[1].flops == 2e9
+        );
         track.take_in(&Report::RolledBack { reason: String::new(), step: 1, seed: 3 }, 3.0);
         assert_eq!((track.intervals.len(), track.held_out.len(), track.step()), (1, 0, 1));
     }
@@ -246,13 +216,14 @@ mod tests {
     #[test]
     fn csv_has_a_line_a_moment_and_no_nan() {
         let mut track = live();
-        track.take_in(&Report::HeldOut { step: 0, measures: Measures::default(), best: true }, 0.0);
+        track.take_in(&Report::HeldOut { step: 0, values: Values::default(), best: true }, 0.0);
         track.take_in(&interval(1), 1.0);
         let csv = track.to_csv();
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[1].starts_with("held out,0,0,0,") && lines[2].starts_with("training,1,100,1,"), "{csv}");
         assert!(!csv.contains("NaN"));
+        assert!(lines[0].starts_with("text,step,tokens,seconds,flops,hits,cost,spread,learning_rate,"), "{csv}");
         let columns = lines[0].split(',').count();
         assert!(lines.iter().all(|line| line.split(',').count() == columns), "{csv}");
     }
@@ -261,10 +232,11 @@ mod tests {
     fn another_process_may_write_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        std::fs::write(&path, "{\"step\":1,\"generator_loss\":5}\n").unwrap();
+        std::fs::write(folder.path().join("measures.json"), invented().to_json().unwrap()).unwrap();
+        std::fs::write(&path, "{\"step\":1,\"hits\":5}\n").unwrap();
         let mut track = Track::read(folder.path()).unwrap();
         assert!(!track.is_stale());
-        std::fs::write(&path, "{\"step\":1,\"generator_loss\":5}\n{\"step\":2,\"generator_loss\":4}\n{\"st").unwrap();
+        std::fs::write(&path, "{\"step\":1,\"hits\":5}\n{\"step\":2,\"hits\":4}\n{\"st").unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(5);
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
         assert!(track.is_stale());

@@ -1,7 +1,8 @@
 //! One plot's curves: chosen, smoothed, and thinned to what its pixels can show.
 
-use super::{Measure, Track};
-use crate::history::{Floors, Moment, Point, Scale, Split, X, smooth, smoothing_for, thin};
+use super::Track;
+use crate::history::{Moment, Point, Scale, Split, X, smooth, smoothing_for, thin};
+use crate::measure::{Axis, Baseline, Measure};
 
 /// How curves are looked at; the same for every plot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,40 +31,40 @@ pub struct Drawn {
     pub smoothed: Split,
     /// The held-out text.
     pub held_out: Vec<Point>,
-    /// The discriminator's base rate, which moves.
-    pub base_rate: Split,
+    /// The baselines that move.
+    pub baselines: Vec<(Baseline, Split)>,
 }
 
 impl View {
     /// The curves of `measure` of a run between `from` and `to` for so many pixel columns. `unit` is of [`X::unit`].
-    pub fn draw(&self, track: &Track, measure: Measure, unit: f64, (from, to): (f64, f64), columns: usize) -> Drawn {
-        let weights = track.weights();
+    pub fn draw(&self, track: &Track, measure: &Measure, unit: f64, (from, to): (f64, f64), columns: usize) -> Drawn {
         let y = |value: f64| match self.scale_of(measure) {
             Scale::Linear => value,
             // What is not above 0 has no place there, and is not hidden either.
             Scale::Log if value > 0.0 => value.log10(),
             Scale::Log => f64::NAN,
         };
-        let points = |moments: &[Moment], value: &dyn Fn(&Moment) -> f64| -> Vec<Point> {
-            moments.iter().map(|m| (m.x(self.x) / unit, y(value(m)))).filter(|p| p.0.is_finite()).collect()
+        let points = |moments: &[Moment], name: &str| -> Vec<Point> {
+            let point = |m: &Moment| Some((m.x(self.x) / unit, y(m.get(name)?)));
+            moments.iter().filter_map(point).filter(|p| p.0.is_finite()).collect()
         };
-        let value = |m: &Moment| measure.of(m, weights);
-        let intervals = points(&track.intervals, &value);
+        let intervals = points(&track.intervals, &measure.name);
         let middles = middles(&intervals);
         let weight = self.smoothing.unwrap_or_else(|| smoothing_for(intervals.len()));
         let raw = self.raw(track, measure, unit, &intervals, &y);
-        let base = match measure {
-            Measure::DiscriminatorLoss => smooth(&points(&track.intervals, &Floors::base_rate), weight),
-            _ => Vec::new(),
-        };
         // Dots would lie on top of each other; their thinning is of no consequence.
-        let held_out = within(&points(&track.held_out, &value), from, to).to_vec();
+        let held_out = within(&points(&track.held_out, &measure.name), from, to).to_vec();
         let thinned = |points: &[Point]| thin(within(points, from, to), from, to, columns);
+        let moving = track.measures.baselines(&measure.name).filter(|b| b.at.is_none());
+        let baselines = moving.map(|baseline| {
+            let line = smooth(&points(&track.intervals, &baseline.key(&measure.name)), weight);
+            (baseline.clone(), thinned(&line))
+        });
         Drawn {
             raw: thinned(&raw),
             smoothed: thinned(&steady(smooth(&middles, weight), &middles)),
             held_out,
-            base_rate: thinned(&base),
+            baselines: baselines.collect(),
         }
     }
 
@@ -71,16 +72,18 @@ impl View {
     fn raw(
         &self,
         track: &Track,
-        measure: Measure,
+        measure: &Measure,
         unit: f64,
         intervals: &[Point],
         y: &dyn Fn(f64) -> f64,
     ) -> Vec<Point> {
         let Some(first) = track.steps.samples().next().map(|s| s.step) else { return intervals.to_vec() };
-        if !Measure::LOSSES.contains(&measure) {
+        if !track.steps.has(&measure.name) {
             return intervals.to_vec();
         }
-        let tokens = track.intervals.last().map_or(0.0, |m| m.tokens as f64 / m.step.max(1) as f64);
+        // Steps have no line of their own: as many of both as intervals have had so far.
+        let a_step = |x: fn(&Moment) -> f64| track.intervals.last().map_or(0.0, |m| x(m) / m.step.max(1) as f64);
+        let (tokens, flops) = (a_step(|m| m.tokens as f64), a_step(|m| m.flops));
         let before = track.intervals.partition_point(|m| m.step < first).min(intervals.len());
         let mut raw = intervals[..before].to_vec();
         raw.extend(track.steps.samples().map(|s| {
@@ -88,26 +91,17 @@ impl View {
                 X::Steps => s.step as f64,
                 X::Tokens => s.step as f64 * tokens,
                 X::Hours => s.seconds / 3_600.0,
-                X::Flops => s.step as f64 * track.flops_a_step,
+                X::Flops => s.step as f64 * flops,
             };
-            let value = match measure {
-                Measure::GeneratorLoss => s.generator_loss,
-                _ => s.discriminator_loss,
-            };
-            (x / unit, y(value.into()))
+            (x / unit, y(s.values.or_nan(&measure.name)))
         }));
         raw.retain(|p| p.0.is_finite());
         raw
     }
 
     /// Losses and norms may be laid along a logarithmic axis; shares and rates stay as they are.
-    pub fn scale_of(&self, measure: Measure) -> Scale {
-        match measure {
-            Measure::GeneratorLoss | Measure::DiscriminatorLoss | Measure::JointLoss | Measure::GradientNorm => {
-                self.scale
-            }
-            _ => Scale::Linear,
-        }
+    pub fn scale_of(&self, measure: &Measure) -> Scale {
+        if measure.axis == Axis::Log { self.scale } else { Scale::Linear }
     }
 
     /// Where the runs' x axis ends, in [`X`]'s own unit.
@@ -155,28 +149,40 @@ fn within(points: &[Point], from: f64, to: f64) -> &[Point] {
 mod tests {
     use super::*;
     use crate::electra::preset;
+    use crate::measure::{Measures, Plot};
     use crate::session::Report;
-    use crate::train::{Interval, Measures};
+    use crate::train::Interval;
     use std::path::Path;
 
+    fn loss() -> Measure {
+        let baselines = vec![Baseline {
+            name: "rate".into(),
+            short: "rate".into(),
+            title: "always saying the rate".into(),
+            at: None,
+            follows: None,
+        }];
+        Measure { axis: Axis::Log, plot: Plot::Main, baselines, ..Measure::new("loss", "Loss", "nats") }
+    }
+
+    fn hits() -> Measure {
+        Measure::new("hits", "Hits", "share")
+    }
+
     fn track(steps: u64) -> Track {
-        let mut track = Track::live(Path::new("none"), None, &preset("tiny").unwrap(), None, 0);
+        let measures = Measures::new([loss(), hits()]);
+        let mut track = Track::live(Path::new("none"), None, &preset("tiny").unwrap(), &measures, 0);
         for step in 1..=steps {
             let noise = (step * 7919 % 101) as f64 / 100.0;
-            let measures = Measures {
-                generator_loss: 5.0 + noise,
-                discriminator_loss: 0.3,
-                replaced_rate: 0.1,
-                ..Measures::default()
-            };
             let interval = Interval {
                 step,
                 tokens: 1_000,
+                flops: 1e9 * step as f64,
                 learning_rate: 1e-3,
                 gradient_norm: 1.0,
                 loss_scale: None,
                 skipped: 0,
-                measures,
+                values: [("loss", 5.0 + noise), ("hits", 0.0), ("baseline.loss.rate", 0.3)].into(),
             };
             track.take_in(&Report::Interval { interval, tokens_per_second: 1e3 }, step as f64);
         }
@@ -190,15 +196,14 @@ mod tests {
     #[test]
     fn a_long_run_is_thinned_to_the_columns() {
         let track = track(50_000);
-        let drawn = View::default().draw(&track, Measure::GeneratorLoss, 1.0, (0.0, 50_000.0), 300);
+        let drawn = View::default().draw(&track, &loss(), 1.0, (0.0, 50_000.0), 300);
         assert!(count(&drawn.raw) <= 4 * 302 && count(&drawn.smoothed) <= 4 * 302, "{}", count(&drawn.raw));
         let highest = drawn.raw.pieces.iter().flatten().map(|p| p.1).fold(0.0, f64::max);
         assert_eq!(highest, 6.0);
-        let near = View::default().draw(&track, Measure::GeneratorLoss, 1.0, (100.0, 110.0), 300);
+        let near = View::default().draw(&track, &loss(), 1.0, (100.0, 110.0), 300);
         assert_eq!(count(&near.raw), 13);
-        assert!(
-            View::default().draw(&track, Measure::DiscriminatorLoss, 1.0, (0.0, 1e5), 300).base_rate.pieces.len() == 1
-        );
+        let (baseline, line) = &drawn.baselines[0];
+        assert_eq!((baseline.name.as_str(), line.pieces.len()), ("rate", 1));
     }
 
     #[test]
@@ -208,28 +213,28 @@ mod tests {
             let view = View { x, ..View::default() };
             let end = view.end([&track]);
             let (_, unit) = x.unit(end);
-            let drawn = view.draw(&track, Measure::GeneratorLoss, unit, (0.0, end / unit), 1_000);
+            let drawn = view.draw(&track, &loss(), unit, (0.0, end / unit), 1_000);
             assert_eq!(count(&drawn.raw), 100, "{x:?}");
             let last = drawn.raw.pieces[0].last().unwrap().0;
             assert!((last - end / unit).abs() < 1e-9, "{x:?}: {last} of {}", end / unit);
         }
         let log = View { scale: Scale::Log, ..View::default() };
-        let drawn = log.draw(&track, Measure::GeneratorLoss, 1.0, (0.0, 100.0), 100);
+        let drawn = log.draw(&track, &loss(), 1.0, (0.0, 100.0), 100);
         assert!(drawn.raw.pieces[0].iter().all(|p| p.1 < 1.0 && p.1 > 0.6));
         // Accuracies of 0 are no losses.
-        assert!(log.draw(&track, Measure::GeneratorAccuracy, 1.0, (0.0, 100.0), 100).raw.gaps.is_empty());
+        assert!(log.draw(&track, &hits(), 1.0, (0.0, 100.0), 100).raw.gaps.is_empty());
     }
 
     #[test]
     fn steps_go_on_where_the_intervals_before_this_sitting_end() {
         let mut track = track(10);
         for step in 10..15 {
-            let report = Report::Step { step, generator_loss: 4.0, discriminator_loss: f32::NAN };
+            let report = Report::Step { step, values: [("loss", 4.0), ("hits", f64::NAN)].into() };
             track.take_in(&report, step as f64);
         }
-        let drawn = View::default().draw(&track, Measure::GeneratorLoss, 1.0, (0.0, 20.0), 1_000);
+        let drawn = View::default().draw(&track, &loss(), 1.0, (0.0, 20.0), 1_000);
         assert_eq!(count(&drawn.raw), 15);
-        let gaps = View::default().draw(&track, Measure::DiscriminatorLoss, 1.0, (0.0, 20.0), 1_000).raw.gaps;
+        let gaps = View::default().draw(&track, &hits(), 1.0, (0.0, 20.0), 1_000).raw.gaps;
         assert_eq!(gaps, [11.0, 12.0, 13.0, 14.0, 15.0]);
     }
 }

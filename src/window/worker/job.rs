@@ -5,7 +5,7 @@ use super::{Command, News, Outbox};
 use crate::corpus::{Tokenizer, VocabularyOptions};
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::electra::{Config, Model};
-use crate::history::TextFacts;
+use crate::measure::Measures;
 use crate::run::Run;
 use crate::session::{self, Adaptation, Change, Continued, How, Opened, Prepared, Session, Stage};
 use crate::train::MicroBatch;
@@ -70,8 +70,8 @@ pub struct Begun {
     pub device: Option<String>,
     /// Where the text is from, for people.
     pub text: String,
-    /// What the run's folder keeps of it.
-    pub facts: Option<TextFacts>,
+    /// What is measured; `None` where the networks are only asked.
+    pub measures: Option<Measures>,
     /// Parameters of both networks.
     pub parameters: u64,
     /// The parts that a step's batch is worked through in.
@@ -146,7 +146,7 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         config: session.config().clone(),
         device: Some(trainer.device()),
         text: prepared.name.clone(),
-        facts: Some(prepared.facts()),
+        measures: Some(session.measures().clone()),
         parameters: trainer.model().table.count() as u64,
         micro_batch: Some(trainer.micro_batch()),
         memory: trainer.allocated() as u64,
@@ -237,7 +237,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         folder: folder.into(),
         device: None,
         text: String::new(),
-        facts: None,
+        measures: None,
         parameters: model.table.count() as u64,
         micro_batch: None,
         memory: 0,

@@ -217,10 +217,8 @@ impl Stage<'_> {
 
     /// Losses that are no numbers end a run, and are to be seen in its curves.
     fn show_what_failed(&self, error: &SessionError) {
-        if let SessionError::Failed { error: TrainError::NotFinite { step, generator, discriminator, .. }, .. } = error
-        {
-            let (step, generator_loss, discriminator_loss) = (*step, *generator, *discriminator);
-            let report = Report::Step { step, generator_loss, discriminator_loss };
+        if let SessionError::Failed { error: TrainError::NotFinite { step, losses, .. }, .. } = error {
+            let report = Report::Step { step: *step, values: losses.clone() };
             self.outbox.tell(News::Reports { reports: vec![report], at: self.at() });
         }
     }

@@ -1,0 +1,200 @@
+//! ELECTRA's measures: what is measured of a step, declared once. Everything that draws or stores loops over this.
+
+use super::{Config, ObjectiveConfig};
+use crate::measure::{Advice, Axis, Baseline, Better, Hue, Measure, Measures, Plot, Values};
+
+/// The measures of a run with these settings, on a text whose words' frequencies have this entropy in nats.
+pub fn measures(config: &Config, unigram_entropy: f64) -> Measures {
+    declared(Some(config.model.vocabulary as u64), Some(unigram_entropy), Some(config))
+}
+
+/// The measures of a run whose folder has no measures.json, as all had before there was another objective. Where nothing
+/// says how many words there are, or how frequent, there is no such baseline.
+pub fn before(vocabulary: Option<u64>, unigram_entropy: Option<f64>) -> Measures {
+    declared(vocabulary, unigram_entropy, None)
+}
+
+/// Adds what a line of metrics of those runs leaves out and what follows from the rest of it: the joint loss and the
+/// discriminator's baseline.
+pub fn complete(values: &mut Values, objective: Option<&ObjectiveConfig>) {
+    // The paper's, where nothing says which they were.
+    let weights = objective.map_or([1.0, 50.0], |o| [o.generator_weight, o.discriminator_weight]);
+    if let Some(rate) = values.get("replaced_rate").filter(|rate| !rate.is_nan()) {
+        values.set(BASE_RATE, entropy(rate));
+    }
+    if let (Some(generator), Some(discriminator)) = (values.get("generator_loss"), values.get("discriminator_loss")) {
+        values.set("loss", joint(weights, generator, discriminator));
+    }
+}
+
+/// The key of the discriminator's baseline.
+pub const BASE_RATE: &str = "baseline.discriminator_loss.base_rate";
+
+/// The discriminator's loss in nats if it always gave the replaced rate `p`.
+pub fn entropy(p: f64) -> f64 {
+    if p <= 0.0 || p >= 1.0 { 0.0 } else { -p * p.ln() - (1.0 - p) * (1.0 - p).ln() }
+}
+
+/// What is minimised: the weighted sum of both losses.
+pub fn joint(weights: [f32; 2], generator: f64, discriminator: f64) -> f64 {
+    f64::from(weights[0]) * generator + f64::from(weights[1]) * discriminator
+}
+
+fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, config: Option<&Config>) -> Measures {
+    let uniform = vocabulary.map(|words| (words as f64).ln());
+    let baseline = |name: &str, short: &str, title: &str, at: f64| Baseline {
+        name: name.into(),
+        short: short.into(),
+        title: title.into(),
+        at: Some(at),
+        follows: None,
+    };
+    let generator = [
+        uniform.map(|at| baseline("uniform", "blind guessing", "blind guessing", at)),
+        unigram_entropy
+            .filter(|x| x.is_finite())
+            .map(|at| baseline("unigram", "word frequency", "knowing how frequent words are", at)),
+    ];
+    let base_rate = Baseline {
+        at: None,
+        follows: Some("replaced_rate".into()),
+        ..baseline("base_rate", "base rate", "always saying the replaced rate", 0.0)
+    };
+    let chance = baseline("chance", "chance", "knowing nothing", 0.5);
+    let share = |name, title| Measure { better: Better::Higher, ..Measure::new(name, title, "share") };
+    let (first, second) = (Hue::First, Hue::Second);
+    let loss = |name, title, unit, tag: &str| Measure {
+        better: Better::Lower,
+        axis: Axis::Log,
+        tag: tag.into(),
+        ..Measure::new(name, title, unit)
+    };
+    Measures::new([
+        // Nats a drawn token: masked language modelling.
+        Measure {
+            short: "generator".into(),
+            plot: Plot::Main,
+            hue: first,
+            baselines: generator.into_iter().flatten().collect(),
+            advice: config.map(|c| generator_advice(c, uniform.unwrap_or(f64::INFINITY))),
+            ..loss("generator_loss", "Generator loss", "nats a masked token", "loss/generator")
+        },
+        // Nats a token, padding left out: replaced token detection.
+        Measure {
+            short: "discriminator".into(),
+            digits: 4,
+            plot: Plot::Main,
+            hue: second,
+            baselines: vec![base_rate],
+            advice: config.map(discriminator_advice),
+            ..loss("discriminator_loss", "Discriminator loss", "nats a token", "loss/discriminator")
+        },
+        // The weighted sum of both, which is what is minimised.
+        Measure { selects: true, ..loss("loss", "Joint loss", "nats, weighted", "loss/joint") },
+        // Of the drawn tokens, those whose most likely guess is the original.
+        Measure { hue: first, tag: "accuracy/generator".into(), ..share("generator_accuracy", "Generator accuracy") },
+        // Of all tokens, those that the discriminator judges rightly at a probability of 1/2.
+        Measure {
+            hue: second,
+            tag: "accuracy/discriminator".into(),
+            ..share("discriminator_accuracy", "Discriminator accuracy")
+        },
+        // Area under the receiver operating characteristic; no number without tokens of both kinds.
+        Measure {
+            short: "AUC".into(),
+            hue: second,
+            better: Better::Higher,
+            tag: "discriminator/auc".into(),
+            baselines: vec![chance],
+            ..Measure::new("auc", "Discriminator AUC", "0.5 knows nothing")
+        },
+        // Of all tokens, those that were replaced.
+        Measure {
+            hue: first,
+            better: Better::Neither,
+            tag: "discriminator/replaced_rate".into(),
+            ..share("replaced_rate", "Replaced rate")
+        },
+        // Of the drawn tokens, those whose sample is the original.
+        Measure { hue: first, tag: "accuracy/sampled".into(), ..share("sampled_accuracy", "Sampled accuracy") },
+        // Of the tokens that are called replaced, those that are; no number if none is called so.
+        Measure { hue: second, tag: "discriminator/precision".into(), ..share("precision", "Discriminator precision") },
+        // Of the replaced tokens, those that are called so; no number if there are none.
+        Measure { hue: second, tag: "discriminator/recall".into(), ..share("recall", "Discriminator recall") },
+    ])
+}
+
+fn generator_advice(config: &Config, uniform: f64) -> Advice {
+    let (rate, clip_norm) = (config.optimizer.learning_rate, config.optimizer.clip_norm);
+    Advice {
+        stuck: "the generator has learnt no more than how frequent words are: loss".into(),
+        given: vec!["guessing blindly gives", "word frequencies alone give"],
+        attempt: format!("Try more steps, another --learning-rate (now {rate}) or more text"),
+        where_clipped: format!(
+            "Its gradients may be drowned by the discriminator's: try a larger optimizer.clip_norm (now {clip_norm}) or \
+             another --learning-rate (now {rate})"
+        ),
+        guessing: uniform,
+        far: 2.0,
+    }
+}
+
+fn discriminator_advice(config: &Config) -> Advice {
+    let attempt = format!(
+        "The generator may be too strong for it so far, or the text too small: try more steps, a smaller generator.hidden \
+         (now {}) or another --learning-rate (now {})",
+        config.generator.hidden, config.optimizer.learning_rate
+    );
+    Advice {
+        stuck: "the discriminator tells no fake from an original: loss".into(),
+        given: vec!["always saying the replaced rate gives"],
+        where_clipped: attempt.clone(),
+        attempt,
+        guessing: std::f64::consts::LN_2,
+        far: 5.0,
+    }
+}
+
+/// What held-out text measured before training and after it says of both networks.
+pub fn in_words(before: &Values, after: &Values) -> String {
+    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
+    let or_none = |name: &str| after.get(name).filter(|x| !x.is_nan()).map_or("none".into(), percent);
+    format!(
+        "the generator guesses {} of the masked words ({} before training);\n          the discriminator finds {} of its \
+         fakes, and is right in {} of the cases where it cries fake",
+        percent(after.get("generator_accuracy").unwrap_or(0.0)),
+        percent(before.get("generator_accuracy").unwrap_or(0.0)),
+        or_none("recall"),
+        or_none("precision"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::electra::preset;
+
+    #[test]
+    fn baselines_are_what_is_known() {
+        let levels = |m: &Measures| -> Vec<f64> {
+            m.get("generator_loss").unwrap().baselines.iter().filter_map(|b| b.at).collect()
+        };
+        assert_eq!(levels(&before(Some(2048), Some(5.5))), [2048f64.ln(), 5.5]);
+        assert_eq!(levels(&before(None, Some(f64::NAN))), [0.0; 0]);
+        let config = preset("tiny").unwrap();
+        assert_eq!(levels(&measures(&config, 5.5)), levels(&before(Some(config.model.vocabulary as u64), Some(5.5))));
+        assert!((entropy(0.5) - 2f64.ln()).abs() < 1e-12);
+        assert_eq!((entropy(0.0), entropy(1.0)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_line_of_before_is_completed() {
+        let mut values = Values::from([("generator_loss", 5.0), ("discriminator_loss", 0.25), ("replaced_rate", 0.5)]);
+        complete(&mut values, None);
+        assert_eq!(values.get("loss"), Some(17.5));
+        assert_eq!(values.get(BASE_RATE), Some(entropy(0.5)));
+        let mut other = Values::from([("hits", 0.5)]);
+        complete(&mut other, None);
+        assert_eq!(other, Values::from([("hits", 0.5)]));
+    }
+}
