@@ -117,18 +117,18 @@ fn batch(config: &Config, shape: Shape, random: &mut Seeded) -> batch::Batch {
     let lengths: Vec<u32> =
         (0..examples).map(|b| if b == 0 { length as u32 } else { 4 + random.below(length as u32 - 3) }).collect();
     let mut all = batch::Batch::new(shape, &MASKED_TEXT).with(LENGTHS, lengths.clone());
-    for b in 0..examples {
-        for i in 0..lengths[b] as usize {
+    for (b, &tokens) in lengths.iter().enumerate() {
+        for i in 0..tokens as usize {
             all.column_mut(IDS.name)[b * length + i] = 5 + random.below(words - 5);
             all.column_mut(TYPES.name)[b * length + i] = (i * config.model.types / length) as u32;
         }
     }
     let ids = all.column(IDS.name).to_vec();
     let mut all = all.with(MASKED_IDS, ids.clone());
-    for b in 0..examples {
+    for (b, &tokens) in lengths.iter().enumerate() {
         // The last example leaves a slot unused.
         let used = if b + 1 == examples { slots - 1 } else { slots };
-        let start = random.below(lengths[b] - used as u32 + 1) as usize;
+        let start = random.below(tokens - used as u32 + 1) as usize;
         for k in 0..used {
             let (slot, place) = (b * slots + k, b * length + start + k);
             all.column_mut(POSITIONS.name)[slot] = (start + k) as u32;
