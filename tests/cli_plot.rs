@@ -159,9 +159,9 @@ fn nothing_to_draw_is_an_error() {
     let start = "{\"step\":0,\"seconds\":0,\"held_out\":{\"generator_loss\":7.6,\"discriminator_loss\":0.7}}\n";
     refuses(start, &svg, &["at 0 steps", "train for an interval"]);
     let none = "{\"step\":5,\"generator_loss\":null,\"discriminator_loss\":null}\n";
-    refuses(none, &svg, &["odd: none of its losses is a number"]);
+    refuses(none, &svg, &["odd: none of its main measures is a number"]);
     let events = folder.path().join("events");
-    refuses(none, &["--tensorboard", events.to_str().unwrap()], &["none of its losses is a number"]);
+    refuses(none, &["--tensorboard", events.to_str().unwrap()], &["none of its main measures is a number"]);
     assert!(!events.exists());
     let some = "{\"step\":5,\"generator_loss\":7,\"discriminator_loss\":0.5}\n";
     refuses(some, &[&svg[..], &["--x", "flops"]].concat(), &["odd: its floating-point operations", "config.toml"]);

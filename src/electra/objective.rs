@@ -98,7 +98,7 @@ mod tests {
     use crate::electra::preset;
 
     #[test]
-    fn samples_are_drawn_alike_with_and_without_dropout() {
+    fn samples_have_their_stream_with_and_without_dropout() {
         let config = preset("small").unwrap().set("model.layers=1").unwrap();
         let model = Model::new(&config);
         let draws = |dropout| {

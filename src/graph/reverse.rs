@@ -7,7 +7,7 @@ use std::collections::HashMap;
 impl Graph {
     /// Adds the nodes that compute the gradient of `loss` (one element) with respect to the parameters that `trained` picks,
     /// and places them in the bank of gradients. What leads to none of these has no backward nodes. The bank is written
-    /// whole: it holds zeros where a parameter is not trained or the loss does not depend on it, so that nothing which
+    /// whole, but for padding that nobody writes: it holds zeros where a parameter is not trained or the loss does not depend on it, so that nothing which
     /// another plan left there is ever read.
     ///
     /// # Errors

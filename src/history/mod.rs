@@ -12,7 +12,7 @@
 //! # How a number gets from text to a plot
 //!
 //! ```text
-//! text ─ data ─> a batch ─ the graph's outputs ─> train::Tally::add      sums of one step, no division
+//! text ─ batch ─> a batch ─ the graph's outputs ─> train::Tally::add      sums of one step, no division
 //!      ─ log_every steps later ─> train::Tally::finish                   Values: (name, number), the objective's arithmetic
 //!      ─> train::Interval { step, flops, .., values }                    the trainer's own numbers beside them
 //!      ─> session::Report::Interval ─┬─> metrics.jsonl: a line, every value under its name
@@ -22,7 +22,9 @@
 //! both files ─ Recorded::read ─> Moment::get(name) ─> a panel, a column, a tag for each Measure
 //! ```
 //!
-//! Nothing behind [`Tally::finish`](crate::train::Tally::finish) and the declaration knows a measure by name: a new one is a value there and an entry in the declaration, and is in the metrics, the table, TensorBoard and the window's list.
+//! Nothing behind [`Tally::finish`](crate::train::Tally::finish) and the declaration knows a measure by
+//! name: a new one is a value there and an entry in the declaration, and is in the metrics, the table, TensorBoard and the
+//! window's list.
 //! A baseline that moves is a value too, named `baseline.<measure>.<name>`.
 
 mod curve;

@@ -7,9 +7,13 @@ mod values;
 
 pub use values::Values;
 
+use crate::numbers::shortened;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// What a line of metrics says beside the measures.
+const RESERVED: [&str; 7] = ["step", "seconds", "tokens", "flops", "held_out", "skipped", "text"];
 
 /// A number of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -267,6 +271,14 @@ impl Measures {
     /// What is wrong, in words.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let found: Vec<Measure> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        if let Some(nameless) = found.iter().position(|m| m.name.is_empty() || m.title.is_empty()) {
+            return Err(format!("its measure {} has no name or no title", nameless + 1));
+        }
+        // A name is a key of a line, a column of a table, and mostly a tag.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if let Some(m) = found.iter().find(|m| RESERVED.contains(&&*m.name) || !m.name.chars().all(plain)) {
+            return Err(format!("a measure cannot be called {:?}", shortened(&m.name, 60)));
+        }
         let measures = Self::new(found);
         if measures.main().next().is_none() {
             return Err("none of its measures has \"plot\": \"main\"".into());
@@ -317,6 +329,10 @@ pub(crate) mod tests {
             ("[]", "none of its measures"),
             ("{}", "invalid type"),
             (r#"[{"name":"a","title":"A","unit":"","better":"lower","plot":"side"}]"#, "unknown variant `side`"),
+            (r#"[{"plot":"main"}]"#, "measure 1 has no name"),
+            (r#"[{"name":"a","title":"A","plot":"main"},{"name":"b"}]"#, "measure 2 has no name or no title"),
+            (r#"[{"name":"flops","title":"A","plot":"main"}]"#, "called \"flops\""),
+            (r#"[{"name":"a,b","title":"A","plot":"main"}]"#, "called \"a,b\""),
         ] {
             let found = Measures::from_json(damaged.as_bytes()).unwrap_err();
             assert!(found.contains(reason), "{damaged}: {found}");

@@ -27,6 +27,8 @@ impl Bound {
     pub fn words<'a>(self, batch: &'a Batch, whole: &Batch) -> Cow<'a, [u32]> {
         match self {
             Self::Column(name) => batch.column(name).into(),
+            // Nothing where there is no such column, which the engine refuses.
+            Self::Total(name) if whole.column(name).is_empty() => (&[]).into(),
             Self::Total(name) => vec![whole.total(name).to_bits()].into(),
         }
     }

@@ -7,7 +7,7 @@ use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 struct BinaryNll;
 
 /// The negative log-likelihood of each label, nats, `[T]`: -log sigmoid(logit) where it is 1, -log sigmoid(-logit) where it is 0.
-/// `logits` and `labels`, u32, have T elements.
+/// `logits` and `labels`, u32 and 0 or 1, have T elements.
 pub fn binary_nll(g: &mut Graph, logits: Tensor, labels: Tensor) -> Result<Tensor, GraphError> {
     g.add1(BinaryNll, &[logits, labels])
 }

@@ -11,7 +11,7 @@ struct WeightedMean;
 
 /// sum(weight * value) / (total + 1e-6): `[1]`, of `values` and `weights` of M elements and `total` `[1]`. The total is that of the
 /// weights of the whole batch, of which these rows may be a part: the parts' results add up to its mean. A row of weight 0 does not
-/// count, whatever its value is. No gradient flows to the weights.
+/// count, whatever its value is, and its gradient is 0. No gradient flows to the weights.
 pub fn weighted_mean(g: &mut Graph, values: Tensor, weights: Tensor, total: Tensor) -> Result<Tensor, GraphError> {
     g.add1(WeightedMean, &[values, weights, total])
 }

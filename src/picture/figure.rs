@@ -58,7 +58,7 @@ impl Figure<'_> {
         if width < least.0 || height < least.1 || width > MOST.0 || height > MOST.1 {
             return Err(PictureError::Size { found: self.size, least, most: MOST });
         }
-        let unit = (f64::from(width) / 1200.0).min(f64::from(height) / 800.0);
+        let unit = (f64::from(width) / 1200.0).min(f64::from(height) / (400.0 * measures.len().max(2) as f64));
         let (width, height) = (f64::from(width), f64::from(height));
         let end = self.end(&measures)?;
         let axis = Unit::of(self.x, end);

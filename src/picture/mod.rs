@@ -53,8 +53,8 @@ pub enum PictureError {
         /// Whether the run's settings would tell.
         settings: bool,
     },
-    /// Losses that are all no numbers.
-    #[error("{run}: none of its losses is a number, so there is nothing to draw")]
+    /// Measures that are all no numbers.
+    #[error("{run}: none of its main measures is a number, so there is nothing to draw")]
     NoNumber {
         /// The run.
         run: String,

@@ -147,10 +147,12 @@ impl Panel<'_> {
             }
             split.gaps
         };
+        // Neither has a baseline, or the end of a curve, that is 0.
+        let labels: Vec<_> = self.labels.iter().filter(|l| placed(self.scale, l.y).is_finite()).collect();
         for s in &self.series {
             gaps.push(curves(canvas, &s.raw, raw(s.colour, unit)));
         }
-        for label in self.labels.iter().filter(|l| l.line) {
+        for label in labels.iter().filter(|l| l.line) {
             let dashes = Some((9.0 * unit, 5.0 * unit));
             let stroke = Stroke { dashes, ..Stroke::new(label.colour, 1.6 * unit) };
             canvas.line((left, y(label.y)), (right, y(label.y)), stroke);
@@ -178,8 +180,8 @@ impl Panel<'_> {
             }
         }
 
-        let wanted: Vec<f64> = self.labels.iter().map(|l| y(l.y)).collect();
-        for (label, place) in self.labels.iter().zip(spread(&wanted, 20.0 * unit, top, bottom)) {
+        let wanted: Vec<f64> = labels.iter().map(|l| y(l.y)).collect();
+        for (label, place) in labels.iter().zip(spread(&wanted, 20.0 * unit, top, bottom)) {
             let start = right + 22.0 * unit;
             // The letters are dark whatever the run's colour: a light one cannot be read from afar.
             let leader = Stroke::new(label.colour, 2.5 * unit);

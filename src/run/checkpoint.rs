@@ -324,6 +324,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_of_the_version_before_is_read_or_refused_in_a_line() {
+        // That a bank is laid out as it was then is held by a test of the model.
         let all = tempfile::tempdir().unwrap();
         let mut config = preset("tiny").unwrap();
         let (folder, model, snapshot) = saved(all.path(), &mut config);

@@ -153,8 +153,8 @@ impl Session {
         }
         let step = trainer.started();
         let measures = measures(&setup.config, setup.facts.unigram_entropy);
-        run.keep_measures(&measures)?;
         run.rewind(step, &measures)?;
+        run.keep_measures(&measures)?;
         let now = Instant::now();
         let mut session = Self {
             watch: Watch::new(&setup.config, &measures),

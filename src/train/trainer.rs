@@ -13,6 +13,7 @@ use crate::electra::objective::outputs;
 use crate::electra::{Config, Model, Precision};
 use crate::graph::Bank;
 use crate::measure::Values;
+use crate::objective::LOSS;
 use crate::ops::{LossScale, StepState};
 use crate::plan::{Engine, EngineError, Program, Target};
 use std::collections::VecDeque;
@@ -86,8 +87,8 @@ const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
 
 impl Trainer {
     /// Plans both steps, loads them into `engine` and initialises the weights. A step's batch is worked through in as many
-    /// parts, and computes as many activations again, as it takes to stay within `resources` and what the device can hold ([`fit`]); where the device
-    /// turns out to have less, in more.
+    /// parts, and computes as many activations again, as it takes to stay within `resources` and what the device can hold
+    /// ([`fit`]); where the device turns out to have less, in more.
     pub fn new(
         mut engine: Box<dyn Engine>,
         target: Target,
@@ -246,7 +247,8 @@ impl Trainer {
         let norm = out.scalar(GRADIENT_NORM).unwrap_or(f32::NAN);
         let loss_scale = out.scalar(LOSS_SCALE);
         let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
-        if losses.iter().any(|(_, loss)| !loss.is_finite()) || !(norm.is_finite() || skipped) {
+        let whole = out.scalar(LOSS).is_some_and(f32::is_finite);
+        if !whole || losses.iter().any(|(_, loss)| !loss.is_finite()) || !(norm.is_finite() || skipped) {
             return Err(TrainError::NotFinite { step, losses, norm, mixed: loss_scale.is_some() });
         }
         self.tally.add(&started.batch, out);

@@ -69,7 +69,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: &Plotted) {
     // As many marks as there is room for their numbers.
     let wide = (ui.available_width() / 110.0).max(2.0) as usize;
     let high = (p.height / 46.0).max(2.0) as usize;
-    let mut plot = Plot::new(&p.measure.title)
+    let mut plot = Plot::new(&p.measure.name)
         .height((p.height - 24.0).max(100.0))
         .link_axis(group(), [true, false])
         .link_cursor(group(), [true, false])
@@ -220,12 +220,13 @@ fn baselines(
         let number = format!(", {}", fixed(y, usize::from(measure.digits.saturating_sub(1))));
         Some((y, format!("{}{}", b.title, if measure.axis == Axis::Log { number } else { String::new() })))
     };
+    let place = |y: f64| if scale == Scale::Log { y.log10() } else { y };
     let own = tracks.iter().flat_map(|track| track.measures.baselines(&measure.name));
-    let mut levels: Vec<(f64, String)> = own.filter_map(level).collect();
+    // Along a logarithmic axis 0 has no place.
+    let mut levels: Vec<(f64, String)> = own.filter_map(level).filter(|level| place(level.0).is_finite()).collect();
     levels.dedup_by(|a, b| a.1 == b.1);
     levels.sort_by(|a, b| a.0.total_cmp(&b.0));
     levels.dedup_by(|a, b| a.1 == b.1);
-    let place = |y: f64| if scale == Scale::Log { y.log10() } else { y };
     let highest = levels.last().map(|level| place(level.0)).filter(|_| levels.len() > 1);
     for (y, name) in levels {
         let y = place(y);

@@ -77,24 +77,27 @@ impl View {
         intervals: &[Point],
         y: &dyn Fn(f64) -> f64,
     ) -> Vec<Point> {
-        let Some(first) = track.steps.samples().next().map(|s| s.step) else { return intervals.to_vec() };
         if !track.steps.has(&measure.name) {
             return intervals.to_vec();
         }
         // Steps have no line of their own: as many of both as intervals have had so far.
         let a_step = |x: fn(&Moment) -> f64| track.intervals.last().map_or(0.0, |m| x(m) / m.step.max(1) as f64);
         let (tokens, flops) = (a_step(|m| m.tokens as f64), a_step(|m| m.flops));
-        let before = track.intervals.partition_point(|m| m.step < first).min(intervals.len());
-        let mut raw = intervals[..before].to_vec();
-        raw.extend(track.steps.samples().map(|s| {
-            let x = match self.x {
-                X::Steps => s.step as f64,
-                X::Tokens => s.step as f64 * tokens,
-                X::Hours => s.seconds / 3_600.0,
-                X::Flops => s.step as f64 * flops,
-            };
-            (x / unit, y(s.values.or_nan(&measure.name)))
-        }));
+        let steps: Vec<Point> = track
+            .steps
+            .samples()
+            .map(|s| {
+                let x = match self.x {
+                    X::Steps => s.step as f64,
+                    X::Tokens => s.step as f64 * tokens,
+                    X::Hours => s.seconds / 3_600.0,
+                    X::Flops => s.step as f64 * flops,
+                };
+                (x / unit, y(s.values.or_nan(&measure.name)))
+            })
+            .collect();
+        let before = steps.first().map_or(intervals.len(), |first| intervals.partition_point(|p| p.0 < first.0));
+        let mut raw = [&intervals[..before], &steps].concat();
         raw.retain(|p| p.0.is_finite());
         raw
     }
