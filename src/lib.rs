@@ -33,9 +33,15 @@
 //! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
 //!   and [`window`] are two ways to drive it.
 //!
+//! # Letters of shapes
+//!
+//! B examples, L tokens an example, T = B L; K slots an example, for its selected tokens, M = B K; V words of the vocabulary,
+//! P positions, Y segment types; E width of the embeddings, H width of the layers, F width of their feed-forward part. A
+//! linear layer's weight is [out, in].
+//!
 //! # What holds everywhere
 //!
-//! * Random numbers are functions of (seed, step, op, element), and sums have a fixed order: the same device and seed
+//! * Random numbers are functions of (seed, step, where in the model, element), and sums have a fixed order: the same device and seed
 //!   give the same bits, and both engines agree to rounding.
 //! * Base kernels stay within what every WebGPU device offers: 8 storage buffers, 128 MiB a binding, 16 KiB of workgroup
 //!   memory, 256 invocations, no subgroups, no 16-bit numbers. Faster ones are tried on a device once ([`tune`]), and must

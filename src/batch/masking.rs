@@ -3,31 +3,31 @@
 use crate::corpus::SpecialTokens;
 use crate::random::Random;
 
-/// How positions are drawn and masked.
+/// How positions are selected and masked.
 ///
-/// Of an example of n tokens, k = max(1, min(K, round(fraction * n))) positions are drawn, K being
-/// [`slots`](Self::slots), never those of `[CLS]`, `[SEP]`, `[MASK]` or `[PAD]`. They are drawn **without replacement**,
+/// Of an example of n tokens, k = max(1, min(K, round(fraction * n))) positions are selected, K being
+/// [`slots`](Self::slots), never those of `[CLS]`, `[SEP]`, `[MASK]` or `[PAD]`. They are selected **without replacement**,
 /// so they are k different ones (fewer only where an example has fewer candidates). ELECTRA's reference implementation
 /// (`pretrain_helpers.py`) draws with replacement and averages what falls on the same position; that is a quirk of its code
-/// and not part of the method. A drawn position becomes `[MASK]` with `mask_probability`, else it keeps its token; never does
+/// and not part of the method. A selected position becomes `[MASK]` with `mask_probability`, else it keeps its token; never does
 /// it become a random one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Masking {
-    /// Fraction of an example's tokens that is drawn, special tokens counted.
+    /// Fraction of an example's tokens that is selected, special tokens counted.
     pub fraction: f64,
-    /// Probability that a drawn position becomes `[MASK]`.
+    /// Probability that a selected position becomes `[MASK]`.
     pub mask_probability: f64,
 }
 
 impl Default for Masking {
-    /// ELECTRA-Small's: 15 % drawn, 85 % of them masked.
+    /// ELECTRA-Small's: 15 % selected, 85 % of them masked.
     fn default() -> Self {
         Self { fraction: 0.15, mask_probability: 0.85 }
     }
 }
 
 impl Masking {
-    /// K, the most positions drawn in an example of at most `length` tokens: int((fraction + 0.005) * length), at least 1.
+    /// K, the most positions selected in an example of at most `length` tokens: int((fraction + 0.005) * length), at least 1.
     pub fn slots(&self, length: usize) -> usize {
         (((self.fraction + 0.005) * length as f64) as usize).clamp(1, length.max(1))
     }

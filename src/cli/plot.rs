@@ -134,7 +134,9 @@ fn export(runs: &[(String, Recorded)], folder: &Path) -> Result<(), Failure> {
         |r: &Recorded, moment: &Moment| r.measures.main().any(|m| moment.get(&m.name).is_some_and(f64::is_finite));
     let numbers = |r: &Recorded| r.intervals.iter().chain(&r.held_out).any(|moment| is_number(r, moment));
     if let Some((name, _)) = runs.iter().find(|(_, r)| !numbers(r)) {
-        return Err(Failure::Input(format!("{name}: none of its main measures is a number, so there is nothing to write")));
+        return Err(Failure::Input(format!(
+            "{name}: none of its main measures is a number, so there is nothing to write"
+        )));
     }
     for (name, recorded) in runs {
         // A name that is a path, as of two runs of the same name, becomes one that is none.

@@ -1,7 +1,7 @@
 //! ELECTRA's joint objective, the whole method on a page.
 //!
 //! A small generator sees the text with some tokens masked and is trained to guess them; its guesses, sampled, stand
-//! where tokens were drawn, and the discriminator is trained to say of every token whether it is still the original.
+//! where tokens were selected, and the discriminator is trained to say of every token whether it is still the original.
 //! A guess that hits the original counts as original. Nothing flows back from the discriminator to the generator
 //! but through the embeddings they share: sampling has no gradient.
 

@@ -4,8 +4,7 @@
 //! indices into the [`ParameterTable`], and two networks share what has the same index in both. A [`Builder`] walks
 //! through each network once and says of every parameter its shape, how it starts, and what `transformers` calls it.
 //!
-//! V = vocabulary, P = positions, Y = segment types, E = width of the embeddings, H = width of the layers, F = width of
-//! the feed-forward part, B = examples, L = tokens an example, T = B L, M = rows that a head is asked about.
+//! The letters of shapes are those of the [crate](crate#letters-of-shapes); M = rows that a head is asked about.
 
 mod builder;
 mod config;

@@ -4,8 +4,7 @@
 //! same stem under `shaders/`, and a row in `tests/kernels.rs`, which holds the kernel against the twin on random
 //! odd shapes and the gradient against finite differences.
 //!
-//! Legend for shapes: B examples, L tokens an example, T = B * L, H hidden, E embedding width, V vocabulary,
-//! K drawn positions an example, M = B * K.
+//! The letters of shapes are those of the [crate](crate#letters-of-shapes).
 
 mod accumulate;
 mod activation;

@@ -1,4 +1,4 @@
-//! Puts the generator's samples where tokens were drawn and labels every token; `shaders/replace_tokens.wgsl`.
+//! Puts the generator's samples where tokens were selected and labels every token; `shaders/replace_tokens.wgsl`.
 
 use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
