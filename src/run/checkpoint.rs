@@ -10,7 +10,6 @@ use crate::graph::{Parameter, ParameterTable};
 use crate::measure::Better;
 use crate::train::Snapshot;
 use crate::transformers;
-use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -198,15 +197,20 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
     let path = folder.join(OPTIMIZER);
     let bytes = verified(OPTIMIZER)?;
     let moment = |moment: &str| {
+        let mut bank = vec![0.0; len];
         let read = match state.bank {
             None => {
-                let mut bank = vec![0.0; len];
                 let tensors = moments(&model.table, moment);
-                named::from_bytes(&bytes, &tensors, |name| name.starts_with(moment), &mut bank).map(|()| bank)
+                named::from_bytes(&bytes, &tensors, |name| name.starts_with(moment), &mut bank)
             }
-            Some(of) => whole_moment(&bytes, moment, of, len),
+            // As versions before wrote it: one bank, which is of use only as long as the layout is theirs.
+            Some(of) if of == len => named::whole_from_bytes(&bytes, moment.trim_end_matches('.'), &mut bank),
+            Some(of) => Err(format!(
+                "its moments are those of {of} numbers as an earlier version laid them out, expected {len}; a new run goes \
+                 on from its weights with --init-from"
+            )),
         };
-        read.map_err(|reason| damaged(&path, reason))
+        read.map(|()| bank).map_err(|reason| damaged(&path, reason))
     };
     let (moment1, moment2) = (moment(MOMENTS[0])?, moment(MOMENTS[1])?);
     let snapshot =
@@ -226,18 +230,6 @@ fn rest(model: &Model) -> Vec<Named<'_>> {
 /// A moment's tensors.
 fn moments<'a>(table: &'a ParameterTable, moment: &str) -> Vec<Named<'a>> {
     table.parameters().iter().map(|p| (format!("{moment}{}", p.name), p)).collect()
-}
-
-/// A moment as versions before wrote it: a bank of `of` numbers, which is one of `len` only as long as the layout is theirs.
-fn whole_moment(bytes: &[u8], moment: &str, of: usize, len: usize) -> Result<Vec<f32>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-    let name = moment.trim_end_matches('.');
-    let tensor = file.tensor(name).map_err(|e| e.to_string())?;
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != [of] || of != len {
-        let found = format!("{name} is {:?}{:?} of an earlier version", tensor.dtype(), tensor.shape());
-        return Err(format!("{found}, expected F32[{len}]; a new run goes on from its weights with --init-from"));
-    }
-    Ok(tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RunError> {
@@ -261,7 +253,7 @@ mod tests {
     use crate::corpus::VocabularyOptions;
     use crate::electra::preset;
     use crate::graph::Initialization;
-    use safetensors::tensor::TensorView;
+    use safetensors::tensor::{Dtype, TensorView};
     use std::sync::Arc;
 
     /// A small model with one more parameter, which is in no folder; whether it decays decides where all others lie.

@@ -4,6 +4,7 @@
 use crate::graph::Parameter;
 use crate::transformers::CheckpointError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::BTreeSet;
 
 /// A tensor of the file: its name, and the parameter whose window of a bank it is.
 pub(super) type Named<'a> = (String, &'a Parameter);
@@ -30,17 +31,26 @@ pub(super) fn from_bytes(
 ) -> Result<(), String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     for (name, p) in tensors {
-        let tensor = file.tensor(name).map_err(|_| format!("{name} is missing, expected one of F32{:?}", p.shape))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != p.shape {
-            return Err(format!("{name} is {:?}{:?}, expected F32{:?}", tensor.dtype(), tensor.shape(), p.shape));
-        }
-        for (to, from) in bank[p.range()].iter_mut().zip(tensor.data().as_chunks::<4>().0) {
-            *to = f32::from_le_bytes(*from);
-        }
+        fill(&file, name, &p.shape, &mut bank[p.range()])?;
     }
-    let known = |found: &str| tensors.iter().any(|(name, _)| name == found);
-    match file.names().into_iter().find(|&found| ours(found) && !known(found)) {
+    let known: BTreeSet<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+    match file.names().into_iter().find(|&found| ours(found) && !known.contains(found)) {
         Some(other) => Err(format!("{other} is of no parameter of the model")),
         None => Ok(()),
     }
+}
+
+/// Reads a whole bank of `bank`'s length that is one tensor of the file.
+pub(super) fn whole_from_bytes(bytes: &[u8], name: &str, bank: &mut [f32]) -> Result<(), String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    fill(&file, name, &[bank.len()], bank)
+}
+
+fn fill(file: &SafeTensors<'_>, name: &str, shape: &[usize], to: &mut [f32]) -> Result<(), String> {
+    let tensor = file.tensor(name).map_err(|_| format!("{name} is missing, expected one of F32{shape:?}"))?;
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+        return Err(format!("{name} is {:?}{:?}, expected F32{shape:?}", tensor.dtype(), tensor.shape()));
+    }
+    to.iter_mut().zip(tensor.data().as_chunks::<4>().0).for_each(|(to, from)| *to = f32::from_le_bytes(*from));
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::objective::{LOSS, Merge, Output};
 use crate::ops::StepState;
 use crate::plan::{Engine, EngineError, Plan, Program, Step};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A training step that is loaded into an engine, whole or in parts.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct TrainingStep {
     step: PlannedStep,
     program: Program,
     update: Option<(PlannedStep, Program)>,
+    /// The names of what the loss that is minimised is made of, as outputs and as values.
+    losses: Vec<(&'static str, Arc<str>)>,
     /// What has come back of the oldest step that is not complete.
     found: Vec<Results>,
 }
@@ -33,7 +36,11 @@ impl TrainingStep {
             None => None,
         };
         let fit = Fit { micro_batch: plans.micro_batch, recompute: plans.recompute };
-        Ok(Self { fit, step: plans.training.clone(), program, update, found: Vec::new() })
+        let step = plans.training.clone();
+        let sums = step.outputs.iter().filter(|output| output.merge == Merge::Sum).map(|output| output.name);
+        let losses = sums.filter(|name| ![LOSS, GRADIENT_NORM, LOSS_SCALE].contains(name));
+        let losses = losses.map(|name| (name, name.into())).collect();
+        Ok(Self { fit, step, program, update, losses, found: Vec::new() })
     }
 
     /// The parts, and what is computed again.
@@ -74,9 +81,9 @@ impl TrainingStep {
 
     /// The losses of a step by name, those that the loss that is minimised is made of.
     pub fn losses(&self, out: &Results) -> Values {
-        let sums = self.step.outputs.iter().filter(|output| output.merge == Merge::Sum).map(|output| output.name);
-        let losses = sums.filter(|name| ![LOSS, GRADIENT_NORM, LOSS_SCALE].contains(name));
-        losses.map(|name| (name, out.scalar(name).map_or(f64::NAN, f64::from))).collect()
+        let value =
+            |(name, value): &(&'static str, Arc<str>)| (value.clone(), out.scalar(name).map_or(f64::NAN, f64::from));
+        self.losses.iter().map(value).collect()
     }
 
     /// Starts a step on a whole batch. Does not wait for it.

@@ -26,10 +26,8 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
-    fn new(g: Graph, inputs: Inputs, outputs: Outputs, more: &[Output], target: Target) -> Self {
-        let outputs = [outputs.into_list(), more.to_vec()].concat();
-        let tensors: Vec<_> = outputs.iter().map(|output| output.tensor).collect();
-        Self { plan: Plan::new(Arc::new(g), &tensors, target), inputs: inputs.into_bound(), outputs }
+    fn new(g: Graph, inputs: Inputs, outputs: Vec<Output>, target: Target) -> Self {
+        Self { plan: planned(g, &outputs, target), inputs: inputs.into_bound(), outputs }
     }
 
     /// Writes a batch for the next submission of `program`, which this step was loaded as; `whole` is the step's whole batch,
@@ -45,6 +43,11 @@ impl PlannedStep {
         let named = self.outputs.iter().map(|output| output.name).zip(fetched.outputs);
         Results { step: fetched.step, outputs: named.collect() }
     }
+}
+
+fn planned(g: Graph, outputs: &[Output], target: Target) -> Plan {
+    let tensors: Vec<Tensor> = outputs.iter().map(|output| output.tensor).collect();
+    Plan::new(Arc::new(g), &tensors, target)
 }
 
 /// What a finished step left, by the names of its [`Output`]s.
@@ -101,7 +104,7 @@ pub fn training_step(
     let outputs = electra(&mut g, model, config, &mut inputs, Mode { dropout: true, given })?;
     gradients(&mut g, &outputs, config, recompute)?;
     let update = update(&mut g, Bank::Gradients, config)?;
-    Ok(PlannedStep::new(g, inputs, outputs, &update, target))
+    Ok(PlannedStep::new(g, inputs, [outputs.into_list(), update].concat(), target))
 }
 
 /// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
@@ -117,7 +120,7 @@ pub fn part_step(
     let outputs = electra(&mut g, model, config, &mut inputs, Mode { dropout: true, given: &[] })?;
     gradients(&mut g, &outputs, config, recompute)?;
     ops::accumulate(&mut g)?;
-    Ok(PlannedStep::new(g, inputs, outputs, &[], target))
+    Ok(PlannedStep::new(g, inputs, outputs.into_list(), target))
 }
 
 /// Reverse mode, and what follows from it: the passes over the whole graph.
@@ -141,8 +144,7 @@ fn gradients(g: &mut Graph, outputs: &Outputs, config: &Config, recompute: Recom
 pub fn update_step(model: &Model, config: &Config, target: Target) -> Result<PlannedStep, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let outputs = update(&mut g, Bank::Accumulated, config)?;
-    let tensors: Vec<_> = outputs.iter().map(|output| output.tensor).collect();
-    Ok(PlannedStep { plan: Plan::new(Arc::new(g), &tensors, target), inputs: Vec::new(), outputs })
+    Ok(PlannedStep { plan: planned(g, &outputs, target), inputs: Vec::new(), outputs })
 }
 
 /// Norm, clip and update with the gradients in `bank`: the norm, and in mixed precision the loss scale.
@@ -174,7 +176,7 @@ pub fn evaluation_step(
     if config.training.precision == Precision::Mixed {
         g.halve(&keep)?;
     }
-    Ok(PlannedStep::new(g, inputs, outputs, &[], target))
+    Ok(PlannedStep::new(g, inputs, outputs.into_list(), target))
 }
 
 fn adamw_settings(config: &Config) -> AdamW {
