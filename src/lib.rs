@@ -10,7 +10,7 @@
 //!      ─ vocabulary, examples                        corpus
 //!      ─ batches, masks ─> one batch                 batch
 //!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
-//!                                                    model, electra   a graph, built once
+//!                                                    model, objective  a graph, built once
 //!      ─> gradients as more nodes of it              graph, ops
 //!      ─> passes over all of it: fused, halved, computed again
 //!                                                    graph::{fuse, mixed, recompute}, each may be left out
@@ -21,15 +21,15 @@
 //!      ─> terminal, window                           cli, window
 //! ```
 //!
-//! Everything behind [`electra`] is a description until a [`plan::Plan`] is loaded into a [`plan::Engine`]. A step is then
+//! Everything behind [`objective`] is a description until a [`plan::Plan`] is loaded into a [`plan::Engine`]. A step is then
 //! a fixed list of dispatches over buffers that exist: no shape logic, no allocation on a device and no wait for it.
 //!
 //! # Where to start
 //!
-//! * [`electra::objective`] is the method on a page, [`model`] the networks it is about, and [`transformers`] their files.
+//! * [`objective::electra`] is the method on a page, [`model`] the networks it is about, and [`transformers`] their files.
 //! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
-//! * [`history`] says how a number gets from text to a plot, and [`electra::measures`] which numbers there are.
+//! * [`history`] says how a number gets from text to a plot, and [`objective::electra::measures`] which numbers there are.
 //! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
 //!   and [`window`] are two ways to drive it.
 //!
@@ -55,10 +55,10 @@ pub mod bench;
 #[cfg(feature = "burn")]
 pub mod burn;
 pub mod cli;
+pub mod config;
 pub mod corpus;
 pub mod cpu;
 pub mod dataset;
-pub mod electra;
 mod files;
 pub mod gpu;
 pub mod graph;

@@ -4,11 +4,12 @@
 mod program;
 
 use assert_cmd::Command;
+use leyden::config::{Config, preset};
 use leyden::corpus::{Examples, SpecialTokens};
 use leyden::cpu::CpuEngine;
-use leyden::electra::{Config, Model, preset};
 use leyden::gpu::{Footprint, GpuEngine, adapters};
 use leyden::graph::{Bank, Recompute, Tensor};
+use leyden::model::Model;
 use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::train::{Fit, MicroBatch, Plans, Resources, Text, TrainError, Trainer, candidates, fit};

@@ -7,10 +7,12 @@ use common::{
     memorising, pass,
 };
 use leyden::batch::Shape;
+use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
-use leyden::electra::objective::outputs::{DISCRIMINATOR_LOSS, GENERATOR_LOSS, SAMPLED};
-use leyden::electra::{Config, Model, electra, preset};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
+use leyden::model::Model;
+use leyden::objective::electra::electra;
+use leyden::objective::electra::outputs::{DISCRIMINATOR_LOSS, GENERATOR_LOSS, SAMPLED};
 use leyden::objective::{Inputs, Merge, Mode, Output};
 use leyden::ops::{self, Activation, AdamW, DeviceTraits, EPSILON};
 use leyden::plan::{Engine, Plan, Region, Step, Target};

@@ -5,11 +5,12 @@ mod common;
 
 use common::{close, compare_banks, parameter_key};
 use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
+use leyden::config::{Config, GeneratorConfig, preset};
 use leyden::cpu::{CpuEngine, Precision};
-use leyden::electra::objective::{SAMPLED, outputs};
-use leyden::electra::{Config, GeneratorConfig, Model, preset};
 use leyden::gpu::GpuEngine;
 use leyden::graph::{Bank, Recompute};
+use leyden::model::Model;
+use leyden::objective::electra::{SAMPLED, outputs};
 use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Program, Target};
 use leyden::train::step::{GRADIENT_NORM, PlannedStep, step_state, training_step};

@@ -6,7 +6,7 @@ mod program;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use leyden::electra::preset;
+use leyden::config::preset;
 use leyden::history::{Recorded, X};
 use leyden::run::Run;
 use leyden::train::flops_a_step;

@@ -1,11 +1,13 @@
 //! Everything that is read from outside, damaged at random: what is read is refused with an error or is what it was,
 //! and nothing panics. `PROPTEST_CASES=100000 cargo test --release --test mutations` tries for longer.
 
+use leyden::config::{Config, preset};
 use leyden::corpus::{SAMPLE, Tokenizer, VocabularyOptions};
-use leyden::electra::{Config, Model, measures::before, preset};
 use leyden::history::TextFacts;
 use leyden::measure::Better;
 use leyden::model::Architecture;
+use leyden::model::Model;
+use leyden::objective::electra::measures::before;
 use leyden::run::{Identity, Run, Standing};
 use leyden::train::Snapshot;
 use leyden::transformers::{self, Pretrained};

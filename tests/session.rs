@@ -4,11 +4,12 @@
 mod common;
 
 use common::small_config;
+use leyden::config::Config;
 use leyden::corpus::{self, ExampleOptions, SAMPLE, Tokenizer, VocabularyOptions};
 use leyden::cpu::CpuEngine;
-use leyden::electra::{Config, Model};
 use leyden::graph::{Bank, Tensor};
 use leyden::history::TextFacts;
+use leyden::model::Model;
 use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::run::Run;

@@ -5,10 +5,11 @@ mod common;
 
 use common::{MEMORISED as SHAPE, memorised_batch as batch, memorising as config};
 use leyden::batch::{IDS, TARGETS, WEIGHTS};
+use leyden::config::Config;
 use leyden::cpu::{CpuEngine, Precision};
-use leyden::electra::objective::outputs::{BEST, DISCRIMINATOR_LOSS, GENERATOR_LOSS, LABELS, LOGITS, SAMPLED};
-use leyden::electra::{Config, Model};
 use leyden::graph::{Bank, Recompute};
+use leyden::model::Model;
+use leyden::objective::electra::outputs::{BEST, DISCRIMINATOR_LOSS, GENERATOR_LOSS, LABELS, LOGITS, SAMPLED};
 use leyden::ops::LossScale;
 use leyden::plan::{Engine, Target};
 use leyden::train::step::{GRADIENT_NORM, LOSS_SCALE, Results, step_state};

@@ -6,7 +6,8 @@ mod program;
 
 use assert_cmd::Command;
 use common::{adapter, small_config};
-use leyden::electra::{Config, Model};
+use leyden::config::Config;
+use leyden::model::Model;
 use leyden::ops::{DeviceTraits, Matmul};
 use leyden::plan::{Plan, Target};
 use leyden::train::{Plans, Resources, TrainError, fit};

@@ -3,9 +3,9 @@
 mod common;
 
 use common::Seeded;
+use leyden::config::preset;
 use leyden::corpus::{SAMPLE, Tokenizer, VocabularyOptions};
 use leyden::cpu::CpuEngine;
-use leyden::electra::preset;
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::model::{Architecture, Builder, Encoded, Model, ModelConfig, Network, Tie};
 use leyden::ops::{self, StepState};

@@ -2,8 +2,9 @@
 //! them anew. Clocks stand still: nothing trains here.
 
 use egui_kittest::{Harness, SnapshotOptions};
-use leyden::electra::{measures::measures, preset};
+use leyden::config::preset;
 use leyden::measure::Values;
+use leyden::objective::electra::measures::measures;
 use leyden::probe::{Guess, Played, Scene};
 use leyden::session::Report;
 use leyden::train::{Interval, MicroBatch, flops_a_step};

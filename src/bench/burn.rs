@@ -3,8 +3,9 @@
 use super::step::random_batch;
 use crate::batch;
 use crate::burn::{Batch, BurnError, Electra, Optimizer, device};
-use crate::electra::{Config, Model};
+use crate::config::Config;
 use crate::gpu::Adapter;
+use crate::model::Model;
 use crate::train::step::learning_rate;
 use burn::tensor::Device;
 use std::time::Instant;

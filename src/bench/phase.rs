@@ -83,8 +83,9 @@ pub(super) fn phases(plan: &Plan) -> Vec<Phase> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::{Config, Model, preset};
+    use crate::config::{Config, preset};
     use crate::graph::Recompute;
+    use crate::model::Model;
     use crate::plan::{Step, Target};
     use crate::train::step::{shape, training_step};
     use std::collections::BTreeMap;

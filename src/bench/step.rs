@@ -3,9 +3,10 @@
 use super::gaps::Second;
 use super::machine::Machine;
 use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
-use crate::electra::{Config, Model, Precision};
+use crate::config::{Config, Precision};
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
+use crate::model::Model;
 use crate::ops::LossScale;
 use crate::plan::{Plan, Program};
 use crate::train::step::{shape, step_state};

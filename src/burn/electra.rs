@@ -1,8 +1,9 @@
-//! Both networks and ELECTRA's joint objective; `crate::electra::objective` has the method in words.
+//! Both networks and ELECTRA's joint objective; `crate::objective::electra` has the method in words.
 
 use super::weights::{gradients, load, values};
 use super::{Batch, BurnError, Discriminator, Generator};
-use crate::electra::{Config, GeneratorConfig, Model, preset};
+use crate::config::{Config, GeneratorConfig, preset};
+use crate::model::Model;
 use crate::model::{Architecture, ModelConfig};
 use crate::transformers::Pretrained;
 use burn::module::Module;

@@ -1,6 +1,6 @@
 //! What can go wrong between leyden and burn.
 
-use crate::electra::ConfigError;
+use crate::config::ConfigError;
 use crate::graph::GraphError;
 use crate::transformers::FolderError;
 

@@ -1,6 +1,6 @@
 //! AdamW by burn, behind clipping by the norm of all gradients together.
 
-use crate::electra::OptimizerConfig;
+use crate::config::OptimizerConfig;
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;

@@ -17,9 +17,10 @@ use crate::bench::{
     Machine, MatmulFailure, MatmulTime, MatmulTimes, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times,
     median, peak, profile,
 };
+use crate::config::Config;
 use crate::cpu::CpuEngine;
-use crate::electra::{Config, Model};
 use crate::gpu::GpuEngine;
+use crate::model::Model;
 use crate::session::{self, Device, How};
 use crate::train::Resources;
 use clap::{ArgGroup, Args, ValueEnum};

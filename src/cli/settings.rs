@@ -1,7 +1,7 @@
 //! Flags that decide a run's configuration, shared by `train`, `plan` and `bench`.
 
 use super::Failure;
-use crate::electra::{Config, Precision, preset};
+use crate::config::{Config, Precision, preset};
 use clap::Args;
 use std::path::PathBuf;
 

@@ -17,7 +17,7 @@
 //!      ─> train::Interval { step, flops, .., values }                    the trainer's own numbers beside them
 //!      ─> session::Report::Interval ─┬─> metrics.jsonl: a line, every value under its name
 //!                                    └─> the terminal's line, the window's curve
-//! electra::measures::measures ─ declared once ─> Measures                title, unit, digits, better, baselines
+//! objective::electra::measures::measures ─ declared once ─> Measures                title, unit, digits, better, baselines
 //!      ─> measures.json, beside metrics.jsonl, when a run begins or goes on
 //! both files ─ Recorded::read ─> Moment::get(name) ─> a panel, a column, a tag for each Measure
 //! ```

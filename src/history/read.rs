@@ -2,9 +2,10 @@
 
 use super::line::Line;
 use super::{EXPECTED, Skipped, TextFacts};
-use crate::electra::{Config, measures};
+use crate::config::Config;
 use crate::measure::{Measures, Values};
 use crate::numbers::counted;
+use crate::objective::electra::measures;
 use crate::run;
 use crate::train::flops_a_step;
 use std::fs::{self, File};

@@ -163,8 +163,9 @@ fn operands(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::{Config, Model, Precision, preset};
+    use crate::config::{Config, Precision, preset};
     use crate::graph::Recompute;
+    use crate::model::Model;
     use crate::ops::DeviceTraits;
     use crate::train::step::{shape, training_step};
     use std::collections::HashMap;

@@ -5,9 +5,10 @@ use super::guess::{Guess, guesses};
 use super::judge::sigmoid;
 use super::network::{Network, Shape, padded};
 use crate::batch::Masking;
+use crate::config::Config;
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
-use crate::electra::{Config, Model};
+use crate::model::Model;
 use crate::plan::Target;
 use crate::random::Random;
 
@@ -181,8 +182,8 @@ fn sample(logits: &[f32], words: &[bool], u: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::preset;
     use crate::corpus::{SAMPLE, VocabularyOptions};
-    use crate::electra::preset;
 
     fn duet() -> Duet {
         let options = VocabularyOptions { size: 200, ..VocabularyOptions::default() };

@@ -3,11 +3,12 @@
 use super::named::Named;
 use super::state::{STATE, State, settings_fingerprint};
 use super::{RunError, named};
+use crate::config::Config;
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, Model};
 use crate::files::{sha256, sync_folder};
 use crate::graph::{Parameter, ParameterTable};
 use crate::measure::Better;
+use crate::model::Model;
 use crate::train::Snapshot;
 use crate::transformers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,8 +251,8 @@ fn remove(folder: &Path) -> Result<(), RunError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::preset;
     use crate::corpus::VocabularyOptions;
-    use crate::electra::preset;
     use crate::graph::Initialization;
     use safetensors::tensor::{Dtype, TensorView};
     use std::sync::Arc;

@@ -32,10 +32,11 @@ pub use checkpoint::{Identity, Standing};
 pub use error::RunError;
 pub use state::{State, settings_fingerprint};
 
+use crate::config::Config;
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, Model};
 use crate::history::{TextFacts, step_of};
 use crate::measure::Measures;
+use crate::model::Model;
 use crate::train::Snapshot;
 use crate::tune::Book;
 use lock::Lock;

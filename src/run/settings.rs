@@ -1,7 +1,7 @@
 //! `config.toml`: a run's settings, with a checksum so that a damaged number is never trained with.
 
 use super::RunError;
-use crate::electra::Config;
+use crate::config::Config;
 use crate::files::sha256;
 use std::fs;
 use std::path::Path;
@@ -46,7 +46,7 @@ mod tests {
     fn every_flipped_bit_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap(), None);
-        let config = crate::electra::preset("tiny").unwrap();
+        let config = crate::config::preset("tiny").unwrap();
         write(folder.path(), &config).unwrap();
         assert_eq!(read(folder.path()).unwrap(), Some(config.clone()));
         let good = sealed(&config).into_bytes();

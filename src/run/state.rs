@@ -1,7 +1,7 @@
 //! `state.json`: what a checkpoint says of itself, under a hash of its own.
 
 use super::RunError;
-use crate::electra::Config;
+use crate::config::Config;
 use crate::files::sha256;
 use crate::measure::Better;
 use crate::text::Reading;
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_run_may_change_its_length_but_not_its_model() {
-        let config = crate::electra::preset("tiny").unwrap();
+        let config = crate::config::preset("tiny").unwrap();
         let print = settings_fingerprint(&config);
         assert_eq!(print, settings_fingerprint(&config.set("training.steps=9").unwrap()));
         assert_ne!(print, settings_fingerprint(&config.set("seed=9").unwrap()));

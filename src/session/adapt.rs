@@ -1,8 +1,9 @@
 //! Starting from a published ELECTRA instead of random weights: domain adaptation.
 
+use crate::config::{Config, GeneratorConfig};
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, GeneratorConfig, Model, ModelConfig};
 use crate::model::Architecture;
+use crate::model::{Model, ModelConfig};
 use crate::transformers::{Entry, FolderError, Pretrained, entries};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -218,8 +219,8 @@ fn different_embeddings(generator: &Pretrained, discriminator: &Pretrained) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::preset;
     use crate::corpus::{SAMPLE, VocabularyOptions};
-    use crate::electra::preset;
     use crate::ops::Activation;
     use crate::transformers::{config_json, to_bytes};
 

@@ -3,8 +3,9 @@
 
 use super::device::open_on;
 use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
+use crate::config::{Config, ConfigError};
 use crate::corpus::Tokenizer;
-use crate::electra::{Config, ConfigError, Model};
+use crate::model::Model;
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
 use crate::train::{Resources, Snapshot, Text};
@@ -405,7 +406,7 @@ pub fn extend(config: &mut Config, longer: Longer, done: Done) -> Result<bool, E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
 
     #[test]
     fn a_schedule_grows_in_its_own_unit() {

@@ -1,7 +1,7 @@
 //! Why a session could not go on.
 
 use super::{AdaptError, ExtendError, PrepareError};
-use crate::electra::ConfigError;
+use crate::config::ConfigError;
 use crate::plan::EngineError;
 use crate::run::RunError;
 use crate::train::TrainError;

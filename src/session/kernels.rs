@@ -1,10 +1,11 @@
 //! The kernels that a run, or anything else that takes training steps, runs with.
 
 use crate::bench::{Machine, Stepper};
-use crate::electra::{Config, Model};
+use crate::config::Config;
 use crate::files::sha256;
 use crate::gpu::{Adapter, GpuEngine};
 use crate::graph::Bank;
+use crate::model::Model;
 use crate::ops::DeviceTraits;
 use crate::plan::{Plan, Target};
 use crate::train::{Plans, Resources, TrainError, fit};

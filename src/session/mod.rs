@@ -24,10 +24,12 @@ pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};
 pub use warning::Warning;
 
+use crate::config::Config;
 use crate::corpus::{Examples, Tokenizer};
-use crate::electra::{Config, Model, measures::measures};
 use crate::history::TextFacts;
 use crate::measure::{Better, Measures, Values};
+use crate::model::Model;
+use crate::objective::electra::measures::measures;
 use crate::plan::{Engine, EngineError, Target};
 use crate::random::Random;
 use crate::run::{Identity, Run, Standing, State};

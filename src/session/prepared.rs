@@ -1,9 +1,9 @@
 //! From text files or a dataset to a vocabulary and examples.
 
 use super::Stage;
+use crate::config::{Config, ConfigError};
 use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
 use crate::dataset::{Dataset, DatasetError};
-use crate::electra::{Config, ConfigError};
 use crate::files::{hex, sha256};
 use crate::history::TextFacts;
 use crate::text::{ReadError, read_documents};

@@ -2,7 +2,7 @@
 
 use super::Warning;
 use super::warning::wide;
-use crate::electra::Config;
+use crate::config::Config;
 use crate::measure::{Advice, Better, Measure, Measures, Values};
 use crate::numbers::fixed;
 use crate::train::Interval;
@@ -287,13 +287,14 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::{measures::measures, preset};
+    use crate::config::preset;
     use crate::measure::{Baseline, Plot};
+    use crate::objective::electra::measures::measures;
 
     fn values((generator, discriminator): (f64, f64)) -> Values {
         let mut values: Values = names().into_iter().zip([generator, discriminator]).collect();
         // The entropy of a rate of 10 %.
-        values.set(crate::electra::measures::BASE_RATE, 0.3251);
+        values.set(crate::objective::electra::measures::BASE_RATE, 0.3251);
         values
     }
 

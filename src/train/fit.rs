@@ -7,9 +7,10 @@
 use super::error::TrainError;
 use super::micro_batch::{MicroBatch, Plans};
 use crate::batch::Ahead;
-use crate::electra::{Config, Model};
+use crate::config::Config;
 use crate::gpu::Footprint;
 use crate::graph::{GraphError, Recompute};
+use crate::model::Model;
 use crate::ops::DeviceTraits;
 use crate::plan::{Limits, Plan, Target};
 use crate::train::step::shape;

@@ -2,10 +2,10 @@
 
 use super::step::Results;
 use crate::batch::{Batch, LENGTHS, TARGETS, WEIGHTS};
-use crate::electra::ObjectiveConfig;
-use crate::electra::measures::{BASE_RATE, entropy, joint};
-use crate::electra::objective::outputs;
+use crate::config::ObjectiveConfig;
 use crate::measure::Values;
+use crate::objective::electra::measures::{BASE_RATE, entropy, joint};
+use crate::objective::electra::outputs;
 
 /// Adds up steps.
 #[derive(Debug, Clone, Default)]

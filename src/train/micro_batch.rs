@@ -3,9 +3,10 @@
 use super::fit::Fit;
 use super::step::{PlannedStep, evaluation_shape, evaluation_step, part_step, shape, training_step, update_step};
 use crate::batch::Shape;
-use crate::electra::{Config, Model};
+use crate::config::Config;
 use crate::gpu::Footprint;
 use crate::graph::{Bank, GraphError, Recompute};
+use crate::model::Model;
 use crate::plan::{Plan, Target};
 use std::collections::BTreeSet;
 

@@ -1,8 +1,10 @@
 //! One training step, whole or in parts, and one evaluation step as plans.
 
 use crate::batch::{Batch, Shape};
-use crate::electra::{Config, Model, Precision, electra};
+use crate::config::{Config, Precision};
 use crate::graph::{Bank, Graph, GraphError, Recompute, Tensor};
+use crate::model::Model;
+use crate::objective::electra::electra;
 use crate::objective::{Bound, Inputs, Merge, Mode, Output, Outputs};
 use crate::ops::{self, AdamW, StepState};
 use crate::plan::{Engine, Fetched, Plan, Program, Target};

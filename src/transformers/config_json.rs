@@ -175,7 +175,7 @@ fn read_epsilon(json: &Value) -> Result<f64, CheckpointError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
     use crate::model::{Head, Model};
 
     #[test]

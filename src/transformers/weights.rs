@@ -71,7 +71,7 @@ pub fn from_bytes(model: &Model, network: &Network, bytes: Vec<u8>, bank: &mut [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
 
     fn small_model(vocabulary: usize) -> Model {
         let mut config = preset("tiny").unwrap();

@@ -252,9 +252,10 @@ fn describe(name: &str, shapes: &Shapes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::{Model, preset};
+    use crate::config::preset;
     use crate::gpu::{Choice, choose};
     use crate::graph::Recompute;
+    use crate::model::Model;
     use crate::plan::Target;
     use crate::train::{Fit, MicroBatch, Plans};
 

@@ -1,7 +1,7 @@
 //! One batch, and a model small enough to learn it by heart in no time.
 
 use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
-use leyden::electra::{Config, GeneratorConfig, preset};
+use leyden::config::{Config, GeneratorConfig, preset};
 
 /// The shape of [`memorised_batch`].
 pub const MEMORISED: Shape = Shape { examples: 5, length: 12, slots: 3 };

@@ -1,6 +1,6 @@
 //! A run of so few numbers that a step takes a millisecond.
 
-use leyden::electra::{Config, preset};
+use leyden::config::{Config, preset};
 
 /// The preset tiny, made far smaller, and changed by `settings`.
 pub fn small_config(settings: &[&str]) -> Config {

@@ -1,7 +1,7 @@
 //! The same step by burn, on the same adapter at the same time.
 
 use crate::cli::Failure;
-use crate::electra::Config;
+use crate::config::Config;
 use crate::session::Device;
 use serde::Serialize;
 

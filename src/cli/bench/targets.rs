@@ -12,8 +12,9 @@ use crate::bench::{
 use crate::cli::Failure;
 use crate::cli::output::print;
 use crate::cli::style::Style;
-use crate::electra::{Config, Model, Precision};
+use crate::config::{Config, Precision};
 use crate::gpu::Trials;
+use crate::model::Model;
 use crate::plan::Target;
 use crate::session::Device;
 use crate::train::{Resources, candidates};

@@ -3,7 +3,7 @@
 use super::python::Python;
 use crate::bench::{MatmulTime, median};
 use crate::cli::Failure;
-use crate::electra::Config;
+use crate::config::Config;
 use crate::ops::{Activation, EPSILON};
 use clap::ValueEnum;
 use serde::Serialize;

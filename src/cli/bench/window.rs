@@ -3,7 +3,7 @@
 use crate::bench::median;
 use crate::cli::Failure;
 use crate::cli::output::{print, print_json};
-use crate::electra::Config;
+use crate::config::Config;
 use crate::session::How;
 use crate::window::{Job, Opening, Turns, open};
 use serde_json::json;

@@ -12,9 +12,10 @@ use super::output::{self, grouped};
 use super::reading::ReadingArguments;
 use super::settings::Settings;
 use super::style::Style;
-use crate::electra::{Config, Model};
+use crate::config::Config;
 use crate::history::Recorded;
 use crate::measure::Values;
+use crate::model::Model;
 use crate::numbers::counted;
 use crate::run::Run;
 use crate::session::{

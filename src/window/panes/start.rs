@@ -1,7 +1,7 @@
 //! The start page: what to train on, how large, on what, and until when.
 
+use crate::config::{PRESETS, Precision};
 use crate::dataset::Phase as Preparing;
-use crate::electra::{PRESETS, Precision};
 use crate::graph::Recompute;
 use crate::window::app::{App, Picking};
 use crate::window::look::Palette;

@@ -308,7 +308,7 @@ fn same(a: &Path, b: &Path) -> bool {
 mod tests {
     use super::super::strip::tests::scene;
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
     use crate::measure::{Values, tests::invented};
 
     fn begun(device: Option<&str>) -> Box<Begun> {

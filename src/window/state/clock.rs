@@ -1,6 +1,6 @@
 //! How long it takes, and how much of the paper's run that is.
 
-use crate::electra::preset;
+use crate::config::preset;
 use crate::train::flops_a_step;
 use std::collections::VecDeque;
 use std::sync::OnceLock;

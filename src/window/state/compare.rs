@@ -1,6 +1,6 @@
 //! What is different between runs' settings.
 
-use crate::electra::Config;
+use crate::config::Config;
 
 /// A setting that is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ fn text(value: &toml::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
 
     #[test]
     fn only_what_differs_is_told() {

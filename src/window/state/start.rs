@@ -1,6 +1,6 @@
 //! What a person chooses before training: text, preset, device, and when it ends.
 
-use crate::electra::{Config, ConfigError, Precision, preset};
+use crate::config::{Config, ConfigError, Precision, preset};
 use crate::graph::Recompute;
 use crate::session::{Device, How};
 use crate::train::Resources;

@@ -1,7 +1,7 @@
 //! A run as the window follows it: what its folder has recorded, and what is reported while it trains.
 
 use super::{Sample, Trace};
-use crate::electra::Config;
+use crate::config::Config;
 use crate::history::{HistoryError, Moment, Recorded};
 use crate::measure::{Measure, Measures};
 use crate::numbers::fixed;
@@ -178,7 +178,7 @@ fn modified(folder: &Path) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
     use crate::measure::{Values, tests::invented};
     use crate::train::Interval;
 

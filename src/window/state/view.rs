@@ -151,7 +151,7 @@ fn within(points: &[Point], from: f64, to: f64) -> &[Point] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
     use crate::measure::{Measures, Plot};
     use crate::session::Report;
     use crate::train::Interval;

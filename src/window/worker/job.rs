@@ -2,10 +2,11 @@
 
 use super::studio::{Studio, train};
 use super::{Command, News, Outbox};
+use crate::config::Config;
 use crate::corpus::{Tokenizer, VocabularyOptions};
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
-use crate::electra::{Config, Model};
 use crate::measure::Measures;
+use crate::model::Model;
 use crate::run::Run;
 use crate::session::{self, Adaptation, Change, Continued, How, Opened, Prepared, Session, Stage};
 use crate::train::MicroBatch;

@@ -1,8 +1,8 @@
 //! Training, one command and one step after another, and both networks asked about sentences meanwhile.
 
 use super::{At, Command, News, Outbox};
+use crate::config::Config;
 use crate::corpus::Tokenizer;
-use crate::electra::Config;
 use crate::probe::{Duet, Part, ProbeError, Scene};
 use crate::session::{Opened, Prepared, Report, Session, SessionError};
 use crate::train::TrainError;

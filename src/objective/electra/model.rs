@@ -1,7 +1,7 @@
 //! The two networks.
 
-use super::{Config, GeneratorConfig, Model, ModelConfig};
-use crate::model::{Builder, Tie};
+use crate::config::{Config, GeneratorConfig};
+use crate::model::{Builder, Model, ModelConfig, Tie};
 
 impl Model {
     /// ELECTRA's networks: a "generator" with a masked language model's head and a "discriminator" that tells replaced tokens,
@@ -21,7 +21,7 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
     use crate::files::sha256;
 
     /// Runs of older programs go on, and a seed means what it meant.

@@ -1,6 +1,6 @@
 //! ELECTRA's measures: what is measured of a step, declared once. Everything that draws or stores loops over this.
 
-use super::{Config, ObjectiveConfig};
+use crate::config::{Config, ObjectiveConfig};
 use crate::measure::{Advice, Axis, Baseline, Better, Hue, Measure, Measures, Plot, Values};
 
 /// The measures of a run with these settings, on a text whose words' frequencies have this entropy in nats.
@@ -172,7 +172,7 @@ pub fn in_words(before: &Values, after: &Values) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
+    use crate::config::preset;
 
     #[test]
     fn baselines_are_what_is_known() {

@@ -1,5 +1,9 @@
 //! Everything that decides a run, as TOML with every default written out.
 
+mod presets;
+
+pub use presets::{PRESETS, preset};
+
 use crate::batch::Masking;
 use crate::model::{EPSILONS, ModelConfig};
 use crate::text::Reading;
@@ -10,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// No preset of that name.
-    #[error("no preset {found:?}; there are {}", super::PRESETS.join(", "))]
+    #[error("no preset {found:?}; there are {}", PRESETS.join(", "))]
     Preset {
         /// What was asked for.
         found: String,
@@ -274,7 +278,7 @@ impl Config {
                 return bad(key, &size, &format!("1 to {most}"));
             }
         }
-        if !super::PRESETS.contains(&self.preset.as_str()) {
+        if !PRESETS.contains(&self.preset.as_str()) {
             return Err(ConfigError::Preset { found: self.preset.clone() });
         }
         if m.types < 2 {
@@ -382,7 +386,6 @@ fn overlay(base: &mut toml::Table, over: toml::Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::electra::preset;
 
     #[test]
     fn merges_known_keys_and_refuses_others() {
@@ -417,7 +420,7 @@ mod tests {
 
     #[test]
     fn toml_round_trip_keeps_everything() {
-        for name in crate::electra::PRESETS {
+        for name in PRESETS {
             let config = preset(name).unwrap();
             assert_eq!(Config::from_toml(&config.to_toml(), "test").unwrap(), config);
         }

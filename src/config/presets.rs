@@ -1,9 +1,9 @@
 //! Named starting points.
 
 use super::{
-    Config, ConfigError, DataConfig, GeneratorConfig, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    PositionInitialization, Precision, TrainingConfig,
+    Config, ConfigError, DataConfig, GeneratorConfig, ObjectiveConfig, OptimizerConfig, Precision, TrainingConfig,
 };
+use crate::model::{ModelConfig, PositionInitialization};
 use crate::ops::{Activation, EPSILON};
 use crate::text::Reading;
 

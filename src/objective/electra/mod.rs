@@ -5,10 +5,13 @@
 //! A guess that hits the original counts as original. Nothing flows back from the discriminator to the generator
 //! but through the embeddings they share: sampling has no gradient.
 
-use super::{Config, Model};
+pub mod measures;
+mod model;
+
 use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, TYPES, WEIGHTS};
+use crate::config::Config;
 use crate::graph::{Graph, GraphError};
-use crate::model::Encoded;
+use crate::model::{Encoded, Model};
 use crate::objective::{Inputs, Mode, Outputs};
 use crate::ops;
 
@@ -95,7 +98,7 @@ pub fn electra(
 mod tests {
     use super::*;
     use crate::batch::Shape;
-    use crate::electra::preset;
+    use crate::config::preset;
 
     #[test]
     fn samples_have_their_stream_with_and_without_dropout() {
