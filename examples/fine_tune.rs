@@ -10,7 +10,7 @@
 
 use burn::module::Module as _;
 use burn::tensor::{Device, activation};
-use leyden::batch::{Batches, Masking};
+use leyden::batch::{Batches, MaskedText, Masking};
 use leyden::burn::{Batch, Discriminator, Electra, Optimizer, Tokens};
 use leyden::config::OptimizerConfig;
 use leyden::corpus::{ExampleOptions, SAMPLE, Tokenizer, build, documents};
@@ -46,8 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let length = config.model.positions.min(64);
     let options = ExampleOptions { length, ..ExampleOptions::default() };
     let corpus = build(&documents(&SAMPLE[..SAMPLE.floor_char_boundary(200_000)]), &tokenizer, &options)?;
-    let (examples, special) = (Arc::new(corpus.training), tokenizer.special());
-    let batches = Batches::new(examples, special, Masking::default(), BATCH, 1);
+    let source = MaskedText::new(Arc::new(corpus.training), &tokenizer, Masking::default());
+    let batches = Batches::new(Arc::new(source), BATCH, 1);
     let settings = OptimizerConfig { learning_rate: 1e-4, ..config.optimizer.clone() };
     let mut optimizer = Optimizer::new(&settings, &electra);
     println!("\nstep  generator's loss  discriminator's loss");

@@ -71,7 +71,7 @@ pub mod ops;
 pub mod picture;
 pub mod plan;
 pub mod probe;
-mod random;
+pub mod random;
 pub mod run;
 pub mod session;
 pub mod text;

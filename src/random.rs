@@ -5,16 +5,17 @@ use rand_pcg::Pcg64Mcg;
 
 /// A generator keyed by (seed, stream, index): the same key gives the same numbers, different keys unrelated ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(Pcg64Mcg);
+pub struct Random(Pcg64Mcg);
 
 impl Random {
-    pub(crate) fn new(seed: u64, stream: u64, index: u64) -> Self {
+    /// The generator of this key.
+    pub fn new(seed: u64, stream: u64, index: u64) -> Self {
         let key = mix(mix(mix(seed) ^ stream) ^ index);
         Self(Pcg64Mcg::new((u128::from(key) << 64) | u128::from(mix(key))))
     }
 
     /// A number below `bound`, each equally likely; 0 for a bound of 0. (Lemire 2019, arXiv 1805.10941.)
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         loop {
             let product = u128::from(self.0.next_u64()) * u128::from(bound);
             let low = product as u64;
@@ -25,17 +26,17 @@ impl Random {
     }
 
     /// A number from 0 up to 1, of 53 bits.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// True with this probability.
-    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+    pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
     /// Puts values in a random order (Fisher and Yates).
-    pub(crate) fn shuffle<T>(&mut self, values: &mut [T]) {
+    pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
             values.swap(last, self.below(last as u64 + 1) as usize);
         }

@@ -1,7 +1,8 @@
 //! Batches: what they hold, their order, and that they depend on seed and step alone.
 
 use leyden::batch::{
-    Ahead, Batch, Batches, Evaluation, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, Masking, Shape, TARGETS, TYPES, WEIGHTS,
+    Ahead, Batch, Batches, Evaluation, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, MaskedText, Masking, Shape, TARGETS,
+    TYPES, WEIGHTS,
 };
 use leyden::corpus::{Examples, SpecialTokens};
 use std::sync::Arc;
@@ -27,8 +28,12 @@ fn examples(count: usize) -> Arc<Examples> {
     Arc::new(examples)
 }
 
+fn text(examples: Arc<Examples>) -> Arc<MaskedText> {
+    Arc::new(MaskedText::of(examples, (SPECIAL, 9_999), Masking::default()))
+}
+
 fn batches(count: usize, batch_size: usize, seed: u64) -> Batches {
-    Batches::new(examples(count), SPECIAL, Masking::default(), batch_size, seed)
+    Batches::new(text(examples(count)), batch_size, seed)
 }
 
 /// The example in each row that is not empty.
@@ -191,8 +196,7 @@ fn batches_prepared_ahead_are_the_same() {
 
 #[test]
 fn evaluation_is_the_same_every_time() {
-    let evaluation =
-        |batch_size, limit| Evaluation::new(examples(10), SPECIAL, Masking::default(), batch_size, limit, 1);
+    let evaluation = |batch_size, limit| Evaluation::new(text(examples(10)), batch_size, limit, 1);
     let found: Vec<Batch> = evaluation(4, 100).iter().collect();
     assert_eq!(found.len(), 3);
     found.iter().for_each(check);
@@ -211,10 +215,10 @@ fn evaluation_is_the_same_every_time() {
 #[test]
 fn no_examples_make_empty_rows() {
     let none = Arc::new(Examples::new(LENGTH));
-    let batch = Batches::new(none.clone(), SPECIAL, Masking::default(), 2, 0).batch(9);
+    let batch = Batches::new(text(none.clone()), 2, 0).batch(9);
     check(&batch);
     assert_eq!((batch.column(LENGTHS.name), batch.tokens()), ([0, 0].as_slice(), 0));
-    let evaluation = Evaluation::new(none, SPECIAL, Masking::default(), 2, 10, 0);
+    let evaluation = Evaluation::new(text(none), 2, 10, 0);
     assert!(evaluation.is_empty());
     assert_eq!(evaluation.batch(0).tokens(), 0);
 }

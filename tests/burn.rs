@@ -10,15 +10,17 @@ use burn::tensor::{Device, Tensor, activation};
 use common::{Seeded, close, compare_banks};
 use leyden::batch::{self, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use leyden::burn::{Batch, BurnError, Discriminator, Electra, Optimizer, Tokens, VERSION, gelu};
-use leyden::config::{Config, GeneratorConfig, preset};
+use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::graph::{Bank, Recompute};
 use leyden::model::Architecture;
 use leyden::model::{Model, ModelConfig};
-use leyden::objective::electra::{SAMPLED, outputs};
+use leyden::objective::electra::{Electra as Settings, SAMPLED, outputs};
+use leyden::objective::{Generator, GeneratorSizes};
 use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Target};
-use leyden::train::step::{GRADIENT_NORM, learning_rate, step_state, training_step};
+use leyden::train::Recipe;
+use leyden::train::step::{GRADIENT_NORM, learning_rate, training_step};
 use leyden::transformers::{Pretrained, config_json, entries, to_bytes};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +43,8 @@ fn cases() -> Vec<Case> {
     let small = preset("small").unwrap();
     let config = |model: ModelConfig, hidden: usize, layers: usize, heads: usize, feed_forward: usize| {
         let model = ModelConfig { dropout: 0.0, attention_dropout: 0.0, ..model };
-        Config { model, generator: GeneratorConfig { hidden, layers, heads, feed_forward }, ..small.clone() }
+        let generator = Generator::Sizes(GeneratorSizes { hidden, layers, heads, feed_forward });
+        Config { model, objective: Settings { generator, ..Settings::default() }.into(), ..small.clone() }
     };
     let projected = ModelConfig {
         vocabulary: 53,
@@ -168,7 +171,7 @@ fn by_burn(case: &Case) -> Outcome {
 
 fn by_leyden(case: &Case, engine: &mut dyn Engine, target: Target) -> Outcome {
     let step =
-        training_step(&case.model, &case.config, case.shape(), target, Recompute::Off, &[outputs::SAMPLED]).unwrap();
+        training_step(&Recipe::new(&case.config), case.shape(), target, Recompute::Off, &[outputs::SAMPLED]).unwrap();
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank).unwrap();
     let batch = case.batch.clone().with(SAMPLED, case.samples.clone());
@@ -254,8 +257,9 @@ fn optimizer_takes_leydens_steps() {
     case.config.optimizer.warmup = 2;
     case.config.training.steps = 10;
     let mut engine = CpuEngine::<f64>::new(case.model.table.len());
-    let step = training_step(&case.model, &case.config, case.shape(), Target::Cpu, Recompute::Off, &[outputs::SAMPLED])
-        .unwrap();
+    let step =
+        training_step(&Recipe::new(&case.config), case.shape(), Target::Cpu, Recompute::Off, &[outputs::SAMPLED])
+            .unwrap();
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank).unwrap();
 
@@ -266,7 +270,7 @@ fn optimizer_takes_leydens_steps() {
     for t in 0..5 {
         let given = case.batch.clone().with(SAMPLED, case.samples.clone());
         step.write(&mut engine, program, &given, &given);
-        engine.submit(program, &step_state(&case.config, t), true).unwrap();
+        engine.submit(program, &Recipe::new(&case.config).step_state(t), true).unwrap();
         let out = step.results(engine.collect(true).unwrap().unwrap());
         let scalar = |name| out.scalar(name).unwrap();
         assert!(scalar(GRADIENT_NORM) > 1.0, "the norm {} is not clipped", scalar(GRADIENT_NORM));
@@ -284,7 +288,11 @@ fn optimizer_takes_leydens_steps() {
             scalar(outputs::DISCRIMINATOR_LOSS),
             2e-5,
         );
-        electra = optimizer.step(learning_rate(&case.config, t as f64), electra, &found.loss);
+        electra = optimizer.step(
+            learning_rate(&case.config.optimizer, case.config.training.steps, t as f64),
+            electra,
+            &found.loss,
+        );
     }
     let (found, expected) = (electra.to_bank(&case.model).unwrap(), engine.read_bank(Bank::Parameters).unwrap());
     let moved = |bank: &[f32]| bank.iter().zip(&case.bank).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -377,7 +385,10 @@ fn checkpoint_says_what_transformers_says() {
     let device = device();
     let discriminator = Discriminator::from_pretrained(&pretrained, &device).unwrap();
     let (electra, config) = Electra::load(folder.path(), &device).unwrap();
-    assert_eq!((config.model.hidden, config.generator.hidden), (40, 20));
+    assert_eq!(
+        (config.model.hidden, config.objective.electra().unwrap().generator.sizes(&config.model).hidden),
+        (40, 20)
+    );
     let text = std::fs::read_to_string(golden("probe.json")).unwrap();
     let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     let mut compared = 0;

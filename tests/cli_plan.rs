@@ -4,6 +4,7 @@
 mod program;
 
 use assert_cmd::Command;
+use leyden::batch::MaskedText;
 use leyden::config::{Config, preset};
 use leyden::corpus::{Examples, SpecialTokens};
 use leyden::cpu::CpuEngine;
@@ -12,7 +13,7 @@ use leyden::graph::{Bank, Recompute, Tensor};
 use leyden::model::Model;
 use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
-use leyden::train::{Fit, MicroBatch, Plans, Resources, Text, TrainError, Trainer, candidates, fit};
+use leyden::train::{Data, Fit, MicroBatch, Plans, Recipe, Resources, TrainError, Trainer, candidates, fit};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -121,12 +122,12 @@ fn trainer(
     for i in 0..BATCH as u32 {
         examples.push(&[2, 5 + i, 6 + i, 3], 4);
     }
-    let (training, held_out) = (Arc::new(examples.clone()), Arc::new(examples));
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
     let allocated = Rc::new(Cell::new(0));
     let watched = Watched { engine, room, allocated: allocated.clone() };
-    let text = Text { training, held_out, special };
-    (Trainer::new(Box::new(watched), target, config, text, resources), allocated)
+    let source = Arc::new(MaskedText::of(Arc::new(examples), (special, 99), config.objective.masking()));
+    let data = Data { training: source.clone(), held_out: source };
+    (Trainer::new(Box::new(watched), target, Recipe::new(&config), data, resources), allocated)
 }
 
 /// Parts only.
@@ -258,7 +259,7 @@ fn the_peak_is_what_the_gpu_engine_allocates() {
     // A step whose outputs nobody collects holds a readback buffer, up to a most.
     let mut engine = new();
     let fit = Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute: Recompute::Off };
-    let plans = Plans::new(&model, &config, fit, target).unwrap();
+    let plans = Plans::new(&Recipe::new(&config), fit, target).unwrap();
     let footprint = Footprint::of(&plans.training.plan);
     let shared = Footprint::shared(model.table.len(), plans.banks());
     let program = engine.load(plans.training.plan).unwrap();
@@ -305,16 +306,15 @@ fn what_is_computed_again_needs_no_memory() {
 
 #[test]
 fn the_least_work_that_fits_is_chosen() {
-    let (config, limits) = (small_config(), CpuEngine::<f32>::new(0).limits());
-    let model = Model::new(&config);
+    let (recipe, limits) = (Recipe::new(&small_config()), CpuEngine::<f32>::new(0).limits());
     // From where there is room down to where nothing fits.
     let memories = std::iter::successors(Some(PLENTY), |memory| Some(memory / 10 * 9));
     let chosen: Vec<Fit> = memories
         .map_while(|memory| {
             let resources = Resources { memory: Some(memory), recompute: None };
-            let (best, all) = candidates(&model, &config, Target::Cpu, resources, limits).ok()?;
+            let (best, all) = candidates(&recipe, Target::Cpu, resources, limits).ok()?;
             assert!(all.contains(&best) && all.iter().all(|c| c.work >= best.work && c.bytes <= memory), "{all:?}");
-            assert_eq!(fit(&model, &config, Target::Cpu, resources, limits).unwrap(), best.fit);
+            assert_eq!(fit(&recipe, Target::Cpu, resources, limits).unwrap(), best.fit);
             Some(best.fit)
         })
         .collect();

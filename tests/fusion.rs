@@ -11,12 +11,12 @@ use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::model::Model;
-use leyden::objective::electra::electra;
 use leyden::objective::electra::outputs::{DISCRIMINATOR_LOSS, GENERATOR_LOSS, SAMPLED};
 use leyden::objective::{Inputs, Merge, Mode, Output};
 use leyden::ops::{self, Activation, AdamW, DeviceTraits, EPSILON};
 use leyden::plan::{Engine, Plan, Region, Step, Target};
-use leyden::train::step::{GRADIENT_NORM, PlannedStep, shape, step_state};
+use leyden::train::Recipe;
+use leyden::train::step::{GRADIENT_NORM, PlannedStep};
 use std::sync::Arc;
 
 type Built = Result<Vec<Tensor>, GraphError>;
@@ -161,7 +161,7 @@ fn step(config: &Config, shape: Shape, target: Target, fuse: bool) -> Result<Pla
     let model = Model::new(config);
     let mut g = Graph::new(model.table.clone());
     let mut inputs = Inputs::new(shape);
-    let o = electra(&mut g, &model, config, &mut inputs, Mode { dropout: true, given: &[] })?;
+    let o = config.objective.build(&mut g, &model, &mut inputs, Mode { dropout: true, given: &[] })?;
     g.backward(o.loss(), |_| true)?;
     if fuse {
         g.fuse(&o.tensors())?;
@@ -200,7 +200,7 @@ fn train(engine: &mut dyn Engine, target: Target, fuse: bool) -> Left {
     let (mut losses, mut sampled) = (Vec::new(), Vec::new());
     for t in 0..4 {
         planned.write(engine, program, &batch(), &batch());
-        engine.submit(program, &step_state(&config, t), true).unwrap();
+        engine.submit(program, &Recipe::new(&config).step_state(t), true).unwrap();
         let results = planned.results(engine.collect(true).unwrap().unwrap());
         losses.push([GENERATOR_LOSS, DISCRIMINATOR_LOSS, GRADIENT_NORM].map(|name| results.scalar(name).unwrap()));
         sampled.push(results.words(SAMPLED).to_vec());
@@ -287,6 +287,7 @@ fn cost(plan: &Plan) -> (usize, usize, usize) {
 fn a_fused_step_moves_less() {
     let config = preset("small").unwrap();
     let target = Target::Gpu(DeviceTraits::default());
-    let [plain, fused] = [false, true].map(|fuse| cost(&step(&config, shape(&config), target, fuse).unwrap().plan));
+    let [plain, fused] =
+        [false, true].map(|fuse| cost(&step(&config, Recipe::new(&config).shape, target, fuse).unwrap().plan));
     assert!(fused.0 < plain.0 && fused.1 <= plain.1 && fused.2 < plain.2, "{fused:?}, without fusion {plain:?}");
 }

@@ -5,15 +5,17 @@ mod common;
 
 use common::{close, compare_banks, parameter_key};
 use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
-use leyden::config::{Config, GeneratorConfig, preset};
+use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::gpu::GpuEngine;
 use leyden::graph::{Bank, Recompute};
 use leyden::model::Model;
-use leyden::objective::electra::{SAMPLED, outputs};
+use leyden::objective::electra::{Electra, SAMPLED, outputs};
+use leyden::objective::{Generator, GeneratorSizes};
 use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Program, Target};
-use leyden::train::step::{GRADIENT_NORM, PlannedStep, step_state, training_step};
+use leyden::train::Recipe;
+use leyden::train::step::{GRADIENT_NORM, PlannedStep, training_step};
 use leyden::transformers::entries;
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -74,12 +76,13 @@ impl Case {
         (config.model.dropout, config.model.attention_dropout) = (0.0, 0.0);
         config.model.activation = Activation::named(d["hidden_act"].as_str().unwrap()).unwrap();
         config.model.layer_norm_epsilon = d["layer_norm_eps"].as_f64().unwrap();
-        config.generator = GeneratorConfig {
+        let generator = GeneratorSizes {
             hidden: size(&g, "hidden_size"),
             layers: size(&g, "num_hidden_layers"),
             heads: size(&g, "num_attention_heads"),
             feed_forward: size(&g, "intermediate_size"),
         };
+        config.objective = Electra { generator: Generator::Sizes(generator), ..Electra::default() }.into();
         if golden.has_steps() {
             let t = golden.meta("training");
             config.optimizer.learning_rate = t["learning_rate"].as_f64().unwrap();
@@ -103,7 +106,7 @@ impl Case {
     }
 
     fn step(&self, target: Target) -> PlannedStep {
-        training_step(&self.model, &self.config, self.shape, target, Recompute::Off, &[outputs::SAMPLED]).unwrap()
+        training_step(&Recipe::new(&self.config), self.shape, target, Recompute::Off, &[outputs::SAMPLED]).unwrap()
     }
 
     fn write(&self, engine: &mut dyn Engine, program: Program, step: &PlannedStep, sampled: &[u32]) {
@@ -179,7 +182,7 @@ fn ten_steps(engine: &mut dyn Engine, target: Target, tolerance: f32, bias_corre
         .map(|name| case.golden.reals(&format!("{prefix}.{name}")));
     for (t, sampled) in samples.chunks(case.shape.examples * case.shape.slots).enumerate() {
         case.write(engine, program, &step, sampled);
-        let state = step_state(&case.config, t as u64);
+        let state = Recipe::new(&case.config).step_state(t as u64);
         close("learning rate", state.learning_rate, case.golden.reals("steps.lr")[t], 1e-6);
         engine.submit(program, &state, true).unwrap();
         let out = step.results(engine.collect(true).unwrap().unwrap());

@@ -9,7 +9,7 @@ use egui_kittest::kittest::Queryable as _;
 use leyden::config::preset;
 use leyden::history::{Recorded, X};
 use leyden::run::Run;
-use leyden::train::flops_a_step;
+use leyden::train::{Recipe, flops_a_step};
 use leyden::window::App;
 use leyden::window::state::{Page, Track};
 use std::fs;
@@ -163,7 +163,7 @@ fn a_run_of_before_is_electras() {
     fs::write(folder.path().join("text.json"), facts).unwrap();
     let found = Recorded::read(folder.path()).unwrap();
     assert_eq!(found.intervals[0].get("loss"), Some(10.0));
-    assert_eq!(found.intervals[0].flops, 10.0 * flops_a_step(&config).unwrap() as f64);
+    assert_eq!(found.intervals[0].flops, 10.0 * flops_a_step(&Recipe::new(&config)).unwrap() as f64);
     assert_eq!(baselines(&found), [(config.model.vocabulary as f64).ln(), 5.5]);
 
     // The settings of another version say at least how many words there were.

@@ -4,6 +4,7 @@
 mod common;
 
 use common::small_config;
+use leyden::batch::MaskedText;
 use leyden::config::Config;
 use leyden::corpus::{self, ExampleOptions, SAMPLE, Tokenizer, VocabularyOptions};
 use leyden::cpu::CpuEngine;
@@ -14,7 +15,7 @@ use leyden::ops::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::run::Run;
 use leyden::session::{Report, Session, SessionError, Setup};
-use leyden::train::{Resources, Text};
+use leyden::train::{Data, Recipe, Resources};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -104,12 +105,11 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
     let options = ExampleOptions { length: config.data.length, held_out: 0.1, seed: config.seed };
     let corpus = corpus::build(&corpus::documents(text), &tokenizer, &options).unwrap();
     let (bank, trouble) = (Model::new(&config).table.len(), trouble.clone());
+    let source = |examples| Arc::new(MaskedText::new(Arc::new(examples), &tokenizer, config.objective.masking()));
     Setup {
-        text: Text {
-            training: Arc::new(corpus.training),
-            held_out: Arc::new(corpus.held_out),
-            special: tokenizer.special(),
-        },
+        data: Data { training: source(corpus.training), held_out: source(corpus.held_out) },
+        recipe: Recipe::new(&config),
+        measures: config.measures(corpus.statistics.unigram_entropy),
         tokenizer,
         fingerprint: "the text".into(),
         facts: TextFacts { documents: 1, tokens: 9, unigram_entropy: corpus.statistics.unigram_entropy },
@@ -165,7 +165,7 @@ fn a_lost_device_is_opened_again_and_nothing_is_different() {
     let reopened = reports.iter().filter(|r| matches!(r, Report::Reopened { .. })).count();
     assert_eq!((reopened, trouble.borrow().opened), (2, 3));
     assert_eq!(metrics(&calm), metrics(&rough));
-    let all = 12.0 * leyden::train::flops_a_step(&config()).unwrap() as f64;
+    let all = 12.0 * leyden::train::flops_a_step(&Recipe::new(&config())).unwrap() as f64;
     assert_eq!(metrics(&rough).last().unwrap()["flops"].as_f64(), Some(all));
     assert!(weights(&calm, 12) == weights(&rough, 12));
     let events = std::fs::read_to_string(rough.join("events.jsonl")).unwrap();

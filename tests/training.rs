@@ -9,11 +9,12 @@ use leyden::config::Config;
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::graph::{Bank, Recompute};
 use leyden::model::Model;
+use leyden::objective::Results;
 use leyden::objective::electra::outputs::{BEST, DISCRIMINATOR_LOSS, GENERATOR_LOSS, LABELS, LOGITS, SAMPLED};
 use leyden::ops::LossScale;
 use leyden::plan::{Engine, Target};
-use leyden::train::step::{GRADIENT_NORM, LOSS_SCALE, Results, step_state};
-use leyden::train::{Fit, MicroBatch, Plans, TrainingStep};
+use leyden::train::step::{GRADIENT_NORM, LOSS_SCALE};
+use leyden::train::{Fit, MicroBatch, Plans, Recipe, TrainingStep};
 
 /// A step in `parts` parts that keeps everything.
 fn in_parts(parts: usize) -> Fit {
@@ -22,8 +23,9 @@ fn in_parts(parts: usize) -> Fit {
 
 /// Takes `steps` steps on the one batch; what each left.
 fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, fit: Fit) -> Vec<Results> {
-    let model = Model::new(config);
-    let plans = Plans::new(&model, config, fit, target).unwrap();
+    let recipe = Recipe::new(config);
+    let model = &recipe.model;
+    let plans = Plans::new(&recipe, fit, target).unwrap();
     let mut step = TrainingStep::load(engine, &plans).unwrap();
     assert_eq!(step.fit(), fit);
     engine.write_bank(Bank::Parameters, &model.initial(config.seed)).unwrap();
@@ -31,7 +33,7 @@ fn steps(engine: &mut dyn Engine, target: Target, config: &Config, steps: u64, f
     engine.write_bank(Bank::Accumulated, &vec![f32::NAN; model.table.len()]).unwrap();
     let mut fetched = Vec::new();
     for t in 0..steps {
-        step.submit(engine, &batch(), &step_state(config, t)).unwrap();
+        step.submit(engine, &batch(), &recipe.step_state(t)).unwrap();
         fetched.push(step.collect(engine, SHAPE.examples, true).unwrap().unwrap());
     }
     fetched
@@ -80,10 +82,11 @@ fn both_engines_train_alike() {
 #[test]
 fn rows_without_a_token_are_never_sampled() {
     let config = config(0.0);
-    let model = Model::new(&config);
+    let recipe = Recipe::new(&config);
+    let model = &recipe.model;
     let has_token = |id: u32| batch().column(IDS.name).contains(&id);
     let sampled = |engine: &mut dyn Engine, target: Target, silence: bool| {
-        let plans = Plans::new(&model, &config, in_parts(1), target).unwrap();
+        let plans = Plans::new(&recipe, in_parts(1), target).unwrap();
         let mut step = TrainingStep::load(engine, &plans).unwrap();
         let mut weights = model.initial(config.seed);
         if silence {
@@ -96,7 +99,7 @@ fn rows_without_a_token_are_never_sampled() {
         }
         let mut all = Vec::new();
         for t in 0..8 {
-            step.submit(engine, &batch(), &step_state(&config, t)).unwrap();
+            step.submit(engine, &batch(), &recipe.step_state(t)).unwrap();
             let fetched = step.collect(engine, SHAPE.examples, true).unwrap().unwrap();
             assert!(fetched.scalar(GENERATOR_LOSS).unwrap().is_finite());
             all.extend_from_slice(fetched.words(SAMPLED));
@@ -302,7 +305,7 @@ fn left(engine: &mut dyn Engine, target: Target, config: &Config, fit: Fit) -> (
 fn computed_again(new: impl Fn(usize) -> (Box<dyn Engine>, Target)) {
     for mut config in [config(0.1), mixed(0.1)] {
         // All layers but the discriminator's last are computed again.
-        (config.model.layers, config.generator.layers) = (3, 2);
+        config = config.set("model.layers=3").unwrap().set("generator.layers=2").unwrap();
         // One engine, so that its kernels are compiled once.
         let (mut engine, target) = new(Model::new(&config).table.len());
         for parts in [1, 2] {

@@ -6,11 +6,9 @@ mod program;
 
 use assert_cmd::Command;
 use common::{adapter, small_config};
-use leyden::config::Config;
-use leyden::model::Model;
 use leyden::ops::{DeviceTraits, Matmul};
 use leyden::plan::{Plan, Target};
-use leyden::train::{Plans, Resources, TrainError, fit};
+use leyden::train::{Plans, Recipe, Resources, TrainError, fit};
 use leyden::tune::{Book, Cache, Device, Kernels, LeftOut, Tuned, Tuner, Work, tune};
 use serde_json::Value;
 use std::fs;
@@ -27,8 +25,7 @@ fn tuner(cache: &Cache) -> Tuner<'static> {
 
 /// Training of a small model.
 struct Small {
-    config: Config,
-    model: Model,
+    recipe: Recipe,
     /// What whole steps are found to do.
     repeats: bool,
     /// How often that was asked.
@@ -38,8 +35,7 @@ struct Small {
 impl Small {
     fn new() -> Self {
         // Few kernels have tiles that are not too large for it.
-        let config = small_config(&["data.length=32"]);
-        Self { model: Model::new(&config), config, repeats: true, asked: 0 }
+        Self { recipe: Recipe::new(&small_config(&["data.length=32"])), repeats: true, asked: 0 }
     }
 }
 
@@ -48,8 +44,8 @@ impl Work for Small {
 
     fn plans(&mut self, traits: DeviceTraits) -> Result<Vec<(Plan, usize)>, TrainError> {
         let (target, limits) = (Target::Gpu(traits), adapter().info().limits());
-        let fit = fit(&self.model, &self.config, target, Resources::default(), limits)?;
-        let plans = Plans::new(&self.model, &self.config, fit, target)?;
+        let fit = fit(&self.recipe, target, Resources::default(), limits)?;
+        let plans = Plans::new(&self.recipe, fit, target)?;
         Ok(vec![(plans.training.plan, 1), (plans.evaluation.plan, 1)])
     }
 

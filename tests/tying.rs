@@ -90,7 +90,7 @@ fn graph(model: &Model) -> Result<(Graph, Tensor, [Tensor; 6]), GraphError> {
         ["first", "second", "types", "labels"].map(|name| g.input(name, DType::U32, &shape));
     let lengths = g.input("lengths", DType::U32, &[EXAMPLES]);
     let count = g.input("count", DType::F32, &[1]);
-    let c = Encoded { types, lengths, dropout: 0.0, attention_dropout: 0.0 };
+    let c = Encoded { types, lengths, dropout: false };
     let mut loss = |name: &str, ids: Tensor| {
         let network = model.network(name)?;
         let hidden = network.encode(&mut g, ids, c)?;

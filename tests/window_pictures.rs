@@ -4,10 +4,9 @@
 use egui_kittest::{Harness, SnapshotOptions};
 use leyden::config::preset;
 use leyden::measure::Values;
-use leyden::objective::electra::measures::measures;
 use leyden::probe::{Guess, Played, Scene};
 use leyden::session::Report;
-use leyden::train::{Interval, MicroBatch, flops_a_step};
+use leyden::train::{Interval, MicroBatch, Recipe, flops_a_step};
 use leyden::window::App;
 use leyden::window::state::{Page, Quiz};
 use leyden::window::worker::{At, Begun, News};
@@ -51,10 +50,10 @@ fn app() -> App {
     let mut app = App::new(Arc::new(|_| {}));
     app.set_theme(egui::Theme::Light);
     let config = preset("tiny").unwrap();
-    let flops = flops_a_step(&config).unwrap() as f64;
+    let flops = flops_a_step(&Recipe::new(&config)).unwrap() as f64;
     let begun = Begun {
         folder: "runs/tiny".into(),
-        measures: Some(measures(&config, 6.276)),
+        measures: Some(config.measures(6.276)),
         config,
         device: Some("CPU (2 threads)".into()),
         text: "sample (State of the Union addresses)".into(),

@@ -1,5 +1,6 @@
-//! Which positions the generator has to fill in.
+//! Which tokens are asked for, and what stands in their place.
 
+use crate::config::ConfigError;
 use crate::corpus::SpecialTokens;
 use crate::random::Random;
 
@@ -9,20 +10,23 @@ use crate::random::Random;
 /// [`slots`](Self::slots), never those of `[CLS]`, `[SEP]`, `[MASK]` or `[PAD]`. They are selected **without replacement**,
 /// so they are k different ones (fewer only where an example has fewer candidates). ELECTRA's reference implementation
 /// (`pretrain_helpers.py`) draws with replacement and averages what falls on the same position; that is a quirk of its code
-/// and not part of the method. A selected position becomes `[MASK]` with `mask_probability`, else it keeps its token; never does
-/// it become a random one.
+/// and not part of the method. A selected position becomes `[MASK]` with `mask_probability`, a random word with
+/// `random_probability`, and keeps its token with what is left. With the same random numbers the same positions are selected,
+/// whatever becomes of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Masking {
     /// Fraction of an example's tokens that is selected, special tokens counted.
     pub fraction: f64,
     /// Probability that a selected position becomes `[MASK]`.
     pub mask_probability: f64,
+    /// Probability that it becomes a word of the vocabulary at random, special tokens left out.
+    pub random_probability: f64,
 }
 
 impl Default for Masking {
     /// ELECTRA-Small's: 15 % selected, 85 % of them masked.
     fn default() -> Self {
-        Self { fraction: 0.15, mask_probability: 0.85 }
+        Self { fraction: 0.15, mask_probability: 0.85, random_probability: 0.0 }
     }
 }
 
@@ -32,12 +36,34 @@ impl Masking {
         (((self.fraction + 0.005) * length as f64) as usize).clamp(1, length.max(1))
     }
 
-    /// Draws the positions of an example, ascending, and masks them in `masked`, a copy of `ids`.
+    /// Whether there can be such a masking.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] names what cannot be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for (key, p, most) in [
+            ("objective.masked_fraction", self.fraction, 0.9),
+            ("objective.mask_probability", self.mask_probability, 1.0),
+        ] {
+            if !(p > 0.0 && p <= most) {
+                return Err(ConfigError::value(key, p, format!("more than 0 and at most {most}")));
+            }
+        }
+        let most = 1.0 - self.mask_probability;
+        // .1 beside .9 is .1, whatever the sum is in binary.
+        if !(0.0..=most + 1e-9).contains(&self.random_probability) {
+            let expected = format!("0 to what objective.mask_probability leaves, {most:.3}");
+            return Err(ConfigError::value("objective.random_probability", self.random_probability, expected));
+        }
+        Ok(())
+    }
+
+    /// Selects positions of an example, ascending, and masks them in `masked`, a copy of its ids; words are those below `words`.
     pub(crate) fn draw(
         &self,
         masked: &mut [u32],
         maximum: usize,
-        special: SpecialTokens,
+        (special, words): (SpecialTokens, usize),
         random: &mut Random,
     ) -> Vec<u32> {
         let never = [special.cls, special.sep, special.mask, special.pad];
@@ -53,9 +79,20 @@ impl Masking {
         }
         positions.truncate(k);
         positions.sort_unstable();
+        let mut replaced = Vec::new();
         for &position in &positions {
-            if random.chance(self.mask_probability) {
+            let u = random.unit();
+            if u < self.mask_probability {
                 masked[position as usize] = special.mask;
+            } else if u < self.mask_probability + self.random_probability {
+                replaced.push(position);
+            }
+        }
+        // Behind all the others, so that those are the same without it.
+        for position in replaced {
+            let drawn = std::iter::repeat_with(|| random.below(words.max(1) as u64) as u32).take(100);
+            if let Some(word) = { drawn }.find(|&word| !special.contains(word)) {
+                masked[position as usize] = word;
             }
         }
         positions
@@ -89,7 +126,7 @@ mod tests {
                     *id = SPECIAL.cls;
                 }
             }
-            let drawn = masking.draw(&mut ids, 19, SPECIAL, &mut Random::new(0, 0, 0));
+            let drawn = masking.draw(&mut ids, 19, (SPECIAL, 10), &mut Random::new(0, 0, 0));
             assert_eq!(drawn.len(), k, "length {length}");
         }
     }
@@ -101,7 +138,7 @@ mod tests {
         let mut masked = 0;
         for row in 0..20_000 {
             let mut ids = [7; 20];
-            for position in masking.draw(&mut ids, 3, SPECIAL, &mut Random::new(5, 0, row)) {
+            for position in masking.draw(&mut ids, 3, (SPECIAL, 10), &mut Random::new(5, 0, row)) {
                 drawn[position as usize] += 1;
                 masked += u32::from(ids[position as usize] == SPECIAL.mask);
             }
@@ -112,11 +149,59 @@ mod tests {
         assert!(drawn.iter().all(|count| count.abs_diff(3_000) < 300), "{drawn:?}");
     }
 
+    #[test]
+    fn berts_are_eighty_ten_ten_at_the_same_positions() {
+        let bert = Masking { mask_probability: 0.8, random_probability: 0.1, ..Masking::default() };
+        let (mut masked, mut other, mut words) = (0u32, 0u32, [0u32; 50]);
+        for row in 0..20_000 {
+            let random = || Random::new(5, 0, row);
+            let (mut ids, mut alone) = ([7; 20], [7; 20]);
+            let positions = bert.draw(&mut ids, 3, (SPECIAL, 50), &mut random());
+            assert_eq!(positions, Masking::default().draw(&mut alone, 3, (SPECIAL, 50), &mut random()));
+            for position in positions {
+                let id = ids[position as usize];
+                masked += u32::from(id == SPECIAL.mask);
+                if id != SPECIAL.mask && id != 7 {
+                    other += 1;
+                    words[id as usize] += 1;
+                }
+            }
+        }
+        // Of 60,000: standard deviations 98 and 73. One in 45 random words is the token itself.
+        assert!(masked.abs_diff(48_000) < 400, "{masked}");
+        assert!(other.abs_diff(6_000 * 44 / 45) < 300, "{other}");
+        let drawn = |id: usize| id > 4 && id != 7;
+        assert!((0..50).all(|id| (words[id] > 60) == drawn(id) && words[id] < 220), "{words:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        let check = |fraction, mask_probability, random_probability| {
+            Masking { fraction, mask_probability, random_probability }.check().map_err(|e| e.to_string())
+        };
+        for (mask, random) in [(0.8, 0.2), (0.9, 0.1), (0.7, 0.3), (1.0, 0.0)] {
+            check(0.15, mask, random).unwrap();
+        }
+        let refused = [
+            (check(0.0, 0.8, 0.1), "objective.masked_fraction is 0, expected more than 0"),
+            (check(0.15, 1.5, 0.0), "objective.mask_probability is 1.5"),
+            (
+                check(0.15, 0.8, 0.3),
+                "objective.random_probability is 0.3, expected 0 to what objective.mask_probability leaves, 0.200",
+            ),
+            (check(0.15, 0.8, f64::NAN), "objective.random_probability is NaN"),
+        ];
+        for (found, expected) in refused {
+            let error = found.unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
     proptest! {
         #[test]
         fn never_masks_special_tokens(ids in prop::collection::vec(0u32..9, 0..60), seed: u64, maximum in 1usize..10) {
             let mut masked = ids.clone();
-            let drawn = Masking::default().draw(&mut masked, maximum, SPECIAL, &mut Random::new(seed, 0, 0));
+            let drawn = Masking::default().draw(&mut masked, maximum, (SPECIAL, 10), &mut Random::new(seed, 0, 0));
             let candidates = ids.iter().filter(|&&id| id == 1 || id > 4).count();
             let wanted = (0.15 * ids.len() as f64).round_ties_even() as usize;
             prop_assert_eq!(drawn.len(), wanted.min(maximum).max(1).min(candidates));

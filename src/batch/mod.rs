@@ -2,14 +2,16 @@
 //! (seed, step).
 
 mod ahead;
+mod batches;
 mod column;
 mod masking;
-mod text;
+mod source;
 
 pub use ahead::Ahead;
+pub use batches::{Batches, Evaluation};
 pub use column::{Batch, Column, Extent, Shape};
 pub use masking::Masking;
-pub use text::{Batches, Evaluation};
+pub use source::{MaskedText, Source};
 
 /// The example's tokens, padding behind them.
 pub const IDS: Column = Column::words("ids", Extent::Token);
@@ -17,7 +19,7 @@ pub const IDS: Column = Column::words("ids", Extent::Token);
 pub const TYPES: Column = Column::words("types", Extent::Token);
 /// Tokens before the padding.
 pub const LENGTHS: Column = Column::words("lengths", Extent::Example);
-/// The tokens with `[MASK]` at most of those that were selected.
+/// The tokens with `[MASK]`, or another word, at most of those that were selected.
 pub const MASKED_IDS: Column = Column::words("masked_ids", Extent::Token);
 /// Where in its example a selected token is, ascending; 0 in slots that are not used.
 pub const POSITIONS: Column = Column::words("positions", Extent::Slot);

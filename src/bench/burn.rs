@@ -5,7 +5,7 @@ use crate::batch;
 use crate::burn::{Batch, BurnError, Electra, Optimizer, device};
 use crate::config::Config;
 use crate::gpu::Adapter;
-use crate::model::Model;
+use crate::train::Recipe;
 use crate::train::step::learning_rate;
 use burn::tensor::Device;
 use std::time::Instant;
@@ -17,7 +17,7 @@ const WARM_UP: usize = 5;
 /// Takes training steps with burn's modules and optimizer, one after the other, and times them: the model, batches,
 /// dropout, clipping and schedule of [`super::Stepper`] on the same configuration, in single precision.
 pub struct BurnStepper {
-    config: Config,
+    recipe: Recipe,
     device: Device,
     /// Taken while a step is under way.
     electra: Option<Electra>,
@@ -33,10 +33,10 @@ impl BurnStepper {
     pub fn new(adapter: &Adapter, config: Config) -> Result<Self, BurnError> {
         let device = device(adapter)?.autodiff();
         device.seed(config.seed);
-        let model = Model::new(&config);
-        let electra = Electra::from_bank(&config, &model, &model.initial(config.seed), &device)?;
+        let recipe = Recipe::new(&config);
+        let electra = Electra::from_bank(&config, &recipe.model, &recipe.model.initial(config.seed), &device)?;
         let optimizer = Optimizer::new(&config.optimizer, &electra);
-        let mut stepper = Self { config, device, electra: Some(electra), optimizer, next: 0 };
+        let mut stepper = Self { recipe, device, electra: Some(electra), optimizer, next: 0 };
         let batches = stepper.batches(WARM_UP);
         stepper.steps(&batches)?;
         Ok(stepper)
@@ -59,7 +59,7 @@ impl BurnStepper {
 
     /// Batches of the next `count` steps.
     fn batches(&self, count: usize) -> Vec<batch::Batch> {
-        (self.next..).take(count).map(|step| random_batch(&self.config, step)).collect()
+        (self.next..).take(count).map(|step| random_batch(&self.recipe, step)).collect()
     }
 
     /// Takes a step on each batch, and waits for them.
@@ -68,7 +68,7 @@ impl BurnStepper {
             let batch = Batch::new(batch, &self.device);
             if let Some(electra) = self.electra.take() {
                 let loss = electra.forward(&batch, None).loss;
-                let rate = learning_rate(&self.config, self.next as f64);
+                let rate = learning_rate(&self.recipe.optimizer, self.recipe.training.steps, self.next as f64);
                 self.electra = Some(self.optimizer.step(rate, electra, &loss));
             }
             self.next += 1;

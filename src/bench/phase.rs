@@ -85,9 +85,9 @@ mod tests {
     use super::*;
     use crate::config::{Config, preset};
     use crate::graph::Recompute;
-    use crate::model::Model;
     use crate::plan::{Step, Target};
-    use crate::train::step::{shape, training_step};
+    use crate::train::Recipe;
+    use crate::train::step::training_step;
     use std::collections::BTreeMap;
 
     #[test]
@@ -95,8 +95,8 @@ mod tests {
         let mut config: Config = preset("tiny").unwrap();
         config.training.batch = 2;
         config.data.length = 16;
-        let model = Model::new(&config);
-        let step = training_step(&model, &config, shape(&config), Target::Cpu, Recompute::Off, &[]).unwrap();
+        let recipe = Recipe::new(&config);
+        let step = training_step(&recipe, recipe.shape, Target::Cpu, Recompute::Off, &[]).unwrap();
         let phases = phases(&step.plan);
         let mut count: BTreeMap<(&str, String), usize> = BTreeMap::new();
         for step_of in step.plan.steps() {
@@ -106,7 +106,7 @@ mod tests {
             }
         }
         let of = |op, phase: &str| count.get(&(op, phase.to_string())).copied().unwrap_or_default();
-        let (generator, discriminator) = (config.generator.layers, config.model.layers);
+        let (generator, discriminator) = (recipe.model.networks[0].config.layers, config.model.layers);
         assert_eq!(of("attention", "forward, generator"), generator);
         assert_eq!(of("attention", "forward, discriminator"), discriminator);
         assert_eq!(of("attention_backward", "backward, generator"), generator);

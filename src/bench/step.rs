@@ -3,14 +3,12 @@
 use super::gaps::Second;
 use super::machine::Machine;
 use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
-use crate::config::{Config, Precision};
+use crate::config::Precision;
 use crate::gpu::Footprint;
 use crate::graph::{Bank, ParameterTable};
-use crate::model::Model;
 use crate::ops::LossScale;
 use crate::plan::{Plan, Program};
-use crate::train::step::{shape, step_state};
-use crate::train::{Fit, Plans, Resources, TrainError, TrainingStep, fit};
+use crate::train::{Fit, Plans, Recipe, Resources, TrainError, TrainingStep, fit};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::sync::Arc;
@@ -20,11 +18,11 @@ use std::time::Instant;
 const SPECIAL: u32 = 5;
 const MASK: u32 = 4;
 
-/// A batch of full examples of random words, masked as `config` says: a pure function of `seed`.
-pub fn random_batch(config: &Config, seed: u64) -> Batch {
-    let shape @ Shape { examples, length, slots } = shape(config);
+/// A batch of full examples of random words, masked as `recipe` says: a pure function of `seed`.
+pub fn random_batch(recipe: &Recipe, seed: u64) -> Batch {
+    let shape @ Shape { examples, length, slots } = recipe.shape;
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
-    let words = config.model.vocabulary as u32 - SPECIAL;
+    let words = recipe.model.networks[0].config.vocabulary as u32 - SPECIAL;
     let ids: Vec<u32> = (0..examples * length).map(|_| SPECIAL + rng.next_u32() % words).collect();
     let mut masked_ids = ids.clone();
     // Evenly spaced with a random start: as many different positions as there are slots.
@@ -38,7 +36,7 @@ pub fn random_batch(config: &Config, seed: u64) -> Batch {
     }
     for &place in &places {
         let uniform = f64::from(rng.next_u32()) / f64::from(u32::MAX);
-        if uniform < config.objective.mask_probability {
+        if uniform < recipe.objective.masking().mask_probability {
             masked_ids[place] = MASK;
         }
     }
@@ -67,28 +65,27 @@ pub struct StepTime {
 /// Takes training steps one after the other and times them.
 pub struct Stepper {
     machine: Machine,
-    config: Config,
+    recipe: Recipe,
     step: TrainingStep,
     next: u64,
 }
 
 impl Stepper {
-    /// Plans the training step of `config`, loads it into the engine, whose banks must be the model's, and initialises
+    /// Plans the training step of `recipe`, loads it into the engine, whose banks must be the model's, and initialises
     /// the weights. The batch is worked through as training within `resources` would.
     ///
     /// # Errors
     /// Those of [`fit`], and the engine's, where the device has no room for the step.
-    pub fn new(mut machine: Machine, config: Config, resources: Resources) -> Result<Self, TrainError> {
-        let model = Model::new(&config);
+    pub fn new(mut machine: Machine, recipe: Recipe, resources: Resources) -> Result<Self, TrainError> {
         let (target, limits) = (machine.target(), machine.engine().limits());
-        let fit = fit(&model, &config, target, resources, limits)?;
-        let step = TrainingStep::load(machine.engine(), &Plans::new(&model, &config, fit, target)?)?;
-        machine.engine().write_bank(Bank::Parameters, &model.initial(config.seed))?;
-        if config.training.precision == Precision::Mixed {
+        let fit = fit(&recipe, target, resources, limits)?;
+        let step = TrainingStep::load(machine.engine(), &Plans::new(&recipe, fit, target)?)?;
+        machine.engine().write_bank(Bank::Parameters, &recipe.model.initial(recipe.seed))?;
+        if recipe.training.precision == Precision::Mixed {
             // Without one all gradients are zero, which are faster to multiply on some devices.
             machine.engine().write_bank(Bank::LossScale, &LossScale::initial())?;
         }
-        Ok(Self { machine, config, step, next: 0 })
+        Ok(Self { machine, recipe, step, next: 0 })
     }
 
     /// How a step's batch is worked through.
@@ -98,7 +95,7 @@ impl Stepper {
 
     /// Tokens of a step.
     pub fn tokens(&self) -> usize {
-        self.config.training.batch * self.config.data.length
+        self.recipe.shape.examples * self.recipe.shape.length
     }
 
     /// Floating-point operations of a step that [`crate::ops::Op::flops`] counts.
@@ -143,7 +140,7 @@ impl Stepper {
             while submitted.len() < all && submitted.len() <= done + ahead {
                 submitted.push(self.start(&batches[submitted.len()])?);
             }
-            let batch = self.config.training.batch;
+            let batch = self.recipe.shape.examples;
             self.step.collect(self.machine.engine(), batch, true)?;
             let now = Instant::now();
             if (1..=count).contains(&done) {
@@ -160,13 +157,13 @@ impl Stepper {
 
     /// Batches of the next `count` steps.
     fn batches(&self, count: usize) -> Vec<Batch> {
-        (self.next..).take(count).map(|step| random_batch(&self.config, step)).collect()
+        (self.next..).take(count).map(|step| random_batch(&self.recipe, step)).collect()
     }
 
     /// Writes a batch and submits a step; seconds that took, and those of them spent on recording.
     fn start(&mut self, batch: &Batch) -> Result<(f64, f64), TrainError> {
         let start = Instant::now();
-        self.step.submit(self.machine.engine(), batch, &step_state(&self.config, self.next))?;
+        self.step.submit(self.machine.engine(), batch, &self.recipe.step_state(self.next))?;
         self.next += 1;
         let seconds = start.elapsed().as_secs_f64();
         let encoding = match &mut self.machine {
@@ -185,7 +182,7 @@ impl Stepper {
         let timed = self.machine.take_profile();
         started?;
         for _ in &batches {
-            self.step.collect(self.machine.engine(), self.config.training.batch, true)?;
+            self.step.collect(self.machine.engine(), self.recipe.shape.examples, true)?;
         }
         Ok(Second::of(timed?))
     }

@@ -2,9 +2,11 @@
 
 use super::weights::{gradients, load, values};
 use super::{Batch, BurnError, Discriminator, Generator};
-use crate::config::{Config, GeneratorConfig, preset};
+use crate::config::{Config, preset};
 use crate::model::Model;
 use crate::model::{Architecture, ModelConfig};
+use crate::objective::electra::Electra as Settings;
+use crate::objective::{self, GeneratorSizes};
 use crate::transformers::Pretrained;
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -69,15 +71,15 @@ impl Electra {
             }
         }
         let ModelConfig { hidden, layers, heads, feed_forward, .. } = g.config;
-        let sizes = GeneratorConfig { hidden, layers, heads, feed_forward };
-        let config = Config { model: d.config.clone(), generator: sizes, ..preset("small")? };
+        let generator_sizes = objective::Generator::Sizes(GeneratorSizes { hidden, layers, heads, feed_forward });
+        let settings = Settings { generator: generator_sizes, ..Settings::default() };
         let electra = Self {
             generator: load(Generator::new(g, device), &generator.model, g, &generator.weights)?,
             discriminator: Discriminator::from_pretrained(&discriminator, device)?,
-            generator_weight: config.objective.generator_weight,
-            discriminator_weight: config.objective.discriminator_weight,
+            generator_weight: settings.generator_weight,
+            discriminator_weight: settings.discriminator_weight,
         };
-        Ok((electra, config))
+        Ok((electra, Config { model: d.config.clone(), objective: settings.into(), ..preset("small")? }))
     }
 
     /// From a bank of weights, laid out as `model.table` says; [`Model::initial`] makes one to start from scratch with.
@@ -86,11 +88,13 @@ impl Electra {
     /// [`BurnError::Network`] where `model` is no ELECTRA, [`BurnError::Parameter`] where `bank` is another model's.
     pub fn from_bank(config: &Config, model: &Model, bank: &[f32], device: &Device) -> Result<Self, BurnError> {
         let generator = model.network("generator")?;
+        // A model that has a generator is of settings that have both weights.
+        let settings = config.objective.electra().cloned().unwrap_or_default();
         Ok(Self {
             generator: load(Generator::new(generator, device), model, generator, bank)?,
             discriminator: Discriminator::from_bank(model, bank, device)?,
-            generator_weight: config.objective.generator_weight,
-            discriminator_weight: config.objective.discriminator_weight,
+            generator_weight: settings.generator_weight,
+            discriminator_weight: settings.discriminator_weight,
         })
     }
 

@@ -20,9 +20,8 @@ use crate::bench::{
 use crate::config::Config;
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
-use crate::model::Model;
 use crate::session::{self, Device, How};
-use crate::train::Resources;
+use crate::train::{Recipe, Resources};
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -185,7 +184,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     }
     let machine = open(&arguments, &config, arguments.memory.resources()?)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
-    let mut stepper = Stepper::new(machine, config.clone(), arguments.memory.resources()?).map_err(memory::failure)?;
+    let mut stepper =
+        Stepper::new(machine, Recipe::new(&config), arguments.memory.resources()?).map_err(memory::failure)?;
     let mut times = Vec::new();
     let mut ours = || {
         let now = stepper.run(steps).map_err(Failure::work)?;
@@ -269,15 +269,15 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
 
 /// The device with its kernels for `config` within `resources`.
 fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Result<Machine, Failure> {
-    let model = Model::new(config);
-    let bank_len = model.table.len();
+    let recipe = Recipe::new(config);
+    let bank_len = recipe.model.table.len();
     let Some(adapter) = arguments.device.adapter().map_err(Failure::work)? else {
         return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len))));
     };
     let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
     let say = &mut |text: &str| output::note(text);
     let kernels = (arguments.kernels.kernels, arguments.kernels.budget(TUNING));
-    let tuned = session::find_kernels(&adapter, kernels, None, (&model, config), resources, say);
+    let tuned = session::find_kernels(&adapter, kernels, None, &recipe, resources, say);
     let tuned = tuned.map_err(memory::failure)?;
     for remark in &tuned.remarks {
         output::remark(remark);

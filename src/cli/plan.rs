@@ -13,11 +13,9 @@ use crate::config::Config;
 use crate::cpu::CpuEngine;
 use crate::gpu::{Choice, Footprint, choose};
 use crate::graph::Bank;
-use crate::model::Model;
 use crate::plan::{Engine as _, Limits, Target};
 use crate::session::Device;
-use crate::train::step::shape;
-use crate::train::{Candidate, Plans, Resources, candidates};
+use crate::train::{Candidate, Plans, Recipe, Resources, candidates};
 use clap::Args;
 use parameters::Parameters;
 use serde_json::{Value, json};
@@ -74,6 +72,8 @@ struct Report {
     evaluation: StepReport,
     /// Bytes that the engine holds with all plans loaded.
     peak: u64,
+    /// K, the tokens that are selected in an example at most.
+    slots: usize,
 }
 
 /// Runs the command.
@@ -115,15 +115,16 @@ impl Report {
         resources: Resources,
         limits: Limits,
     ) -> Result<Self, Failure> {
-        let model = Model::new(&config);
-        let (best, candidates) = candidates(&model, &config, target, resources, limits).map_err(memory::failure)?;
-        let plans = Plans::new(&model, &config, best.fit, target).map_err(Failure::work)?;
+        let recipe = Recipe::new(&config);
+        let model = &recipe.model;
+        let (best, candidates) = candidates(&recipe, target, resources, limits).map_err(memory::failure)?;
+        let plans = Plans::new(&recipe, best.fit, target).map_err(Failure::work)?;
         let rows = best.fit.micro_batch.rows;
         let gpu = target != Target::Cpu;
         let len = model.table.len();
         let size = |bank: Bank| if gpu { Footprint::bank(bank, len) } else { bank.ty(len).len() as u64 * 4 };
         Ok(Self {
-            parameters: Parameters::of(&model),
+            parameters: Parameters::of(model),
             device,
             gpu,
             bank: size(Bank::Parameters),
@@ -136,6 +137,7 @@ impl Report {
             update: plans.update.as_ref().map(|update| StepReport::new(&update.plan, 0, Footprint::MOST_READBACKS)),
             evaluation: StepReport::new(&plans.evaluation.plan, plans.evaluation_shape.examples, 1),
             peak: plans.bytes(),
+            slots: recipe.shape.slots,
             config,
         })
     }
@@ -146,7 +148,7 @@ impl Report {
             "device": self.device,
             "batch": self.config.training.batch,
             "length": self.config.data.length,
-            "drawn": shape(&self.config).slots,
+            "drawn": self.slots,
             "micro_batch": { "parts": self.best.fit.micro_batch.parts, "rows": self.best.fit.micro_batch.rows },
             "recompute": self.best.fit.recompute.name(),
             "candidates": self.candidates.iter().map(|c| json!({
@@ -185,8 +187,7 @@ impl Report {
     fn as_text(&self, style: Style) -> String {
         let c = &self.config;
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
-        let mut text =
-            format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, shape(c).slots);
+        let mut text = format!("{} on {}, {batch}, {} drawn in each\n", style.bold(&c.preset), self.device, self.slots);
         if let Some(how) = memory::how(self.best.fit) {
             text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }

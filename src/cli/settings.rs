@@ -2,7 +2,9 @@
 
 use super::Failure;
 use crate::config::{Config, Precision, preset};
+use crate::objective::ObjectiveConfig;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use std::path::PathBuf;
 
 /// Where the settings start and what is changed.
@@ -11,6 +13,9 @@ pub(crate) struct Settings {
     /// tiny, mini, small, small++ or base [default: tiny]
     #[arg(long)]
     pub preset: Option<String>,
+    /// What is learnt: electra, or mlm, masked language modelling as BERT has it [default: electra]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(ObjectiveConfig::NAMES))]
+    pub objective: Option<String>,
     /// A TOML file with any of the settings that the run's config.toml lists
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -42,6 +47,7 @@ impl Settings {
     pub(crate) fn fixed_flag(&self) -> Option<&'static str> {
         let given = [
             (self.preset.is_some(), "--preset"),
+            (self.objective.is_some(), "--objective"),
             (self.config.is_some(), "--config"),
             (!self.set.is_empty(), "--set"),
             (self.batch.is_some(), "--batch"),
@@ -53,22 +59,33 @@ impl Settings {
         given.into_iter().find(|g| g.0).map(|g| g.1)
     }
 
-    /// The configuration: the preset, then the file, then `--set`, then the other flags.
+    /// The configuration: the preset, then the objective, then the file, then `--set`, then the other flags. A file that names
+    /// another objective than the flag gives way.
     pub(crate) fn resolve(&self) -> Result<Config, Failure> {
-        let mut config = preset(self.preset.as_deref().unwrap_or("tiny")).map_err(Failure::input)?;
+        let start = |name: &str| {
+            let config = preset(name)?;
+            self.objective.as_deref().map_or(Ok(config.clone()), |objective| config.with_objective(objective))
+        };
+        let mut config = start(self.preset.as_deref().unwrap_or("tiny")).map_err(Failure::input)?;
         if let Some(path) = &self.config {
             let place = path.display().to_string();
             let text = std::fs::read_to_string(path).map_err(|e| Failure::Input(format!("{place}: {e}")))?;
             // A file may say which preset the numbers that it leaves out are from.
             let named = Config::merge(&config, &text, &place).map_err(Failure::input)?.preset;
             if self.preset.is_none() && named != config.preset {
-                config = preset(&named).map_err(Failure::input)?;
+                config = start(&named).map_err(Failure::input)?;
             }
             config = Config::merge(&config, &text, &place).map_err(Failure::input)?;
+            if let Some(objective) = self.objective.as_deref().filter(|name| *name != config.objective.name()) {
+                config = config.with_objective(objective).map_err(Failure::input)?;
+            }
         }
         for assignment in &self.set {
             if assignment.trim_start().starts_with("preset") {
                 return Err(Failure::Input(format!("--set {assignment}: use --preset")));
+            }
+            if assignment.trim_start().starts_with("objective.name") {
+                return Err(Failure::Input(format!("--set {assignment}: use --objective")));
             }
             config = config.set(assignment).map_err(Failure::input)?;
         }

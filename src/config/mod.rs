@@ -1,11 +1,13 @@
 //! Everything that decides a run, as TOML with every default written out.
 
+mod merge;
 mod presets;
 
 pub use presets::{PRESETS, preset};
 
-use crate::batch::Masking;
-use crate::model::{EPSILONS, ModelConfig};
+use crate::measure::Measures;
+use crate::model::{Builder, EPSILONS, Model, ModelConfig};
+use crate::objective::{ObjectiveConfig, Setting};
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -16,6 +18,12 @@ pub enum ConfigError {
     /// No preset of that name.
     #[error("no preset {found:?}; there are {}", PRESETS.join(", "))]
     Preset {
+        /// What was asked for.
+        found: String,
+    },
+    /// No objective of that name.
+    #[error("no objective {found:?}; there are {}", ObjectiveConfig::NAMES.join(", "))]
+    Objective {
         /// What was asked for.
         found: String,
     },
@@ -39,6 +47,13 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// A value that cannot be.
+    pub fn value(key: &'static str, found: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Value { key, found: found.to_string(), expected: expected.into() }
+    }
+}
+
 /// A run's settings. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,11 +62,9 @@ pub struct Config {
     pub preset: String,
     /// Decides initial weights, batches, masks, dropout and samples.
     pub seed: u64,
-    /// The discriminator, and what both networks share.
+    /// The network that is kept, and what it shares with others that are trained with it.
     pub model: ModelConfig,
-    /// The generator, where it differs.
-    pub generator: GeneratorConfig,
-    /// Masking and the joint loss.
+    /// What is learnt.
     pub objective: ObjectiveConfig,
     /// Text.
     pub data: DataConfig,
@@ -59,34 +72,6 @@ pub struct Config {
     pub optimizer: OptimizerConfig,
     /// Steps and batches.
     pub training: TrainingConfig,
-}
-
-/// Sizes of the generator's layers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GeneratorConfig {
-    /// Width of the layers.
-    pub hidden: usize,
-    /// Number of layers.
-    pub layers: usize,
-    /// Attention heads a layer.
-    pub heads: usize,
-    /// Width of the feed-forward part.
-    pub feed_forward: usize,
-}
-
-/// Masking and the weights of the joint loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveConfig {
-    /// Fraction of an example's tokens that are drawn.
-    pub masked_fraction: f64,
-    /// Probability that a drawn token becomes `[MASK]`; else it stays.
-    pub mask_probability: f64,
-    /// Weight of the generator's loss.
-    pub generator_weight: f32,
-    /// Weight of the discriminator's loss.
-    pub discriminator_weight: f32,
 }
 
 /// How text becomes examples.
@@ -199,53 +184,27 @@ impl std::str::FromStr for Precision {
 }
 
 impl Config {
-    /// Reads a TOML text that may set any key of `base`; the others keep their value. `place` names it in errors.
-    /// Whether the numbers go together is for [`Config::check`] to say, once all of them are set.
-    pub fn merge(base: &Config, text: &str, place: &str) -> Result<Config, ConfigError> {
-        let toml_error = |e: &dyn std::fmt::Display| ConfigError::Toml {
-            place: place.to_string(),
-            reason: e.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
-        };
-        let over: toml::Table = text.parse().map_err(|e: toml::de::Error| toml_error(&e.message()))?;
-        let mut all = toml::Table::try_from(base).map_err(|e| toml_error(&e))?;
-        // A whole [data] without the key is of a run that was begun before there was one.
-        let data = over.get("data").and_then(toml::Value::as_table);
-        let whole = |data: &toml::Table| ["length", "held_out", "cased"].iter().all(|key| data.contains_key(*key));
-        if let (true, Some(toml::Value::Table(base))) = (data.is_some_and(whole), all.get_mut("data")) {
-            base.remove("strip_accents");
-        }
-        overlay(&mut all, over);
-        all.try_into().map_err(|e: toml::de::Error| toml_error(&e.message()))
-    }
-
-    /// Sets one key, written `section.key=value`, as a flag does.
-    pub fn set(&self, assignment: &str) -> Result<Config, ConfigError> {
-        let place = format!("--set {assignment}");
-        let Some((key, value)) = assignment.split_once('=') else {
-            return Err(ConfigError::Toml { place, reason: "expected KEY=VALUE, as in model.layers=4".into() });
-        };
-        Self::merge(self, &format!("{} = {}", key.trim(), value.trim()), &place)
-    }
-
-    /// Parses a complete configuration, as [`Config::to_toml`] wrote it.
-    pub fn from_toml(text: &str, place: &str) -> Result<Config, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|e| ConfigError::Toml {
-            place: place.to_string(),
-            reason: e.message().split_whitespace().collect::<Vec<_>>().join(" "),
-        })?;
-        config.check()?;
-        Ok(config)
-    }
-
     /// All settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// Which tokens are selected, and what becomes of them.
-    pub fn masking(&self) -> Masking {
-        let o = &self.objective;
-        Masking { fraction: o.masked_fraction, mask_probability: o.mask_probability }
+    /// What is measured in a run of them, on a text whose words' frequencies have this entropy in nats.
+    pub fn measures(&self, unigram_entropy: f64) -> Measures {
+        self.objective.measures(&Setting {
+            vocabulary: self.model.vocabulary as u64,
+            unigram_entropy,
+            learning_rate: self.optimizer.learning_rate,
+            clip_norm: self.optimizer.clip_norm,
+        })
+    }
+
+    /// What a run's folder is called that was given no name: its preset, and its objective where that is not ELECTRA.
+    pub fn run_name(&self) -> String {
+        match &self.objective {
+            ObjectiveConfig::Electra(_) => self.preset.clone(),
+            other => format!("{}-{}", self.preset, other.name()),
+        }
     }
 
     /// Whether the numbers can go together.
@@ -253,7 +212,7 @@ impl Config {
         let bad = |key, found: &dyn ToString, expected: &str| {
             Err(ConfigError::Value { key, found: found.to_string(), expected: expected.to_string() })
         };
-        let (m, g, t) = (&self.model, &self.generator, &self.training);
+        let (m, t) = (&self.model, &self.training);
         let sizes = [
             ("model.embedding", m.embedding),
             ("model.hidden", m.hidden),
@@ -261,10 +220,6 @@ impl Config {
             ("model.heads", m.heads),
             ("model.feed_forward", m.feed_forward),
             ("model.types", m.types),
-            ("generator.hidden", g.hidden),
-            ("generator.layers", g.layers),
-            ("generator.heads", g.heads),
-            ("generator.feed_forward", g.feed_forward),
             ("training.batch", t.batch),
             ("training.log_every", t.log_every as usize),
             ("training.evaluation_examples", t.evaluation_examples),
@@ -299,9 +254,6 @@ impl Config {
         if !m.hidden.is_multiple_of(m.heads) {
             return bad("model.heads", &m.heads, &format!("a divisor of model.hidden, {}", m.hidden));
         }
-        if !g.hidden.is_multiple_of(g.heads) {
-            return bad("generator.heads", &g.heads, &format!("a divisor of generator.hidden, {}", g.hidden));
-        }
         if m.vocabulary < 32 || m.vocabulary >= 1 << 20 {
             return bad("model.vocabulary", &m.vocabulary, "32 to 1,048,575");
         }
@@ -335,24 +287,16 @@ impl Config {
         if !EPSILONS.contains(&m.layer_norm_epsilon) {
             return bad("model.layer_norm_epsilon", &m.layer_norm_epsilon, "1e-30 to 1");
         }
-        let o = &self.objective;
-        for (key, p, most) in [
-            ("objective.masked_fraction", o.masked_fraction, 0.9),
-            ("objective.mask_probability", o.mask_probability, 1.0),
-            ("data.held_out", self.data.held_out, 0.5),
-        ] {
-            if !(p > 0.0 && p <= most) {
-                return bad(key, &p, &format!("more than 0 and at most {most}"));
-            }
+        if !(self.data.held_out > 0.0 && self.data.held_out <= 0.5) {
+            return bad("data.held_out", &self.data.held_out, "more than 0 and at most 0.5");
         }
+        self.objective.check(m)?;
         let a = &self.optimizer;
         for (key, x) in [
             ("model.initializer_range", m.initializer_range),
             ("optimizer.learning_rate", a.learning_rate),
             ("optimizer.epsilon", a.epsilon),
             ("optimizer.weight_decay", a.weight_decay),
-            ("objective.generator_weight", f64::from(o.generator_weight)),
-            ("objective.discriminator_weight", f64::from(o.discriminator_weight)),
         ] {
             if !(0.0..=1e6).contains(&x) {
                 return bad(key, &x, "0 to 1,000,000");
@@ -370,53 +314,18 @@ impl Config {
     }
 }
 
-fn overlay(base: &mut toml::Table, over: toml::Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(toml::Value::Table(inner)), toml::Value::Table(over)) => overlay(inner, over),
-            // 1 where a number with a point stood is meant as 1.0.
-            (Some(toml::Value::Float(f)), toml::Value::Integer(i)) => *f = i as f64,
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
+impl Model {
+    /// The networks of a run of these settings.
+    pub fn new(config: &Config) -> Self {
+        let mut b = Builder::default();
+        let networks = config.objective.networks(&mut b, &config.model);
+        b.finish(networks)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn merges_known_keys_and_refuses_others() {
-        let base = preset("small").unwrap();
-        let merged = Config::merge(&base, "seed = 9\n[model]\nlayers = 3\ndropout = 0", "test").unwrap();
-        assert_eq!((merged.seed, merged.model.layers, merged.model.dropout), (9, 3, 0.0));
-        assert_eq!(merged.model.hidden, base.model.hidden);
-        let error = Config::merge(&base, "[model]\nlayer = 3", "my.toml").unwrap_err().to_string();
-        assert!(error.contains("my.toml") && error.contains("layer"), "{error}");
-        let odd = base.set("model.heads=3").unwrap();
-        assert!(odd.check().unwrap_err().to_string().contains("divisor"));
-        odd.set("model.hidden=96").unwrap().check().unwrap();
-        assert!(base.set("model.heads").is_err());
-        assert!(base.set("optimizer.learning_rate=nan").unwrap().check().is_err());
-    }
-
-    #[test]
-    fn accents_mean_what_they_meant() {
-        let base = preset("small").unwrap();
-        assert!(!base.data.strips_accents());
-        let set = |text: &str| Config::merge(&base, text, "test").unwrap().data.strips_accents();
-        assert!(!set("[data]\ncased = false"));
-        assert!(set("[data]\nstrip_accents = true"));
-        // As older programs wrote it.
-        assert!(set("[data]\nlength = 128\nheld_out = 0.05\ncased = false\ntext = []"));
-        assert!(!set("[data]\nlength = 128\nheld_out = 0.05\ncased = true\ntext = []"));
-        let old = base.to_toml().replace("strip_accents = false\n", "");
-        let old = Config::from_toml(&old, "test").unwrap();
-        assert!(old.data.strips_accents());
-        assert!(!old.to_toml().contains("strip_accents"));
-    }
 
     #[test]
     fn toml_round_trip_keeps_everything() {
@@ -450,6 +359,6 @@ mod tests {
 
     #[test]
     fn small_selects_nineteen_tokens() {
-        assert_eq!(preset("small").unwrap().masking().slots(128), 19);
+        assert_eq!(preset("small").unwrap().objective.masking().slots(128), 19);
     }
 }

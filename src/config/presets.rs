@@ -1,9 +1,9 @@
 //! Named starting points.
 
-use super::{
-    Config, ConfigError, DataConfig, GeneratorConfig, ObjectiveConfig, OptimizerConfig, Precision, TrainingConfig,
-};
+use super::{Config, ConfigError, DataConfig, OptimizerConfig, Precision, TrainingConfig};
 use crate::model::{ModelConfig, PositionInitialization};
+use crate::objective::electra::Electra;
+use crate::objective::{Generator, GeneratorSizes, ObjectiveConfig};
 use crate::ops::{Activation, EPSILON};
 use crate::text::Reading;
 
@@ -21,7 +21,7 @@ pub fn preset(name: &str) -> Result<Config, ConfigError> {
         // The checkpoint that was released as Small: four times the steps, longer input, a generator of full width.
         "small++" => Config {
             preset: "small++".into(),
-            generator: GeneratorConfig { hidden: 256, layers: 12, heads: 4, feed_forward: 1024 },
+            objective: electra(256, 12, 4, 1024),
             data: DataConfig { length: 512, ..small.data },
             training: TrainingConfig { steps: 4_000_000, ..small.training },
             ..small
@@ -29,7 +29,7 @@ pub fn preset(name: &str) -> Result<Config, ConfigError> {
         "base" => Config {
             preset: "base".into(),
             model: ModelConfig { embedding: 768, hidden: 768, heads: 12, feed_forward: 3072, ..small.model },
-            generator: GeneratorConfig { hidden: 256, layers: 12, heads: 4, feed_forward: 1024 },
+            objective: electra(256, 12, 4, 1024),
             data: DataConfig { length: 512, ..small.data },
             optimizer: OptimizerConfig { learning_rate: 2e-4, ..small.optimizer },
             training: TrainingConfig { steps: 766_000, batch: 256, ..small.training },
@@ -37,6 +37,12 @@ pub fn preset(name: &str) -> Result<Config, ConfigError> {
         },
         _ => return Err(ConfigError::Preset { found: name.to_string() }),
     })
+}
+
+/// ELECTRA with a generator of these sizes.
+fn electra(hidden: usize, layers: usize, heads: usize, feed_forward: usize) -> ObjectiveConfig {
+    let generator = Generator::Sizes(GeneratorSizes { hidden, layers, heads, feed_forward });
+    Electra { generator, ..Electra::default() }.into()
 }
 
 fn small() -> Config {
@@ -59,13 +65,7 @@ fn small() -> Config {
             activation: Activation::Gelu,
             layer_norm_epsilon: EPSILON,
         },
-        generator: GeneratorConfig { hidden: 64, layers: 12, heads: 1, feed_forward: 256 },
-        objective: ObjectiveConfig {
-            masked_fraction: 0.15,
-            mask_probability: 0.85,
-            generator_weight: 1.0,
-            discriminator_weight: 50.0,
-        },
+        objective: electra(64, 12, 1, 256),
         data: DataConfig {
             length: 128,
             held_out: 0.05,
@@ -143,7 +143,7 @@ fn tiny(small: Config) -> Config {
             feed_forward: 512,
             ..model
         },
-        generator: GeneratorConfig { hidden: 8, layers: 1, heads: 1, feed_forward: 16 },
+        objective: electra(8, 1, 1, 16),
         data: DataConfig { length: 32, ..small.data },
         optimizer,
         training: TrainingConfig { steps: 4_500, batch: 32, log_every: 50, evaluate_every: 500, ..small.training },
@@ -165,7 +165,7 @@ fn mini(small: Config) -> Config {
             feed_forward: 768,
             ..model
         },
-        generator: GeneratorConfig { hidden: 64, layers: 2, heads: 2, feed_forward: 256 },
+        objective: electra(64, 2, 2, 256),
         data: DataConfig { length: 64, ..small.data },
         optimizer,
         training: TrainingConfig { steps: 20_000, batch: 32, log_every: 50, ..small.training },

@@ -33,8 +33,15 @@ pub struct SpecialTokens {
     pub cls: u32,
     /// `[SEP]`, the end of every segment.
     pub sep: u32,
-    /// `[MASK]`, what the generator has to fill in.
+    /// `[MASK]`, what a network has to fill in.
     pub mask: u32,
+}
+
+impl SpecialTokens {
+    /// Whether an id is one of theirs.
+    pub fn contains(&self, id: u32) -> bool {
+        [self.pad, self.unk, self.cls, self.sep, self.mask].contains(&id)
+    }
 }
 
 /// A tokenizer: text to ids and back. A vocabulary that is learnt here is BERT's WordPiece; others are taken as they are.

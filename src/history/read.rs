@@ -5,9 +5,10 @@ use super::{EXPECTED, Skipped, TextFacts};
 use crate::config::Config;
 use crate::measure::{Measures, Values};
 use crate::numbers::counted;
-use crate::objective::electra::measures;
+use crate::objective::ObjectiveConfig;
+use crate::objective::electra::{Electra, measures};
 use crate::run;
-use crate::train::flops_a_step;
+use crate::train::{Recipe, flops_a_step};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -229,10 +230,15 @@ impl Recorded {
             return;
         }
         let config = self.config.as_ref();
-        let flops = config.and_then(|config| flops_a_step(config).ok()).map_or(f64::NAN, |flops| flops as f64);
+        let flops =
+            config.and_then(|config| flops_a_step(&Recipe::new(config)).ok()).map_or(f64::NAN, |flops| flops as f64);
+        // The paper's, where nothing says which it was.
+        let objective = config.map_or_else(|| Electra::default().into(), |config| config.objective.clone());
         for moment in old {
             moment.flops = moment.step as f64 * flops;
-            measures::complete(&mut moment.values, config.map(|config| &config.objective));
+            if let ObjectiveConfig::Electra(electra) = &objective {
+                measures::complete(&mut moment.values, electra);
+            }
         }
     }
 

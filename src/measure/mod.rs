@@ -3,8 +3,12 @@
 //! An objective declares its measures once, and a run's folder keeps them as measures.json. Whoever draws, writes or
 //! compares numbers loops over them and knows no objective.
 
+mod mean;
+mod ranking;
 mod values;
 
+pub use mean::Mean;
+pub use ranking::{Ranked, Ranking};
 pub use values::Values;
 
 use crate::numbers::shortened;
@@ -66,6 +70,11 @@ pub struct Baseline {
 }
 
 impl Baseline {
+    /// One that stays where it is.
+    pub fn at(name: &str, short: &str, title: &str, at: f64) -> Self {
+        Self { name: name.into(), short: short.into(), title: title.into(), at: Some(at), follows: None }
+    }
+
     /// The key of the values of a baseline that moves.
     pub fn key(&self, measure: &str) -> String {
         format!("baseline.{measure}.{}", self.name)
@@ -162,6 +171,16 @@ impl Measure {
     /// A number that tells of a run, with a title and a unit.
     pub fn new(name: &str, title: &str, unit: &str) -> Self {
         Self { name: name.into(), title: title.into(), unit: unit.into(), ..Self::default() }
+    }
+
+    /// A loss, which is better where it is lower.
+    pub fn loss(name: &str, title: &str, unit: &str) -> Self {
+        Self { better: Better::Lower, axis: Axis::Log, ..Self::new(name, title, unit) }
+    }
+
+    /// A share of 1, which is better where it is higher.
+    pub fn share(name: &str, title: &str) -> Self {
+        Self { better: Better::Higher, ..Self::new(name, title, "share") }
     }
 }
 
@@ -297,13 +316,7 @@ pub(crate) mod tests {
 
     /// Those of an objective that nobody has: a share, a loss, and a number that one has to ask for.
     pub(crate) fn invented() -> Measures {
-        let chance = Baseline {
-            name: "chance".into(),
-            short: "chance".into(),
-            title: "tossing a coin".into(),
-            at: Some(0.5),
-            follows: None,
-        };
+        let chance = Baseline::at("chance", "chance", "tossing a coin", 0.5);
         let (hits, cost) = (Measure::new("hits", "Hits", "share"), Measure::new("cost", "Cost", "bits a word"));
         Measures::new([
             Measure { plot: Plot::Main, better: Better::Higher, baselines: vec![chance], selects: true, ..hits },

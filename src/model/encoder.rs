@@ -11,10 +11,8 @@ pub struct Encoded {
     pub types: Tensor,
     /// Tokens that are not padding: `[B]`.
     pub lengths: Tensor,
-    /// Probability of dropout on embeddings and layers.
-    pub dropout: f32,
-    /// Probability of dropout on attention probabilities.
-    pub attention_dropout: f32,
+    /// Whether there is dropout, as often as the network's settings say.
+    pub dropout: bool,
 }
 
 pub(super) fn linear(g: &mut Graph, x: Tensor, w: Linear) -> Result<Tensor, GraphError> {
@@ -51,7 +49,7 @@ impl Network {
         };
         let sum = ops::embedding(g, tables, ids, c.types)?;
         let x = norm(g, sum, embeddings.norm, self.config.layer_norm_epsilon)?;
-        let mut x = ops::dropout(g, x, c.dropout)?;
+        let mut x = ops::dropout(g, x, if c.dropout { self.config.dropout } else { 0.0 })?;
         if let Some(project) = self.encoder.project {
             x = linear(g, x, project)?;
         }
@@ -78,13 +76,15 @@ fn transformer_layer(
     c: Encoded,
 ) -> Result<Tensor, GraphError> {
     let epsilon = config.layer_norm_epsilon;
+    let on = |probability: f32| if c.dropout { probability } else { 0.0 };
+    let (dropout, attention_dropout) = (on(config.dropout), on(config.attention_dropout));
     let qkv = linear(g, x, p.qkv)?;
-    let mixed = ops::attention(g, qkv, c.lengths, config.heads, c.attention_dropout)?;
+    let mixed = ops::attention(g, qkv, c.lengths, config.heads, attention_dropout)?;
     let mixed = linear(g, mixed, p.attention)?;
     let n = (g.parameter(p.attention_norm.gamma), g.parameter(p.attention_norm.beta));
-    let x = ops::residual_layer_norm(g, mixed, x, n, epsilon, c.dropout)?;
+    let x = ops::residual_layer_norm(g, mixed, x, n, epsilon, dropout)?;
     let wide = linear_activation(g, x, p.intermediate, config.activation)?;
     let narrow = linear(g, wide, p.output)?;
     let n = (g.parameter(p.output_norm.gamma), g.parameter(p.output_norm.beta));
-    ops::residual_layer_norm(g, narrow, x, n, epsilon, c.dropout)
+    ops::residual_layer_norm(g, narrow, x, n, epsilon, dropout)
 }

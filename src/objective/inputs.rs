@@ -1,7 +1,8 @@
 //! The inputs of a page: columns of a batch, and sums of columns.
 
-use crate::batch::{Batch, Column, Shape};
+use crate::batch::{Batch, Column, LENGTHS, Shape, TYPES};
 use crate::graph::{DType, Graph, Tensor};
+use crate::model::Encoded;
 use std::borrow::Cow;
 
 /// How a page is built.
@@ -61,6 +62,11 @@ impl Inputs {
     /// The sum of a column over the step's whole batch: `[1]`.
     pub fn total(&mut self, g: &mut Graph, column: Column) -> Tensor {
         self.input(Bound::Total(column.name), || g.input(&format!("total of {}", column.name), DType::F32, &[1]))
+    }
+
+    /// What an encoder needs to know of the batch beside the tokens.
+    pub fn encoded(&mut self, g: &mut Graph, mode: Mode) -> Encoded {
+        Encoded { types: self.column(g, TYPES), lengths: self.column(g, LENGTHS), dropout: mode.dropout }
     }
 
     /// What was worked out, or `column` in its place where `mode` says that it is given.

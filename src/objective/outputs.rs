@@ -65,3 +65,34 @@ impl Outputs {
         self.0.iter().map(|output| output.tensor).collect()
     }
 }
+
+/// What a finished step left, by the names of its [`Output`]s.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Results {
+    /// The step, as its state said.
+    pub step: u32,
+    /// Words; floating-point numbers as their bits.
+    pub outputs: Vec<(&'static str, Vec<u32>)>,
+}
+
+impl Results {
+    /// The words of an output; none where there is no such output.
+    pub fn words(&self, name: &str) -> &[u32] {
+        self.outputs.iter().find(|(known, _)| *known == name).map_or(&[], |(_, words)| words)
+    }
+
+    /// The numbers of a floating-point output.
+    pub fn reals(&self, name: &str) -> &[f32] {
+        bytemuck::cast_slice(self.words(name))
+    }
+
+    /// The only number of a floating-point output; NaN where there is no such output.
+    pub fn mean(&self, name: &str) -> f64 {
+        self.scalar(name).map_or(f64::NAN, f64::from)
+    }
+
+    /// The only number of a floating-point output; none where there is no such output.
+    pub fn scalar(&self, name: &str) -> Option<f32> {
+        self.reals(name).first().copied()
+    }
+}

@@ -165,9 +165,9 @@ mod tests {
     use super::*;
     use crate::config::{Config, Precision, preset};
     use crate::graph::Recompute;
-    use crate::model::Model;
     use crate::ops::DeviceTraits;
-    use crate::train::step::{shape, training_step};
+    use crate::train::Recipe;
+    use crate::train::step::training_step;
     use std::collections::HashMap;
 
     fn plan(software: bool, precision: Precision) -> Plan {
@@ -176,8 +176,8 @@ mod tests {
         config.training.precision = precision;
         config.data.length = 16;
         let device = DeviceTraits { software, f16: true, ..DeviceTraits::FLOOR };
-        let (model, shape) = (Model::new(&config), shape(&config));
-        training_step(&model, &config, shape, Target::Gpu(device), Recompute::Off, &[]).unwrap().plan
+        let recipe = Recipe::new(&config);
+        training_step(&recipe, recipe.shape, Target::Gpu(device), Recompute::Off, &[]).unwrap().plan
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Duet {
         let model = Model::new(config);
         let engine = Box::new(CpuEngine::<f32>::new(model.table.len()));
         let network = Network::of(model, config.model.positions, tokenizer.clone(), engine, Target::Cpu);
-        Self { network, masking: config.masking() }
+        Self { network, masking: config.objective.masking() }
     }
 
     /// Takes in a bank of weights, laid out as the model's table says.
@@ -105,10 +105,11 @@ impl Duet {
     pub fn play(&mut self, part: &Part) -> Result<Scene, ProbeError> {
         let (ids, _, cut) = self.network.tokens(&part.text)?;
         let special = self.network.tokenizer.special();
+        let words = self.network.tokenizer.size();
         let mut masked = ids.clone();
         let mut random = Random::new(part.draw, STREAM, 0);
         let places = match part.masks {
-            true => self.masking.draw(&mut masked, self.masking.slots(ids.len()), special, &mut random),
+            true => self.masking.draw(&mut masked, self.masking.slots(ids.len()), (special, words), &mut random),
             false => Vec::new(),
         };
         let logits = self.network.word_logits(&masked, &places)?;

@@ -183,7 +183,7 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let ids = g.input("ids", DType::U32, &tokens);
     let types = g.input("types", DType::U32, &tokens);
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
-    let input = Encoded { types, lengths, dropout: 0.0, attention_dropout: 0.0 };
+    let input = Encoded { types, lengths, dropout: false };
     let architecture = if shape.drawn > 0 { Architecture::MaskedLm } else { Architecture::PreTraining };
     let network = model.network(architecture.network())?;
     let hidden = network.encode(&mut g, ids, input)?;

@@ -1,9 +1,10 @@
 //! Starting from a published ELECTRA instead of random weights: domain adaptation.
 
-use crate::config::{Config, GeneratorConfig};
+use crate::config::Config;
 use crate::corpus::Tokenizer;
-use crate::model::Architecture;
+use crate::model::{Architecture, Head, Network};
 use crate::model::{Model, ModelConfig};
+use crate::objective::{Generator, GeneratorSizes, ObjectiveConfig};
 use crate::transformers::{Entry, FolderError, Pretrained, entries};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -57,12 +58,13 @@ fn spelt(word: &Option<String>) -> String {
 }
 
 impl Adaptation {
-    /// Finds what there is: `generator/` and `discriminator/` in `folder` or in the newest of its `checkpoints/`, or
-    /// `folder` itself as one of the two.
+    /// Finds what there is for an objective: `generator/`, `discriminator/` or `encoder/` in `folder` or in the newest of its
+    /// `checkpoints/`, or `folder` itself as one of them. Where the objective has one network it is that with the most in
+    /// common: a masked language model that was trained for itself, else the discriminator, else the generator.
     ///
     /// # Errors
-    /// [`AdaptError`] where there is neither, one of them is damaged, or they do not go together.
-    pub fn load(folder: &Path) -> Result<Self, AdaptError> {
+    /// [`AdaptError`] where there is none, one of them is damaged, or they do not go together.
+    pub fn load(folder: &Path, objective: &ObjectiveConfig) -> Result<Self, AdaptError> {
         let network = |architecture| match Pretrained::load(folder, architecture) {
             Ok(found) => Ok(Some(found)),
             // A folder that holds another network than either.
@@ -80,6 +82,12 @@ impl Adaptation {
             (Ok(generator), Err((true, _))) => (generator, None),
             (Err((true, _)), Ok(discriminator)) => (None, discriminator),
             (Err((false, error)), _) | (_, Err((_, error))) => return Err(error.into()),
+        };
+        let (generator, discriminator) = match (generator, discriminator) {
+            (Some(g), Some(d)) if objective.clone().generator_mut().is_none() => {
+                if g.folder.ends_with(Architecture::MaskedLm.network()) { (None, Some(d)) } else { (Some(g), None) }
+            }
+            both => both,
         };
         let mut notes: Vec<String> =
             [&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()).collect();
@@ -129,9 +137,8 @@ impl Adaptation {
     /// Gives `config` the sizes of what was found. The network that is not there keeps `config`'s.
     pub fn resize(&self, config: &mut Config) {
         for found in &self.networks {
-            let network = found.network();
             let ModelConfig { vocabulary, positions, types, embedding, activation, layer_norm_epsilon, .. } =
-                network.config;
+                found.network().config;
             config.model = ModelConfig {
                 vocabulary,
                 positions,
@@ -141,17 +148,19 @@ impl Adaptation {
                 layer_norm_epsilon,
                 ..config.model.clone()
             };
-            let ModelConfig { hidden, layers, heads, feed_forward, .. } = network.config;
-            if network.name == Architecture::MaskedLm.network() {
-                config.generator = GeneratorConfig { hidden, layers, heads, feed_forward };
-            } else {
-                config.model = ModelConfig { hidden, layers, heads, feed_forward, ..config.model.clone() };
+            let ModelConfig { hidden, layers, heads, feed_forward, .. } = found.network().config;
+            match config.objective.generator_mut().filter(|_| found.network().masked_lm().is_ok()) {
+                Some(generator) => {
+                    *generator = Generator::Sizes(GeneratorSizes { hidden, layers, heads, feed_forward });
+                }
+                None => config.model = ModelConfig { hidden, layers, heads, feed_forward, ..config.model.clone() },
             }
         }
-        let GeneratorConfig { hidden, heads, .. } = config.generator;
         // A preset's generator beside a published discriminator: any number of heads that divides its width will do.
-        if !hidden.is_multiple_of(heads) {
-            config.generator.heads = 1;
+        if let Some(Generator::Sizes(generator)) = config.objective.generator_mut()
+            && !generator.hidden.is_multiple_of(generator.heads)
+        {
+            generator.heads = 1;
         }
     }
 
@@ -176,7 +185,7 @@ impl Adaptation {
     pub fn weights(&self, config: &Config, model: &Model) -> Vec<f32> {
         let mut bank = model.initial(config.seed);
         for found in &self.networks {
-            let Ok(network) = model.network(found.network().name) else { continue };
+            let Some(network) = counterpart(found, model) else { continue };
             let ours: HashMap<String, Entry> =
                 entries(model, network).into_iter().map(|e| (e.name.clone(), e)).collect();
             for from in entries(&found.model, found.network()) {
@@ -198,6 +207,13 @@ impl Adaptation {
         };
         self.networks.iter().map(name).collect::<Vec<_>>().join(" and ")
     }
+}
+
+/// The network of `model` that begins as the one that was found: that with its head, else the one that is kept.
+fn counterpart<'a>(found: &Pretrained, model: &'a Model) -> Option<&'a Network> {
+    let head = |network: &Network| network.heads.first().map(Head::architecture);
+    let alike = model.networks.iter().find(|network| head(network).is_some() && head(network) == head(found.network()));
+    alike.or_else(|| model.networks.last())
 }
 
 /// Which of the embeddings two networks do not have in common, in words.
@@ -224,6 +240,15 @@ mod tests {
     use crate::ops::Activation;
     use crate::transformers::{config_json, to_bytes};
 
+    fn load(folder: &Path) -> Result<Adaptation, AdaptError> {
+        Adaptation::load(folder, &preset("tiny").unwrap().objective)
+    }
+
+    /// How wide it is.
+    fn generator(config: &Config) -> usize {
+        config.objective.electra().unwrap().generator.sizes(&config.model).hidden
+    }
+
     fn save(folder: &Path, network: &str, model: &Model, bank: &[f32], tokenizer: &Tokenizer) {
         let network = model.network(network).unwrap();
         tokenizer.save(folder, network.config.positions).unwrap();
@@ -247,18 +272,18 @@ mod tests {
         save("discriminator", &both.join("discriminator"));
         save("generator", &one);
 
-        let found = Adaptation::load(&both).unwrap();
+        let found = load(&both).unwrap();
         let mut config = preset("mini").unwrap();
         found.resize(&mut config);
-        assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (3, 128, 8));
+        assert_eq!((config.model.layers, config.model.hidden, generator(&config)), (3, 128, 8));
         assert_eq!((config.model.activation, config.model.layer_norm_epsilon), (Activation::Relu, 1e-5));
         assert_eq!(found.weights(&config, &Model::new(&config)), bank);
 
-        let found = Adaptation::load(&one).unwrap();
+        let found = load(&one).unwrap();
         let mut config = preset("mini").unwrap();
         found.resize(&mut config);
         config.check().unwrap();
-        assert_eq!((config.model.layers, config.model.hidden, config.generator.hidden), (4, 192, 8));
+        assert_eq!((config.model.layers, config.model.hidden, generator(&config)), (4, 192, 8));
         let ours = Model::new(&config);
         let weights = found.weights(&config, &ours);
         let word = |model: &Model, bank: &[f32]| {
@@ -267,13 +292,13 @@ mod tests {
         assert_eq!(word(&ours, &weights), word(&model, &bank));
         assert_ne!(weights, ours.initial(config.seed));
 
-        let error = Adaptation::load(folder.path()).unwrap_err().to_string();
+        let error = load(folder.path()).unwrap_err().to_string();
         assert!(error.contains("holds no model"), "{error}");
         let refused = |activation, epsilon, expected: &str| {
             let mut other = published.clone();
             (other.model.activation, other.model.layer_norm_epsilon) = (activation, epsilon);
             self::save(&both.join("generator"), "generator", &Model::new(&other), &bank, &tokenizer);
-            let error = Adaptation::load(&both).unwrap_err().to_string();
+            let error = load(&both).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         refused(Activation::Gelu, 1e-5, "different activations: gelu and relu");
@@ -282,7 +307,7 @@ mod tests {
         other.model.embedding = 32;
         let wide = Model::new(&other);
         self::save(&both.join("generator"), "generator", &wide, &wide.initial(1), &tokenizer);
-        let error = Adaptation::load(&both).unwrap_err().to_string();
+        let error = load(&both).unwrap_err().to_string();
         assert!(error.contains("widths of embeddings: 32 and 64"), "{error}");
     }
 
@@ -297,7 +322,7 @@ mod tests {
         let (g, d) = (folder.path().join("generator"), folder.path().join("discriminator"));
         save(&g, "generator", &model, &model.initial(1), &tokenizer);
         save(&d, "discriminator", &model, &model.initial(2), &tokenizer);
-        let found = Adaptation::load(folder.path()).unwrap();
+        let found = load(folder.path()).unwrap();
         let note = found.notes().join("\n");
         assert!(note.contains("different word embeddings") && note.contains("discriminator's are taken"), "{note}");
         let word = |bank: &[f32]| bank[model.table.parameters()[model.networks[0].embeddings.word].range()].to_vec();
@@ -309,7 +334,7 @@ mod tests {
         let mut lines: Vec<&str> = text.lines().collect();
         lines.swap(50, 60);
         std::fs::write(d.join("vocab.txt"), lines.join("\n")).unwrap();
-        let error = Adaptation::load(folder.path()).unwrap_err().to_string();
+        let error = load(folder.path()).unwrap_err().to_string();
         assert!(error.contains("id 50") && error.contains(&format!("{:?}", lines[50])), "{error}");
     }
 
@@ -327,7 +352,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("ElectraForPreTraining", "ElectraForTokenClassification")).unwrap();
         // Its head is still that of a discriminator: the tensors decide.
-        assert!(Adaptation::load(folder.path()).unwrap().notes().is_empty());
+        assert!(load(folder.path()).unwrap().notes().is_empty());
         let path = folder.path().join("model.safetensors");
         let bytes = std::fs::read(&path).unwrap();
         // Names of one length keep the file's layout.
@@ -335,7 +360,7 @@ mod tests {
         let bytes: Vec<u8> =
             text(&bytes.iter().map(|&b| b as char).collect::<String>()).chars().map(|c| c as u8).collect();
         std::fs::write(&path, bytes).unwrap();
-        let found = Adaptation::load(folder.path()).unwrap();
+        let found = load(folder.path()).unwrap();
         assert!(found.notes()[0].contains("ElectraForTokenClassification"), "{:?}", found.notes());
         assert!(found.describe().starts_with("encoder of"));
         let (weights, initial) = (found.weights(&config, &model), model.initial(config.seed));

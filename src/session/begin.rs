@@ -3,14 +3,16 @@
 
 use super::device::open_on;
 use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
+use crate::batch::{MaskedText, Source};
 use crate::config::{Config, ConfigError};
-use crate::corpus::Tokenizer;
+use crate::corpus::{Examples, Tokenizer};
 use crate::model::Model;
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
-use crate::train::{Resources, Snapshot, Text};
+use crate::train::{Data, Recipe, Resources, Snapshot};
 use crate::tune::{self, BUDGET, Book, Kernels, Tuned};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
@@ -236,7 +238,8 @@ fn keep(session: &mut Session, tuned: Option<Tuned>, record: Option<&Book>) -> R
 
 /// What the run starts from, if not from random weights.
 fn adaptation(config: &Config) -> Result<Option<Adaptation>, SessionError> {
-    Ok(config.training.init_from.as_deref().map(Adaptation::load).transpose()?)
+    let load = |folder: &Path| Adaptation::load(folder, &config.objective);
+    Ok(config.training.init_from.as_deref().map(load).transpose()?)
 }
 
 fn setup(
@@ -247,17 +250,17 @@ fn setup(
     record: Option<Book>,
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
-    let model = Model::new(&config);
+    let recipe = Recipe::new(&config);
     let How { device, kernels, tuning, resources, rollback, stop_after } = how;
-    let bank = model.table.len();
+    let bank = recipe.model.table.len();
     let adapter = device.adapter()?;
     let (engine, target) = open_on(adapter.as_ref(), bank)?;
     let name = engine.describe();
-    watch(Stage::Ready { config: &config, model: &model, prepared, device: &name, from: adaptation });
+    watch(Stage::Ready { config: &config, model: &recipe.model, prepared, device: &name, from: adaptation });
     let tuned = match &adapter {
         Some(adapter) => {
             let say = &mut |text: &str| watch(Stage::Note(text));
-            Some(find_kernels(adapter, (kernels, tuning), record, (&model, &config), resources, say)?)
+            Some(find_kernels(adapter, (kernels, tuning), record, &recipe, resources, say)?)
         }
         None => None,
     };
@@ -275,14 +278,15 @@ fn setup(
         let (engine, target) = open_on(adapter.as_ref(), bank)?;
         Ok((engine, with_kernels(target, book.as_ref().filter(|_| same))))
     };
+    let source = |examples: &Arc<Examples>| -> Arc<dyn Source> {
+        Arc::new(MaskedText::new(examples.clone(), &prepared.tokenizer, recipe.objective.masking()))
+    };
     let setup = Setup {
-        initial: initial(&config, &model, &prepared.tokenizer, adaptation),
+        initial: initial(&config, &recipe.model, &prepared.tokenizer, adaptation),
+        measures: config.measures(prepared.statistics.unigram_entropy),
+        data: Data { training: source(&prepared.training), held_out: source(&prepared.held_out) },
+        recipe,
         config,
-        text: Text {
-            training: prepared.training.clone(),
-            held_out: prepared.held_out.clone(),
-            special: Tokenizer::special(&prepared.tokenizer),
-        },
         tokenizer: prepared.tokenizer.clone(),
         fingerprint: prepared.fingerprint.clone(),
         facts: prepared.facts(),
@@ -295,7 +299,7 @@ fn setup(
 }
 
 /// The first weights, where they are not just the seed's: those of another model, and a vocabulary with rows that are no
-/// word's, which the generator must not put into text.
+/// word's, which no network must put into text.
 fn initial(config: &Config, model: &Model, tokenizer: &Tokenizer, adaptation: Option<&Adaptation>) -> Option<Vec<f32>> {
     let found = adaptation.map(|found| found.weights(config, model));
     let has_token = |id: u32| tokenizer.token(id).is_some();

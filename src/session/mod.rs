@@ -24,16 +24,16 @@ pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};
 pub use warning::Warning;
 
+use crate::batch::MaskedText;
 use crate::config::Config;
 use crate::corpus::{Examples, Tokenizer};
 use crate::history::TextFacts;
 use crate::measure::{Better, Measures, Values};
-use crate::model::Model;
-use crate::objective::electra::measures::measures;
+use crate::objective::Shown;
 use crate::plan::{Engine, EngineError, Target};
 use crate::random::Random;
 use crate::run::{Identity, Run, Standing, State};
-use crate::train::{Event, Resources, Snapshot, Text, TrainError, Trainer, Verdict};
+use crate::train::{Data, Event, Recipe, Resources, Snapshot, TrainError, Trainer};
 use report::{HeldOutLine, IntervalLine};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,8 +47,12 @@ pub type OpenEngine = dyn FnMut() -> Result<(Box<dyn Engine>, Target), EngineErr
 pub struct Setup {
     /// The run's settings.
     pub config: Config,
+    /// What is trained, as those settings say.
+    pub recipe: Recipe,
+    /// What is measured of it.
+    pub measures: Measures,
     /// What it reads.
-    pub text: Text,
+    pub data: Data,
     /// The tokenizer of that text.
     pub tokenizer: Tokenizer,
     /// A fingerprint of the examples, by which a text that was changed is noticed.
@@ -73,7 +77,6 @@ pub struct Session {
     setup: Setup,
     run: Run,
     trainer: Trainer,
-    measures: Measures,
     watch: Watch,
     /// What is to be said with the next reports.
     pending: Vec<Warning>,
@@ -119,7 +122,7 @@ impl Session {
     /// [`SessionError`]: a device that cannot be opened or is too small, a damaged or foreign checkpoint, a text that is not
     /// the run's.
     pub fn resume(run: Run, setup: Setup) -> Result<Self, SessionError> {
-        let newest = run.newest(&setup.config, &Model::new(&setup.config))?;
+        let newest = run.newest(&setup.config, &setup.recipe.model)?;
         Self::resume_from(run, setup, newest)
     }
 
@@ -141,7 +144,7 @@ impl Session {
         if newest.as_ref().is_some_and(|(_, state)| state.text != setup.fingerprint) {
             return Err(crate::run::RunError::TextChanged { folder: run.folder().into() }.into());
         }
-        let (mut seed, mut earlier) = (setup.config.seed, 0.0);
+        let (mut seed, mut earlier) = (setup.recipe.seed, 0.0);
         match newest {
             Some((snapshot, state)) => {
                 (seed, earlier) = (state.seed, state.seconds);
@@ -154,14 +157,16 @@ impl Session {
             }
         }
         let step = trainer.started();
-        let measures = measures(&setup.config, setup.facts.unigram_entropy);
-        run.rewind(step, &measures)?;
-        run.keep_measures(&measures)?;
+        run.rewind(step, &setup.measures)?;
+        run.keep_measures(&setup.measures)?;
         let now = Instant::now();
         let mut session = Self {
-            watch: Watch::new(&setup.config, &measures),
-            measures,
-            pending: watch::beforehand(&setup.config, step, (setup.text.training.len(), setup.text.held_out.len())),
+            watch: Watch::new(&setup.recipe, &setup.measures),
+            pending: watch::beforehand(
+                &setup.recipe,
+                step,
+                (setup.data.training.examples(), setup.data.held_out.examples()),
+            ),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, value)| value),
             setup,
@@ -204,7 +209,7 @@ impl Session {
 
     /// What is measured.
     pub fn measures(&self) -> &Measures {
-        &self.measures
+        &self.setup.measures
     }
 
     /// The trainer.
@@ -234,7 +239,7 @@ impl Session {
 
     /// How much of the schedule is behind, 0 to 1: by the clock where the settings have hours, else by steps.
     pub fn progress(&self) -> f64 {
-        let t = &self.setup.config.training;
+        let t = &self.setup.recipe.training;
         let done = match t.hours {
             Some(hours) => self.seconds() / (hours * 3_600.0),
             None => self.step() as f64 / t.steps as f64,
@@ -280,7 +285,7 @@ impl Session {
         }
         if ends {
             self.ended = true;
-            if let Some(warning) = self.watch.end(&self.setup.config, self.step(), complete) {
+            if let Some(warning) = self.watch.end(&self.setup.recipe, self.step(), complete) {
                 self.warn(self.step(), warning, reports)?;
             }
             let folder = self.run.newest_folder().unwrap_or_default();
@@ -289,7 +294,7 @@ impl Session {
             reports.push(Report::Ended(ending));
             return Ok(());
         }
-        if self.setup.config.training.hours.is_some() {
+        if self.setup.recipe.training.hours.is_some() {
             self.trainer.set_progress(self.progress());
         }
         let events = self.trainer.advance()?;
@@ -298,7 +303,7 @@ impl Session {
 
     /// Does what is due at this step: evaluation and checkpoint. At the end, whatever is not done yet.
     fn settle(&mut self, ends: bool, complete: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
-        let t = &self.setup.config.training;
+        let t = &self.setup.recipe.training;
         let step = self.step();
         let unsettled = step > self.settled;
         let by_clock =
@@ -318,7 +323,7 @@ impl Session {
         let mut held_out = None;
         if evaluates {
             let values = self.evaluate()?;
-            let value = self.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
+            let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
             let best = self.best.is_none_or(|best| self.better().beats(value, best));
             held_out = Some((value, best));
             reports.push(Report::HeldOut { step, values, best });
@@ -338,7 +343,7 @@ impl Session {
 
     /// Which way the measure that chooses the best checkpoint is better.
     fn better(&self) -> Better {
-        self.measures.selecting().map_or(Better::Neither, |m| m.better)
+        self.setup.measures.selecting().map_or(Better::Neither, |m| m.better)
     }
 
     fn evaluate(&mut self) -> Result<Values, SessionError> {
@@ -362,7 +367,7 @@ impl Session {
         for event in events {
             match event {
                 Event::Step { step, values } => {
-                    let warning = self.watch.step(&self.setup.config, step, &values);
+                    let warning = self.watch.step(&self.setup.recipe, step, &values);
                     reports.push(Report::Step { step, values });
                     if let Some(warning) = warning {
                         self.warn(step + 1, warning, reports)?;
@@ -374,7 +379,7 @@ impl Session {
                     let tokens_per_second = interval.tokens as f64 / worked.max(1e-9);
                     (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
                     self.run.log(&IntervalLine { seconds, tokens_per_second, interval: &interval })?;
-                    let warnings = self.watch.look(&self.setup.config, &interval);
+                    let warnings = self.watch.look(&self.setup.recipe, &interval);
                     let step = interval.step;
                     reports.push(Report::Interval { interval, tokens_per_second });
                     for warning in warnings {
@@ -418,9 +423,9 @@ impl Session {
         };
         self.trainer.resume(&snapshot, self.seed)?;
         let back = snapshot.step;
-        self.run.rewind(back, &self.measures)?;
+        self.run.rewind(back, &self.setup.measures)?;
         self.settled = back;
-        self.watch = Watch::new(&self.setup.config, &self.measures);
+        self.watch = Watch::new(&self.setup.recipe, &self.setup.measures);
         (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
         self.run.log_event(back, if lost { "device lost" } else { "rolled back" }, &error.to_string())?;
         reports.push(match lost {
@@ -434,7 +439,7 @@ impl Session {
     fn beginning(&self) -> Snapshot {
         let model = self.trainer.model();
         let zeros = vec![0.0; model.table.len()];
-        let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.config.seed));
+        let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.recipe.seed));
         Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros, flops: Some(0.0), loss_scale: None }
     }
 
@@ -472,11 +477,11 @@ impl Session {
         Ok(reports)
     }
 
-    /// Shows a few held-out sentences of `prepared`, writes them to samples.jsonl, and returns every token's verdict.
+    /// Shows a few held-out sentences of `prepared`, writes them to samples.jsonl, and returns what the networks made of every token.
     ///
     /// # Errors
     /// [`SessionError`] if the device or the disk fails.
-    pub fn sample(&mut self, prepared: &Prepared) -> Result<Vec<Vec<Verdict>>, SessionError> {
+    pub fn sample(&mut self, prepared: &Prepared) -> Result<Vec<Vec<Shown>>, SessionError> {
         const COUNT: usize = 4;
         const TOKENS: std::ops::RangeInclusive<usize> = 9..=26;
         let mut picked = Examples::new(prepared.held_out.length());
@@ -506,18 +511,19 @@ impl Session {
         Ok(self.trainer.weights()?)
     }
 
-    /// Masks `examples`, lets the generator fill them and asks the discriminator; see [`Trainer::show`].
+    /// Masks `examples` and asks the networks; see [`Trainer::show`].
     ///
     /// # Errors
     /// [`SessionError::Train`] if the device fails.
-    pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, SessionError> {
-        Ok(self.trainer.show(examples)?)
+    pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Shown>>, SessionError> {
+        let masking = self.setup.recipe.objective.masking();
+        Ok(self.trainer.show(Arc::new(MaskedText::new(examples, &self.setup.tokenizer, masking)))?)
     }
 }
 
 fn trainer(setup: &mut Setup) -> Result<Trainer, SessionError> {
     let (engine, target) = (setup.open)()?;
-    Ok(Trainer::new(engine, target, setup.config.clone(), setup.text.clone(), setup.resources)?)
+    Ok(Trainer::new(engine, target, setup.recipe.clone(), setup.data.clone(), setup.resources)?)
 }
 
 /// Domain of the random numbers that make a new seed.

@@ -3,7 +3,8 @@
 use super::Warning;
 use crate::corpus::Tokenizer;
 use crate::measure::Values;
-use crate::train::{Interval, Verdict};
+use crate::objective::Shown;
+use crate::train::Interval;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -95,13 +96,16 @@ pub(super) struct HeldOutLine<'a> {
 }
 
 /// A line of samples.jsonl.
-pub(super) fn sample_line(step: u64, sentence: &[Verdict], tokenizer: &Tokenizer) -> Value {
+pub(super) fn sample_line(step: u64, sentence: &[Shown], tokenizer: &Tokenizer) -> Value {
     let token = |id: u32| tokenizer.token(id).unwrap_or_default();
-    json!({
+    let mut line = json!({
         "step": step,
         "original": sentence.iter().map(|v| token(v.original)).collect::<Vec<_>>(),
         "shown": sentence.iter().map(|v| token(v.shown)).collect::<Vec<_>>(),
-        "drawn": sentence.iter().map(|v| v.drawn).collect::<Vec<_>>(),
-        "p_replaced": sentence.iter().map(|v| v.replaced).collect::<Vec<_>>(),
-    })
+        "drawn": sentence.iter().map(|v| v.selected).collect::<Vec<_>>(),
+    });
+    if sentence.iter().any(|v| v.replaced.is_some()) {
+        line["p_replaced"] = sentence.iter().map(|v| v.replaced).collect();
+    }
+    line
 }

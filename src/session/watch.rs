@@ -2,11 +2,10 @@
 
 use super::Warning;
 use super::warning::wide;
-use crate::config::Config;
 use crate::measure::{Advice, Better, Measure, Measures, Values};
 use crate::numbers::fixed;
-use crate::train::Interval;
 use crate::train::step::learning_rate;
+use crate::train::{Interval, Recipe};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -28,12 +27,12 @@ const MOST_WARMUP: f64 = 0.75;
 const HANDFUL: usize = 5;
 
 /// What is to be said before the first of the steps from `step` on, of so many examples to train on and held out.
-pub(super) fn beforehand(config: &Config, step: u64, (examples, held_out): (usize, usize)) -> Vec<Warning> {
-    let (warmup, t) = (config.optimizer.warmup, &config.training);
+pub(super) fn beforehand(recipe: &Recipe, step: u64, (examples, held_out): (usize, usize)) -> Vec<Warning> {
+    let (warmup, t) = (recipe.optimizer.warmup, &recipe.training);
     let mut found = Vec::new();
     if step < warmup.min(t.steps) && warmup as f64 > MOST_WARMUP * t.steps as f64 {
-        let peak = peak(config, 0, t.steps);
-        let share = peak / config.optimizer.learning_rate;
+        let peak = peak(recipe, 0, t.steps);
+        let share = peak / recipe.optimizer.learning_rate;
         if share.is_finite() {
             found.push(Warning::Warmup { warmup, steps: t.steps, peak, share });
         }
@@ -49,9 +48,9 @@ pub(super) fn beforehand(config: &Config, step: u64, (examples, held_out): (usiz
 
 /// The largest learning rate of the steps from `from` up to `to`: the schedule rises to its peak at the end of the
 /// warm-up or in the middle of the run, whatever is first, and falls from there.
-fn peak(config: &Config, from: u64, to: u64) -> f64 {
-    let top = config.optimizer.warmup.min(config.training.steps / 2);
-    learning_rate(config, top.clamp(from, to.max(from)) as f64)
+fn peak(recipe: &Recipe, from: u64, to: u64) -> f64 {
+    let top = recipe.optimizer.warmup.min(recipe.training.steps / 2);
+    learning_rate(&recipe.optimizer, recipe.training.steps, top.clamp(from, to.max(from)) as f64)
 }
 
 /// Watches the steps and intervals of a sitting.
@@ -123,10 +122,10 @@ impl Watched {
 }
 
 impl Watch {
-    pub(super) fn new(config: &Config, measures: &Measures) -> Self {
-        let t = &config.training;
+    pub(super) fn new(recipe: &Recipe, measures: &Measures) -> Self {
+        let t = &recipe.training;
         // A third of a short run; of a long one as many steps as any published run needed to leave both baselines.
-        let patience = config.optimizer.warmup.min(t.steps) + (t.steps / 3).clamp(200, 20_000);
+        let patience = recipe.optimizer.warmup.min(t.steps) + (t.steps / 3).clamp(200, 20_000);
         let watched = |measure: &Arc<Measure>| {
             let (measure, advice) = (measure.clone(), measure.advice.clone()?);
             Some(Watched { measure, advice, last: f64::NAN, mean: f64::NAN, baseline: f64::NAN })
@@ -149,7 +148,7 @@ impl Watch {
     }
 
     /// Takes in a step's losses.
-    pub(super) fn step(&mut self, config: &Config, step: u64, values: &Values) -> Option<Warning> {
+    pub(super) fn step(&mut self, recipe: &Recipe, step: u64, values: &Values) -> Option<Warning> {
         for watched in &mut self.watched {
             watched.last = values.or_nan(&watched.measure.name);
         }
@@ -161,11 +160,11 @@ impl Watch {
         if self.far < IN_A_ROW {
             return None;
         }
-        self.once(self.diverging(config, step + 1, |w| w.last))
+        self.once(self.diverging(recipe, step + 1, |w| w.last))
     }
 
     /// Takes in an interval.
-    pub(super) fn look(&mut self, config: &Config, interval: &Interval) -> Vec<Warning> {
+    pub(super) fn look(&mut self, recipe: &Recipe, interval: &Interval) -> Vec<Warning> {
         self.intervals += 1.0;
         let (first, weight) = (self.intervals == 1.0, 1.0 / self.intervals.min(SMOOTH));
         for w in &mut self.watched {
@@ -179,9 +178,9 @@ impl Watch {
         }
         (self.told, self.early) = (true, Vec::new());
         if self.watched.iter().any(|w| w.exceeds(w.mean, 1.0 + WORSE)) {
-            return self.once(self.diverging(config, step, |w| w.mean)).into_iter().collect();
+            return self.once(self.diverging(recipe, step, |w| w.mean)).into_iter().collect();
         }
-        let is_clipped = f64::from(interval.gradient_norm) > config.optimizer.clip_norm;
+        let is_clipped = f64::from(interval.gradient_norm) > recipe.optimizer.clip_norm;
         let stuck = self.watched.iter().filter_map(|w| w.stuck(step, w.mean, w.baseline, is_clipped));
         let stuck: Vec<Warning> = stuck.collect();
         stuck.into_iter().filter_map(|warning| self.once(warning)).collect()
@@ -189,9 +188,9 @@ impl Watch {
 
     /// What is to be said at the end of a sitting after `step` steps, of which intervals could not tell; `complete` where
     /// the schedule is at its end.
-    pub(super) fn end(&mut self, config: &Config, step: u64, complete: bool) -> Option<Warning> {
+    pub(super) fn end(&mut self, recipe: &Recipe, step: u64, complete: bool) -> Option<Warning> {
         if self.far > 0 {
-            return self.once(self.diverging(config, step, |w| w.last));
+            return self.once(self.diverging(recipe, step, |w| w.last));
         }
         if self.told || !complete || self.early.len() < FEWEST {
             return None;
@@ -201,7 +200,7 @@ impl Watch {
         let (first, last) = (Part::of(&self.early[..steps / 3]), Part::of(&self.early[steps - steps / 3..]));
         self.watched[at].last = last.mean;
         if self.watched.iter().any(|w| w.exceeds(w.last, 1.0 + WORSE)) {
-            return self.once(self.diverging(config, step, |w| w.last));
+            return self.once(self.diverging(recipe, step, |w| w.last));
         }
         let watched = &self.watched[at];
         let baseline = watched.baseline_of(&Values::default());
@@ -221,10 +220,10 @@ impl Watch {
             let given = if i == 0 { given } else { given.rsplit_once(' ').map_or(*given, |(what, _)| what) };
             format!("{given} {}", fixed(b.at.unwrap_or(f64::NAN), digits))
         });
-        let peak = match config.training.hours {
+        let peak = match recipe.training.hours {
             // By the clock, a run that is done has been through all of its schedule.
-            Some(_) => peak(config, 0, config.training.steps),
-            None => peak(config, step.saturating_sub(steps as u64), step),
+            Some(_) => peak(recipe, 0, recipe.training.steps),
+            None => peak(recipe, step.saturating_sub(steps as u64), step),
         };
         let from_to =
             format!("{} went from {} to {}", watched.kind(), fixed(first.mean, digits), fixed(last.mean, digits));
@@ -235,14 +234,14 @@ impl Watch {
             from_to,
             given: given.collect::<Vec<_>>().join(" and "),
             peak,
-            learning_rate: config.optimizer.learning_rate,
-            warmup: config.optimizer.warmup,
+            learning_rate: recipe.optimizer.learning_rate,
+            warmup: recipe.optimizer.warmup,
         };
         self.once(warning)
     }
 
-    fn diverging(&self, config: &Config, step: u64, value: impl Fn(&Watched) -> f64) -> Warning {
-        let o = &config.optimizer;
+    fn diverging(&self, recipe: &Recipe, step: u64, value: impl Fn(&Watched) -> f64) -> Warning {
+        let o = &recipe.optimizer;
         let losses = || self.watched.iter().filter(|w| w.measure.better == Better::Lower);
         let loss = |(i, w): (usize, &Watched)| {
             let kind = if i == 0 { format!(" {} is", w.kind()) } else { String::new() };
@@ -289,7 +288,6 @@ mod tests {
     use super::*;
     use crate::config::preset;
     use crate::measure::{Baseline, Plot};
-    use crate::objective::electra::measures::measures;
 
     fn values((generator, discriminator): (f64, f64)) -> Values {
         let mut values: Values = names().into_iter().zip([generator, discriminator]).collect();
@@ -300,9 +298,16 @@ mod tests {
 
     /// Of both losses.
     fn names() -> [Arc<str>; 2] {
-        let measures = measures(&preset("tiny").unwrap(), 6.0);
+        let measures = preset("tiny").unwrap().measures(6.0);
         let mut main = measures.main().map(|m| m.name.clone());
         [main.next().unwrap(), main.next().unwrap()]
+    }
+
+    /// The preset, with another number of steps.
+    fn tiny(steps: Option<u64>) -> Recipe {
+        let mut recipe = Recipe::new(&preset("tiny").unwrap());
+        recipe.training.steps = steps.unwrap_or(recipe.training.steps);
+        recipe
     }
 
     fn interval(step: u64, losses: (f64, f64)) -> Interval {
@@ -314,16 +319,17 @@ mod tests {
     /// The warnings of a run of `steps` steps whose losses are these functions of the step.
     fn warnings_of(steps: u64, losses: impl Fn(f64) -> (f64, f64)) -> Vec<Warning> {
         let config = preset("tiny").unwrap().set(&format!("training.steps={steps}")).unwrap();
-        let mut watch = Watch::new(&config, &measures(&config, 6.0));
+        let recipe = Recipe::new(&config);
+        let mut watch = Watch::new(&recipe, &config.measures(6.0));
         let mut all = Vec::new();
         for step in 1..=steps {
             let losses = losses(step as f64);
-            all.extend(watch.step(&config, step - 1, &values(losses)));
+            all.extend(watch.step(&recipe, step - 1, &values(losses)));
             if step % 50 == 0 || step == steps {
-                all.extend(watch.look(&config, &interval(step, losses)));
+                all.extend(watch.look(&recipe, &interval(step, losses)));
             }
         }
-        all.extend(watch.end(&config, steps, true));
+        all.extend(watch.end(&recipe, steps, true));
         all
     }
 
@@ -397,12 +403,13 @@ mod tests {
     #[test]
     fn a_larger_clip_norm_is_advised_where_gradients_are_clipped() {
         let config = preset("tiny").unwrap();
+        let recipe = Recipe::new(&config);
         for (norm, advice) in [(2_000.0, "larger optimizer.clip_norm (now 1000)"), (9.0, "more text")] {
-            let mut watch = Watch::new(&config, &measures(&config, 6.0));
+            let mut watch = Watch::new(&recipe, &config.measures(6.0));
             let mut all = Vec::new();
             for step in (50..=4_500).step_by(50) {
                 let interval = Interval { gradient_norm: norm, ..interval(step, (6.01, 0.2)) };
-                all.extend(watch.look(&config, &interval));
+                all.extend(watch.look(&recipe, &interval));
             }
             assert!(all[0].to_string().contains(advice), "{}", all[0]);
         }
@@ -426,14 +433,14 @@ mod tests {
             advice: Some(advice),
             ..Measure::new("hits", "Hits", "share")
         };
-        let (config, measures) = (preset("tiny").unwrap(), Measures::new([hits]));
+        let (recipe, measures) = (tiny(None), Measures::new([hits]));
         for (value, warned) in [(0.5, true), (0.9, false)] {
-            let mut watch = Watch::new(&config, &measures);
+            let mut watch = Watch::new(&recipe, &measures);
             let mut all = Vec::new();
             for step in (50..=4_500).step_by(50) {
                 let values = Values::from([("hits", value)]);
-                all.extend(watch.step(&config, step, &values));
-                all.extend(watch.look(&config, &Interval { values, ..interval(step, (0.0, 0.0)) }));
+                all.extend(watch.step(&recipe, step, &values));
+                all.extend(watch.look(&recipe, &Interval { values, ..interval(step, (0.0, 0.0)) }));
             }
             let text = "it only guesses: hits 0.500 after 2000 steps, where tossing a coin gives 0.500. Try more steps";
             assert_eq!(all.first().map(ToString::to_string).as_deref(), warned.then_some(text), "{value}");
@@ -442,22 +449,23 @@ mod tests {
 
     #[test]
     fn what_is_wrong_from_the_start_is_said_at_the_start() {
-        let small = preset("small").unwrap().set("training.steps=1000").unwrap();
+        let small = Recipe::new(&preset("small").unwrap().set("training.steps=1000").unwrap());
         let found = beforehand(&small, 0, (9_999, 99));
         let text = found[0].to_string();
         let expected = "the warm-up of 10,000 steps is longer than the run of 1,000: the learning rate never gets above \
                         1.3e-5, 2.5 % of what was asked for. Choose a smaller optimizer.warmup, such as 100, or more steps";
         assert_eq!((found.len(), text.as_str()), (1, expected));
-        assert_eq!(beforehand(&preset("small").unwrap(), 0, (128, 6)), []);
-        assert_eq!(beforehand(&preset("tiny").unwrap().set("training.steps=700").unwrap(), 0, (32, 6)), []);
-        let few = beforehand(&preset("tiny").unwrap(), 0, (7, 1));
+        assert_eq!(beforehand(&Recipe::new(&preset("small").unwrap()), 0, (128, 6)), []);
+        assert_eq!(beforehand(&tiny(Some(700)), 0, (32, 6)), []);
+        let few = beforehand(&tiny(None), 0, (7, 1));
         assert_eq!(few, [Warning::Batch { examples: 7, batch: 32 }, Warning::HeldOut { examples: 1 }]);
         assert!(few[1].to_string().starts_with("the held-out text has 1 example: "), "{}", few[1]);
         assert!(few[0].to_string().contains("7 examples, fewer than the 32"), "{}", few[0]);
         // The rate asked for is reached where the warm-up ends before the middle.
-        let tiny = preset("tiny").unwrap();
-        assert_eq!(peak(&tiny, 0, 4_500), learning_rate(&tiny, 500.0));
-        assert_eq!(peak(&tiny, 0, 100), learning_rate(&tiny, 100.0));
-        assert_eq!(peak(&tiny, 2_000, 4_500), learning_rate(&tiny, 2_000.0));
+        let tiny = tiny(None);
+        let learning_rate = |step| learning_rate(&tiny.optimizer, tiny.training.steps, step);
+        assert_eq!(peak(&tiny, 0, 4_500), learning_rate(500.0));
+        assert_eq!(peak(&tiny, 0, 100), learning_rate(100.0));
+        assert_eq!(peak(&tiny, 2_000, 4_500), learning_rate(2_000.0));
     }
 }

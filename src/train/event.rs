@@ -61,16 +61,3 @@ pub struct Snapshot {
     /// In mixed precision, the loss scale and the good steps since it was changed.
     pub loss_scale: Option<[f32; 2]>,
 }
-
-/// One token of an example that was shown to the model.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
-    /// The token in the text.
-    pub original: u32,
-    /// The token that the discriminator saw.
-    pub shown: u32,
-    /// Whether the generator was asked for it.
-    pub drawn: bool,
-    /// The discriminator's probability that it was replaced.
-    pub replaced: f32,
-}

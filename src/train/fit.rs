@@ -6,14 +6,12 @@
 
 use super::error::TrainError;
 use super::micro_batch::{MicroBatch, Plans};
+use super::recipe::Recipe;
 use crate::batch::Ahead;
-use crate::config::Config;
 use crate::gpu::Footprint;
 use crate::graph::{GraphError, Recompute};
-use crate::model::Model;
 use crate::ops::DeviceTraits;
 use crate::plan::{Limits, Plan, Target};
-use crate::train::step::shape;
 
 /// What training may use of a device. It does not decide the numbers, so each sitting may have its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,26 +75,20 @@ impl Candidate {
     }
 }
 
-/// The best way to work through a step of `config` within `resources` and the device's `limits`, the banks, the evaluation step and
+/// The best way to work through a step of `recipe` within `resources` and the device's `limits`, the banks, the evaluation step and
 /// on the CPU the batches drawn ahead included.
 ///
 /// # Errors
 /// [`TrainError::Memory`] or [`TrainError::Device`] where not even one example at a time fits.
-pub fn fit(
-    model: &Model,
-    config: &Config,
-    target: Target,
-    resources: Resources,
-    limits: Limits,
-) -> Result<Fit, TrainError> {
+pub fn fit(recipe: &Recipe, target: Target, resources: Resources, limits: Limits) -> Result<Fit, TrainError> {
     if resources.recompute.is_none() {
         // Nothing is less work than everything at once.
-        let whole = Fit { micro_batch: MicroBatch::new(config.training.batch, 1), recompute: Recompute::Off };
-        if within(model, config, target, whole, resources, limits)?.is_ok() {
+        let whole = Fit { micro_batch: MicroBatch::new(recipe.shape.examples, 1), recompute: Recompute::Off };
+        if within(recipe, target, whole, resources, limits)?.is_ok() {
             return Ok(whole);
         }
     }
-    Ok(candidates(model, config, target, resources, limits)?.0.fit)
+    Ok(candidates(recipe, target, resources, limits)?.0.fit)
 }
 
 /// The best of the ways that fit, and all of them: for each setting of recomputation that `resources` allows, the fewest parts
@@ -105,8 +97,7 @@ pub fn fit(
 /// # Errors
 /// [`fit`]'s.
 pub fn candidates(
-    model: &Model,
-    config: &Config,
+    recipe: &Recipe,
     target: Target,
     resources: Resources,
     limits: Limits,
@@ -116,7 +107,7 @@ pub fn candidates(
     // The later a setting, the less it needs: the last one's error says the most.
     let mut error = TrainError::Memory { needed: 0, allowed: 0 };
     for recompute in settings {
-        match fewest_parts(model, config, target, recompute, resources, limits)? {
+        match fewest_parts(recipe, target, recompute, resources, limits)? {
             Ok(candidate) => found.push(candidate),
             Err(reason) => error = reason,
         }
@@ -126,17 +117,16 @@ pub fn candidates(
 }
 
 fn fewest_parts(
-    model: &Model,
-    config: &Config,
+    recipe: &Recipe,
     target: Target,
     recompute: Recompute,
     resources: Resources,
     limits: Limits,
 ) -> Result<Result<Candidate, TrainError>, GraphError> {
-    let batch = config.training.batch;
+    let batch = recipe.shape.examples;
     let fits = |parts: usize| {
         let fit = Fit { micro_batch: MicroBatch::new(batch, parts), recompute };
-        within(model, config, target, fit, resources, limits)
+        within(recipe, target, fit, resources, limits)
     };
     // Twice as many parts until they fit, then between the last two.
     let (mut fail, mut parts) = (0, 1);
@@ -159,15 +149,14 @@ fn fewest_parts(
 
 /// What the way takes, or why it does not fit.
 fn within(
-    model: &Model,
-    config: &Config,
+    recipe: &Recipe,
     target: Target,
     fit: Fit,
     resources: Resources,
     limits: Limits,
 ) -> Result<Result<Candidate, TrainError>, GraphError> {
-    let plans = Plans::new(model, config, fit, target)?;
-    let held = if target == Target::Cpu { Ahead::bytes(shape(config)) } else { 0 };
+    let plans = Plans::new(recipe, fit, target)?;
+    let held = if target == Target::Cpu { Ahead::bytes(recipe.shape) } else { 0 };
     let allowed = resources.memory.or(limits.memory).unwrap_or(u64::MAX);
     let (needed, buffer, binding) = (plans.bytes() + held, plans.largest_buffer(), plans.largest_binding());
     Ok(if needed > allowed {

@@ -1,12 +1,11 @@
 //! A step's batch in parts, and the plans of everything that training runs.
 
 use super::fit::Fit;
-use super::step::{PlannedStep, evaluation_shape, evaluation_step, part_step, shape, training_step, update_step};
+use super::recipe::Recipe;
+use super::step::{PlannedStep, evaluation_shape, evaluation_step, part_step, training_step, update_step};
 use crate::batch::Shape;
-use crate::config::Config;
 use crate::gpu::Footprint;
 use crate::graph::{Bank, GraphError, Recompute};
-use crate::model::Model;
 use crate::plan::{Plan, Target};
 use std::collections::BTreeSet;
 
@@ -49,20 +48,20 @@ impl Plans {
     ///
     /// # Errors
     /// [`GraphError`] where the model does not fit together.
-    pub fn new(model: &Model, config: &Config, fit: Fit, target: Target) -> Result<Self, GraphError> {
+    pub fn new(recipe: &Recipe, fit: Fit, target: Target) -> Result<Self, GraphError> {
         let Fit { micro_batch, recompute } = fit;
         let whole = micro_batch.parts == 1;
-        let shape = Shape { examples: micro_batch.rows, ..shape(config) };
-        let evaluation_shape = evaluation_shape(config, micro_batch.rows);
+        let shape = Shape { examples: micro_batch.rows, ..recipe.shape };
+        let evaluation_shape = evaluation_shape(recipe, micro_batch.rows);
         Ok(Self {
             micro_batch,
             recompute,
             training: match whole {
-                true => training_step(model, config, shape, target, recompute, &[])?,
-                false => part_step(model, config, shape, target, recompute)?,
+                true => training_step(recipe, shape, target, recompute, &[])?,
+                false => part_step(recipe, shape, target, recompute)?,
             },
-            update: if whole { None } else { Some(update_step(model, config, target)?) },
-            evaluation: evaluation_step(model, config, evaluation_shape, target)?,
+            update: if whole { None } else { Some(update_step(recipe, target)?) },
+            evaluation: evaluation_step(recipe, evaluation_shape, target)?,
             evaluation_shape,
         })
     }
@@ -105,7 +104,6 @@ impl Plans {
 ///
 /// # Errors
 /// [`GraphError`] where the model does not fit together.
-pub fn flops_a_step(config: &Config) -> Result<u64, GraphError> {
-    let model = Model::new(config);
-    Ok(training_step(&model, config, shape(config), Target::Cpu, Recompute::Off, &[])?.plan.flops())
+pub fn flops_a_step(recipe: &Recipe) -> Result<u64, GraphError> {
+    Ok(training_step(recipe, recipe.shape, Target::Cpu, Recompute::Off, &[])?.plan.flops())
 }

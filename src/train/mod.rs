@@ -5,16 +5,16 @@
 mod error;
 mod event;
 mod fit;
-mod metrics;
 mod micro_batch;
 mod parts;
+mod recipe;
 pub mod step;
 mod trainer;
 
 pub use error::TrainError;
-pub use event::{Event, Interval, Snapshot, Verdict};
+pub use event::{Event, Interval, Snapshot};
 pub use fit::{Candidate, Fit, Resources, candidates, fit};
-pub use metrics::Tally;
 pub use micro_batch::{MicroBatch, Plans, flops_a_step};
 pub use parts::TrainingStep;
-pub use trainer::{Text, Trainer};
+pub use recipe::Recipe;
+pub use trainer::{Data, Trainer};

@@ -2,10 +2,10 @@
 
 use super::fit::Fit;
 use super::micro_batch::Plans;
-use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, Results};
+use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep};
 use crate::batch::Batch;
 use crate::measure::Values;
-use crate::objective::{LOSS, Merge, Output};
+use crate::objective::{LOSS, Merge, Output, Results};
 use crate::ops::StepState;
 use crate::plan::{Engine, EngineError, Plan, Program, Step};
 use std::collections::BTreeMap;

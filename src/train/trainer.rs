@@ -1,20 +1,18 @@
 //! The trainer: a value that one advances. It starts steps, and reports on those that have finished.
 
 use super::error::TrainError;
-use super::event::{Event, Interval, Snapshot, Verdict};
+use super::event::{Event, Interval, Snapshot};
 use super::fit::{Fit, Resources, fit};
-use super::metrics::Tally;
 use super::micro_batch::{MicroBatch, Plans, flops_a_step};
 use super::parts::TrainingStep;
-use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, Results, learning_rate, step_state};
-use crate::batch::{Ahead, Batch, Batches, Evaluation, IDS, LENGTHS, POSITIONS, WEIGHTS};
-use crate::config::{Config, Precision};
-use crate::corpus::{Examples, SpecialTokens};
+use super::recipe::Recipe;
+use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, learning_rate};
+use crate::batch::{Ahead, Batch, Batches, Evaluation, Source};
+use crate::config::Precision;
 use crate::graph::Bank;
 use crate::measure::Values;
 use crate::model::Model;
-use crate::objective::LOSS;
-use crate::objective::electra::outputs;
+use crate::objective::{LOSS, Results, Shown, Tally};
 use crate::ops::{LossScale, StepState};
 use crate::plan::{Engine, EngineError, Program, Target};
 use std::collections::VecDeque;
@@ -22,21 +20,17 @@ use std::sync::Arc;
 
 /// What the trainer reads.
 #[derive(Debug, Clone)]
-pub struct Text {
+pub struct Data {
     /// To train on.
-    pub training: Arc<Examples>,
+    pub training: Arc<dyn Source>,
     /// Held out.
-    pub held_out: Arc<Examples>,
-    /// The vocabulary's special tokens.
-    pub special: SpecialTokens,
+    pub held_out: Arc<dyn Source>,
 }
 
 /// Training, step after step.
 pub struct Trainer {
     engine: Box<dyn Engine>,
-    config: Config,
-    model: Model,
-    special: SpecialTokens,
+    recipe: Recipe,
     training: TrainingStep,
     evaluation: Loaded,
     short_of_memory: bool,
@@ -49,7 +43,9 @@ pub struct Trainer {
     /// Floating-point operations of a step, and of all that were reported on.
     flops_a_step: f64,
     flops: f64,
-    tally: Tally,
+    tally: Box<dyn Tally>,
+    /// Of the steps in the tally: how many, and their tokens without padding.
+    counted: (u64, u64),
     /// Of the last step in the tally.
     last: LastStep,
 }
@@ -93,16 +89,15 @@ impl Trainer {
     pub fn new(
         mut engine: Box<dyn Engine>,
         target: Target,
-        config: Config,
-        text: Text,
+        recipe: Recipe,
+        data: Data,
         resources: Resources,
     ) -> Result<Self, TrainError> {
-        let model = Model::new(&config);
-        let planned = fit(&model, &config, target, resources, engine.limits())?;
+        let planned = fit(&recipe, target, resources, engine.limits())?;
         let mut parts = planned.micro_batch.parts;
         let (training, evaluation) = loop {
-            let fit = Fit { micro_batch: MicroBatch::new(config.training.batch, parts), ..planned };
-            let plans = Plans::new(&model, &config, fit, target)?;
+            let fit = Fit { micro_batch: MicroBatch::new(recipe.shape.examples, parts), ..planned };
+            let plans = Plans::new(&recipe, fit, target)?;
             match load(&mut *engine, &plans) {
                 Err(EngineError::OutOfMemory { .. }) if plans.micro_batch.rows > 1 => {
                     engine.reset();
@@ -112,20 +107,18 @@ impl Trainer {
             }
         };
         let short_of_memory = training.fit() != planned;
-        engine.write_bank(Bank::Parameters, &model.initial(config.seed))?;
-        if config.training.precision == Precision::Mixed {
+        engine.write_bank(Bank::Parameters, &recipe.model.initial(recipe.seed))?;
+        if recipe.training.precision == Precision::Mixed {
             engine.write_bank(Bank::LossScale, &LossScale::initial())?;
         }
-        let masking = config.masking();
-        let batches = Batches::new(text.training, text.special, masking, config.training.batch, config.seed);
-        let most = config.training.evaluation_examples;
-        let held_out = Evaluation::new(text.held_out, text.special, masking, evaluation.rows, most, EVALUATION_SEED);
-        let flops_a_step = flops_a_step(&config)? as f64;
+        let batches = Batches::new(data.training, recipe.shape.examples, recipe.seed);
+        let most = recipe.training.evaluation_examples;
+        let held_out = Evaluation::new(data.held_out, evaluation.rows, most, EVALUATION_SEED);
+        let flops_a_step = flops_a_step(&recipe)? as f64;
         Ok(Self {
             engine,
-            config,
-            model,
-            special: text.special,
+            tally: recipe.objective.tally(),
+            recipe,
             training,
             evaluation,
             short_of_memory,
@@ -136,19 +129,19 @@ impl Trainer {
             waiting: VecDeque::new(),
             flops_a_step,
             flops: 0.0,
-            tally: Tally::default(),
+            counted: (0, 0),
             last: LastStep::default(),
         })
     }
 
-    /// The run's settings.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// What is trained.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     /// Where each parameter is.
     pub fn model(&self) -> &Model {
-        &self.model
+        &self.recipe.model
     }
 
     /// The device, in words.
@@ -212,14 +205,15 @@ impl Trainer {
 
     /// Where in the schedule the next step is.
     fn schedule_step(&self) -> f64 {
-        self.progress.map_or(self.next as f64, |fraction| fraction * self.config.training.steps as f64)
+        self.progress.map_or(self.next as f64, |fraction| fraction * self.recipe.training.steps as f64)
     }
 
     /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device.
     pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
         let batch = self.batches.batch(self.next);
-        let learning_rate = learning_rate(&self.config, self.schedule_step());
-        let state = StepState { learning_rate: learning_rate as f32, ..step_state(&self.config, self.next) };
+        let Recipe { optimizer, training, .. } = &self.recipe;
+        let learning_rate = learning_rate(optimizer, training.steps, self.schedule_step());
+        let state = StepState { learning_rate: learning_rate as f32, ..self.recipe.step_state(self.next) };
         self.training.submit(&mut *self.engine, &batch, &state)?;
         self.waiting.push_back(Started { step: self.next, batch, learning_rate });
         self.next += 1;
@@ -234,7 +228,7 @@ impl Trainer {
     fn report(&mut self, wait: bool) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         while !self.waiting.is_empty() {
-            let batch = self.config.training.batch;
+            let batch = self.recipe.shape.examples;
             let Some(out) = self.training.collect(&mut *self.engine, batch, wait)? else { break };
             let Some(started) = self.waiting.pop_front() else { break };
             self.take_in(&started, &out, &mut events)?;
@@ -253,6 +247,8 @@ impl Trainer {
             return Err(TrainError::NotFinite { step, losses, norm, mixed: loss_scale.is_some() });
         }
         self.tally.add(&started.batch, out);
+        let (steps, tokens) = self.counted;
+        self.counted = (steps + 1, tokens + started.batch.tokens());
         self.flops += self.flops_a_step;
         let last = &mut self.last;
         (last.learning_rate, last.loss_scale) = (started.learning_rate, loss_scale);
@@ -263,7 +259,7 @@ impl Trainer {
         }
         events.push(Event::Step { step, values: losses });
         let done = step + 1;
-        if done.is_multiple_of(self.config.training.log_every) || done == self.config.training.steps {
+        if done.is_multiple_of(self.recipe.training.log_every) || done == self.recipe.training.steps {
             events.extend(self.interval(done).map(Event::Interval));
         }
         Ok(())
@@ -277,41 +273,40 @@ impl Trainer {
 
     /// `None` if no step has finished since the last interval.
     fn interval(&mut self, done: u64) -> Option<Interval> {
-        if self.tally.is_empty() {
+        let (steps, tokens) = std::mem::take(&mut self.counted);
+        if steps == 0 {
             return None;
         }
         let skipped = std::mem::take(&mut self.last.skipped);
         let LastStep { learning_rate, gradient_norm, loss_scale, .. } = self.last;
-        let (tokens, flops) = (self.tally.tokens(), self.flops);
-        let values = self.tally.finish(&self.config.objective);
+        let (flops, values) = (self.flops, self.tally.finish());
         Some(Interval { step: done, tokens, flops, learning_rate, gradient_norm, loss_scale, skipped, values })
     }
 
     /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
     /// device; call it when every step has been reported on ([`Trainer::finish`]).
     pub fn evaluate(&mut self) -> Result<Values, TrainError> {
-        let mut tally = Tally::default();
+        let mut tally = self.recipe.objective.tally();
         for index in 0..self.held_out.len() {
             let batch = self.held_out.batch(index);
             if let Some(out) = self.run_evaluation(&batch, index)? {
                 tally.add(&batch, &out);
             }
         }
-        Ok(tally.finish(&self.config.objective))
+        Ok(tally.finish())
     }
 
-    /// Masks `examples`, lets the generator fill them and asks the discriminator: each example's tokens.
-    pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Verdict>>, TrainError> {
-        let count = examples.len();
-        let size = self.evaluation.rows;
-        let masking = self.config.masking();
-        let source = Evaluation::new(examples, self.special, masking, size, count, EVALUATION_SEED);
+    /// Runs the evaluation step on all of `source`: each example's tokens, and what the networks made of them. Nothing where the
+    /// objective has nothing to show.
+    pub fn show(&mut self, source: Arc<dyn Source>) -> Result<Vec<Vec<Shown>>, TrainError> {
+        let (demonstration, count) = (self.recipe.objective.demonstration(), source.examples());
+        let source = Evaluation::new(source, self.evaluation.rows, count, EVALUATION_SEED);
         let mut shown = Vec::new();
         for index in 0..source.len() {
             let batch = source.batch(index);
-            let Some(out) = self.run_evaluation(&batch, index)? else { continue };
-            let rows = batch.column(LENGTHS.name).iter().enumerate().filter(|&(_, &n)| n > 0);
-            shown.extend(rows.map(|(row, &n)| verdicts(&batch, &out, row, n as usize)));
+            if let Some(out) = self.run_evaluation(&batch, index)? {
+                shown.extend(demonstration.tokens(&batch, &out));
+            }
         }
         Ok(shown)
     }
@@ -333,7 +328,7 @@ impl Trainer {
         if [&weights, &moment1, &moment2].iter().any(|bank| bank.iter().any(|x| !x.is_finite())) {
             return Err(TrainError::WeightsNotFinite { step: self.next });
         }
-        let loss_scale = match self.config.training.precision {
+        let loss_scale = match self.recipe.training.precision {
             Precision::F32 => None,
             Precision::Mixed => self.engine.read_bank(Bank::LossScale)?.first_chunk().copied(),
         };
@@ -355,18 +350,19 @@ impl Trainer {
         self.engine.write_bank(Bank::Parameters, &snapshot.weights)?;
         self.engine.write_bank(Bank::Moment1, &snapshot.moment1)?;
         self.engine.write_bank(Bank::Moment2, &snapshot.moment2)?;
-        if self.config.training.precision == Precision::Mixed {
+        if self.recipe.training.precision == Precision::Mixed {
             let mut bank = LossScale::initial();
             if let Some(known) = snapshot.loss_scale {
                 bank[..known.len()].copy_from_slice(&known);
             }
             self.engine.write_bank(Bank::LossScale, &bank)?;
         }
-        self.config.seed = seed;
+        self.recipe.seed = seed;
         self.batches = self.batches.with_seed(seed);
         self.next = snapshot.step;
         self.flops = snapshot.flops.unwrap_or(snapshot.step as f64 * self.flops_a_step);
-        (self.tally, self.last) = (Tally::default(), LastStep::default());
+        (self.tally, self.counted) = (self.recipe.objective.tally(), (0, 0));
+        self.last = LastStep::default();
         Ok(())
     }
 }
@@ -375,24 +371,4 @@ fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<(TrainingStep, Loaded)
     let training = TrainingStep::load(engine, plans)?;
     let program = engine.load(plans.evaluation.plan.clone())?;
     Ok((training, Loaded { step: plans.evaluation.clone(), program, rows: plans.evaluation_shape.examples }))
-}
-
-fn verdicts(batch: &Batch, out: &Results, row: usize, length: usize) -> Vec<Verdict> {
-    let (ids, shape) = (batch.column(IDS.name), batch.shape());
-    let (start, logits) = (row * shape.length, out.reals(outputs::LOGITS));
-    let token = |i: usize| Verdict {
-        original: ids[i],
-        shown: ids[i],
-        drawn: false,
-        replaced: 1.0 / (1.0 + (-logits[i]).exp()),
-    };
-    let mut tokens: Vec<Verdict> = (start..start + length).map(token).collect();
-    let (positions, weights) = (batch.column(POSITIONS.name), batch.reals(WEIGHTS.name));
-    for slot in row * shape.slots..(row + 1) * shape.slots {
-        if weights[slot] > 0.0 {
-            let token = &mut tokens[positions[slot] as usize];
-            (token.drawn, token.shown) = (true, out.words(outputs::SAMPLED)[slot]);
-        }
-    }
-    tokens
 }

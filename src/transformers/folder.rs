@@ -28,8 +28,8 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// Loads a network of a run (`generator/` or `discriminator/`, else that of the newest `checkpoints/step-N/`) or of a
-    /// folder that `transformers` saved. A run's tokenizer may lie in the run's own folder.
+    /// Loads a network of a run (`generator/`, `encoder/` or `discriminator/`, else that of the newest `checkpoints/step-N/`)
+    /// or of a folder that `transformers` saved. A run's tokenizer may lie in the run's own folder.
     ///
     /// # Errors
     /// [`FolderError`], for everything that can be wrong with the files.
@@ -60,8 +60,8 @@ impl Pretrained {
             return Err(FolderError::Positions { path: folder, found: described.config.positions });
         }
         let other_network = || {
-            let other = folder.with_file_name(architecture.network());
-            let other = Some(other).filter(|other| *other != folder && other.join(CONFIG).is_file());
+            let other = folder.parent().and_then(|parent| inside(parent, architecture));
+            let other = other.filter(|other| *other != folder);
             FolderError::OtherNetwork { path: folder.clone(), expected: architecture, other }
         };
         // A name settles it before anything large is read.
@@ -145,11 +145,7 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
     if path.join(CONFIG).is_file() {
         return Ok(path.into());
     }
-    let inner = path.join(architecture.network());
-    if inner.join(CONFIG).is_file() {
-        return Ok(inner);
-    }
-    newest(&path.join(run::CHECKPOINTS), architecture).ok_or_else(|| {
+    inside(path, architecture).or_else(|| newest(&path.join(run::CHECKPOINTS), architecture)).ok_or_else(|| {
         // A folder with weights but without sizes is a model that lost a file.
         let other = Other::find(path);
         match path.join(SAFETENSORS).is_file() {
@@ -160,12 +156,17 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
     })
 }
 
+/// The folder in `parent` of a network with that head.
+fn inside(parent: &Path, architecture: Architecture) -> Option<PathBuf> {
+    let folders = architecture.folders().iter().map(|name| parent.join(name));
+    folders.into_iter().find(|folder| folder.join(CONFIG).is_file())
+}
+
 /// That network of the checkpoint with the highest step.
 fn newest(checkpoints: &Path, architecture: Architecture) -> Option<PathBuf> {
     let steps = std::fs::read_dir(checkpoints).ok()?.flatten().filter_map(|entry| {
         let step: u64 = entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?;
-        let folder = entry.path().join(architecture.network());
-        folder.join(CONFIG).is_file().then_some((step, folder))
+        Some((step, inside(&entry.path(), architecture)?))
     });
     steps.max_by_key(|&(step, _)| step).map(|(_, folder)| folder)
 }

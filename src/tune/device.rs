@@ -255,9 +255,8 @@ mod tests {
     use crate::config::preset;
     use crate::gpu::{Choice, choose};
     use crate::graph::Recompute;
-    use crate::model::Model;
     use crate::plan::Target;
-    use crate::train::{Fit, MicroBatch, Plans};
+    use crate::train::{Fit, MicroBatch, Plans, Recipe};
 
     /// Cooperative matrices are nothing that the tests' device has; the general kernels in place of tiles are the same kind
     /// of choice.
@@ -271,7 +270,7 @@ mod tests {
         let config = settings.fold(preset("tiny").unwrap(), |config, setting| config.set(setting).unwrap());
         let traits = DeviceTraits::FLOOR;
         let fit = Fit { micro_batch: MicroBatch { parts: 1, rows: 2 }, recompute: Recompute::Off };
-        let plans = Plans::new(&Model::new(&config), &config, fit, Target::Gpu(traits)).unwrap();
+        let plans = Plans::new(&Recipe::new(&config), fit, Target::Gpu(traits)).unwrap();
         let plans = [(plans.training.plan, 1)];
         let mut device = OnDevice::new(&adapter, traits);
         assert!(device.heads(&plans, &[]).is_empty());

@@ -1,7 +1,9 @@
 //! One batch, and a model small enough to learn it by heart in no time.
 
 use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
-use leyden::config::{Config, GeneratorConfig, preset};
+use leyden::config::{Config, preset};
+use leyden::objective::electra::Electra;
+use leyden::objective::{Generator, GeneratorSizes};
 
 /// The shape of [`memorised_batch`].
 pub const MEMORISED: Shape = Shape { examples: 5, length: 12, slots: 3 };
@@ -14,7 +16,9 @@ pub fn memorising(dropout: f32) -> Config {
     (config.model.embedding, config.model.hidden, config.model.layers, config.model.heads) = (20, 36, 2, 3);
     config.model.feed_forward = 52;
     (config.model.dropout, config.model.attention_dropout) = (dropout, dropout);
-    config.generator = GeneratorConfig { hidden: 24, layers: 2, heads: 2, feed_forward: 44 };
+    let generator = Generator::Sizes(GeneratorSizes { hidden: 24, layers: 2, heads: 2, feed_forward: 44 });
+    // Three of twelve tokens.
+    config.objective = Electra { masked_fraction: 0.25, generator, ..Electra::default() }.into();
     config.model.initializer_range = 0.1;
     config.optimizer.learning_rate = 5e-3;
     config.optimizer.warmup = 10;
@@ -22,8 +26,6 @@ pub fn memorising(dropout: f32) -> Config {
     config.training.steps = 400;
     config.training.batch = MEMORISED.examples;
     config.data.length = MEMORISED.length;
-    // Three of twelve tokens.
-    config.objective.masked_fraction = 0.25;
     config
 }
 

@@ -17,7 +17,7 @@ use crate::gpu::Trials;
 use crate::model::Model;
 use crate::plan::Target;
 use crate::session::Device;
-use crate::train::{Resources, candidates};
+use crate::train::{Recipe, Resources, candidates};
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
@@ -192,7 +192,7 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
 }
 
 fn stepper(arguments: &BenchArguments, config: &Config, resources: Resources) -> Result<Stepper, Failure> {
-    Stepper::new(open(arguments, config, resources)?, config.clone(), resources).map_err(memory::failure)
+    Stepper::new(open(arguments, config, resources)?, Recipe::new(config), resources).map_err(memory::failure)
 }
 
 /// Its speed, and the share of a profiled step in which nothing is computed.
@@ -287,7 +287,7 @@ fn parts(
     let (machine, _) = whole.machine();
     let (target, limits) = (machine.target(), machine.engine().limits());
     let (what, meant) = ("f32, planned memory within 2 GB", Some(Meant::AtMost(2.0)));
-    match candidates(&Model::new(config), config, target, most, limits) {
+    match candidates(&Recipe::new(config), target, most, limits) {
         Ok((best, _)) => {
             let how = memory::how(best.fit).unwrap_or_else(|| "at once".into());
             report.found(what, best.bytes as f64 / 1e9, Unit::Gigabytes, meant, how)?;

@@ -112,11 +112,18 @@ impl Peer {
         steps: usize,
         on_gpu: bool,
     ) -> Result<Self, Failure> {
-        let (m, g) = (&config.model, &config.generator);
+        let m = &config.model;
+        let Some(electra) = config.objective.electra() else {
+            let name = config.objective.name();
+            return Err(Failure::Input(format!(
+                "--against torch: the peer trains electra, not {name}; leave --objective out"
+            )));
+        };
+        let g = electra.generator.sizes(m);
         if g.layers != m.layers || m.dropout != m.attention_dropout {
             return Err(Failure::Input(
                 "--against torch: the peer has as many layers in both networks and one rate of dropout; \
-                 set generator.layers and model.attention_dropout accordingly"
+                 set objective.generator.layers and model.attention_dropout accordingly"
                     .into(),
             ));
         }

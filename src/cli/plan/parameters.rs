@@ -3,55 +3,61 @@
 use crate::cli::output::grouped;
 use crate::cli::table::Table;
 use crate::model::{Model, Network};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Trainable numbers, padding not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parameters {
-    /// The embeddings that both use.
+    /// Of each network what no other has, by its name.
+    own: Vec<(&'static str, u64)>,
+    /// What several networks use.
     tied: u64,
-    /// The generator's without the tied ones.
-    generator: u64,
-    /// The discriminator's without the tied ones.
-    discriminator: u64,
+    /// All of the network that is kept, and its name.
+    kept: (&'static str, u64),
+    /// All there are.
+    total: u64,
 }
 
 impl Parameters {
     pub(super) fn of(model: &Model) -> Self {
         let of = |network: &Network| network.parts.iter().map(|part| part.parameter).collect::<BTreeSet<usize>>();
-        let [generator, discriminator] =
-            ["generator", "discriminator"].map(|name| model.network(name).map_or_else(|_| BTreeSet::new(), of));
-        let len = |&i: &usize| model.table.parameters()[i].len() as u64;
-        let count = |indices: BTreeSet<usize>| indices.iter().map(len).sum();
-        Self {
-            tied: count(&generator & &discriminator),
-            generator: count(&generator - &discriminator),
-            discriminator: count(&discriminator - &generator),
-        }
-    }
-
-    fn total(&self) -> u64 {
-        self.tied + self.generator + self.discriminator
+        let count = |indices: &BTreeSet<usize>| -> u64 {
+            indices.iter().map(|&i| model.table.parameters()[i].len() as u64).sum()
+        };
+        let all: Vec<_> = model.networks.iter().map(|network| (network.name, of(network))).collect();
+        let others = |name: &str| {
+            let others = all.iter().filter(|(other, _)| *other != name);
+            others.flat_map(|(_, indices)| indices).copied().collect::<BTreeSet<usize>>()
+        };
+        let own: Vec<_> = all.iter().map(|(name, indices)| (*name, count(&(indices - &others(name))))).collect();
+        let total = count(&all.iter().flat_map(|(_, indices)| indices).copied().collect());
+        let kept = all.last().map_or(("", 0), |(name, indices)| (*name, count(indices)));
+        Self { tied: total - own.iter().map(|(_, count)| count).sum::<u64>(), own, kept, total }
     }
 
     pub(super) fn as_json(&self) -> Value {
-        json!({
-            "generator_own": self.generator,
-            "tied": self.tied,
-            "discriminator_own": self.discriminator,
-            "discriminator": self.tied + self.discriminator,
-            "total": self.total(),
-        })
+        let own = self.own.iter().map(|(name, count)| (format!("{name}_own"), *count));
+        let kept = (self.kept.0.to_string(), self.kept.1);
+        let all = own.chain([("tied".into(), self.tied), kept, ("total".into(), self.total)]);
+        Value::Object(all.map(|(name, count)| (name, count.into())).collect::<Map<_, _>>())
     }
 
     pub(super) fn table(&self) -> Table {
         let mut table = Table::new(&[false, true]);
-        table.row(["generator's own".into(), grouped(self.generator)]);
-        table.row(["tied embeddings".into(), grouped(self.tied)]);
-        table.row(["discriminator's own".into(), grouped(self.discriminator)]);
-        table.row(["discriminator with embeddings".into(), grouped(self.tied + self.discriminator)]);
-        table.row(["together".into(), grouped(self.total())]);
+        let mut row = |name: String, count: u64| table.row([name, grouped(count)]);
+        if let [(only, count)] = self.own[..] {
+            row(only.into(), count);
+            return table;
+        }
+        for (i, (name, count)) in self.own.iter().enumerate() {
+            row(format!("{name}'s own"), *count);
+            if i == 0 {
+                row("tied embeddings".into(), self.tied);
+            }
+        }
+        row(format!("{} with embeddings", self.kept.0), self.kept.1);
+        row("together".into(), self.total);
         table
     }
 }

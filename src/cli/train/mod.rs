@@ -1,4 +1,4 @@
-//! `leyden train`: text in, two networks out, and everything in between shown.
+//! `leyden train`: text in, networks out, and everything in between shown.
 
 mod progress;
 mod sentences;
@@ -50,7 +50,7 @@ pub(crate) struct TrainArguments {
     strip_accents: bool,
     #[command(flatten)]
     reading: ReadingArguments,
-    /// Folder for the run's files; runs/PRESET if not given. A run that is there already goes on
+    /// Folder for the run's files; runs/PRESET if not given, runs/PRESET-OBJECTIVE for another than electra. A run that is there already goes on
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// auto (the best GPU, else the CPU), cpu, or part of an adapter's name
@@ -111,7 +111,7 @@ pub(crate) fn run(mut arguments: TrainArguments) -> Result<(), Failure> {
     match arguments.run.take() {
         None => {
             let config = settings(&arguments)?;
-            let folder = Run::free_folder(&config.preset);
+            let folder = Run::free_folder(&config.run_name());
             start(&arguments, config, &folder, &stop)
         }
         Some(folder) => match Run::config(&folder).map_err(Failure::input)? {
@@ -284,18 +284,20 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
     let measures = session.measures().clone();
     let history = Recorded::read_metrics(session.run().folder(), measures).map_err(Failure::work)?;
     let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
-    say!("\n{}", summary::losses(style, &outcome));
-    let verdicts = session.sample(prepared).map_err(Failure::work)?;
-    say!("{}", sentences::table(style, &verdicts, &prepared.tokenizer));
-    say!("{}", summary::files(style, session.run(), &folder, &verdicts, &prepared.tokenizer));
+    say!("\n{}", summary::losses(style, &*session.config().objective, &outcome));
+    let shown = session.sample(prepared).map_err(Failure::work)?;
+    let objective = &session.config().objective;
+    say!("{}", sentences::table(style, objective.demonstration(), &shown, &prepared.tokenizer));
+    say!("{}", summary::files(style, &session, &folder, &shown, &prepared.tokenizer));
     Ok(())
 }
 
 fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {
     let s = &prepared.statistics;
     format!(
-        "{}  ELECTRA {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}: {}, {}, {} in the vocabulary{}",
+        "{}  {} {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}: {}, {}, {} in the vocabulary{}",
         style.bold("leyden"),
+        config.objective.title(),
         config.preset,
         grouped(model.table.count() as u64),
         config.training.hours.map_or_else(

@@ -24,7 +24,7 @@ pub(super) fn parts(session: &Session) -> Option<String> {
     if trainer.short_of_memory() {
         remark("the device had no room for larger parts");
     }
-    Some(format!("memory  each step's {} examples {how}", trainer.config().training.batch))
+    Some(format!("memory  each step's {} examples {how}", trainer.recipe().shape.examples))
 }
 
 /// What is shown while training.

@@ -2,49 +2,70 @@
 
 use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
-use crate::train::Verdict;
+use crate::objective::{Demonstration, Shown};
 use std::fmt::Write as _;
 
 /// Columns of a terminal that a sentence may take.
 const WIDTH: usize = 96;
 
-/// One column of the table.
+/// One column of the table: the token of the text, and a text and colour for each further row.
 struct Column {
     original: String,
-    generator: String,
-    verdict: String,
-    fake: bool,
-    called: bool,
+    below: Vec<(String, Colour)>,
 }
 
-fn column(v: &Verdict, tokenizer: &Tokenizer) -> Column {
+#[derive(Clone, Copy)]
+enum Colour {
+    Plain,
+    Red,
+    Green,
+    Yellow,
+    Dim,
+}
+
+fn column(shown: &Shown, tokenizer: &Tokenizer) -> Column {
     // A piece that goes on a word is written as `leyden probe` does.
     let token = |id: u32| tokenizer.token(id).map_or_else(|| "?".into(), |t| t.replacen("##", "·", 1));
-    let (fake, called) = (v.shown != v.original, v.replaced > 0.5);
-    let generator = match (v.drawn, fake) {
-        (false, _) => String::new(),
-        (true, false) => "=".into(),
-        (true, true) => token(v.shown),
+    let put = match (shown.selected, shown.shown != shown.original) {
+        (false, _) => (String::new(), Colour::Plain),
+        (true, false) => ("=".into(), Colour::Green),
+        (true, true) => (token(shown.shown), Colour::Red),
     };
-    let mark = match (fake, called) {
-        (true, true) => " hit",
-        (true, false) => " miss",
-        (false, true) => " false",
-        (false, false) => "",
-    };
-    Column { original: token(v.original), generator, verdict: format!("{:.0}{mark}", 100.0 * v.replaced), fake, called }
+    let verdict = shown.replaced.map(|probability| {
+        let (mark, colour) = match (shown.shown != shown.original, probability > 0.5) {
+            (true, true) => (" hit", Colour::Green),
+            (true, false) => (" miss", Colour::Red),
+            (false, true) => (" false", Colour::Yellow),
+            (false, false) => ("", Colour::Dim),
+        };
+        (format!("{:.0}{mark}", 100.0 * probability), colour)
+    });
+    Column { original: token(shown.original), below: [put].into_iter().chain(verdict).collect() }
 }
 
-/// The sentences as three rows each: the text, what the generator put in, and the discriminator's percentages.
-pub(super) fn table(style: Style, sentences: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
-    let mut out = format!(
-        "\n{}: what the generator put where words were drawn (= where it hit the word),\nand the discriminator's \
-         percentage of \"replaced\" for every token; over 50 it cries fake\n",
-        style.bold("held-out sentences")
-    );
+/// The sentences in rows: the text, what a network put in, and a discriminator's percentages where there is one. Nothing where
+/// there is nothing to show.
+pub(super) fn table(
+    style: Style,
+    demonstration: Demonstration,
+    sentences: &[Vec<Shown>],
+    tokenizer: &Tokenizer,
+) -> String {
+    let (names, about): (&[&str], _) = match demonstration {
+        Demonstration::None => return String::new(),
+        Demonstration::Masked { .. } => {
+            (&["encoder"], "what the encoder guesses where words were masked (= where it hit the word)")
+        }
+        Demonstration::Replaced { .. } => (
+            &["generator", "discriminator"],
+            "what the generator put where words were drawn (= where it hit the word),\nand the discriminator's percentage of \
+             \"replaced\" for every token; over 50 it cries fake",
+        ),
+    };
+    let mut out = format!("\n{}: {about}\n", style.bold("held-out sentences"));
     for sentence in sentences {
         let inner = &sentence[1..sentence.len().saturating_sub(1).max(1)];
-        let columns: Vec<Column> = inner.iter().map(|v| column(v, tokenizer)).collect();
+        let columns: Vec<Column> = inner.iter().map(|shown| column(shown, tokenizer)).collect();
         let mut rest = &columns[..];
         out.push('\n');
         while !rest.is_empty() {
@@ -57,7 +78,7 @@ pub(super) fn table(style: Style, sentences: &[Vec<Verdict>], tokenizer: &Tokeni
                 count += 1;
             }
             let (line, later) = rest.split_at(count);
-            rows(&mut out, style, line);
+            rows(&mut out, style, names, line);
             rest = later;
         }
     }
@@ -65,21 +86,22 @@ pub(super) fn table(style: Style, sentences: &[Vec<Verdict>], tokenizer: &Tokeni
 }
 
 fn width(c: &Column) -> usize {
-    [&c.original, &c.generator, &c.verdict].iter().map(|s| s.chars().count()).max().unwrap_or(0)
+    let below = c.below.iter().map(|(text, _)| text.chars().count());
+    below.chain([c.original.chars().count()]).max().unwrap_or(0)
 }
 
-fn rows(out: &mut String, style: Style, columns: &[Column]) {
-    let mut row = |name: &str, cell: &dyn Fn(&Column) -> (String, u8)| {
+fn rows(out: &mut String, style: Style, names: &[&str], columns: &[Column]) {
+    let mut row = |name: &str, cell: &dyn Fn(&Column) -> (String, Colour)| {
         let _ = write!(out, "  {}", style.dim(&format!("{name:<13} ")));
         for c in columns {
             let (text, colour) = cell(c);
             let padded = format!("{text:<0$}", width(c));
             let padded = match colour {
-                1 => style.red(&padded),
-                2 => style.green(&padded),
-                3 => style.yellow(&padded),
-                4 => style.dim(&padded),
-                _ => padded,
+                Colour::Plain => padded,
+                Colour::Red => style.red(&padded),
+                Colour::Green => style.green(&padded),
+                Colour::Yellow => style.yellow(&padded),
+                Colour::Dim => style.dim(&padded),
             };
             let _ = write!(out, "{padded} ");
         }
@@ -88,15 +110,8 @@ fn rows(out: &mut String, style: Style, columns: &[Column]) {
         }
         out.push('\n');
     };
-    row("text", &|c| (c.original.clone(), 0));
-    row("generator", &|c| (c.generator.clone(), if c.fake { 1 } else { 2 }));
-    row("discriminator", &|c| {
-        let colour = match (c.fake, c.called) {
-            (true, true) => 2,
-            (true, false) => 1,
-            (false, true) => 3,
-            (false, false) => 4,
-        };
-        (c.verdict.clone(), colour)
-    });
+    row("text", &|c| (c.original.clone(), Colour::Plain));
+    for (i, name) in names.iter().enumerate() {
+        row(name, &|c| c.below.get(i).cloned().unwrap_or_else(|| (String::new(), Colour::Plain)));
+    }
 }

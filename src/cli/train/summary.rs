@@ -6,14 +6,13 @@ use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
 use crate::measure::Baseline;
 use crate::numbers::fixed;
-use crate::objective::electra::measures::in_words;
-use crate::run::Run;
-use crate::train::Verdict;
+use crate::objective::{Demonstration, Objective, Shown};
+use crate::session::Session;
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// Where the measures began and ended, beside their baselines.
-pub(super) fn losses(style: Style, o: &Outcome) -> String {
+pub(super) fn losses(style: Style, objective: &dyn Objective, o: &Outcome) -> String {
     let mut out = String::new();
     let rate = o.tokens as f64 / o.seconds.max(1e-9);
     let minutes = (o.seconds / 60.0, o.seconds as u64);
@@ -44,7 +43,7 @@ pub(super) fn losses(style: Style, o: &Outcome) -> String {
         );
     }
     let before = o.history.held_out.first().map(|m| m.values.clone()).unwrap_or_default();
-    let _ = write!(out, "\n{}  {}", style.bold("held out"), in_words(&before, &o.after));
+    let _ = write!(out, "\n{}  {}", style.bold("held out"), objective.in_words(&before, &o.after));
     out
 }
 
@@ -55,21 +54,59 @@ fn in_a_sentence(title: &str) -> String {
 }
 
 /// Where the files are and what to try next.
-pub(super) fn files(style: Style, run: &Run, weights: &Path, shown: &[Vec<Verdict>], tokenizer: &Tokenizer) -> String {
-    let folder = run.folder().display();
-    let weights = weights.display();
-    // The first sentence without its special tokens, and without what a shell would read otherwise.
-    let sentence = shown.first().map(|s| {
-        let sep = tokenizer.special().sep;
-        let ids: Vec<u32> = s.iter().skip(1).map(|v| v.original).take_while(|&id| id != sep).take(32).collect();
-        tokenizer.decode(&ids).unwrap_or_default().replace(['"', '$', '`', '\\', '!'], "")
-    });
+pub(super) fn files(
+    style: Style,
+    session: &Session,
+    weights: &Path,
+    shown: &[Vec<Shown>],
+    tokenizer: &Tokenizer,
+) -> String {
+    let folder = session.run().folder().display();
+    let networks: Vec<&str> = session.trainer().model().networks.iter().map(|network| network.name).collect();
+    let loads = match networks.len() {
+        1 => "transformers loads it",
+        2 => "transformers loads both",
+        _ => "transformers loads all of them",
+    };
+    let demonstration = session.config().objective.demonstration();
+    let attempt = match demonstration {
+        Demonstration::None => String::new(),
+        Demonstration::Masked { .. } => format!(
+            "hide a word, and see what the {} puts there:\n         leyden probe {folder} --mask \"{}\"\n       ",
+            networks.join(" and "),
+            sentence(shown, tokenizer, true)
+        ),
+        Demonstration::Replaced { .. } => format!(
+            "change a word, and see whether the discriminator notices:\n         leyden probe {folder} \"{}\"\n       ",
+            sentence(shown, tokenizer, false)
+        ),
+    };
     format!(
-        "{}  {folder}/metrics.jsonl, config.toml, samples.jsonl\n       {weights}/generator and discriminator: \
-         transformers loads both\n\n{}   change a word, and see whether the discriminator notices:\n         leyden probe \
-         {folder} \"{}\"\n       train on a text of your own, longer:\n         leyden train --preset mini --text your.txt",
+        "{}  {folder}/metrics.jsonl, config.toml, samples.jsonl\n       {}/{}: {loads}\n\n{}   {attempt}train on a text of your \
+         own, longer:\n         leyden train --preset mini --text your.txt{}",
         style.bold("files"),
+        weights.display(),
+        networks.join(" and "),
         style.bold("next"),
-        sentence.unwrap_or_default(),
+        match session.config().objective.name() {
+            "electra" => String::new(),
+            other => format!(" --objective {other}"),
+        }
     )
+}
+
+/// The first sentence without its special tokens, and without what a shell would read otherwise; with `[MASK]` for a word that
+/// was asked for, if that is wanted.
+fn sentence(shown: &[Vec<Shown>], tokenizer: &Tokenizer, masked: bool) -> String {
+    let Some(shown) = shown.first() else { return String::new() };
+    let sep = tokenizer.special().sep;
+    let tokens: Vec<&Shown> = shown.iter().skip(1).take_while(|token| token.original != sep).take(32).collect();
+    let plain = |tokens: &[&Shown]| {
+        let ids: Vec<u32> = tokens.iter().map(|token| token.original).collect();
+        tokenizer.decode(&ids).unwrap_or_default().replace(['"', '$', '`', '\\', '!'], "")
+    };
+    match tokens.iter().position(|token| token.selected).filter(|_| masked) {
+        Some(place) => format!("{} [MASK] {}", plain(&tokens[..place]), plain(&tokens[place + 1..])).trim().to_string(),
+        None => plain(&tokens),
+    }
 }

@@ -56,6 +56,14 @@ impl Architecture {
         }
     }
 
+    /// The networks with that head that are kept in a folder of their name, the one that says most first.
+    pub fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::MaskedLm => &["encoder", "generator"],
+            Self::PreTraining => &["discriminator"],
+        }
+    }
+
     /// How the names of the head's tensors begin.
     pub fn prefixes(self) -> &'static [&'static str] {
         match self {

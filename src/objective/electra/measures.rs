@@ -1,11 +1,13 @@
 //! ELECTRA's measures: what is measured of a step, declared once. Everything that draws or stores loops over this.
 
-use crate::config::{Config, ObjectiveConfig};
-use crate::measure::{Advice, Axis, Baseline, Better, Hue, Measure, Measures, Plot, Values};
+use super::Electra;
+use crate::measure::{Advice, Baseline, Better, Hue, Measure, Measures, Plot, Values};
+use crate::objective::{Generator, Setting, words};
 
-/// The measures of a run with these settings, on a text whose words' frequencies have this entropy in nats.
-pub fn measures(config: &Config, unigram_entropy: f64) -> Measures {
-    declared(Some(config.model.vocabulary as u64), Some(unigram_entropy), Some(config))
+/// The measures of a run with these settings.
+pub(super) fn measures(objective: &Electra, setting: &Setting) -> Measures {
+    let known = (Some(setting.vocabulary), Some(setting.unigram_entropy));
+    declared(known.0, known.1, Some((objective, setting)))
 }
 
 /// The measures of a run whose folder has no measures.json, as all had before there was another objective. Where nothing
@@ -16,9 +18,8 @@ pub fn before(vocabulary: Option<u64>, unigram_entropy: Option<f64>) -> Measures
 
 /// Adds what a line of metrics of those runs leaves out and what follows from the rest of it: the joint loss and the
 /// discriminator's baseline.
-pub fn complete(values: &mut Values, objective: Option<&ObjectiveConfig>) {
-    // The paper's, where nothing says which they were.
-    let weights = objective.map_or([1.0, 50.0], |o| [o.generator_weight, o.discriminator_weight]);
+pub fn complete(values: &mut Values, objective: &Electra) {
+    let weights = [objective.generator_weight, objective.discriminator_weight];
     if let Some(rate) = values.get("replaced_rate").filter(|rate| !rate.is_nan()) {
         values.set(BASE_RATE, entropy(rate));
     }
@@ -40,44 +41,25 @@ pub fn joint(weights: [f32; 2], generator: f64, discriminator: f64) -> f64 {
     f64::from(weights[0]) * generator + f64::from(weights[1]) * discriminator
 }
 
-fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, config: Option<&Config>) -> Measures {
-    let uniform = vocabulary.map(|words| (words as f64).ln());
-    let baseline = |name: &str, short: &str, title: &str, at: f64| Baseline {
-        name: name.into(),
-        short: short.into(),
-        title: title.into(),
-        at: Some(at),
-        follows: None,
-    };
-    let generator = [
-        uniform.map(|at| baseline("uniform", "blind guessing", "blind guessing", at)),
-        unigram_entropy
-            .filter(|x| x.is_finite())
-            .map(|at| baseline("unigram", "word frequency", "knowing how frequent words are", at)),
-    ];
+fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option<(&Electra, &Setting)>) -> Measures {
     let base_rate = Baseline {
         at: None,
         follows: Some("replaced_rate".into()),
-        ..baseline("base_rate", "base rate", "always saying the replaced rate", 0.0)
+        ..Baseline::at("base_rate", "base rate", "always saying the replaced rate", 0.0)
     };
-    let chance = baseline("chance", "chance", "knowing nothing", 0.5);
-    let share = |name, title| Measure { better: Better::Higher, ..Measure::new(name, title, "share") };
+    let chance = Baseline::at("chance", "chance", "knowing nothing", 0.5);
     let (first, second) = (Hue::First, Hue::Second);
-    let loss = |name, title, unit, tag: &str| Measure {
-        better: Better::Lower,
-        axis: Axis::Log,
-        tag: tag.into(),
-        ..Measure::new(name, title, unit)
-    };
+    let (loss, share) = (Measure::loss, Measure::share);
+    let tagged = |tag: &str, measure: Measure| Measure { tag: tag.into(), ..measure };
     Measures::new([
-        // Nats a drawn token: masked language modelling.
+        // Nats a selected token: masked language modelling.
         Measure {
             short: "generator".into(),
             plot: Plot::Main,
             hue: first,
-            baselines: generator.into_iter().flatten().collect(),
-            advice: config.map(|c| generator_advice(c, uniform.unwrap_or(f64::INFINITY))),
-            ..loss("generator_loss", "Generator loss", "nats a masked token", "loss/generator")
+            baselines: words::baselines(vocabulary, unigram_entropy),
+            advice: known.map(|(_, setting)| generator_advice(setting)),
+            ..tagged("loss/generator", loss("generator_loss", "Generator loss", "nats a masked token"))
         },
         // Nats a token, padding left out: replaced token detection.
         Measure {
@@ -86,12 +68,12 @@ fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, config: Optio
             plot: Plot::Main,
             hue: second,
             baselines: vec![base_rate],
-            advice: config.map(discriminator_advice),
-            ..loss("discriminator_loss", "Discriminator loss", "nats a token", "loss/discriminator")
+            advice: known.map(|(objective, setting)| discriminator_advice(objective, setting)),
+            ..tagged("loss/discriminator", loss("discriminator_loss", "Discriminator loss", "nats a token"))
         },
         // The weighted sum of both, which is what is minimised.
-        Measure { selects: true, ..loss("loss", "Joint loss", "nats, weighted", "loss/joint") },
-        // Of the drawn tokens, those whose most likely guess is the original.
+        Measure { selects: true, ..tagged("loss/joint", loss("loss", "Joint loss", "nats, weighted")) },
+        // Of the selected tokens, those whose most likely guess is the original.
         Measure { hue: first, tag: "accuracy/generator".into(), ..share("generator_accuracy", "Generator accuracy") },
         // Of all tokens, those that the discriminator judges rightly at a probability of 1/2.
         Measure {
@@ -115,7 +97,7 @@ fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, config: Optio
             tag: "discriminator/replaced_rate".into(),
             ..share("replaced_rate", "Replaced rate")
         },
-        // Of the drawn tokens, those whose sample is the original.
+        // Of the selected tokens, those whose sample is the original.
         Measure { hue: first, tag: "accuracy/sampled".into(), ..share("sampled_accuracy", "Sampled accuracy") },
         // Of the tokens that are called replaced, those that are; no number if none is called so.
         Measure { hue: second, tag: "discriminator/precision".into(), ..share("precision", "Discriminator precision") },
@@ -124,26 +106,24 @@ fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, config: Optio
     ])
 }
 
-fn generator_advice(config: &Config, uniform: f64) -> Advice {
-    let (rate, clip_norm) = (config.optimizer.learning_rate, config.optimizer.clip_norm);
-    Advice {
-        stuck: "the generator has learnt no more than how frequent words are: loss".into(),
-        given: vec!["guessing blindly gives", "word frequencies alone give"],
-        attempt: format!("Try more steps, another --learning-rate (now {rate}) or more text"),
-        where_clipped: format!(
-            "Its gradients may be drowned by the discriminator's: try a larger optimizer.clip_norm (now {clip_norm}) or \
-             another --learning-rate (now {rate})"
-        ),
-        guessing: uniform,
-        far: 2.0,
-    }
+fn generator_advice(setting: &Setting) -> Advice {
+    let Setting { learning_rate, clip_norm, .. } = setting;
+    let clipped = format!(
+        "Its gradients may be drowned by the discriminator's: try a larger optimizer.clip_norm (now {clip_norm}) or \
+         another --learning-rate (now {learning_rate})"
+    );
+    words::advice("the generator", clipped, setting)
 }
 
-fn discriminator_advice(config: &Config) -> Advice {
+fn discriminator_advice(objective: &Electra, setting: &Setting) -> Advice {
+    let smaller = match objective.generator {
+        Generator::Sizes(sizes) => format!("objective.generator.hidden (now {})", sizes.hidden),
+        Generator::Fraction(fraction) => format!("objective.generator (now {fraction})"),
+    };
     let attempt = format!(
-        "The generator may be too strong for it so far, or the text too small: try more steps, a smaller generator.hidden \
-         (now {}) or another --learning-rate (now {})",
-        config.generator.hidden, config.optimizer.learning_rate
+        "The generator may be too strong for it so far, or the text too small: try more steps, a smaller {smaller} or \
+         another --learning-rate (now {})",
+        setting.learning_rate
     );
     Advice {
         stuck: "the discriminator tells no fake from an original: loss".into(),
@@ -182,7 +162,7 @@ mod tests {
         assert_eq!(levels(&before(Some(2048), Some(5.5))), [2048f64.ln(), 5.5]);
         assert_eq!(levels(&before(None, Some(f64::NAN))), [0.0; 0]);
         let config = preset("tiny").unwrap();
-        assert_eq!(levels(&measures(&config, 5.5)), levels(&before(Some(config.model.vocabulary as u64), Some(5.5))));
+        assert_eq!(levels(&config.measures(5.5)), levels(&before(Some(config.model.vocabulary as u64), Some(5.5))));
         assert!((entropy(0.5) - 2f64.ln()).abs() < 1e-12);
         assert_eq!((entropy(0.0), entropy(1.0)), (0.0, 0.0));
     }
@@ -190,11 +170,11 @@ mod tests {
     #[test]
     fn a_line_of_before_is_completed() {
         let mut values = Values::from([("generator_loss", 5.0), ("discriminator_loss", 0.25), ("replaced_rate", 0.5)]);
-        complete(&mut values, None);
+        complete(&mut values, &Electra::default());
         assert_eq!(values.get("loss"), Some(17.5));
         assert_eq!(values.get(BASE_RATE), Some(entropy(0.5)));
         let mut other = Values::from([("hits", 0.5)]);
-        complete(&mut other, None);
+        complete(&mut other, &Electra::default());
         assert_eq!(other, Values::from([("hits", 0.5)]));
     }
 }

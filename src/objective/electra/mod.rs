@@ -6,16 +6,57 @@
 //! but through the embeddings they share: sampling has no gradient.
 
 pub mod measures;
-mod model;
+mod tally;
 
-use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, TYPES, WEIGHTS};
-use crate::config::Config;
+use super::{
+    Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Setting, Tally,
+};
+use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::config::ConfigError;
 use crate::graph::{Graph, GraphError};
-use crate::model::{Encoded, Model};
-use crate::objective::{Inputs, Mode, Outputs};
+use crate::measure::{Measures, Values};
+use crate::model::{Builder, Model, ModelConfig, Network, Tie};
 use crate::ops;
+use serde::{Deserialize, Serialize};
 
-/// The names of what a step of [`electra`] gives beside the loss, the weighted sum of both losses.
+/// ELECTRA's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Electra {
+    /// Fraction of an example's tokens that are selected.
+    pub masked_fraction: f64,
+    /// Probability that a selected token becomes `[MASK]`; else it stays.
+    pub mask_probability: f64,
+    /// Weight of the generator's loss.
+    pub generator_weight: f32,
+    /// Weight of the discriminator's loss.
+    pub discriminator_weight: f32,
+    /// How large the generator is.
+    pub generator: Generator,
+}
+
+impl Default for Electra {
+    /// ELECTRA-Small's.
+    fn default() -> Self {
+        let generator = GeneratorSizes { hidden: 64, layers: 12, heads: 1, feed_forward: 256 };
+        Self {
+            masked_fraction: 0.15,
+            mask_probability: 0.85,
+            generator_weight: 1.0,
+            discriminator_weight: 50.0,
+            generator: Generator::Sizes(generator),
+        }
+    }
+}
+
+impl ObjectiveConfig {
+    /// Its settings where it is ELECTRA.
+    pub fn electra(&self) -> Option<&Electra> {
+        if let Self::Electra(electra) = self { Some(electra) } else { None }
+    }
+}
+
+/// The names of what a step of [`Electra`] gives beside the loss, the weighted sum of both losses.
 pub mod outputs {
     /// Masked language modelling, mean over the selected tokens, nats: `[1]`.
     pub const GENERATOR_LOSS: &str = "generator_loss";
@@ -34,64 +75,103 @@ pub mod outputs {
 /// Samples in place of the generator's own, where they are given.
 pub const SAMPLED: Column = Column::words(outputs::SAMPLED, Extent::Slot);
 
-/// Builds ELECTRA's objective; its outputs are [`outputs`].
-///
-/// # Errors
-/// [`GraphError`] where the model does not fit together.
-pub fn electra(
-    g: &mut Graph,
-    model: &Model,
-    config: &Config,
-    batch: &mut Inputs,
-    mode: Mode,
-) -> Result<Outputs, GraphError> {
-    let on = if mode.dropout { 1.0 } else { 0.0 };
-    let lengths = batch.column(g, LENGTHS);
-    let c = Encoded {
-        types: batch.column(g, TYPES),
-        lengths,
-        dropout: on * config.model.dropout,
-        attention_dropout: on * config.model.attention_dropout,
-    };
-    let (positions, weights) = (batch.column(g, POSITIONS), batch.column(g, WEIGHTS));
+impl Objective for Electra {
+    fn title(&self) -> &'static str {
+        "ELECTRA"
+    }
 
-    // The generator guesses the selected tokens.
-    let (guess, generator_loss) = g.in_scope("generator", |g| {
-        let masked = batch.column(g, MASKED_IDS);
-        let generator = model.network("generator")?;
-        let head = generator.masked_lm()?;
-        let hidden = generator.encode(g, masked, c)?;
-        let selected = ops::gather_rows(g, hidden, positions)?;
-        let x = head.hidden(g, selected)?;
-        let words = (g.parameter(head.output), g.parameter(head.bias));
-        let targets = batch.column(g, TARGETS);
-        let guess = ops::vocabulary_nll(g, x, words, targets)?;
-        let total = batch.total(g, WEIGHTS);
-        Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
-    })?;
+    fn about(&self) -> &'static str {
+        "A small network replaces some words; a larger one finds out which. What the larger one learns on the way is what you keep."
+    }
 
-    // Its samples replace them, and the discriminator says of every token whether it was replaced.
-    let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
-    let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
-        let ids = batch.column(g, IDS);
-        let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
-        let discriminator = model.network("discriminator")?;
-        let hidden = discriminator.encode(g, corrupted, c)?;
-        let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
-        let nll = ops::binary_nll(g, logits, labels)?;
-        let (tokens, total) = (ops::length_mask(g, lengths, batch.shape().length)?, batch.total(g, LENGTHS));
-        Ok((labels, logits, ops::weighted_mean(g, nll, tokens, total)?))
-    })?;
+    fn check(&self, sizes: &ModelConfig) -> Result<(), ConfigError> {
+        self.masking().check()?;
+        for (key, weight) in [
+            ("objective.generator_weight", self.generator_weight),
+            ("objective.discriminator_weight", self.discriminator_weight),
+        ] {
+            if !(0.0..=1e6).contains(&weight) {
+                return Err(ConfigError::value(key, weight, "0 to 1,000,000"));
+            }
+        }
+        self.generator.check(sizes)
+    }
 
-    let o = &config.objective;
-    let terms = [(o.generator_weight, generator_loss), (o.discriminator_weight, discriminator_loss)];
-    Ok(Outputs::new(ops::weighted_sum(g, &terms)?)
-        .sum(outputs::GENERATOR_LOSS, generator_loss)
-        .sum(outputs::DISCRIMINATOR_LOSS, discriminator_loss)
-        .rows(outputs::BEST, guess.best)
-        .rows(outputs::SAMPLED, sampled)
-        .rows(outputs::LABELS, labels)
-        .rows(outputs::LOGITS, logits))
+    /// A "generator" with a masked language model's head and a "discriminator" that tells replaced tokens, with tied embeddings.
+    fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
+        let mut generator = b.network("generator", &self.generator.config(sizes));
+        let mut discriminator = b.tied("discriminator", &generator, Tie::Embeddings, sizes);
+        b.masked_lm(&mut generator, true);
+        b.replaced_tokens(&mut discriminator);
+        vec![generator, discriminator]
+    }
+
+    fn masking(&self) -> Masking {
+        Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
+    }
+
+    fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
+        let (positions, weights) = (batch.column(g, POSITIONS), batch.column(g, WEIGHTS));
+
+        // The generator guesses the selected tokens.
+        let (guess, generator_loss) = g.in_scope("generator", |g| {
+            let generator = model.network("generator")?;
+            let head = generator.masked_lm()?;
+            let (masked, encoded) = (batch.column(g, MASKED_IDS), batch.encoded(g, mode));
+            let hidden = generator.encode(g, masked, encoded)?;
+            let selected = ops::gather_rows(g, hidden, positions)?;
+            let x = head.hidden(g, selected)?;
+            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let targets = batch.column(g, TARGETS);
+            let guess = ops::vocabulary_nll(g, x, words, targets)?;
+            let total = batch.total(g, WEIGHTS);
+            Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
+        })?;
+
+        // Its samples replace them, and the discriminator says of every token whether it was replaced.
+        let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
+        let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
+            let ids = batch.column(g, IDS);
+            let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
+            let discriminator = model.network("discriminator")?;
+            let encoded = batch.encoded(g, mode);
+            let hidden = discriminator.encode(g, corrupted, encoded)?;
+            let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
+            let nll = ops::binary_nll(g, logits, labels)?;
+            let lengths = batch.column(g, LENGTHS);
+            let (tokens, total) = (ops::length_mask(g, lengths, batch.shape().length)?, batch.total(g, LENGTHS));
+            Ok((labels, logits, ops::weighted_mean(g, nll, tokens, total)?))
+        })?;
+
+        let terms = [(self.generator_weight, generator_loss), (self.discriminator_weight, discriminator_loss)];
+        Ok(Outputs::new(ops::weighted_sum(g, &terms)?)
+            .sum(outputs::GENERATOR_LOSS, generator_loss)
+            .sum(outputs::DISCRIMINATOR_LOSS, discriminator_loss)
+            .rows(outputs::BEST, guess.best)
+            .rows(outputs::SAMPLED, sampled)
+            .rows(outputs::LABELS, labels)
+            .rows(outputs::LOGITS, logits))
+    }
+
+    fn measures(&self, setting: &Setting) -> Measures {
+        measures::measures(self, setting)
+    }
+
+    fn tally(&self) -> Box<dyn Tally> {
+        Box::new(tally::ElectraTally::new([self.generator_weight, self.discriminator_weight]))
+    }
+
+    fn in_words(&self, before: &Values, after: &Values) -> String {
+        measures::in_words(before, after)
+    }
+
+    fn demonstration(&self) -> Demonstration {
+        Demonstration::Replaced { samples: outputs::SAMPLED, logits: outputs::LOGITS }
+    }
+
+    fn generator_mut(&mut self) -> Option<&mut Generator> {
+        Some(&mut self.generator)
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +179,7 @@ mod tests {
     use super::*;
     use crate::batch::Shape;
     use crate::config::preset;
+    use crate::files::sha256;
 
     #[test]
     fn samples_have_their_stream_with_and_without_dropout() {
@@ -108,10 +189,49 @@ mod tests {
             let mut g = Graph::new(model.table.clone());
             let mut inputs = Inputs::new(Shape { examples: 2, length: 16, slots: 2 });
             let mode = Mode { dropout, ..Mode::default() };
-            electra(&mut g, &model, &config, &mut inputs, mode).unwrap();
+            config.objective.build(&mut g, &model, &mut inputs, mode).unwrap();
             let sampling = g.nodes().iter().find(|node| node.op.name() == "vocabulary_nll").unwrap();
             format!("{:?}", sampling.op)
         };
         assert_eq!(draws(true), draws(false));
+    }
+
+    /// Runs of older programs go on, and a seed means what it meant.
+    #[test]
+    fn layout_and_initial_weights_stay() {
+        let model = Model::new(&preset("tiny").unwrap());
+        let offsets: Vec<u64> = model.table.parameters().iter().map(|p| p.offset as u64).collect();
+        assert_eq!(sha256(bytemuck::cast_slice(&offsets))[..16], *"b136788494a06297");
+        // Other systems' logarithms may differ in the last bit.
+        if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            assert_eq!(sha256(bytemuck::cast_slice(&model.initial(1)))[..16], *"66df779df4d19576");
+        }
+    }
+
+    #[test]
+    fn small_has_the_papers_parameters() {
+        let model = Model::new(&preset("small").unwrap());
+        assert_eq!(model.table.count(), 14_196_219);
+    }
+
+    #[test]
+    fn initial_weights_follow_their_rules() {
+        let mut config = preset("small").unwrap();
+        config.model.vocabulary = 500;
+        let model = Model::new(&config);
+        let bank = model.initial(3);
+        assert_eq!(bank, model.initial(3));
+        assert_ne!(bank, model.initial(4));
+        let window = |i: usize| &bank[model.table.parameters()[i].range()];
+        let discriminator = model.network("discriminator").unwrap();
+        let word = window(discriminator.embeddings.word);
+        let deviation = (word.iter().map(|x| x * x).sum::<f32>() / word.len() as f32).sqrt();
+        // A normal cut at two deviations has .88 of its deviation.
+        assert!((deviation - 0.0176).abs() < 0.0003, "{deviation}");
+        assert!(word.iter().all(|x| x.abs() <= 0.04));
+        assert!(window(discriminator.embeddings.norm.gamma).iter().all(|&x| x == 1.0));
+        let last = window(discriminator.replaced_tokens().unwrap().prediction.weight);
+        let limit = (6.0f32 / (1.0 + last.len() as f32)).sqrt();
+        assert!(last.iter().all(|x| x.abs() <= limit) && last.iter().any(|x| x.abs() > 0.8 * limit));
     }
 }

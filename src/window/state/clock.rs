@@ -1,7 +1,7 @@
 //! How long it takes, and how much of the paper's run that is.
 
 use crate::config::preset;
-use crate::train::flops_a_step;
+use crate::train::{Recipe, flops_a_step};
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ pub fn paper_days(flops: f64) -> f64 {
     static WHOLE: OnceLock<f64> = OnceLock::new();
     let whole = *WHOLE.get_or_init(|| {
         let small = preset("small").ok();
-        let step = small.as_ref().and_then(|config| flops_a_step(config).ok());
+        let step = small.as_ref().and_then(|config| flops_a_step(&Recipe::new(config)).ok());
         step.zip(small.as_ref()).map_or(f64::NAN, |(flops, config)| flops as f64 * config.training.steps as f64)
     });
     PAPER_DAYS * flops / whole
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn the_papers_run_is_four_days() {
         let small = preset("small").unwrap();
-        let all = flops_a_step(&small).unwrap() as f64 * 1e6;
+        let all = flops_a_step(&Recipe::new(&small)).unwrap() as f64 * 1e6;
         assert!((paper_days(all) - 4.0).abs() < 1e-9 && paper_days(0.0) == 0.0);
     }
 

@@ -113,7 +113,7 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
     let words = |e: &dyn std::fmt::Display| e.to_string();
     let opened = match job {
         Job::Start { folder, mut config, length, files, how } => {
-            let folder = folder.unwrap_or_else(|| Run::free_folder(&config.preset));
+            let folder = folder.unwrap_or_else(|| Run::free_folder(&config.run_name()));
             if !files.is_empty() {
                 // What takes a moment to find wrong comes before what may take hours.
                 Run::check_free(&folder).map_err(|e| words(&e))?;
@@ -174,10 +174,11 @@ fn prepare(
         ..VocabularyOptions::default()
     };
     let from = config.training.init_from.as_deref();
-    let vocabulary = match from.map(Adaptation::load).transpose().map_err(|e| e.to_string())? {
-        Some(found) if found.tokenizer().is_some() => Vocabulary::Load(found.tokenizer_folder()),
-        _ => Vocabulary::Train(options),
-    };
+    let vocabulary =
+        match from.map(|folder| Adaptation::load(folder, &config.objective)).transpose().map_err(|e| e.to_string())? {
+            Some(found) if found.tokenizer().is_some() => Vocabulary::Load(found.tokenizer_folder()),
+            _ => Vocabulary::Train(options),
+        };
     let preparation = Preparation {
         inputs: files,
         out: out.clone(),
@@ -223,12 +224,12 @@ fn free(parent: &Path, stem: &str) -> PathBuf {
 fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
     let found = Run::config(folder).map_err(|e| e.to_string())?;
     let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
-    let networks = Adaptation::load(folder).map_err(|e| e.to_string())?;
+    let networks = Adaptation::load(folder, &config.objective).map_err(|e| e.to_string())?;
     let model = Model::new(&config);
     let tokenizer = Tokenizer::load_saved(folder).map_err(|e| e.to_string())?;
     let mut fitting = config.clone();
     networks.resize(&mut fitting);
-    if fitting.model != config.model || fitting.generator != config.generator {
+    if Model::new(&fitting).table != model.table {
         return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
     }
     let mut studio = Studio::new(&config, &tokenizer);

@@ -1,0 +1,148 @@
+//! Masked language modelling, as BERT has it (Devlin et al., arXiv 1810.04805): an encoder sees a text with some tokens hidden and
+//! is trained to guess them.
+//!
+//! Of the selected tokens, as a rule 15 %, BERT replaces 80 % by `[MASK]`, 10 % by a random word, and leaves 10 % as they are, so that
+//! the encoder cannot know which tokens it will be asked about. With `mask_probability` .85 and `random_probability` 0 the
+//! inputs are ELECTRA's generator's. The loss is the mean over the selected tokens of -ln p of the original, in nats.
+//!
+//! What differs from the source: no prediction of the next sentence, as in RoBERTa; masks are drawn anew in every epoch, as there;
+//! the layers and the head are those of `transformers`' ElectraForMaskedLM, whose embeddings may be narrower than the layers.
+
+use super::words::{self, count_hits};
+use super::{Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
+use crate::batch::{Batch, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::config::ConfigError;
+use crate::graph::{Graph, GraphError};
+use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
+use crate::model::{Builder, Model, ModelConfig, Network};
+use crate::ops;
+use serde::{Deserialize, Serialize};
+
+/// The settings of masked language modelling.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedLm {
+    /// Fraction of an example's tokens that are selected.
+    pub masked_fraction: f64,
+    /// Probability that a selected token becomes `[MASK]`.
+    pub mask_probability: f64,
+    /// Probability that it becomes a random word; with what is left of 1 it stays.
+    pub random_probability: f64,
+}
+
+impl Default for MaskedLm {
+    /// BERT's.
+    fn default() -> Self {
+        Self { masked_fraction: 0.15, mask_probability: 0.8, random_probability: 0.1 }
+    }
+}
+
+/// The names of what a step of [`MaskedLm`] gives beside the loss.
+pub mod outputs {
+    /// The mean over the selected tokens, nats: `[1]`.
+    pub const MLM_LOSS: &str = "mlm_loss";
+    /// The likeliest words: [B K].
+    pub const BEST: &str = "best";
+}
+
+impl Objective for MaskedLm {
+    fn title(&self) -> &'static str {
+        "masked LM"
+    }
+
+    fn about(&self) -> &'static str {
+        "Some words are hidden, and a network guesses them. What it learns on the way is what you keep."
+    }
+
+    fn check(&self, _: &ModelConfig) -> Result<(), ConfigError> {
+        self.masking().check()
+    }
+
+    /// An "encoder" with a masked language model's head.
+    fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
+        let mut encoder = b.network("encoder", sizes);
+        b.masked_lm(&mut encoder, true);
+        vec![encoder]
+    }
+
+    fn masking(&self) -> Masking {
+        let Self { masked_fraction: fraction, mask_probability, random_probability } = *self;
+        Masking { fraction, mask_probability, random_probability }
+    }
+
+    fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
+        let (guess, loss) = g.in_scope("encoder", |g| {
+            let encoder = model.network("encoder")?;
+            let head = encoder.masked_lm()?;
+            let (masked, encoded) = (batch.column(g, MASKED_IDS), batch.encoded(g, mode));
+            let hidden = encoder.encode(g, masked, encoded)?;
+            let positions = batch.column(g, POSITIONS);
+            let selected = ops::gather_rows(g, hidden, positions)?;
+            let x = head.hidden(g, selected)?;
+            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let targets = batch.column(g, TARGETS);
+            let guess = ops::vocabulary_nll(g, x, words, targets)?;
+            let (weights, total) = (batch.column(g, WEIGHTS), batch.total(g, WEIGHTS));
+            Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
+        })?;
+        Ok(Outputs::new(loss).sum(outputs::MLM_LOSS, loss).rows(outputs::BEST, guess.best))
+    }
+
+    fn measures(&self, setting: &Setting) -> Measures {
+        let clipped = format!(
+            "Its gradients are clipped: try a larger optimizer.clip_norm (now {}) or another --learning-rate (now {})",
+            setting.clip_norm, setting.learning_rate
+        );
+        Measures::new([
+            Measure {
+                short: "masked LM".into(),
+                tag: "loss/mlm".into(),
+                plot: Plot::Main,
+                hue: Hue::First,
+                selects: true,
+                baselines: words::baselines(Some(setting.vocabulary), Some(setting.unigram_entropy)),
+                advice: Some(words::advice("the encoder", clipped, setting)),
+                ..Measure::loss(outputs::MLM_LOSS, "Masked LM loss", "nats a masked token")
+            },
+            // Of the selected tokens, those whose most likely guess is the original.
+            Measure {
+                short: "accuracy".into(),
+                tag: "accuracy/mlm".into(),
+                plot: Plot::Main,
+                hue: Hue::Second,
+                ..Measure::share("mlm_accuracy", "Masked LM accuracy")
+            },
+        ])
+    }
+
+    fn tally(&self) -> Box<dyn Tally> {
+        Box::new(MaskedLmTally::default())
+    }
+
+    fn in_words(&self, before: &Values, after: &Values) -> String {
+        let percent = |of: &Values| format!("{:.1} %", 100.0 * of.get("mlm_accuracy").unwrap_or(0.0));
+        format!("the encoder guesses {} of the masked words ({} before training)", percent(after), percent(before))
+    }
+
+    fn demonstration(&self) -> Demonstration {
+        Demonstration::Masked { guesses: outputs::BEST }
+    }
+}
+
+#[derive(Debug, Default)]
+struct MaskedLmTally {
+    loss: Mean,
+    best: Mean,
+}
+
+impl Tally for MaskedLmTally {
+    fn add(&mut self, batch: &Batch, out: &Results) {
+        self.loss.add(out.mean(outputs::MLM_LOSS), f64::from(batch.total(WEIGHTS.name)));
+        count_hits(&mut self.best, batch, out, outputs::BEST);
+    }
+
+    fn finish(&mut self) -> Values {
+        let Self { loss, best } = std::mem::take(self);
+        Values::from([(outputs::MLM_LOSS, loss.value()), ("mlm_accuracy", best.value())])
+    }
+}
