@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{close, compare_banks, parameter_key};
-use leyden::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
+use common::{Golden, close, compare_banks};
+use leyden::batch::Shape;
 use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::gpu::GpuEngine;
@@ -16,42 +16,7 @@ use leyden::ops::{Activation, StepState};
 use leyden::plan::{Engine, Program, Target};
 use leyden::train::Recipe;
 use leyden::train::step::{GRADIENT_NORM, PlannedStep, training_step};
-use leyden::transformers::entries;
-use safetensors::SafeTensors;
 use serde_json::Value;
-
-struct Golden {
-    bytes: Vec<u8>,
-}
-
-impl Golden {
-    fn open(name: &str) -> Self {
-        // The project may be elsewhere than where this was built.
-        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-        let path = format!("{root}/tests/golden/{name}.safetensors");
-        Self { bytes: std::fs::read(path).unwrap() }
-    }
-
-    fn words(&self, name: &str) -> Vec<u32> {
-        let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name}"));
-        tensor.data().as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
-    }
-
-    fn reals(&self, name: &str) -> Vec<f32> {
-        self.words(name).into_iter().map(f32::from_bits).collect()
-    }
-
-    fn meta(&self, name: &str) -> Value {
-        let (_, meta) = SafeTensors::read_metadata(&self.bytes).unwrap();
-        serde_json::from_str(&meta.metadata().as_ref().unwrap()[name]).unwrap()
-    }
-
-    fn has_steps(&self) -> bool {
-        let (_, meta) = SafeTensors::read_metadata(&self.bytes).unwrap();
-        meta.metadata().as_ref().unwrap().contains_key("training")
-    }
-}
 
 struct Case {
     golden: Golden,
@@ -95,14 +60,7 @@ impl Case {
     }
 
     fn bank(&self, prefix: &str) -> Vec<f32> {
-        let mut bank = vec![0.0; self.model.table.len()];
-        for network in &self.model.networks {
-            for entry in entries(&self.model, network).into_iter().filter(|entry| !entry.alias) {
-                let values = self.golden.reals(&format!("{prefix}{}", parameter_key(network, &entry.name)));
-                bank[entry.offset..entry.offset + values.len()].copy_from_slice(&values);
-            }
-        }
-        bank
+        self.golden.bank(&self.model, prefix)
     }
 
     fn step(&self, target: Target) -> PlannedStep {
@@ -110,18 +68,7 @@ impl Case {
     }
 
     fn write(&self, engine: &mut dyn Engine, program: Program, step: &PlannedStep, sampled: &[u32]) {
-        let columns = [(TYPES, "type_ids")]
-            .into_iter()
-            .chain([IDS, MASKED_IDS, LENGTHS, POSITIONS, TARGETS, WEIGHTS].map(|column| (column, column.name)));
-        let batch = columns.fold(Batch::new(self.shape, &[]), |batch, (column, name)| {
-            let mut words = self.golden.words(&format!("batch.{name}"));
-            if column == POSITIONS {
-                // There they are rows of B L.
-                words.iter_mut().for_each(|row| *row %= self.shape.length as u32);
-            }
-            batch.with(column, words)
-        });
-        let batch = batch.with(SAMPLED, sampled.to_vec());
+        let batch = self.golden.batch(self.shape).with(SAMPLED, sampled.to_vec());
         step.write(engine, program, &batch, &batch);
     }
 

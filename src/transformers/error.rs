@@ -73,16 +73,14 @@ pub enum FolderError {
         network: Architecture,
     },
     /// A folder without a model in it.
-    #[error(
-        "{} holds no model; expected config.json, or {network}/ or checkpoints/step-N/{network}/ as a run has",
-        path.display(),
-        network = network.network()
-    )]
+    #[error("{} holds no {}", path.display(), instead(*network, other))]
     NoModel {
         /// The folder.
         path: PathBuf,
         /// Which network was looked for.
         network: Architecture,
+        /// A folder in it with another network.
+        other: Option<PathBuf>,
     },
     /// A folder without weights that can be read.
     #[error("{} holds no model.safetensors and no pytorch_model.bin{}", path.display(), other.hint(path))]
@@ -177,6 +175,23 @@ pub enum FolderError {
         /// The longest input in tokens.
         found: usize,
     },
+}
+
+/// What a folder does not hold, and what to do.
+fn instead(network: Architecture, other: &Option<PathBuf>) -> String {
+    let name = network.network();
+    match (other, network) {
+        (Some(other), Architecture::PreTraining) => {
+            format!("{name}; {} guesses masked words: leyden probe --mask asks it", other.display())
+        }
+        (Some(other), Architecture::MaskedLm) => {
+            format!(
+                "masked language model; {} tells replaced tokens: leyden probe without --mask asks it",
+                other.display()
+            )
+        }
+        (None, _) => format!("model; expected config.json, or {name}/ or checkpoints/step-N/{name}/ as a run has"),
+    }
 }
 
 fn beside(other: &Option<PathBuf>) -> String {

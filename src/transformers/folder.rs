@@ -145,13 +145,18 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
     if path.join(CONFIG).is_file() {
         return Ok(path.into());
     }
-    inside(path, architecture).or_else(|| newest(&path.join(run::CHECKPOINTS), architecture)).ok_or_else(|| {
+    let in_run =
+        |architecture| inside(path, architecture).or_else(|| newest(&path.join(run::CHECKPOINTS), architecture));
+    in_run(architecture).ok_or_else(|| {
         // A folder with weights but without sizes is a model that lost a file.
         let other = Other::find(path);
         match path.join(SAFETENSORS).is_file() {
             _ if other != Other::None => FolderError::NoWeights { path: path.into(), other },
             true => FolderError::Read { path: path.join(CONFIG), source: std::io::ErrorKind::NotFound.into() },
-            false => FolderError::NoModel { path: path.into(), network: architecture },
+            false => {
+                let other = Architecture::ALL.into_iter().find_map(in_run);
+                FolderError::NoModel { path: path.into(), network: architecture, other }
+            }
         }
     })
 }

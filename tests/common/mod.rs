@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod agreement;
+mod golden;
 mod gradient;
 mod input;
 mod kernel;
@@ -13,6 +14,7 @@ mod model;
 mod pass;
 mod small;
 
+pub use golden::Golden;
 pub use gradient::{check_gradient, check_gradient_passed, check_gradient_with, weighted_loss};
 pub use input::{Given, Input, Seeded};
 pub use kernel::{Conditions, Tolerance, check, check_fused, check_halves, check_passed, check_under, check_with};

@@ -3,9 +3,9 @@
 use leyden::model::{Model, Network};
 use leyden::transformers::entries;
 
-/// The name of a parameter of `network`, by network: tied ones are the discriminator's.
+/// The name of a parameter of `network`, by network: what a generator shares is the discriminator's.
 pub fn parameter_key(network: &Network, name: &str) -> String {
-    let tied = name.starts_with("electra.embeddings.");
+    let tied = network.name == "generator" && name.starts_with("electra.embeddings.");
     format!("{}.{name}", if tied { "discriminator" } else { network.name })
 }
 

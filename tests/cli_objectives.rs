@@ -1,0 +1,189 @@
+//! Other objectives than ELECTRA through the binary: chosen by name, trained, stopped and gone on with, drawn, asked, handed on.
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::leyden;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// A masked language model small enough for tests, with more than one reason to draw random numbers.
+const SMALL: [&str; 20] = [
+    "--objective",
+    "mlm",
+    "--device",
+    "cpu",
+    "--batch",
+    "4",
+    "--set",
+    "model.layers=1",
+    "--set",
+    "model.hidden=32",
+    "--set",
+    "model.embedding=24",
+    "--set",
+    "model.dropout=0.1",
+    "--set",
+    "model.vocabulary=300",
+    "--set",
+    "training.evaluation_examples=8",
+    "--set",
+    "training.log_every=1",
+];
+
+fn train(run: &Path, more: &[&str]) -> String {
+    let mut command = leyden();
+    command.arg("train").args(SMALL).arg("--run").arg(run).args(more);
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn says(arguments: &[&str], run: &Path) -> String {
+    let output = leyden().arg(arguments[0]).arg(run).args(&arguments[1..]).assert().success().get_output().clone();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refuses(arguments: &[&str], expected: &str) {
+    let output = leyden().args(arguments).assert().failure().code(2).get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(expected), "{arguments:?}: {error}");
+}
+
+/// The lines of metrics without what the clock decides.
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        line.remove("seconds");
+        line.remove("tokens_per_second");
+    }
+    lines
+}
+
+#[test]
+fn a_masked_language_model_is_trained_drawn_asked_and_handed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let shown = train(&whole, &["--steps", "6"]);
+    for part in [
+        "masked LM tiny: ",
+        "masked LM loss",
+        "blind guessing",
+        "of the masked words",
+        "what the encoder guesses",
+        "step-000006/encoder: transformers loads it",
+        "--mask \"",
+        "--objective mlm",
+    ] {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    assert!(!shown.contains("generator") && !shown.contains("discriminator"), "{shown}");
+
+    // Stopped and gone on with, it is the same run.
+    train(&parts, &["--steps", "6", "--stop-after", "3"]);
+    leyden().args(["train", "--device", "cpu", "--run"]).arg(&parts).assert().success();
+    let weights = |run: &Path| fs::read(run.join("checkpoints/step-000006/encoder/model.safetensors")).unwrap();
+    assert_eq!(metrics(&whole), metrics(&parts));
+    assert!(weights(&whole) == weights(&parts));
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(whole.join("checkpoints/step-000006/encoder/config.json")).unwrap())
+            .unwrap();
+    assert_eq!(config["architectures"], serde_json::json!(["ElectraForMaskedLM"]));
+    let sample = fs::read_to_string(whole.join("samples.jsonl")).unwrap();
+    assert!(sample.contains("\"drawn\":") && !sample.contains("p_replaced"), "{sample}");
+
+    // Drawn.
+    let picture = folder.path().join("run.svg");
+    says(&["plot", "--out", picture.to_str().unwrap()], &whole);
+    let drawn = fs::read_to_string(&picture).unwrap();
+    assert!(drawn.contains("Masked LM loss") && drawn.contains("Masked LM accuracy"));
+
+    // Asked.
+    let guesses = says(&["probe", "--mask", "the people of the [MASK]"], &whole);
+    assert!(guesses.contains("encoder") && guesses.contains("[MASK]"), "{guesses}");
+    let place = whole.to_str().unwrap();
+    refuses(&["probe", place, "the people"], "holds no discriminator; ");
+    refuses(&["probe", place, "the people"], "leyden probe --mask asks it");
+
+    // Handed on: to another run like it, and as the generator of an ELECTRA.
+    let on = folder.path().join("on");
+    let shown = train(&on, &["--steps", "1", "--init-from", place]);
+    assert!(shown.contains("from    generator of") || shown.contains("from    encoder of"), "{shown}");
+    let electra = folder.path().join("electra");
+    let mut command = leyden();
+    command.args([
+        "train",
+        "--device",
+        "cpu",
+        "--steps",
+        "1",
+        "--batch",
+        "4",
+        "--set",
+        "model.layers=1",
+        "--init-from",
+    ]);
+    command.arg(place).arg("--run").arg(&electra).assert().success();
+    let config = fs::read_to_string(electra.join("config.toml")).unwrap();
+    assert!(config.contains("name = \"electra\"") && config.contains("hidden = 32"), "{config}");
+    // And the discriminator of an ELECTRA begins as an encoder.
+    let back = folder.path().join("back");
+    train(&back, &["--steps", "1", "--init-from", electra.to_str().unwrap()]);
+    let config = fs::read_to_string(back.join("config.toml")).unwrap();
+    assert!(config.contains("name = \"mlm\"") && config.contains("hidden = 128"), "{config}");
+}
+
+#[test]
+fn an_objective_brings_its_own_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let path = file.to_str().unwrap();
+    let run = folder.path().join("run");
+    let masked = |more: &[&str]| {
+        train(&run, &[&["--steps", "1"], more].concat());
+        let config = fs::read_to_string(run.join("config.toml")).unwrap();
+        fs::remove_dir_all(&run).unwrap();
+        let start = config.find("[objective]").unwrap();
+        config[start..].split("\n\n").next().unwrap().to_string()
+    };
+    let bert = "[objective]\nname = \"mlm\"\nmasked_fraction = 0.15\nmask_probability = 0.8\nrandom_probability = 0.1";
+    assert_eq!(masked(&[]), bert);
+    let all = ["--set", "objective.mask_probability=0.85", "--set", "objective.random_probability=0"];
+    let expected = bert.replace("0.8", "0.85").replace("probability = 0.1", "probability = 0.0");
+    assert_eq!(masked(&all), expected);
+    // A file's objective without a name is that of the flag; another name gives way to it.
+    fs::write(&file, "[objective]\nmask_probability = 0.7\n").unwrap();
+    assert_eq!(masked(&["--config", path]), bert.replace("0.8", "0.7"));
+    fs::write(&file, "[objective]\nname = 'electra'\ngenerator = 0.25\n").unwrap();
+    assert_eq!(masked(&["--config", path]), bert);
+
+    refuses(&["train", "--objective", "bert"], "possible values: electra, mlm");
+    fs::write(&file, "[objective]\nname = 'bert'\n").unwrap();
+    refuses(&["train", "--config", path], "no objective \"bert\"; there are electra, mlm");
+    refuses(&["train", "--objective", "mlm", "--set", "generator.layers=1"], "unknown field `generator`");
+    refuses(&["train", "--set", "objective.name='mlm'"], "use --objective");
+    refuses(
+        &["train", "--objective", "mlm", "--set", "objective.random_probability=0.3"],
+        "objective.random_probability is 0.3, expected 0 to what objective.mask_probability leaves, 0.200",
+    );
+    refuses(&["bench", "--objective", "mlm", "--against", "torch"], "the peer trains electra, not mlm");
+    let plan = leyden().args(["plan", "--objective", "mlm", "--device", "cpu", "--json"]).assert().success();
+    let plan: Value = serde_json::from_slice(&plan.get_output().stdout).unwrap();
+    let parameters = &plan["parameters"];
+    assert_eq!(parameters["encoder"], parameters["total"]);
+    assert_eq!(parameters["tied"], 0);
+}
+
+#[test]
+fn a_run_of_another_objective_keeps_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train(&run, &["--steps", "2", "--stop-after", "1"]);
+    let place = run.to_str().unwrap();
+    refuses(&["train", "--run", place, "--objective", "electra"], "leave --objective out to go on");
+    // Without a name, a run has its preset's and the objective's.
+    let mut command = leyden();
+    command.current_dir(folder.path()).arg("train").args(SMALL).args(["--steps", "1"]).assert().success();
+    assert!(folder.path().join("runs/tiny-mlm/config.toml").is_file());
+}
