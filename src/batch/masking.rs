@@ -126,27 +126,27 @@ mod tests {
                     *id = SPECIAL.cls;
                 }
             }
-            let drawn = masking.draw(&mut ids, 19, (SPECIAL, 10), &mut Random::new(0, 0, 0));
-            assert_eq!(drawn.len(), k, "length {length}");
+            let selected = masking.draw(&mut ids, 19, (SPECIAL, 10), &mut Random::new(0, 0, 0));
+            assert_eq!(selected.len(), k, "length {length}");
         }
     }
 
     #[test]
-    fn masks_85_percent_and_draws_every_position_alike() {
+    fn masks_85_percent_and_selects_every_position_alike() {
         let masking = Masking::default();
-        let mut drawn = [0u32; 20];
+        let mut selected = [0u32; 20];
         let mut masked = 0;
         for row in 0..20_000 {
             let mut ids = [7; 20];
             for position in masking.draw(&mut ids, 3, (SPECIAL, 10), &mut Random::new(5, 0, row)) {
-                drawn[position as usize] += 1;
+                selected[position as usize] += 1;
                 masked += u32::from(ids[position as usize] == SPECIAL.mask);
             }
         }
-        assert_eq!(drawn.iter().sum::<u32>(), 60_000);
+        assert_eq!(selected.iter().sum::<u32>(), 60_000);
         // Standard deviations 87 and 50.
         assert!(masked.abs_diff(51_000) < 440, "{masked}");
-        assert!(drawn.iter().all(|count| count.abs_diff(3_000) < 300), "{drawn:?}");
+        assert!(selected.iter().all(|count| count.abs_diff(3_000) < 300), "{selected:?}");
     }
 
     #[test]
@@ -170,8 +170,8 @@ mod tests {
         // Of 60,000: standard deviations 98 and 73. One in 45 random words is the token itself.
         assert!(masked.abs_diff(48_000) < 400, "{masked}");
         assert!(other.abs_diff(6_000 * 44 / 45) < 300, "{other}");
-        let drawn = |id: usize| id > 4 && id != 7;
-        assert!((0..50).all(|id| (words[id] > 60) == drawn(id) && words[id] < 220), "{words:?}");
+        let possible = |id: usize| id > 4 && id != 7;
+        assert!((0..50).all(|id| (words[id] > 60) == possible(id) && words[id] < 220), "{words:?}");
     }
 
     #[test]
@@ -201,13 +201,13 @@ mod tests {
         #[test]
         fn never_masks_special_tokens(ids in prop::collection::vec(0u32..9, 0..60), seed: u64, maximum in 1usize..10) {
             let mut masked = ids.clone();
-            let drawn = Masking::default().draw(&mut masked, maximum, (SPECIAL, 10), &mut Random::new(seed, 0, 0));
+            let selected = Masking::default().draw(&mut masked, maximum, (SPECIAL, 10), &mut Random::new(seed, 0, 0));
             let candidates = ids.iter().filter(|&&id| id == 1 || id > 4).count();
             let wanted = (0.15 * ids.len() as f64).round_ties_even() as usize;
-            prop_assert_eq!(drawn.len(), wanted.min(maximum).max(1).min(candidates));
-            prop_assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert_eq!(selected.len(), wanted.min(maximum).max(1).min(candidates));
+            prop_assert!(selected.windows(2).all(|pair| pair[0] < pair[1]));
             for (position, (&id, &now)) in ids.iter().zip(&masked).enumerate() {
-                if drawn.contains(&(position as u32)) {
+                if selected.contains(&(position as u32)) {
                     prop_assert!(id == 1 || id > 4);
                     prop_assert!(now == id || now == 4);
                 } else {

@@ -54,7 +54,7 @@ class Checks:
 
 def arguments():
     parser = argparse.ArgumentParser(description="Check that transformers reads what leyden exports.")
-    parser.add_argument("run", type=Path, nargs="?", help="run, checkpoint, or folder with generator/ and discriminator/")
+    parser.add_argument("run", type=Path, nargs="?", help="run, checkpoint, or folder with generator/ and discriminator/, or with encoder/")
     parser.add_argument("--generator", type=Path, help="a generator's folder")
     parser.add_argument("--discriminator", type=Path, help="a discriminator's folder")
     parser.add_argument("--leyden", type=Path, help="the binary whose `probe` is compared")
@@ -62,19 +62,22 @@ def arguments():
     args = parser.parse_args()
     if args.run:
         folder = newest(args.run)
-        args.generator, args.discriminator = folder / "generator", folder / "discriminator"
-    if not (args.generator and args.discriminator):
+        if (folder / "encoder").is_dir():
+            args.generator = folder / "encoder"  # a masked language model alone
+        else:
+            args.generator, args.discriminator = folder / "generator", folder / "discriminator"
+    elif not (args.generator and args.discriminator):
         parser.error("give RUN_DIR, or both --generator and --discriminator")
     return args
 
 
 def newest(run):
-    """The folder that holds `generator` and `discriminator`: the run's highest step, or `run` itself."""
-    if (run / "discriminator").is_dir():
+    """The folder that holds the networks: the run's highest step, or `run` itself."""
+    if (run / "discriminator").is_dir() or (run / "encoder").is_dir():
         return run
     steps = [(int(m[1]), path) for path in run.glob("checkpoints/step-*") if (m := re.fullmatch(r"step-(\d+)", path.name))]
     if not steps:
-        sys.exit(f"{run} holds neither discriminator/ nor checkpoints/step-*/: name a run or a checkpoint")
+        sys.exit(f"{run} holds neither discriminator/ nor encoder/ nor checkpoints/step-*/: name a run or a checkpoint")
     return max(steps)[1]
 
 
@@ -206,7 +209,7 @@ def main():
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what it would warn of is checked below
     generator = load(check, ElectraForMaskedLM, args.generator)
-    discriminator = load(check, ElectraForPreTraining, args.discriminator)
+    discriminator = args.discriminator and load(check, ElectraForPreTraining, args.discriminator)
     if generator and discriminator:
         check_pair(check, generator, discriminator)
     tokenizer = None

@@ -58,7 +58,7 @@ pub(super) fn table(
         }
         Demonstration::Replaced { .. } => (
             &["generator", "discriminator"],
-            "what the generator put where words were drawn (= where it hit the word),\nand the discriminator's percentage of \
+            "what the generator put where words were selected (= where it hit the word),\nand the discriminator's percentage of \
              \"replaced\" for every token; over 50 it cries fake",
         ),
     };
