@@ -187,7 +187,8 @@ impl Report {
     fn as_text(&self, style: Style) -> String {
         let c = &self.config;
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
-        let mut text = format!("{} on {}, {batch}, {} selected in each\n", style.bold(&c.preset), self.device, self.slots);
+        let mut text =
+            format!("{} on {}, {batch}, {} selected in each\n", style.bold(&c.preset), self.device, self.slots);
         if let Some(how) = memory::how(self.best.fit) {
             text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }

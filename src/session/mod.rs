@@ -6,11 +6,13 @@
 //! checkpoint with another seed.
 
 mod adapt;
+mod advance;
 mod begin;
 mod device;
 mod error;
 mod kernels;
 mod prepared;
+mod recover;
 mod report;
 mod warning;
 mod watch;
@@ -28,14 +30,12 @@ use crate::batch::MaskedText;
 use crate::config::Config;
 use crate::corpus::{Examples, Tokenizer};
 use crate::history::TextFacts;
-use crate::measure::{Better, Measures, Values};
+use crate::measure::Measures;
 use crate::objective::Shown;
 use crate::plan::{Engine, EngineError, Target};
-use crate::random::Random;
-use crate::run::{Identity, Run, Standing, State};
-use crate::train::{Data, Event, Recipe, Resources, Snapshot, TrainError, Trainer};
-use report::{HeldOutLine, IntervalLine};
-use std::path::{Path, PathBuf};
+use crate::run::{Run, State};
+use crate::train::{Data, Recipe, Resources, Snapshot, Trainer};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watch::Watch;
@@ -100,9 +100,6 @@ pub struct Session {
     failures: u32,
     ended: bool,
 }
-
-/// Failures that are put up with between two checkpoints.
-const PATIENCE: u32 = 3;
 
 impl Session {
     /// Begins a run in `folder`, which must be free. Nothing is written unless the device can train it.
@@ -257,226 +254,6 @@ impl Session {
         self.ended
     }
 
-    /// Starts a step, reports on what has finished and does what is due; with `stop`, saves and ends.
-    ///
-    /// # Errors
-    /// [`SessionError`] for what the session cannot recover from. Earlier checkpoints are untouched.
-    pub fn advance(&mut self, stop: bool) -> Result<Vec<Report>, SessionError> {
-        let mut reports = Vec::new();
-        if self.ended {
-            return Ok(reports);
-        }
-        for warning in std::mem::take(&mut self.pending) {
-            self.warn(self.step(), warning, &mut reports)?;
-        }
-        match self.go(stop, &mut reports) {
-            Ok(()) => {}
-            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
-            Err(error) => return Err(error),
-        }
-        Ok(reports)
-    }
-
-    fn go(&mut self, stop: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
-        let complete = self.is_complete();
-        let ends = complete || stop || self.step() >= self.until;
-        if self.step() > self.settled || ends {
-            self.settle(ends, complete, reports)?;
-        }
-        if ends {
-            self.ended = true;
-            if let Some(warning) = self.watch.end(&self.setup.recipe, self.step(), complete) {
-                self.warn(self.step(), warning, reports)?;
-            }
-            let folder = self.run.newest_folder().unwrap_or_default();
-            let ending = Ending { step: self.step(), complete, seconds: self.start.elapsed().as_secs_f64(), folder };
-            self.run.log_event(ending.step, if complete { "done" } else { "stopped" }, "")?;
-            reports.push(Report::Ended(ending));
-            return Ok(());
-        }
-        if self.setup.recipe.training.hours.is_some() {
-            self.trainer.set_progress(self.progress());
-        }
-        let events = self.trainer.advance()?;
-        self.take_in(events, reports)
-    }
-
-    /// Does what is due at this step: evaluation and checkpoint. At the end, whatever is not done yet.
-    fn settle(&mut self, ends: bool, complete: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
-        let t = &self.setup.recipe.training;
-        let step = self.step();
-        let unsettled = step > self.settled;
-        let by_clock =
-            t.checkpoint_minutes > 0.0 && self.saved_at.elapsed().as_secs_f64() > 60.0 * t.checkpoint_minutes;
-        let evaluates = unsettled && step.is_multiple_of(t.evaluate_every) || complete;
-        let saves = unsettled && step.is_multiple_of(t.checkpoint_every) || by_clock || ends;
-        if !evaluates && !saves {
-            return Ok(());
-        }
-        let events = self.trainer.finish()?;
-        self.take_in(events, reports)?;
-        // A line of metrics ends here, so that a run which goes on from this checkpoint writes the lines that it would have
-        // written otherwise.
-        let rest = self.trainer.close_interval().map(Event::Interval);
-        self.take_in(rest.into_iter().collect(), reports)?;
-        let began = Instant::now();
-        let mut held_out = None;
-        if evaluates {
-            let values = self.evaluate()?;
-            let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
-            let best = self.best.is_none_or(|best| self.better().beats(value, best));
-            held_out = Some((value, best));
-            reports.push(Report::HeldOut { step, values, best });
-        }
-        let best = held_out.is_some_and(|(_, best)| best);
-        if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
-            let folder = self.save(held_out.map(|(value, _)| value))?;
-            reports.push(Report::Saved { step, folder });
-        }
-        if best {
-            self.best = held_out.map(|(value, _)| value);
-        }
-        self.settled = step;
-        self.aside += began.elapsed();
-        Ok(())
-    }
-
-    /// Which way the measure that chooses the best checkpoint is better.
-    fn better(&self) -> Better {
-        self.setup.measures.selecting().map_or(Better::Neither, |m| m.better)
-    }
-
-    fn evaluate(&mut self) -> Result<Values, SessionError> {
-        let held_out = self.trainer.evaluate()?;
-        let (step, seconds, flops) = (self.step(), self.seconds(), self.trainer.flops());
-        self.run.log(&HeldOutLine { step, seconds, flops, held_out: &held_out })?;
-        Ok(held_out)
-    }
-
-    fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
-        let snapshot = self.trainer.snapshot()?;
-        let standing = Standing { seed: self.seed, seconds: self.seconds(), held_out, better: self.better() };
-        let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
-        let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
-        let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
-        (self.saved, self.saved_at, self.failures) = (snapshot.step, Instant::now(), 0);
-        Ok(folder)
-    }
-
-    fn take_in(&mut self, events: Vec<Event>, reports: &mut Vec<Report>) -> Result<(), SessionError> {
-        for event in events {
-            match event {
-                Event::Step { step, values } => {
-                    let warning = self.watch.step(&self.setup.recipe, step, &values);
-                    reports.push(Report::Step { step, values });
-                    if let Some(warning) = warning {
-                        self.warn(step + 1, warning, reports)?;
-                    }
-                }
-                Event::Interval(interval) => {
-                    let seconds = self.seconds();
-                    let worked = self.logged.elapsed().saturating_sub(self.aside).as_secs_f64();
-                    let tokens_per_second = interval.tokens as f64 / worked.max(1e-9);
-                    (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
-                    self.run.log(&IntervalLine { seconds, tokens_per_second, interval: &interval })?;
-                    let warnings = self.watch.look(&self.setup.recipe, &interval);
-                    let step = interval.step;
-                    reports.push(Report::Interval { interval, tokens_per_second });
-                    for warning in warnings {
-                        self.warn(step, warning, reports)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn warn(&mut self, step: u64, warning: Warning, reports: &mut Vec<Report>) -> Result<(), SessionError> {
-        self.run.log_event(step, "warning", &warning.to_string())?;
-        reports.push(Report::Warning(warning));
-        Ok(())
-    }
-
-    /// Goes on from the last good state, if the error is one that may be gone then.
-    fn recover(&mut self, error: TrainError, reports: &mut Vec<Report>) -> Result<(), SessionError> {
-        let step = self.step();
-        let lost = matches!(error, TrainError::Engine(EngineError::DeviceLost { .. }));
-        let diverged = matches!(error, TrainError::NotFinite { .. } | TrainError::WeightsNotFinite { .. });
-        self.failures += 1;
-        // A device that is lost twice without a checkpoint between is not coming back by itself.
-        let most = if lost { 1 } else { PATIENCE };
-        if !(lost || diverged && self.setup.rollback) || self.failures > most {
-            let _ = self.run.log_event(step, "failed", &error.to_string());
-            return Err(SessionError::Failed { error, folder: self.run.newest_folder() });
-        }
-        let newest = self.run.newest(&self.setup.config, self.trainer.model())?;
-        if diverged {
-            // Another order of batches, other masks: most often the spike is not met again.
-            self.seed = Random::new(self.seed, ROLLBACK_STREAM, step).below(1 << 53);
-        }
-        if lost {
-            self.trainer = trainer(&mut self.setup)?;
-        }
-        let snapshot = match newest {
-            Some((snapshot, _)) => snapshot,
-            None => self.beginning(),
-        };
-        self.trainer.resume(&snapshot, self.seed)?;
-        let back = snapshot.step;
-        self.run.rewind(back, &self.setup.measures)?;
-        self.settled = back;
-        self.watch = Watch::new(&self.setup.recipe, &self.setup.measures);
-        (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
-        self.run.log_event(back, if lost { "device lost" } else { "rolled back" }, &error.to_string())?;
-        reports.push(match lost {
-            true => Report::Reopened { reason: error.to_string(), step: back },
-            false => Report::RolledBack { reason: error.to_string(), step: back, seed: self.seed },
-        });
-        Ok(())
-    }
-
-    /// The state at step 0.
-    fn beginning(&self) -> Snapshot {
-        let model = self.trainer.model();
-        let zeros = vec![0.0; model.table.len()];
-        let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.recipe.seed));
-        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros, flops: Some(0.0), loss_scale: None }
-    }
-
-    /// Waits for every step that was started and reports on them.
-    ///
-    /// # Errors
-    /// [`SessionError`], as [`Session::advance`].
-    pub fn flush(&mut self) -> Result<Vec<Report>, SessionError> {
-        let mut reports = Vec::new();
-        match self.trainer.finish() {
-            Ok(events) => self.take_in(events, &mut reports)?,
-            Err(error) => self.recover(error, &mut reports)?,
-        }
-        Ok(reports)
-    }
-
-    /// Writes a checkpoint now, unless the newest is of this step. A line of metrics ends here.
-    ///
-    /// # Errors
-    /// [`SessionError`], as [`Session::advance`].
-    pub fn checkpoint(&mut self) -> Result<Vec<Report>, SessionError> {
-        let mut reports = self.flush()?;
-        if self.step() == self.saved && self.run.newest_folder().is_some() {
-            return Ok(reports);
-        }
-        let began = Instant::now();
-        let rest = self.trainer.close_interval().map(Event::Interval);
-        self.take_in(rest.into_iter().collect(), &mut reports)?;
-        match self.save(None) {
-            Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
-            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
-            Err(error) => return Err(error),
-        }
-        self.aside += began.elapsed();
-        Ok(reports)
-    }
-
     /// Shows a few held-out sentences of `prepared`, writes them to samples.jsonl, and returns what the networks made of every token.
     ///
     /// # Errors
@@ -525,6 +302,3 @@ fn trainer(setup: &mut Setup) -> Result<Trainer, SessionError> {
     let (engine, target) = (setup.open)()?;
     Ok(Trainer::new(engine, target, setup.recipe.clone(), setup.data.clone(), setup.resources)?)
 }
-
-/// Domain of the random numbers that make a new seed.
-const ROLLBACK_STREAM: u64 = 0x524f_4c4c;

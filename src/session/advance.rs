@@ -1,0 +1,186 @@
+//! A session step by step: what is due after each, and what is said of it.
+
+use super::report::{HeldOutLine, IntervalLine};
+use super::{Ending, Report, Session, SessionError, Setup, Warning};
+use crate::measure::{Better, Values};
+use crate::run::{Identity, Standing};
+
+use crate::train::Event;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+impl Session {
+    /// Starts a step, reports on what has finished and does what is due; with `stop`, saves and ends.
+    ///
+    /// # Errors
+    /// [`SessionError`] for what the session cannot recover from. Earlier checkpoints are untouched.
+    pub fn advance(&mut self, stop: bool) -> Result<Vec<Report>, SessionError> {
+        let mut reports = Vec::new();
+        if self.ended {
+            return Ok(reports);
+        }
+        for warning in std::mem::take(&mut self.pending) {
+            self.warn(self.step(), warning, &mut reports)?;
+        }
+        match self.go(stop, &mut reports) {
+            Ok(()) => {}
+            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
+            Err(error) => return Err(error),
+        }
+        Ok(reports)
+    }
+
+    fn go(&mut self, stop: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        let complete = self.is_complete();
+        let ends = complete || stop || self.step() >= self.until;
+        if self.step() > self.settled || ends {
+            self.settle(ends, complete, reports)?;
+        }
+        if ends {
+            self.ended = true;
+            if let Some(warning) = self.watch.end(&self.setup.recipe, self.step(), complete) {
+                self.warn(self.step(), warning, reports)?;
+            }
+            let folder = self.run.newest_folder().unwrap_or_default();
+            let ending = Ending { step: self.step(), complete, seconds: self.start.elapsed().as_secs_f64(), folder };
+            self.run.log_event(ending.step, if complete { "done" } else { "stopped" }, "")?;
+            reports.push(Report::Ended(ending));
+            return Ok(());
+        }
+        if self.setup.recipe.training.hours.is_some() {
+            self.trainer.set_progress(self.progress());
+        }
+        let events = self.trainer.advance()?;
+        self.take_in(events, reports)
+    }
+
+    /// Does what is due at this step: evaluation and checkpoint. At the end, whatever is not done yet.
+    fn settle(&mut self, ends: bool, complete: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        let t = &self.setup.recipe.training;
+        let step = self.step();
+        let unsettled = step > self.settled;
+        let by_clock =
+            t.checkpoint_minutes > 0.0 && self.saved_at.elapsed().as_secs_f64() > 60.0 * t.checkpoint_minutes;
+        let evaluates = unsettled && step.is_multiple_of(t.evaluate_every) || complete;
+        let saves = unsettled && step.is_multiple_of(t.checkpoint_every) || by_clock || ends;
+        if !evaluates && !saves {
+            return Ok(());
+        }
+        let events = self.trainer.finish()?;
+        self.take_in(events, reports)?;
+        // A line of metrics ends here, so that a run which goes on from this checkpoint writes the lines that it would have
+        // written otherwise.
+        let rest = self.trainer.close_interval().map(Event::Interval);
+        self.take_in(rest.into_iter().collect(), reports)?;
+        let began = Instant::now();
+        let mut held_out = None;
+        if evaluates {
+            let values = self.evaluate()?;
+            let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
+            let best = self.best.is_none_or(|best| self.better().beats(value, best));
+            held_out = Some((value, best));
+            reports.push(Report::HeldOut { step, values, best });
+        }
+        let best = held_out.is_some_and(|(_, best)| best);
+        if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
+            let folder = self.save(held_out.map(|(value, _)| value))?;
+            reports.push(Report::Saved { step, folder });
+        }
+        if best {
+            self.best = held_out.map(|(value, _)| value);
+        }
+        self.settled = step;
+        self.aside += began.elapsed();
+        Ok(())
+    }
+
+    /// Which way the measure that chooses the best checkpoint is better.
+    fn better(&self) -> Better {
+        self.setup.measures.selecting().map_or(Better::Neither, |m| m.better)
+    }
+
+    pub(super) fn evaluate(&mut self) -> Result<Values, SessionError> {
+        let held_out = self.trainer.evaluate()?;
+        let (step, seconds, flops) = (self.step(), self.seconds(), self.trainer.flops());
+        self.run.log(&HeldOutLine { step, seconds, flops, held_out: &held_out })?;
+        Ok(held_out)
+    }
+
+    fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
+        let snapshot = self.trainer.snapshot()?;
+        let standing = Standing { seed: self.seed, seconds: self.seconds(), held_out, better: self.better() };
+        let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
+        let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
+        let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
+        (self.saved, self.saved_at, self.failures) = (snapshot.step, Instant::now(), 0);
+        Ok(folder)
+    }
+
+    fn take_in(&mut self, events: Vec<Event>, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        for event in events {
+            match event {
+                Event::Step { step, values } => {
+                    let warning = self.watch.step(&self.setup.recipe, step, &values);
+                    reports.push(Report::Step { step, values });
+                    if let Some(warning) = warning {
+                        self.warn(step + 1, warning, reports)?;
+                    }
+                }
+                Event::Interval(interval) => {
+                    let seconds = self.seconds();
+                    let worked = self.logged.elapsed().saturating_sub(self.aside).as_secs_f64();
+                    let tokens_per_second = interval.tokens as f64 / worked.max(1e-9);
+                    (self.logged, self.aside) = (Instant::now(), Duration::ZERO);
+                    self.run.log(&IntervalLine { seconds, tokens_per_second, interval: &interval })?;
+                    let warnings = self.watch.look(&self.setup.recipe, &interval);
+                    let step = interval.step;
+                    reports.push(Report::Interval { interval, tokens_per_second });
+                    for warning in warnings {
+                        self.warn(step, warning, reports)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, step: u64, warning: Warning, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        self.run.log_event(step, "warning", &warning.to_string())?;
+        reports.push(Report::Warning(warning));
+        Ok(())
+    }
+
+    /// Waits for every step that was started and reports on them.
+    ///
+    /// # Errors
+    /// [`SessionError`], as [`Session::advance`].
+    pub fn flush(&mut self) -> Result<Vec<Report>, SessionError> {
+        let mut reports = Vec::new();
+        match self.trainer.finish() {
+            Ok(events) => self.take_in(events, &mut reports)?,
+            Err(error) => self.recover(error, &mut reports)?,
+        }
+        Ok(reports)
+    }
+
+    /// Writes a checkpoint now, unless the newest is of this step. A line of metrics ends here.
+    ///
+    /// # Errors
+    /// [`SessionError`], as [`Session::advance`].
+    pub fn checkpoint(&mut self) -> Result<Vec<Report>, SessionError> {
+        let mut reports = self.flush()?;
+        if self.step() == self.saved && self.run.newest_folder().is_some() {
+            return Ok(reports);
+        }
+        let began = Instant::now();
+        let rest = self.trainer.close_interval().map(Event::Interval);
+        self.take_in(rest.into_iter().collect(), &mut reports)?;
+        match self.save(None) {
+            Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
+            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
+            Err(error) => return Err(error),
+        }
+        self.aside += began.elapsed();
+        Ok(reports)
+    }
+}
