@@ -111,10 +111,10 @@ fn the_window_shows_what_a_run_measures() {
     let folder = tempfile::tempdir().unwrap();
     let mut app = App::new(Arc::new(|_| {}));
     for name in ["first", "second"] {
-        app.board.open(&run(folder.path(), name, MEASURES));
+        app.state.open(&run(folder.path(), name, MEASURES));
     }
-    app.board.page = Page::Compare;
-    app.board.shown = ["spread".into()].into();
+    app.state.page = Page::Compare;
+    app.state.shown = ["spread".into()].into();
     let mut window =
         Harness::builder().with_size([1280.0, 800.0]).build_ui_state(|ui, app: &mut App| app.draw(ui), app);
     window.run_steps(4);

@@ -57,11 +57,11 @@ fn window() -> Window {
 fn wait(window: &mut Window, what: &str, is: impl Fn(&App) -> bool) {
     let start = Instant::now();
     while !is(window.state()) {
-        let notices = &window.state().board.notices;
+        let notices = &window.state().state.notices;
         assert!(
             start.elapsed() < Duration::from_secs(60),
             "waited for {what}; phase {:?}, {notices:?}",
-            window.state().board.phase
+            window.state().state.phase
         );
         std::thread::sleep(Duration::from_millis(5));
         window.step();
@@ -96,7 +96,7 @@ fn precision_and_recomputation_can_be_chosen() {
         window.run_steps(4);
         press(&mut window, choice);
     }
-    let Ok(Job::Start { config, how, .. }) = window.state().board.form.job() else { panic!("another job") };
+    let Ok(Job::Start { config, how, .. }) = window.state().state.form.job() else { panic!("another job") };
     assert_eq!(config.training.precision, Precision::Mixed);
     assert_eq!(how.resources.recompute, Some(Recompute::Selective));
     window.get_by_label_contains("activations in 16 bits");
@@ -107,14 +107,14 @@ fn the_start_page_starts_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
     window.run_steps(2);
-    window.state_mut().board.form.seed = "one".into();
+    window.state_mut().state.form.seed = "one".into();
     press(&mut window, "Start training");
     window.get_by_label_contains("Seed is \"one\"");
-    let form = &mut window.state_mut().board.form;
+    let form = &mut window.state_mut().state.form;
     (form.seed, form.device) = ("1".into(), "no such adapter".into());
     form.folder = folder.path().join("run").display().to_string();
     press(&mut window, "Start training");
-    wait(&mut window, "the failure", |app| matches!(app.board.phase, Phase::Failed(_)));
+    wait(&mut window, "the failure", |app| matches!(app.state.phase, Phase::Failed(_)));
     window.get_by_label("This did not work");
     window.get_all_by_label_contains("no GPU adapter").next().unwrap();
     press(&mut window, "Back to the start");
@@ -132,8 +132,8 @@ fn a_text_is_prepared_and_trained_on() {
     let files = vec![folder.path().join("text.txt")];
     // Datasets are made in the working folder; this one is stopped half-way or done, and either leaves nothing half.
     window.state_mut().begin(Job::Start { folder: run, config, length: None, files, how });
-    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
-    let dataset = window.state().board.begun.as_ref().unwrap().config.data.dataset.clone().unwrap();
+    wait(&mut window, "the end", |app| matches!(app.state.phase, Phase::Done(_)));
+    let dataset = window.state().state.begun.as_ref().unwrap().config.data.dataset.clone().unwrap();
     assert!(dataset.join("manifest.json").is_file());
     std::fs::remove_dir_all(&dataset).unwrap();
     let _ = std::fs::remove_dir("datasets");
@@ -144,31 +144,31 @@ fn a_run_is_paused_stepped_resumed_saved_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
     window.state_mut().begin(job(folder.path(), 1_000_000));
-    wait(&mut window, "steps", |app| app.board.at.step > 4);
+    wait(&mut window, "steps", |app| app.state.at.step > 4);
     press(&mut window, "Pause");
-    wait(&mut window, "the pause", |app| app.board.phase == Phase::Paused);
-    let step = window.state().board.at.step;
+    wait(&mut window, "the pause", |app| app.state.phase == Phase::Paused);
+    let step = window.state().state.at.step;
     std::thread::sleep(Duration::from_millis(50));
     window.run_steps(3);
-    assert_eq!(window.state().board.at.step, step);
+    assert_eq!(window.state().state.at.step, step);
     press(&mut window, "One step");
-    wait(&mut window, "the step", |app| app.board.at.step == step + 1);
-    assert_eq!(window.state().board.phase, Phase::Paused);
+    wait(&mut window, "the step", |app| app.state.at.step == step + 1);
+    assert_eq!(window.state().state.phase, Phase::Paused);
     press(&mut window, "Save now");
-    wait(&mut window, "the checkpoint", |app| app.board.saved == Some(step + 1));
+    wait(&mut window, "the checkpoint", |app| app.state.saved == Some(step + 1));
     assert!(folder.path().join(format!("run/checkpoints/step-{:06}/state.json", step + 1)).is_file());
     press(&mut window, "Resume");
-    wait(&mut window, "more steps", |app| app.board.at.step > step + 3);
+    wait(&mut window, "more steps", |app| app.state.at.step > step + 3);
     window.key_press(egui::Key::Space);
-    wait(&mut window, "the pause by key", |app| app.board.phase == Phase::Paused);
+    wait(&mut window, "the pause by key", |app| app.state.phase == Phase::Paused);
     press(&mut window, "Stop");
-    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
-    let stopped = window.state().board.at.step;
+    wait(&mut window, "the end", |app| matches!(app.state.phase, Phase::Done(_)));
+    let stopped = window.state().state.at.step;
     press(&mut window, "Go on training");
-    wait(&mut window, "going on", |app| app.board.phase == Phase::Training && app.board.at.step > stopped);
-    assert!(window.state().board.run.as_ref().unwrap().intervals.len() > 1);
+    wait(&mut window, "going on", |app| app.state.phase == Phase::Training && app.state.at.step > stopped);
+    assert!(window.state().state.run.as_ref().unwrap().intervals.len() > 1);
     press(&mut window, "Stop");
-    wait(&mut window, "the second end", |app| matches!(app.board.phase, Phase::Done(_)));
+    wait(&mut window, "the second end", |app| matches!(app.state.phase, Phase::Done(_)));
 }
 
 #[test]
@@ -178,15 +178,15 @@ fn training_on_and_off_screen_gives_the_same_numbers() {
     std::fs::create_dir_all(&on).unwrap();
     let mut window = window();
     window.state_mut().begin(job(&on, 60));
-    wait(&mut window, "steps", |app| app.board.at.step > 2);
+    wait(&mut window, "steps", |app| app.state.at.step > 2);
     press(&mut window, "Pause");
-    wait(&mut window, "the pause", |app| app.board.phase == Phase::Paused);
+    wait(&mut window, "the pause", |app| app.state.phase == Phase::Paused);
     press(&mut window, "Draw again");
     press(&mut window, "One step");
     press(&mut window, "Next");
     press(&mut window, "Resume");
-    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
-    assert!(window.state().board.strip.scene.is_some());
+    wait(&mut window, "the end", |app| matches!(app.state.phase, Phase::Done(_)));
+    assert!(window.state().state.sentence.answer.is_some());
 
     let mut opened = session::start(&off, config(&on.join("text.txt"), 60), None, how(), &mut |_| {}).unwrap();
     while !opened.session.has_ended() {
@@ -205,8 +205,10 @@ fn a_sentence_is_typed_and_a_word_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
     window.state_mut().begin(job(folder.path(), 3));
-    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)) && app.board.strip.scene.is_some());
-    window.state_mut().board.strip.typed.clear();
+    wait(&mut window, "the end", |app| {
+        matches!(app.state.phase, Phase::Done(_)) && app.state.sentence.answer.is_some()
+    });
+    window.state_mut().state.sentence.typed.clear();
     // The label names the field behind it; both answer to it.
     window.get_all_by_label("Sentence").last().unwrap().focus();
     window.run_steps(1);
@@ -215,14 +217,14 @@ fn a_sentence_is_typed_and_a_word_replaced() {
     window.key_press(egui::Key::Enter);
     let is_ours = |app: &App| {
         let words: Vec<&str> =
-            app.board.strip.scene.iter().flat_map(|s| &s.tokens).map(|t| t.original.as_str()).collect();
+            app.state.sentence.answer.iter().flat_map(|s| &s.tokens).map(|t| t.original.as_str()).collect();
         words.concat().replace("##", "") == "wewantpeaceandwar"
     };
-    wait(&mut window, "the scene", is_ours);
+    wait(&mut window, "the sentence", is_ours);
     press(&mut window, "Generator");
-    let still = |app: &App| app.board.strip.scene.as_ref().is_some_and(|s| s.tokens.iter().all(|t| !t.drawn));
-    wait(&mut window, "the scene without fakes", still);
-    let first = window.state().board.strip.scene.as_ref().unwrap().tokens[0].shown.clone();
+    let still = |app: &App| app.state.sentence.answer.as_ref().is_some_and(|s| s.tokens.iter().all(|t| !t.selected));
+    wait(&mut window, "the sentence without fakes", still);
+    let first = window.state().state.sentence.answer.as_ref().unwrap().tokens[0].shown.clone();
     let name = format!("{}: ", first.replacen("##", "·", 1));
     window.get_all_by_label_contains(&name).next().unwrap().click();
     window.run_steps(3);
@@ -231,8 +233,9 @@ fn a_sentence_is_typed_and_a_word_replaced() {
     window.get_by_label("Your fake").type_text("they");
     window.run_steps(1);
     press(&mut window, "Put in");
-    let edited =
-        |app: &App| app.board.strip.scene.as_ref().is_some_and(|s| s.tokens.iter().any(|t| t.edited && t.is_fake()));
+    let edited = |app: &App| {
+        app.state.sentence.answer.as_ref().is_some_and(|s| s.tokens.iter().any(|t| t.edited && t.is_fake()))
+    };
     wait(&mut window, "the edit", edited);
     window.get_all_by_label_contains("put in by you").next().unwrap();
     press(&mut window, "Restore");
@@ -265,7 +268,7 @@ fn two_runs_are_laid_over_each_other_and_taken_away() {
     let (a, b) = (recorded(folder.path(), "first", 1), recorded(folder.path(), "second", 2));
     let mut window = window();
     window.state_mut().open(a.clone());
-    wait(&mut window, "the word on its networks", |app| !app.board.notices.is_empty() && !app.board.phase.is_busy());
+    wait(&mut window, "the word on its networks", |app| !app.state.notices.is_empty() && !app.state.phase.is_busy());
     press(&mut window, "Dismiss");
     press(&mut window, "Open run…");
     window.get_all_by_label("Folder").last().unwrap().focus();
@@ -273,9 +276,9 @@ fn two_runs_are_laid_over_each_other_and_taken_away() {
     window.get_all_by_label("Folder").last().unwrap().type_text(&b.display().to_string());
     window.run_steps(2);
     press(&mut window, "Open");
-    assert_eq!(window.state().board.tracks().count(), 2);
+    assert_eq!(window.state().state.tracks().count(), 2);
     press(&mut window, "Compare");
-    assert_eq!(window.state().board.page, Page::Compare);
+    assert_eq!(window.state().state.page, Page::Compare);
     window.get_all_by_label("second").next().unwrap();
     window.get_by_label_contains("Generator loss plot; first from 7.5");
     press(&mut window, "Logarithmic");
@@ -289,7 +292,7 @@ fn two_runs_are_laid_over_each_other_and_taken_away() {
     assert_eq!(std::fs::read_to_string(a.join("metrics.csv")).unwrap().lines().count(), 21);
     window.get_all_by_label("Close").next().unwrap().click();
     window.run_steps(2);
-    assert_eq!(window.state().board.tracks().count(), 1);
+    assert_eq!(window.state().state.tracks().count(), 1);
 }
 
 #[test]
@@ -299,11 +302,11 @@ fn damaged_runs_are_told_of() {
     let mut window = window();
     // Metrics are there, with a torn last line; networks are not.
     window.state_mut().open(run.clone());
-    wait(&mut window, "the word on its networks", |app| !app.board.notices.is_empty());
-    assert_eq!(window.state().board.run.as_ref().unwrap().intervals.len(), 20);
+    wait(&mut window, "the word on its networks", |app| !app.state.notices.is_empty());
+    assert_eq!(window.state().state.run.as_ref().unwrap().intervals.len(), 20);
     std::fs::write(run.join("config.toml"), "[model").unwrap();
     for (what, words) in [(folder.path().join("none"), "does not exist"), (run, "config.toml")] {
-        window.state_mut().board.open(&what);
+        window.state_mut().state.open(&what);
         window.run_steps(1);
         window.get_all_by_label_contains(words).next().unwrap();
     }
@@ -315,7 +318,7 @@ fn closing_asks_saves_and_ends() {
     let mut window = window();
     assert!(window.state_mut().may_close());
     window.state_mut().begin(job(folder.path(), 1_000_000));
-    wait(&mut window, "steps", |app| app.board.at.step > 3);
+    wait(&mut window, "steps", |app| app.state.at.step > 3);
     assert!(!window.state_mut().may_close());
     window.run_steps(2);
     press(&mut window, "Keep training");
@@ -324,7 +327,7 @@ fn closing_asks_saves_and_ends() {
     window.run_steps(2);
     press(&mut window, "Save and close");
     wait(&mut window, "the end", App::wants_to_close);
-    let step = window.state().board.at.step;
+    let step = window.state().state.at.step;
     assert!(folder.path().join(format!("run/checkpoints/step-{step:06}/state.json")).is_file());
 }
 
@@ -336,10 +339,10 @@ fn another_job_ends_the_first_saved() {
     std::fs::create_dir_all(&two).unwrap();
     let mut window = window();
     window.state_mut().begin(job(&one, 1_000_000));
-    wait(&mut window, "steps", |app| app.board.at.step > 3);
+    wait(&mut window, "steps", |app| app.state.at.step > 3);
     window.state_mut().begin(job(&two, 1_000_000));
     let second = two.join("run");
-    wait(&mut window, "steps of the second", |app| app.board.folder() == Some(second.clone()) && app.board.at.step > 3);
+    wait(&mut window, "steps of the second", |app| app.state.folder() == Some(second.clone()) && app.state.at.step > 3);
     assert!(one.join("run/checkpoints").read_dir().unwrap().next().is_some());
     // As when the system takes the window away.
     drop(window);
@@ -351,23 +354,23 @@ fn the_class_plays_the_discriminator() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
     window.state_mut().begin(job(folder.path(), 3));
-    wait(&mut window, "the end", |app| matches!(app.board.phase, Phase::Done(_)));
+    wait(&mut window, "the end", |app| matches!(app.state.phase, Phase::Done(_)));
     press(&mut window, "Quiz");
     press(&mut window, "Start the quiz");
-    wait(&mut window, "the quiz", |app| app.board.quiz.is_some());
-    let count = window.state().board.quiz.as_ref().unwrap().len();
+    wait(&mut window, "the quiz", |app| app.state.quiz.is_some());
+    let count = window.state().state.quiz.as_ref().unwrap().len();
     window.get_by_label(&format!("Sentence 1 of {count}"));
-    let first = window.state().board.quiz.as_ref().unwrap().scene().unwrap().tokens[0].shown.clone();
+    let first = window.state().state.quiz.as_ref().unwrap().sentence().unwrap().tokens[0].shown.clone();
     window.get_all_by_label(&first).next().unwrap().click();
     window.run_steps(2);
-    assert!(window.state().board.quiz.as_ref().unwrap().is_picked(0));
+    assert!(window.state().state.quiz.as_ref().unwrap().is_picked(0));
     for _ in 0..count {
         press(&mut window, "Show the answer");
-        if !window.state().board.quiz.as_ref().unwrap().is_over() {
+        if !window.state().state.quiz.as_ref().unwrap().is_over() {
             press(&mut window, "Next sentence");
         }
     }
-    let quiz = window.state().board.quiz.clone().unwrap();
+    let quiz = window.state().state.quiz.clone().unwrap();
     let (class, network) = quiz.scores();
     assert_eq!(class.fakes, network.fakes);
     assert!(quiz.is_over() && class.fakes >= count);
@@ -378,21 +381,22 @@ fn everything_is_reached_by_keys() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
     window.state_mut().begin(job(folder.path(), 1_000_000));
-    wait(&mut window, "steps", |app| app.board.at.step > 3);
+    wait(&mut window, "steps", |app| app.state.at.step > 3);
     let pages = [(egui::Key::Num3, Page::Compare), (egui::Key::Num4, Page::Quiz), (egui::Key::Num2, Page::Run)];
     for (key, page) in pages {
         window.key_press(key);
         window.run_steps(2);
-        assert_eq!(window.state().board.page, page);
+        assert_eq!(window.state().state.page, page);
     }
-    let before = window.state().board.view;
-    let (sentence, draw) = (window.state().board.strip.part.text.clone(), window.state().board.strip.part.draw);
+    let before = window.state().state.view;
+    let (sentence, seed) =
+        (window.state().state.sentence.request.text.clone(), window.state().state.sentence.request.seed);
     for key in [egui::Key::L, egui::Key::X, egui::Key::Plus, egui::Key::N, egui::Key::R, egui::Key::T, egui::Key::P] {
         window.key_press(key);
         window.run_steps(2);
     }
-    let part = &window.state().board.strip.part;
-    assert!(part.text != sentence && part.draw != draw);
+    let request = &window.state().state.sentence.request;
+    assert!(request.text != sentence && request.seed != seed);
     for (key, name) in [(egui::Key::E, "Take away"), (egui::Key::O, "Open a run")] {
         window.key_press(key);
         window.run_steps(2);
@@ -400,7 +404,7 @@ fn everything_is_reached_by_keys() {
         window.key_press(egui::Key::Escape);
         window.run_steps(2);
     }
-    let after = window.state().board.view;
+    let after = window.state().state.view;
     assert!(before.scale != after.scale && before.x != after.x && before.smoothing != after.smoothing);
     window.key_press(egui::Key::F1);
     window.run_steps(2);
@@ -409,5 +413,5 @@ fn everything_is_reached_by_keys() {
     window.run_steps(2);
     assert!(window.query_by_label("Keys").is_none());
     window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::S);
-    wait(&mut window, "the checkpoint", |app| app.board.saved.is_some_and(|step| step > 0));
+    wait(&mut window, "the checkpoint", |app| app.state.saved.is_some_and(|step| step > 0));
 }

@@ -4,7 +4,7 @@
 use egui_kittest::{Harness, SnapshotOptions};
 use leyden::config::preset;
 use leyden::measure::Values;
-use leyden::probe::{Guess, Played, Scene};
+use leyden::probe::{Guess, Sentence, Token};
 use leyden::session::Report;
 use leyden::train::{Interval, MicroBatch, Recipe, flops_a_step};
 use leyden::window::App;
@@ -12,22 +12,22 @@ use leyden::window::state::{Page, Quiz};
 use leyden::window::worker::{At, Begun, News};
 use std::sync::Arc;
 
-fn token(place: usize, original: &str, shown: &str, p_replaced: f32) -> Played {
-    let drawn = original != shown || original == "nation";
+fn token(position: usize, original: &str, shown: &str, p_replaced: f32) -> Token {
+    let selected = original != shown || original == "nation";
     let guesses = [shown, "people", "world", "government", "##s"].map(|t| Guess { id: 1, token: t.into(), p: 0.2 });
-    Played {
-        place,
+    Token {
+        position,
         original: original.into(),
         shown: shown.into(),
-        drawn,
-        masked: drawn,
+        selected,
+        masked: selected,
         edited: false,
-        guesses: if drawn { guesses.to_vec() } else { Vec::new() },
+        guesses: if selected { guesses.to_vec() } else { Vec::new() },
         p_replaced,
     }
 }
 
-fn scene() -> Scene {
+fn sentence() -> Sentence {
     let words = [
         ("we", "we", 0.03),
         ("must", "must", 0.07),
@@ -42,7 +42,7 @@ fn scene() -> Scene {
         (".", ".", 0.01),
     ];
     let tokens = words.iter().enumerate().map(|(i, (original, shown, p))| token(i + 1, original, shown, *p));
-    Scene { tokens: tokens.collect(), cut: false }
+    Sentence { tokens: tokens.collect(), cut: false }
 }
 
 /// A window on a run of 3,000 steps that is made up here.
@@ -65,7 +65,7 @@ fn app() -> App {
         recorded: None,
         sentences: vec!["we must build a nation that is strong at home .".into()],
     };
-    app.board.take_in(News::Begun(Box::new(begun)));
+    app.state.update(News::Begun(Box::new(begun)));
     let mut at = At::default();
     for i in 1..=60u64 {
         let x = i as f64 / 60.0;
@@ -92,9 +92,9 @@ fn app() -> App {
         if i % 10 == 0 {
             reports.push(Report::HeldOut { step: 50 * i, values, best: true });
         }
-        app.board.take_in(News::Reports { reports, at });
+        app.state.update(News::Reports { reports, at });
     }
-    app.board.take_in(News::Reports { reports: vec![Report::Saved { step: 3_000, folder: "x".into() }], at });
+    app.state.update(News::Reports { reports: vec![Report::Saved { step: 3_000, folder: "x".into() }], at });
     let times = [
         ("linear", 30.0),
         ("linear_weight_gradient", 40.0),
@@ -102,8 +102,8 @@ fn app() -> App {
         ("adamw", 4.0),
         ("activation_backward", 9.0),
     ];
-    app.board.take_in(News::Times(times.to_vec()));
-    app.board.take_in(News::Scene { scene: scene(), step: 3_000 });
+    app.state.update(News::Times(times.to_vec()));
+    app.state.update(News::Sentence { sentence: sentence(), step: 3_000 });
     app
 }
 
@@ -135,19 +135,19 @@ fn a_run() {
 fn a_run_in_the_dark_with_more_plots() {
     let mut app = app();
     app.set_theme(egui::Theme::Dark);
-    app.board.shown = ["auc".into(), "learning_rate".into()].into();
+    app.state.shown = ["auc".into(), "learning_rate".into()].into();
     compare("run_dark", app);
 }
 
 #[test]
 fn the_answer_in_the_quiz() {
     let mut app = app();
-    let mut quiz = Quiz::new(vec![scene(), scene()]);
+    let mut quiz = Quiz::new(vec![sentence(), sentence()]);
     for i in [2, 4] {
         quiz.toggle(i);
     }
     quiz.reveal();
-    app.board.quiz = Some(quiz);
-    app.board.page = Page::Quiz;
+    app.state.quiz = Some(quiz);
+    app.state.page = Page::Quiz;
     compare("quiz", app);
 }

@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Canvas, width_of};
 use crate::numbers::grouped;
-use crate::probe::{Mark, Played, Scene, mark};
+use crate::probe::{Mark, Sentence, Token, mark};
 
 const INK: &str = "#222222";
 const WEAK: &str = "#595959";
@@ -20,11 +20,11 @@ const GAP: f64 = 12.0;
 const ROW: f64 = 132.0;
 const CARD: f64 = 60.0;
 
-/// Draws `scene` as an SVG; `step` is the step of the weights that played it.
-pub fn sentence(scene: &Scene, step: Option<u64>) -> String {
+/// Draws `sentence` as an SVG; `step` is the step of the weights that answered.
+pub fn sentence(sentence: &Sentence, step: Option<u64>) -> String {
     let mut places = Vec::new();
     let (mut x, mut row) = (MARGIN, 0);
-    for token in &scene.tokens {
+    for token in &sentence.tokens {
         let width = card_width(token);
         if x + width > WIDTH - MARGIN && x > MARGIN {
             (x, row) = (MARGIN, row + 1);
@@ -38,7 +38,7 @@ pub fn sentence(scene: &Scene, step: Option<u64>) -> String {
     let title =
         step.map_or_else(|| "One sentence".to_string(), |step| format!("One sentence after {} steps", grouped(step)));
     canvas.text((MARGIN, 40.0), LETTERS, Anchor::Start, INK, &title);
-    for (token, &(x, row, width)) in scene.tokens.iter().zip(&places) {
+    for (token, &(x, row, width)) in sentence.tokens.iter().zip(&places) {
         card(&mut canvas, token, x, top + row as f64 * ROW, width);
     }
     let legend = "above: the word in the text, where the generator put another (= where it hit the word) · below: the \
@@ -47,21 +47,21 @@ pub fn sentence(scene: &Scene, step: Option<u64>) -> String {
     canvas.finish()
 }
 
-fn card_width(token: &Played) -> f64 {
+fn card_width(token: &Token) -> f64 {
     let shown = width_of(&token.shown, LETTERS);
     let others = [above(token), below(token).0].into_iter().map(|text| width_of(&text, SMALL));
     others.fold(shown + 24.0, |width, other| width.max(other + 8.0))
 }
 
-fn above(token: &Played) -> String {
-    match (token.is_fake(), token.drawn) {
+fn above(token: &Token) -> String {
+    match (token.is_fake(), token.selected) {
         (true, _) => token.original.clone(),
         (false, true) => "=".into(),
         (false, false) => String::new(),
     }
 }
 
-fn below(token: &Played) -> (String, &'static str) {
+fn below(token: &Token) -> (String, &'static str) {
     let percent = format!("{:.0} %", 100.0 * token.p_replaced);
     let mark = mark(token);
     let colour = match mark {
@@ -73,7 +73,7 @@ fn below(token: &Played) -> (String, &'static str) {
     (format!("{percent} {}", mark.sign()), colour)
 }
 
-fn card(canvas: &mut Canvas, token: &Played, x: f64, y: f64, width: f64) {
+fn card(canvas: &mut Canvas, token: &Token, x: f64, y: f64, width: f64) {
     let (verdict, colour) = below(token);
     let middle = x + width / 2.0;
     let p = f64::from(token.p_replaced.clamp(0.0, 1.0));

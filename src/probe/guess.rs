@@ -74,14 +74,14 @@ impl Guesser {
         let network = &mut self.network;
         let (ids, tokens, cut) = network.tokens(sentence)?;
         let mask = network.tokenizer.special().mask;
-        let places: Vec<u32> = (0..).zip(&ids).filter(|&(_, &id)| id == mask).map(|(i, _)| i).collect();
-        if places.is_empty() {
+        let positions: Vec<u32> = (0..).zip(&ids).filter(|&(_, &id)| id == mask).map(|(i, _)| i).collect();
+        if positions.is_empty() {
             return Err(ProbeError::NoMask { text: shortened(sentence, 60), cut });
         }
-        let logits = network.word_logits(&ids, &places)?;
+        let logits = network.word_logits(&ids, &positions)?;
         let words = network.words(logits[0].len()).to_vec();
-        let masks = places.iter().zip(&logits).map(|(&place, logits)| Mask {
-            position: place as usize,
+        let masks = positions.iter().zip(&logits).map(|(&position, logits)| Mask {
+            position: position as usize,
             guesses: guesses(logits, &words, top, &network.tokenizer),
         });
         let masks = masks.collect();

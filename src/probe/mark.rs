@@ -1,6 +1,6 @@
 //! How the discriminator did on a token.
 
-use super::Played;
+use super::Token;
 
 /// What a token's verdict is worth. A fake is called out at a probability of more than 1/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +42,12 @@ impl Mark {
 }
 
 /// A token's mark.
-pub fn mark(token: &Played) -> Mark {
+pub fn mark(token: &Token) -> Mark {
     match (token.is_fake(), token.p_replaced > 0.5) {
         (true, true) => Mark::Hit,
         (true, false) => Mark::Miss,
         (false, true) => Mark::FalseAlarm,
-        (false, false) if token.drawn => Mark::Restored,
+        (false, false) if token.selected => Mark::Restored,
         (false, false) => Mark::Original,
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most tokens that a generator's plan is asked for: what it gives back, a logit a token and word, stays a few MiB.
-const MOST_DRAWN: usize = 16;
+const MOST_SLOTS: usize = 16;
 
 /// A plan's sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub(super) struct Shape {
     /// Tokens a sentence.
     pub length: usize,
     /// Tokens a sentence that a generator is asked for; 0 for a discriminator.
-    pub drawn: usize,
+    pub slots: usize,
 }
 
 /// A plan for one shape, loaded.
@@ -105,7 +105,7 @@ impl Network {
     }
 
     /// Runs at most `shape.rows` sentences of at most `shape.length` ids: a discriminator's logits [rows length, 1], or a
-    /// generator's [rows drawn, V] of the tokens at `positions` [rows, drawn], each within its sentence.
+    /// generator's [rows slots, V] of the tokens at `positions` [rows, slots], each within its sentence.
     pub(super) fn logits(
         &mut self,
         shape: Shape,
@@ -113,7 +113,7 @@ impl Network {
         positions: &[u32],
     ) -> Result<Vec<f32>, ProbeError> {
         let loaded = self.load(shape)?;
-        let Shape { rows, length, drawn } = shape;
+        let Shape { rows, length, slots } = shape;
         let mut ids = vec![self.tokenizer.special().pad; rows * length];
         // A row without a sentence has one token of padding: attention over nothing has no mean.
         let mut lengths = vec![1; rows];
@@ -126,7 +126,7 @@ impl Network {
         self.engine.write(loaded.program, loaded.lengths, &lengths);
         if let Some(tensor) = loaded.positions {
             let mut all = positions.to_vec();
-            all.resize(rows * drawn, 0);
+            all.resize(rows * slots, 0);
             self.engine.write(loaded.program, tensor, &all);
         }
         self.engine.submit(loaded.program, &StepState::default(), true)?;
@@ -142,14 +142,14 @@ impl Network {
         &self.words
     }
 
-    /// The generator's logits [V] for each of `places` in one sentence.
-    pub(super) fn word_logits(&mut self, ids: &[u32], places: &[u32]) -> Result<Vec<Vec<f32>>, ProbeError> {
+    /// The generator's logits [V] for each of `positions` in one sentence.
+    pub(super) fn word_logits(&mut self, ids: &[u32], positions: &[u32]) -> Result<Vec<Vec<f32>>, ProbeError> {
         let length = padded(ids.len(), self.positions);
-        let mut words = Vec::with_capacity(places.len());
-        for places in places.chunks(MOST_DRAWN) {
-            let drawn = places.len().next_power_of_two().min(length);
-            let logits = self.logits(Shape { rows: 1, length, drawn }, &[ids], places)?;
-            words.extend(logits.chunks(logits.len() / drawn).take(places.len()).map(<[f32]>::to_vec));
+        let mut words = Vec::with_capacity(positions.len());
+        for positions in positions.chunks(MOST_SLOTS) {
+            let slots = positions.len().next_power_of_two().min(length);
+            let logits = self.logits(Shape { rows: 1, length, slots }, &[ids], positions)?;
+            words.extend(logits.chunks(logits.len() / slots).take(positions.len()).map(<[f32]>::to_vec));
         }
         Ok(words)
     }
@@ -184,16 +184,16 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let types = g.input("types", DType::U32, &tokens);
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
     let input = Encoded { types, lengths, dropout: false };
-    let architecture = if shape.drawn > 0 { Architecture::MaskedLm } else { Architecture::PreTraining };
+    let architecture = if shape.slots > 0 { Architecture::MaskedLm } else { Architecture::PreTraining };
     let network = model.network(architecture.network())?;
     let hidden = network.encode(&mut g, ids, input)?;
     let (logits, positions) = match architecture {
         Architecture::PreTraining => (network.replaced_tokens()?.logits(&mut g, hidden)?, None),
         Architecture::MaskedLm => {
-            let positions = g.input("positions", DType::U32, &[shape.rows, shape.drawn]);
+            let positions = g.input("positions", DType::U32, &[shape.rows, shape.slots]);
             let head = network.masked_lm()?;
-            let drawn = ops::gather_rows(&mut g, hidden, positions)?;
-            let x = head.hidden(&mut g, drawn)?;
+            let selected = ops::gather_rows(&mut g, hidden, positions)?;
+            let x = head.hidden(&mut g, selected)?;
             let (output, bias) = (g.parameter(head.output), g.parameter(head.bias));
             (ops::linear(&mut g, x, output, bias)?, Some(positions))
         }

@@ -3,7 +3,7 @@
 use super::export::ExportForm;
 use super::look::Look;
 use super::panes;
-use super::state::{Board, Drawn, Page, Phase, Quiz, Track, View};
+use super::state::{AppState, Drawn, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
 use crate::session::{Change, How, Longer};
@@ -61,7 +61,7 @@ const FOLLOW: Duration = Duration::from_secs(2);
 /// The window.
 pub struct App {
     /// All that is shown.
-    pub board: Board,
+    pub state: AppState,
     pub(super) look: Look,
     pub(super) dialog: Dialog,
     /// The path that is being typed on the start page.
@@ -94,7 +94,7 @@ impl App {
     /// A window with nothing open; `wake` asks for it to be drawn again.
     pub fn new(wake: Wake) -> Self {
         Self {
-            board: Board::default(),
+            state: AppState::default(),
             look: Look::default(),
             dialog: Dialog::None,
             typed_text: String::new(),
@@ -118,12 +118,12 @@ impl App {
 
     /// Starts a trainer's thread. One that is there already is asked to save and end first.
     pub fn begin(&mut self, job: Job) {
-        self.board.phase = Phase::Preparing { note: "opening".into(), progress: None };
+        self.state.phase = Phase::Preparing { note: "opening".into(), progress: None };
         if let Job::Start { how, .. } | Job::GoOn { how, .. } = &job {
             self.how = Some(how.clone());
         }
         if matches!(job, Job::Start { .. } | Job::GoOn { .. }) {
-            self.board.page = Page::Run;
+            self.state.page = Page::Run;
         }
         self.worker = Some(Worker::spawn(job, self.wake.clone(), self.worker.take()));
     }
@@ -137,7 +137,7 @@ impl App {
     pub(super) fn send(&mut self, command: Command) {
         if let Some(worker) = &self.worker {
             if command == Command::Stop {
-                self.board.phase = Phase::Stopping;
+                self.state.phase = Phase::Stopping;
             }
             worker.send(command);
         }
@@ -145,7 +145,7 @@ impl App {
 
     /// Starts training as the start page says.
     pub(super) fn start(&mut self) {
-        match self.board.form.job() {
+        match self.state.form.job() {
             Ok(job) => {
                 self.complaint = None;
                 self.begin(job);
@@ -156,47 +156,47 @@ impl App {
 
     /// Goes on with the run that is shown, if that was stopped or only looked at; `longer` gives it another end.
     pub(super) fn go_on(&mut self, longer: Option<Longer>) {
-        let Some(folder) = self.board.folder() else { return };
+        let Some(folder) = self.state.folder() else { return };
         // The device of the sitting before, if that was here.
-        match self.how.clone().map_or_else(|| self.board.form.how(), Ok) {
+        match self.how.clone().map_or_else(|| self.state.form.how(), Ok) {
             Ok(how) => self.begin(Job::GoOn { folder, change: Change { longer, ..Change::default() }, how }),
-            Err(error) => self.board.tell(true, &error.to_string()),
+            Err(error) => self.state.tell(true, &error.to_string()),
         }
     }
 
     /// Opens a run: the first is shown, and its networks can be asked; others are compared with it.
     pub fn open(&mut self, folder: PathBuf) {
-        if self.board.run.is_none() && self.worker.is_none() {
+        if self.state.run.is_none() && self.worker.is_none() {
             match Track::read(&folder) {
                 Ok(track) => {
                     if let Some(note) = &track.note {
-                        self.board.tell(true, note);
+                        self.state.tell(true, note);
                     }
-                    self.board.run = Some(track);
-                    self.board.page = Page::Run;
+                    self.state.run = Some(track);
+                    self.state.page = Page::Run;
                     self.begin(Job::Look { folder });
                 }
-                Err(error) => self.board.tell(true, &error.to_string()),
+                Err(error) => self.state.tell(true, &error.to_string()),
             }
             return;
         }
-        self.board.open(&folder);
-        if !self.board.others.is_empty() {
-            self.board.page = Page::Compare;
+        self.state.open(&folder);
+        if !self.state.others.is_empty() {
+            self.state.page = Page::Compare;
         }
     }
 
-    /// Has the sentence played as it is now.
-    pub(super) fn play(&mut self) {
-        let part = self.board.strip.part.clone();
-        self.send(Command::Play(part));
+    /// Asks about the sentence as it is now.
+    pub(super) fn ask(&mut self) {
+        let request = self.state.sentence.request.clone();
+        self.send(Command::Ask(request));
     }
 
     /// Asks for a new quiz.
     pub(super) fn ask_quiz(&mut self) {
-        let sentences = self.board.strip.sentences.clone();
+        let sentences = self.state.sentence.sentences.clone();
         self.quiz_seed = self.quiz_seed.wrapping_add(1_000);
-        self.send(Command::Quiz(Quiz::parts(&sentences, self.quiz_seed)));
+        self.send(Command::Quiz(Quiz::requests(&sentences, self.quiz_seed)));
     }
 
     /// Looks for adapters, once and on another thread: drivers may take their time.
@@ -214,7 +214,7 @@ impl App {
 
     /// Pauses or goes on.
     pub(super) fn toggle_pause(&mut self) {
-        match self.board.phase {
+        match self.state.phase {
             Phase::Training => self.send(Command::Pause),
             Phase::Paused => self.send(Command::Resume),
             _ => {}
@@ -256,9 +256,9 @@ impl App {
         while let Some(worker) = &mut self.worker {
             match worker.news() {
                 Ok(Some(news)) => {
-                    if self.board.take_in(news) {
+                    if self.state.update(news) {
                         self.drawn.clear();
-                        self.play();
+                        self.ask();
                     }
                 }
                 Ok(None) => break,
@@ -266,11 +266,11 @@ impl App {
                     self.worker = None;
                     if panicked {
                         let text = "the trainer ended by a fault of its own; the run goes on from its last checkpoint";
-                        self.board.phase = Phase::Failed(text.into());
-                        self.board.tell(true, text);
-                    } else if matches!(self.board.phase, Phase::Preparing { .. } | Phase::Stopping) {
-                        self.board.phase = Phase::Idle;
-                        self.board.page = Page::Start;
+                        self.state.phase = Phase::Failed(text.into());
+                        self.state.tell(true, text);
+                    } else if matches!(self.state.phase, Phase::Preparing { .. } | Phase::Stopping) {
+                        self.state.phase = Phase::Idle;
+                        self.state.page = Page::Start;
                     }
                 }
             }
@@ -280,22 +280,22 @@ impl App {
         }
         self.follow();
         // What could not be saved is to be read before the window goes.
-        self.closes &= !matches!(self.board.phase, Phase::Failed(_));
+        self.closes &= !matches!(self.state.phase, Phase::Failed(_));
         self.closed |= self.turns.as_ref().is_some_and(|turns| turns.is_over());
-        self.closed |= self.closes && (self.worker.is_none() || !self.board.phase.is_busy());
+        self.closed |= self.closes && (self.worker.is_none() || !self.state.phase.is_busy());
     }
 
     /// Reads runs again that other processes write to. On a thread: their files may be long.
     fn follow(&mut self) {
         if let Some(Ok(tracks)) = self.reading.as_ref().map(Receiver::try_recv) {
             self.reading = None;
-            tracks.into_iter().for_each(|track| self.board.refresh(track));
+            tracks.into_iter().for_each(|track| self.state.refresh(track));
         }
         if self.reading.is_some() || self.followed.elapsed() < FOLLOW {
             return;
         }
         self.followed = Instant::now();
-        let stale = self.board.stale();
+        let stale = self.state.stale();
         if !stale.is_empty() {
             let (to, from) = channel();
             let wake = self.wake.clone();
@@ -309,23 +309,23 @@ impl App {
 
     /// Shows another of the open runs, in the place of the one that is shown.
     pub(super) fn show_other(&mut self, i: usize) {
-        if self.board.phase.is_busy() || i >= self.board.others.len() {
+        if self.state.phase.is_busy() || i >= self.state.others.len() {
             return;
         }
-        let track = self.board.others.remove(i);
+        let track = self.state.others.remove(i);
         let folder = track.folder.clone();
-        if let Some(before) = self.board.run.replace(track) {
-            self.board.others.push(before);
+        if let Some(before) = self.state.run.replace(track) {
+            self.state.others.push(before);
         }
-        self.board.begun = None;
-        self.board.strip.scene = None;
+        self.state.begun = None;
+        self.state.sentence.answer = None;
         self.drawn.clear();
         self.begin(Job::Look { folder });
     }
 
     /// Whether there are networks that can be asked.
     pub(super) fn can_ask(&self) -> bool {
-        self.worker.is_some() && self.board.begun.is_some()
+        self.worker.is_some() && self.state.begun.is_some()
     }
 
     /// Closes the window and lets what is not saved go.
@@ -339,7 +339,7 @@ impl App {
     fn take_picked(&mut self, what: Picking, paths: Vec<PathBuf>) {
         let Some(first) = paths.first().cloned() else { return };
         match (what, &mut self.dialog) {
-            (Picking::Text, _) => self.board.form.source = super::state::Source::of(paths),
+            (Picking::Text, _) => self.state.form.source = super::state::Source::of(paths),
             (Picking::Run, Dialog::Open(text)) => *text = first.display().to_string(),
             (Picking::Run, _) => self.open(first),
             (Picking::Export, Dialog::Export(form)) => form.path = first.display().to_string(),
@@ -349,7 +349,7 @@ impl App {
 
     /// Whether the window may close now; else it asks.
     pub fn may_close(&mut self) -> bool {
-        if self.closed || !self.board.phase.is_busy() || self.worker.is_none() {
+        if self.closed || !self.state.phase.is_busy() || self.worker.is_none() {
             return true;
         }
         self.dialog = Dialog::Closing;
@@ -370,7 +370,7 @@ impl App {
 
     /// Whether curves change by themselves, so that they should be drawn again now and then.
     pub(super) fn follows(&self) -> bool {
-        !self.board.others.is_empty() || self.board.run.is_some() && !self.board.phase.is_busy()
+        !self.state.others.is_empty() || self.state.run.is_some() && !self.state.phase.is_busy()
     }
 
     /// Draws everything.
@@ -383,7 +383,7 @@ impl App {
         keys::handle(ui.ctx(), self);
         panes::top(ui, self);
         panes::notices(ui, self);
-        match self.board.page {
+        match self.state.page {
             Page::Start => panes::start(ui, self),
             Page::Run => panes::run(ui, self),
             Page::Compare => panes::compare(ui, self),
@@ -402,9 +402,9 @@ impl App {
             self.open(run);
         }
         if !text.is_empty() {
-            self.board.form.source = super::state::Source::of(text);
-            if !self.board.phase.is_busy() {
-                self.board.page = Page::Start;
+            self.state.form.source = super::state::Source::of(text);
+            if !self.state.phase.is_busy() {
+                self.state.page = Page::Start;
             }
         }
     }

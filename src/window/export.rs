@@ -1,9 +1,9 @@
 //! What one may take away: pictures of the losses and of the sentence, and the numbers.
 
-use super::state::{Board, Track};
+use super::state::{AppState, Track};
 use crate::files;
 use crate::history::Recorded;
-use crate::picture::{Figure, MOST_RUNS, sentence, to_png};
+use crate::picture::{self, Figure, MOST_RUNS, to_png};
 use std::path::{Path, PathBuf};
 
 /// What is written.
@@ -48,15 +48,15 @@ pub(super) struct ExportForm {
 
 impl ExportForm {
     /// Into the folder of the run that is shown.
-    pub(super) fn new(board: &Board) -> Self {
+    pub(super) fn new(state: &AppState) -> Self {
         let what = What::Losses;
-        Self { what, path: place(board, what), complaint: None }
+        Self { what, path: place(state, what), complaint: None }
     }
 
     /// Chooses what is written; the path follows.
-    pub(super) fn choose(&mut self, what: What, board: &Board) {
+    pub(super) fn choose(&mut self, what: What, state: &AppState) {
         let folder = Path::new(&self.path).parent().map(Path::to_path_buf);
-        self.path = folder.map_or_else(|| place(board, what), |f| f.join(what.file()).display().to_string());
+        self.path = folder.map_or_else(|| place(state, what), |f| f.join(what.file()).display().to_string());
         self.what = what;
         self.complaint = None;
     }
@@ -65,14 +65,14 @@ impl ExportForm {
     ///
     /// # Errors
     /// One line for the person.
-    pub(super) fn write(&self, board: &Board) -> Result<PathBuf, String> {
+    pub(super) fn write(&self, state: &AppState) -> Result<PathBuf, String> {
         let path = PathBuf::from(self.path.trim());
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let bytes = match (self.what, ending.as_str()) {
-            (What::Losses, "png" | "svg") => picture(losses(board)?, &ending)?,
-            (What::Sentence, "png" | "svg") => picture(scene(board)?, &ending)?,
+            (What::Losses, "png" | "svg") => picture(losses(state)?, &ending)?,
+            (What::Sentence, "png" | "svg") => picture(sentence(state)?, &ending)?,
             (What::Metrics, "csv") => {
-                let run = board.tracks().next().ok_or("no run is open")?;
+                let run = state.tracks().next().ok_or("no run is open")?;
                 if run.intervals.is_empty() && run.held_out.is_empty() {
                     return Err("nothing was measured yet".into());
                 }
@@ -86,8 +86,8 @@ impl ExportForm {
     }
 }
 
-fn place(board: &Board, what: What) -> String {
-    let folder = board.tracks().next().map(|track| track.folder.clone()).unwrap_or_default();
+fn place(state: &AppState, what: What) -> String {
+    let folder = state.tracks().next().map(|track| track.folder.clone()).unwrap_or_default();
     folder.join(what.file()).display().to_string()
 }
 
@@ -95,30 +95,30 @@ fn picture(svg: String, ending: &str) -> Result<Vec<u8>, String> {
     if ending == "svg" { Ok(svg.into_bytes()) } else { to_png(&svg).map_err(|e| e.to_string()) }
 }
 
-fn losses(board: &Board) -> Result<String, String> {
+fn losses(state: &AppState) -> Result<String, String> {
     let runs: Vec<(String, Recorded)> =
-        board.names().into_iter().zip(board.tracks().map(Track::recorded)).take(MOST_RUNS).collect();
+        state.names().into_iter().zip(state.tracks().map(Track::recorded)).take(MOST_RUNS).collect();
     if runs.is_empty() {
         return Err("no run is open".into());
     }
-    let view = board.view;
+    let view = state.view;
     let figure = Figure { runs: &runs, x: view.x, scale: view.scale, smoothing: view.smoothing, size: (1600, 1000) };
     figure.to_svg().map_err(|e| e.to_string())
 }
 
-fn scene(board: &Board) -> Result<String, String> {
-    let scene = board.strip.scene.as_ref().ok_or("no sentence was played yet")?;
-    if scene.tokens.is_empty() {
+fn sentence(state: &AppState) -> Result<String, String> {
+    let sentence = state.sentence.answer.as_ref().ok_or("no sentence was played yet")?;
+    if sentence.tokens.is_empty() {
         return Err("the sentence has no tokens".into());
     }
-    Ok(sentence(scene, Some(board.strip.step)))
+    Ok(picture::sentence(sentence, Some(state.sentence.step)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::measure::tests::invented;
-    use crate::probe::{Played, Scene};
+    use crate::probe::{Sentence, Token};
 
     #[test]
     fn everything_is_written_where_it_was_asked_for() {
@@ -127,35 +127,35 @@ mod tests {
         std::fs::create_dir(&run).unwrap();
         std::fs::write(run.join("measures.json"), invented().to_json().unwrap()).unwrap();
         std::fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"hits\":0.5,\"cost\":0.3}\n").unwrap();
-        let mut board = Board::default();
-        let mut form = ExportForm::new(&board);
-        assert!(form.write(&board).unwrap_err().contains("no run"));
-        board.open(&run);
-        form = ExportForm::new(&board);
+        let mut state = AppState::default();
+        let mut form = ExportForm::new(&state);
+        assert!(form.write(&state).unwrap_err().contains("no run"));
+        state.open(&run);
+        form = ExportForm::new(&state);
         assert_eq!(form.path, run.join("losses.png").display().to_string());
-        let path = form.write(&board).unwrap();
+        let path = form.write(&state).unwrap();
         assert!(std::fs::read(path).unwrap().starts_with(b"\x89PNG"));
-        form.choose(What::Metrics, &board);
-        assert!(std::fs::read_to_string(form.write(&board).unwrap()).unwrap().starts_with("text,step"));
-        form.choose(What::Sentence, &board);
-        assert!(form.write(&board).unwrap_err().contains("no sentence"));
-        board.strip.scene = Some(Scene::default());
-        assert!(form.write(&board).unwrap_err().contains("no tokens"));
-        let token = Played {
-            place: 1,
+        form.choose(What::Metrics, &state);
+        assert!(std::fs::read_to_string(form.write(&state).unwrap()).unwrap().starts_with("text,step"));
+        form.choose(What::Sentence, &state);
+        assert!(form.write(&state).unwrap_err().contains("no sentence"));
+        state.sentence.answer = Some(Sentence::default());
+        assert!(form.write(&state).unwrap_err().contains("no tokens"));
+        let token = Token {
+            position: 1,
             original: "peace".into(),
             shown: "w<r".into(),
-            drawn: true,
+            selected: true,
             masked: true,
             edited: false,
             guesses: Vec::new(),
             p_replaced: 0.9,
         };
-        board.strip.scene = Some(Scene { tokens: vec![token], cut: false });
-        assert!(std::fs::read(form.write(&board).unwrap()).unwrap().starts_with(b"\x89PNG"));
+        state.sentence.answer = Some(Sentence { tokens: vec![token], cut: false });
+        assert!(std::fs::read(form.write(&state).unwrap()).unwrap().starts_with(b"\x89PNG"));
         form.path = run.join("x.gif").display().to_string();
-        assert!(form.write(&board).unwrap_err().contains(".svg"));
+        assert!(form.write(&state).unwrap_err().contains(".svg"));
         form.path = run.join("none").join("x.svg").display().to_string();
-        assert!(form.write(&board).unwrap_err().contains("cannot write"));
+        assert!(form.write(&state).unwrap_err().contains("cannot write"));
     }
 }

@@ -52,34 +52,34 @@ pub(super) fn handle(ctx: &Context, app: &mut App) {
         if pressed(Key::Space) {
             app.toggle_pause();
         }
-        if app.board.page == Page::Quiz {
+        if app.state.page == Page::Quiz {
             quiz(ctx, app);
         }
     }
-    if pressed(Key::Period) && matches!(app.board.phase, Phase::Training | Phase::Paused) {
+    if pressed(Key::Period) && matches!(app.state.phase, Phase::Training | Phase::Paused) {
         app.send(Command::Step);
     }
     for (key, page) in
         [(Key::Num1, Page::Start), (Key::Num2, Page::Run), (Key::Num3, Page::Compare), (Key::Num4, Page::Quiz)]
     {
         if pressed(key) {
-            app.board.page = page;
+            app.state.page = page;
         }
     }
     if pressed(Key::N) {
-        app.board.strip.next_sentence();
-        app.play();
+        app.state.sentence.next_sentence();
+        app.ask();
     }
     if pressed(Key::R) {
-        app.board.strip.draw_again();
-        app.play();
+        app.state.sentence.draw_again();
+        app.ask();
     }
     if pressed(Key::L) {
-        let scale = &mut app.board.view.scale;
+        let scale = &mut app.state.view.scale;
         *scale = if *scale == Scale::Log { Scale::Linear } else { Scale::Log };
     }
     if pressed(Key::X) {
-        app.board.view.x = super::panes::next_axis(app.board.view.x);
+        app.state.view.x = super::panes::next_axis(app.state.view.x);
     }
     if pressed(Key::Plus) || pressed(Key::Equals) {
         super::panes::smooth_more(app, 0.05);
@@ -88,7 +88,7 @@ pub(super) fn handle(ctx: &Context, app: &mut App) {
         super::panes::smooth_more(app, -0.05);
     }
     if pressed(Key::E) {
-        app.dialog = Dialog::Export(ExportForm::new(&app.board));
+        app.dialog = Dialog::Export(ExportForm::new(&app.state));
     }
     if pressed(Key::O) {
         app.dialog = Dialog::Open(String::new());
@@ -107,7 +107,7 @@ pub(super) fn handle(ctx: &Context, app: &mut App) {
 
 fn quiz(ctx: &Context, app: &mut App) {
     let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-    let Some(quiz) = &mut app.board.quiz else { return };
+    let Some(quiz) = &mut app.state.quiz else { return };
     if pressed(Key::Enter) {
         if quiz.is_revealed() { quiz.next() } else { quiz.reveal() }
     }

@@ -2,12 +2,13 @@
 //! ever waits for the other.
 
 mod job;
-mod studio;
+mod networks;
+mod training;
 
 pub use job::{Begun, Job, PrepareProgress};
 
 use super::{Stir, Wake};
-use crate::probe::{Part, Scene};
+use crate::probe::{Request, Sentence};
 use crate::session::{Ending, Report};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -26,10 +27,10 @@ pub enum Command {
     Save,
     /// Save and end. While text is prepared: leave it.
     Stop,
-    /// Play this sentence, now and whenever the weights have changed.
-    Play(Part),
-    /// Play these once, for the quiz.
-    Quiz(Vec<Part>),
+    /// Ask about this sentence, now and whenever the weights have changed.
+    Ask(Request),
+    /// Ask about these once, for the quiz.
+    Quiz(Vec<Request>),
 }
 
 /// What the trainer tells the window.
@@ -50,15 +51,15 @@ pub enum News {
     },
     /// Whether it is paused.
     Paused(bool),
-    /// The sentence as the networks play it after `step` steps.
-    Scene {
+    /// What the networks make of the sentence after `step` steps.
+    Sentence {
         /// The sentence.
-        scene: Scene,
+        sentence: Sentence,
         /// Steps done.
         step: u64,
     },
     /// The quiz's sentences.
-    Quiz(Vec<Scene>),
+    Quiz(Vec<Sentence>),
     /// Seconds by operation so far.
     Times(Vec<(&'static str, f64)>),
     /// The sitting is over, and saved.

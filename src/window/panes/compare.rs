@@ -9,7 +9,7 @@ use egui::{CentralPanel, Grid, Panel, RichText, ScrollArea, Ui};
 
 /// Draws the page.
 pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
-    if app.board.tracks().next().is_none() {
+    if app.state.tracks().next().is_none() {
         CentralPanel::default().show(ui, |ui| {
             ui.add_space(ui.available_height() * 0.3);
             ui.vertical_centered(|ui| {
@@ -26,7 +26,7 @@ pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
         ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| table(ui, app));
     });
     CentralPanel::default().show(ui, |ui| {
-        let all = app.board.tracks().count().max(2);
+        let all = app.state.tracks().count().max(2);
         losses::toolbar(ui, app, all);
         losses::plots(ui, app, all);
     });
@@ -34,12 +34,12 @@ pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
 
 fn table(ui: &mut Ui, app: &mut App) {
     let palette = Palette::of(ui);
-    let names = app.board.names();
+    let names = app.state.names();
     ui.add_space(6.0);
     ui.label(RichText::new("Runs").strong());
     let (mut closed, mut shown) = (None, None);
-    let first_is_own = app.board.run.is_some();
-    for (i, (track, name)) in app.board.tracks().zip(&names).enumerate() {
+    let first_is_own = app.state.run.is_some();
+    for (i, (track, name)) in app.state.tracks().zip(&names).enumerate() {
         ui.horizontal_wrapped(|ui| {
             let (rect, _) = ui.allocate_exact_size(egui::vec2(18.0, 4.0), egui::Sense::hover());
             ui.painter().rect_filled(rect, 1.0, palette.run(i));
@@ -55,7 +55,7 @@ fn table(ui: &mut Ui, app: &mut App) {
         }
         if !(first_is_own && i == 0) {
             ui.horizontal(|ui| {
-                let show = ui.add_enabled(!app.board.phase.is_busy(), egui::Button::new("Show"));
+                let show = ui.add_enabled(!app.state.phase.is_busy(), egui::Button::new("Show"));
                 if show.on_hover_text("Ask its networks, go on with it").clicked() {
                     shown = Some(i - usize::from(first_is_own));
                 }
@@ -71,7 +71,7 @@ fn table(ui: &mut Ui, app: &mut App) {
         return;
     }
     if let Some(i) = closed {
-        app.board.others.remove(i);
+        app.state.others.remove(i);
         app.drawn.clear();
     }
     if ui.button("Open run…").clicked() {
@@ -80,7 +80,7 @@ fn table(ui: &mut Ui, app: &mut App) {
     ui.add_space(10.0);
     ui.separator();
     ui.label(RichText::new("Settings that differ").strong());
-    let configs: Vec<_> = app.board.tracks().map(|track| track.config.as_ref()).collect();
+    let configs: Vec<_> = app.state.tracks().map(|track| track.config.as_ref()).collect();
     let found = differences(&configs);
     if found.is_empty() {
         let words = if configs.len() < 2 { "Open another run to see what is different" } else { "None" };

@@ -4,7 +4,7 @@ use crate::numbers::{bytes, duration, flop, grouped};
 use crate::session::Longer;
 use crate::window::app::App;
 use crate::window::look::Palette;
-use crate::window::state::{Board, Phase, paper_days};
+use crate::window::state::{AppState, Phase, paper_days};
 use crate::window::worker::Command;
 use egui::{Button, Grid, ProgressBar, RichText, Ui};
 
@@ -23,15 +23,15 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
     ui.add_space(6.0);
     buttons(ui, app);
     ui.add_space(6.0);
-    progress(ui, &app.board);
+    progress(ui, &app.state);
     ui.separator();
-    facts(ui, &app.board);
+    facts(ui, &app.state);
     ui.separator();
-    shares(ui, &app.board);
+    shares(ui, &app.state);
 }
 
 fn buttons(ui: &mut Ui, app: &mut App) {
-    let phase = app.board.phase.clone();
+    let phase = app.state.phase.clone();
     let (training, paused) = (phase == Phase::Training, phase == Phase::Paused);
     let width = (ui.available_width() - ui.spacing().item_spacing.x) / 2.0;
     let size = egui::vec2(width, 32.0);
@@ -55,9 +55,9 @@ fn buttons(ui: &mut Ui, app: &mut App) {
     });
     match phase {
         Phase::Done(ending) if !ending.complete => going_on(ui, app, size, None),
-        Phase::Failed(_) if app.board.folder().is_some() => going_on(ui, app, size, None),
+        Phase::Failed(_) if app.state.folder().is_some() => going_on(ui, app, size, None),
         Phase::Looking | Phase::Done(_) => {
-            let longer = app.board.begun.as_ref().and_then(|begun| longer(begun, app.board.run.as_ref()));
+            let longer = app.state.begun.as_ref().and_then(|begun| longer(begun, app.state.run.as_ref()));
             going_on(ui, app, size, longer);
         }
         _ => {}
@@ -91,30 +91,30 @@ fn going_on(ui: &mut Ui, app: &mut App, size: egui::Vec2, longer: Option<Longer>
     }
 }
 
-fn progress(ui: &mut Ui, board: &Board) {
-    let Some(begun) = &board.begun else { return };
+fn progress(ui: &mut Ui, state: &AppState) {
+    let Some(begun) = &state.begun else { return };
     if begun.device.is_none() {
-        let step = board.run.as_ref().map_or(0, |run| run.step());
+        let step = state.run.as_ref().map_or(0, |run| run.step());
         ui.label(format!("{} steps done", grouped(step)));
         return;
     }
     let t = &begun.config.training;
-    ui.add(ProgressBar::new(board.at.progress as f32).show_percentage().desired_width(ui.available_width()));
+    ui.add(ProgressBar::new(state.at.progress as f32).show_percentage().desired_width(ui.available_width()));
     let of = match t.hours {
         Some(hours) => {
-            format!("step {}, {} of {}", grouped(board.at.step), duration(board.at.seconds), duration(3_600.0 * hours))
+            format!("step {}, {} of {}", grouped(state.at.step), duration(state.at.seconds), duration(3_600.0 * hours))
         }
-        None => format!("step {} of {}", grouped(board.at.step), grouped(t.steps)),
+        None => format!("step {} of {}", grouped(state.at.step), grouped(t.steps)),
     };
     ui.label(of);
-    if let (Some(left), true) = (board.pace.left(), board.phase.is_busy()) {
+    if let (Some(left), true) = (state.pace.left(), state.phase.is_busy()) {
         ui.label(RichText::new(format!("{} left", duration(left))).weak());
     }
 }
 
-fn facts(ui: &mut Ui, board: &Board) {
-    let Some(begun) = &board.begun else { return };
-    let (c, run) = (&begun.config, board.run.as_ref());
+fn facts(ui: &mut Ui, state: &AppState) {
+    let Some(begun) = &state.begun else { return };
+    let (c, run) = (&begun.config, state.run.as_ref());
     let last = run.and_then(|run| run.intervals.last());
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(device) = &begun.device {
@@ -140,7 +140,7 @@ fn facts(ui: &mut Ui, board: &Board) {
     for (i, value) in run.iter().flat_map(|run| run.held_out_values()).enumerate() {
         rows.push((if i == 0 { "Held out" } else { "" }, value));
     }
-    if let Some(saved) = board.saved {
+    if let Some(saved) = state.saved {
         rows.push(("Saved", format!("at step {}", grouped(saved))));
     }
     let label = 92.0;
@@ -172,12 +172,12 @@ pub(super) fn of_paper(days: f64) -> String {
 }
 
 /// Where a step's time goes, by family of operations.
-fn shares(ui: &mut Ui, board: &Board) {
+fn shares(ui: &mut Ui, state: &AppState) {
     // An engine that does not take the time of every operation has at least the plan's count of its work.
-    let flops = board.begun.iter().flat_map(|begun| &begun.flops_by_op).map(|&(op, flops)| (op, flops as f64));
-    let (parts, title) = match board.times.is_empty() {
+    let flops = state.begun.iter().flat_map(|begun| &begun.flops_by_op).map(|&(op, flops)| (op, flops as f64));
+    let (parts, title) = match state.times.is_empty() {
         true => (flops.collect(), "Where the operations go (computed)"),
-        false => (board.times.clone(), "Where the time goes"),
+        false => (state.times.clone(), "Where the time goes"),
     };
     let total: f64 = parts.iter().map(|(_, part)| part).sum();
     if total <= 0.0 {

@@ -52,7 +52,7 @@ fn export(ui: &mut Ui, app: &mut App, mut form: ExportForm) {
     ui.add_space(6.0);
     for what in What::ALL {
         if ui.radio(form.what == what, what.name()).clicked() {
-            form.choose(what, &app.board);
+            form.choose(what, &app.state);
         }
     }
     ui.add_space(6.0);
@@ -69,9 +69,9 @@ fn export(ui: &mut Ui, app: &mut App, mut form: ExportForm) {
     let mut next = Dialog::Export(form.clone());
     ui.horizontal(|ui| {
         if ui.button(RichText::new("Save").strong()).clicked() {
-            match form.write(&app.board) {
+            match form.write(&app.state) {
                 Ok(path) => {
-                    app.board.tell(false, &format!("wrote {}", path.display()));
+                    app.state.tell(false, &format!("wrote {}", path.display()));
                     next = Dialog::None;
                 }
                 Err(complaint) => {

@@ -18,14 +18,14 @@ pub(in crate::window) fn next_axis(x: X) -> X {
 
 /// Makes the bold curves smoother, or rougher.
 pub(in crate::window) fn smooth_more(app: &mut App, by: f64) {
-    let count = app.board.run.as_ref().map_or(0, |run| run.intervals.len());
-    let now = app.board.view.smoothing.unwrap_or_else(|| crate::history::smoothing_for(count));
-    app.board.view.smoothing = Some((now + by).clamp(0.0, 0.99));
+    let count = app.state.run.as_ref().map_or(0, |run| run.intervals.len());
+    let now = app.state.view.smoothing.unwrap_or_else(|| crate::history::smoothing_for(count));
+    app.state.view.smoothing = Some((now + by).clamp(0.0, 0.99));
 }
 
 /// Draws the pane.
 pub(super) fn show(ui: &mut Ui, app: &mut App) {
-    let one = app.board.run.iter().count();
+    let one = app.state.run.iter().count();
     toolbar(ui, app, one);
     plots(ui, app, one);
 }
@@ -33,7 +33,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
 /// What the curves of the first `runs` runs are looked at with.
 pub(super) fn toolbar(ui: &mut Ui, app: &mut App, runs: usize) {
     ui.horizontal_wrapped(|ui| {
-        let view = &mut app.board.view;
+        let view = &mut app.state.view;
         let name = AXES.iter().find(|(x, _)| *x == view.x).map_or("", |(_, name)| *name);
         let label = ui.label("Along");
         let combo = ComboBox::from_id_salt("axis").selected_text(name).width(84.0).show_ui(ui, |ui| {
@@ -46,7 +46,7 @@ pub(super) fn toolbar(ui: &mut Ui, app: &mut App, runs: usize) {
         if ui.checkbox(&mut log, "Logarithmic").changed() {
             view.scale = if log { Scale::Log } else { Scale::Linear };
         }
-        let count = app.board.run.as_ref().map_or(0, |run| run.intervals.len());
+        let count = app.state.run.as_ref().map_or(0, |run| run.intervals.len());
         let mut weight = view.smoothing.unwrap_or_else(|| crate::history::smoothing_for(count));
         let label = ui.label("Smoothing");
         ui.spacing_mut().slider_width = 110.0;
@@ -56,12 +56,12 @@ pub(super) fn toolbar(ui: &mut Ui, app: &mut App, runs: usize) {
             view.smoothing = Some(weight);
         }
         ui.menu_button("More plots", |ui| {
-            for measure in app.board.measures(runs).1 {
-                let mut shown = app.board.shown.contains(&measure.name);
+            for measure in app.state.measures(runs).1 {
+                let mut shown = app.state.shown.contains(&measure.name);
                 if ui.checkbox(&mut shown, &measure.title).changed() {
                     match shown {
-                        true => app.board.shown.insert(measure.name.clone()),
-                        false => app.board.shown.remove(&measure.name),
+                        true => app.state.shown.insert(measure.name.clone()),
+                        false => app.state.shown.remove(&measure.name),
                     };
                 }
             }
@@ -74,10 +74,10 @@ pub(super) fn toolbar(ui: &mut Ui, app: &mut App, runs: usize) {
 
 /// Draws the main measures and those that are shown of the first `runs` runs; of all if that is more.
 pub(super) fn plots(ui: &mut Ui, app: &mut App, runs: usize) {
-    let end = app.board.view.end(app.board.tracks().take(runs));
-    let (unit_name, unit) = app.board.view.x.unit(end);
-    let (main, mut others) = app.board.measures(runs);
-    others.retain(|measure| app.board.shown.contains(&measure.name));
+    let end = app.state.view.end(app.state.tracks().take(runs));
+    let (unit_name, unit) = app.state.view.x.unit(end);
+    let (main, mut others) = app.state.measures(runs);
+    others.retain(|measure| app.state.shown.contains(&measure.name));
     let spacing = ui.spacing().item_spacing.y;
     let rows = (main.len() + others.len().div_ceil(2)).max(1);
     let available = ui.available_height();

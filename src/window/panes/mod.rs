@@ -1,4 +1,4 @@
-//! What is drawn, a pane a file. A pane reads the board, and asks the app for what should happen.
+//! What is drawn, a pane a file. A pane reads the state, and asks the app for what should happen.
 
 mod compare;
 mod control;
@@ -28,7 +28,7 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
     Panel::right("control").resizable(true).default_size(290.0).size_range(250.0..=420.0).show(ui, |ui| {
         egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| control::show(ui, app));
     });
-    if app.board.run.is_none() || matches!(app.board.phase, Phase::Preparing { .. }) {
+    if app.state.run.is_none() || matches!(app.state.phase, Phase::Preparing { .. }) {
         CentralPanel::default().show(ui, |ui| waiting(ui, app));
         return;
     }
@@ -41,7 +41,7 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
 /// Before there is anything to draw.
 fn waiting(ui: &mut Ui, app: &mut App) {
     ui.add_space(ui.available_height() * 0.3);
-    ui.vertical_centered(|ui| match &app.board.phase {
+    ui.vertical_centered(|ui| match &app.state.phase {
         Phase::Preparing { note, progress } => {
             let mut words = note.clone();
             if let Some(progress) = progress {
@@ -68,14 +68,14 @@ fn waiting(ui: &mut Ui, app: &mut App) {
             ui.label(reason);
             ui.add_space(8.0);
             if ui.button("Back to the start").clicked() {
-                app.board.page = super::state::Page::Start;
+                app.state.page = super::state::Page::Start;
             }
         }
         _ => {
             ui.heading("No run is open");
             ui.add_space(8.0);
             if ui.button("Train one").clicked() {
-                app.board.page = super::state::Page::Start;
+                app.state.page = super::state::Page::Start;
             }
         }
     });

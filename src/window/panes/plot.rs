@@ -54,7 +54,7 @@ fn resets(ctx: &Context) -> bool {
 /// Draws the plot.
 pub(super) fn show(ui: &mut Ui, app: &mut App, p: &Plotted) {
     let palette = Palette::of(ui);
-    let view = app.board.view;
+    let view = app.state.view;
     let scale = view.scale_of(&p.measure);
     // On another axis what was zoomed into lies elsewhere.
     let axes = (view.x as u8, scale == Scale::Log, p.unit.to_bits());
@@ -64,7 +64,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: &Plotted) {
         reset(ui.ctx());
     }
     ui.ctx().data_mut(|data| data.insert_temp(key, axes));
-    let names = app.board.names();
+    let names = app.state.names();
     title(ui, app, p, palette);
     // As many marks as there is room for their numbers.
     let wide = (ui.available_width() / 110.0).max(2.0) as usize;
@@ -111,7 +111,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App, p: &Plotted) {
             let drawn = cached(app, i, p, range, columns);
             curves(plot, &drawn, name, color, palette, several);
         }
-        let tracks: Vec<&Track> = app.board.tracks().take(p.runs).collect();
+        let tracks: Vec<&Track> = app.state.tracks().take(p.runs).collect();
         baselines(plot, &tracks, &p.measure, scale, range, palette);
     });
     let words = describe(app, p);
@@ -134,7 +134,7 @@ fn title(ui: &mut Ui, app: &App, p: &Plotted, palette: Palette) {
         ui.label(RichText::new(&p.measure.title).color(color).strong());
         ui.label(RichText::new(&p.measure.unit).weak());
         if p.runs == 1
-            && let Some(run) = &app.board.run
+            && let Some(run) = &app.state.run
         {
             let (last, held) = (p.of(run.intervals.last()), p.of(run.held_out.last()));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -151,8 +151,8 @@ fn title(ui: &mut Ui, app: &App, p: &Plotted, palette: Palette) {
 
 /// The curves as they were drawn last, if nothing has changed.
 fn cached(app: &mut App, i: usize, p: &Plotted, range: (f64, f64), columns: usize) -> Rc<Drawn> {
-    let view = app.board.view;
-    let Some(track) = app.board.tracks().nth(i) else { return Rc::default() };
+    let view = app.state.view;
+    let Some(track) = app.state.tracks().nth(i) else { return Rc::default() };
     let key = DrawnKey { version: track.version, view, unit: p.unit, range, columns };
     let place = (i, p.measure.name.clone());
     match app.drawn.get(&place) {
@@ -311,7 +311,7 @@ fn short(x: f64) -> String {
 /// The plot for those who do not see it.
 fn describe(app: &App, p: &Plotted) -> String {
     let mut words = format!("{} plot", p.measure.title);
-    for (track, name) in app.board.tracks().take(p.runs).zip(app.board.names()) {
+    for (track, name) in app.state.tracks().take(p.runs).zip(app.state.names()) {
         if let (Some(first), Some(last)) = (p.of(track.intervals.first()), p.of(track.intervals.last())) {
             words += &format!("; {name} from {} to {}", short(first), short(last));
         }

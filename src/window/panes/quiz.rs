@@ -11,7 +11,7 @@ const SIZE: f32 = 34.0;
 
 /// Draws the page.
 pub(in crate::window) fn quiz(ui: &mut Ui, app: &mut App) {
-    CentralPanel::default().show(ui, |ui| match app.board.quiz.clone() {
+    CentralPanel::default().show(ui, |ui| match app.state.quiz.clone() {
         Some(quiz) => {
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| round(ui, app, &quiz));
         }
@@ -35,12 +35,12 @@ fn invitation(ui: &mut Ui, app: &mut App) {
 }
 
 fn round(ui: &mut Ui, app: &mut App, quiz: &Quiz) {
-    let Some(scene) = quiz.scene() else { return };
+    let Some(sentence) = quiz.sentence() else { return };
     let revealed = quiz.is_revealed();
     ui.add_space(10.0);
     ui.horizontal(|ui| {
         ui.heading(format!("Sentence {} of {}", quiz.current() + 1, quiz.len()));
-        let fakes = scene.tokens.iter().filter(|t| t.is_fake()).count();
+        let fakes = sentence.tokens.iter().filter(|t| t.is_fake()).count();
         let words = match (revealed, fakes) {
             (true, _) => {
                 "amber is what the discriminator suspects; the rim is the class: green found, red missed, amber wrong"
@@ -55,21 +55,21 @@ fn round(ui: &mut Ui, app: &mut App, quiz: &Quiz) {
     let mut toggled = None;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(8.0, 10.0);
-        for (i, played) in scene.tokens.iter().enumerate() {
+        for (i, token) in sentence.tokens.iter().enumerate() {
             let picked = quiz.is_picked(i);
             let face = if revealed { Face::Answered { picked } } else { Face::Asked { picked } };
-            let response = token::show(ui, played, face, SIZE);
+            let response = token::show(ui, token, face, SIZE);
             if response.clicked() {
                 toggled = Some(i);
             }
-            if revealed && !played.guesses.is_empty() {
-                response.on_hover_ui(|ui| token::guesses(ui, played));
+            if revealed && !token.guesses.is_empty() {
+                response.on_hover_ui(|ui| token::guesses(ui, token));
             }
         }
     });
     ui.add_space(16.0);
     let mut again = false;
-    if let Some(quiz) = &mut app.board.quiz {
+    if let Some(quiz) = &mut app.state.quiz {
         if let Some(i) = toggled {
             quiz.toggle(i);
         }

@@ -1,7 +1,7 @@
 //! One sentence, token by token: the generator's fakes, the discriminator's verdicts, and a person's own fakes.
 
 use super::token::{self, Face};
-use crate::probe::{Played, Scene};
+use crate::probe::{Sentence, Token};
 use crate::window::app::App;
 use egui::{Key, Popup, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
 
@@ -13,7 +13,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
     ui.add_space(4.0);
     let asks = app.can_ask();
     ui.add_enabled_ui(asks, |ui| toolbar(ui, app));
-    let Some(scene) = app.board.strip.scene.clone() else {
+    let Some(sentence) = app.state.sentence.answer.clone() else {
         ui.add_space(20.0);
         ui.vertical_centered(|ui| {
             ui.label(RichText::new("The sentence comes as soon as there are networks to ask…").weak())
@@ -21,10 +21,10 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
         return;
     };
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        tokens(ui, app, &scene);
+        tokens(ui, app, &sentence);
         ui.add_space(4.0);
         ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new(app.board.strip.summary()).strong());
+            ui.label(RichText::new(app.state.sentence.summary()).strong());
             ui.add_space(12.0);
             token::legend(ui);
         });
@@ -34,78 +34,78 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
 fn toolbar(ui: &mut Ui, app: &mut App) {
     ui.horizontal(|ui| {
         let label = ui.label(RichText::new("Sentence").strong());
-        let strip = &mut app.board.strip;
-        let some = !strip.sentences.is_empty();
+        let pane = &mut app.state.sentence;
+        let some = !pane.sentences.is_empty();
         let mut changed = false;
         let buttons = 4.0 * 104.0;
-        let field = TextEdit::singleline(&mut strip.typed).desired_width((ui.available_width() - buttons).max(160.0));
+        let field = TextEdit::singleline(&mut pane.typed).desired_width((ui.available_width() - buttons).max(160.0));
         let field = ui.add(field.hint_text("type a sentence, then Enter")).labelled_by(label.id);
         if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
-            changed |= strip.play_typed();
+            changed |= pane.take_typed();
         }
         let next = ui.add_enabled(some, egui::Button::new("Next"));
         if next.on_hover_text("Another sentence of the held-out text (N)").clicked() {
-            strip.next_sentence();
+            pane.next_sentence();
             changed = true;
         }
         if ui.button("Draw again").on_hover_text("Other words of it, other samples (R)").clicked() {
-            strip.draw_again();
+            pane.draw_again();
             changed = true;
         }
         let masks =
-            ui.checkbox(&mut strip.part.masks, "Generator").on_hover_text("Whether the generator puts fakes in");
+            ui.checkbox(&mut pane.request.masks, "Generator").on_hover_text("Whether the generator puts fakes in");
         changed |= masks.changed();
-        let edited = !strip.part.edits.is_empty();
+        let edited = !pane.request.edits.is_empty();
         if ui.add_enabled(edited, egui::Button::new("Restore")).on_hover_text("Take your own words back").clicked() {
-            strip.restore();
+            pane.restore();
             changed = true;
         }
         if changed {
-            app.play();
+            app.ask();
         }
     });
 }
 
-fn tokens(ui: &mut Ui, app: &mut App, scene: &Scene) {
+fn tokens(ui: &mut Ui, app: &mut App, sentence: &Sentence) {
     let (mut edit, mut open) = (None, false);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
-        for played in &scene.tokens {
-            let response = token::show(ui, played, Face::Judged, SIZE);
+        for token in &sentence.tokens {
+            let response = token::show(ui, token, Face::Judged, SIZE);
             let popup =
                 Popup::from_toggle_button_response(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-            let word = popup.show(|ui| replace(ui, app, played)).and_then(|shown| shown.inner);
+            let word = popup.show(|ui| replace(ui, app, token)).and_then(|shown| shown.inner);
             open |= Popup::is_id_open(ui.ctx(), Popup::default_response_id(&response));
             if word.is_some() {
                 Popup::close_id(ui.ctx(), Popup::default_response_id(&response));
-                edit = word.map(|word| (played.place, word));
+                edit = word.map(|word| (token.position, word));
             }
-            if !played.guesses.is_empty() {
-                response.on_hover_ui(|ui| token::guesses(ui, played));
+            if !token.guesses.is_empty() {
+                response.on_hover_ui(|ui| token::guesses(ui, token));
             }
         }
     });
     if !open {
-        app.board.strip.editing = None;
+        app.state.sentence.editing = None;
     }
-    if let Some((place, word)) = edit {
-        app.board.strip.edit(place, &word);
-        app.play();
+    if let Some((position, word)) = edit {
+        app.state.sentence.edit(position, &word);
+        app.ask();
     }
 }
 
 /// What a click on a token opens: another word for it. The word that was chosen, once one is.
-fn replace(ui: &mut Ui, app: &mut App, played: &Played) -> Option<String> {
+fn replace(ui: &mut Ui, app: &mut App, token: &Token) -> Option<String> {
     ui.set_min_width(210.0);
     let mut chosen = None;
-    let own = token::word(&played.original);
+    let own = token::word(&token.original);
     ui.label(RichText::new(format!("Another word for “{own}”")).strong());
-    let strip = &mut app.board.strip;
-    let opened = strip.editing.as_ref().is_none_or(|(place, _)| *place != played.place);
+    let pane = &mut app.state.sentence;
+    let opened = pane.editing.as_ref().is_none_or(|(position, _)| *position != token.position);
     if opened {
-        strip.editing = Some((played.place, String::new()));
+        pane.editing = Some((token.position, String::new()));
     }
-    if let Some((_, text)) = &mut strip.editing {
+    if let Some((_, text)) = &mut pane.editing {
         ui.horizontal(|ui| {
             let field = TextEdit::singleline(text).desired_width(120.0).hint_text("your fake");
             let field = ui.add(field);
@@ -119,17 +119,17 @@ fn replace(ui: &mut Ui, app: &mut App, played: &Played) -> Option<String> {
             }
         });
     }
-    if !played.guesses.is_empty() {
+    if !token.guesses.is_empty() {
         ui.separator();
         ui.label(RichText::new("The generator would put").weak());
-        for guess in &played.guesses {
+        for guess in &token.guesses {
             let name = format!("{}  {:.1} %", token::word(&guess.token), 100.0 * guess.p);
             if ui.button(name).clicked() {
                 chosen = Some(guess.token.clone());
             }
         }
     }
-    if played.edited {
+    if token.edited {
         ui.separator();
         if ui.button(format!("Back to “{own}”")).clicked() {
             chosen = Some(String::new());

@@ -64,7 +64,7 @@ fn page(ui: &mut Ui, app: &mut App) {
     Grid::new("form").num_columns(2).spacing([18.0, 12.0]).show(ui, |ui| {
         text(ui, app);
         ui.end_row();
-        let form = &mut app.board.form;
+        let form = &mut app.state.form;
         let label = ui.label("Model");
         ui.vertical(|ui| {
             let combo = ComboBox::from_id_salt("preset").selected_text(form.preset.clone()).width(160.0);
@@ -123,7 +123,7 @@ fn page(ui: &mut Ui, app: &mut App) {
         ui.end_row();
     });
     ui.add_space(16.0);
-    let busy = app.board.phase.is_busy();
+    let busy = app.state.phase.is_busy();
     ui.horizontal(|ui| {
         let words = RichText::new("Start training").size(17.0).strong();
         let button = egui::Button::new(words.color(ui.visuals().selection.stroke.color))
@@ -176,13 +176,13 @@ fn choice<T: Copy + PartialEq>(ui: &mut Ui, name: &str, value: &mut T, values: &
 fn text(ui: &mut Ui, app: &mut App) {
     ui.label("Text");
     ui.vertical(|ui| {
-        ui.label(RichText::new(app.board.form.source.describe()).strong());
+        ui.label(RichText::new(app.state.form.source.describe()).strong());
         let field = TextEdit::singleline(&mut app.typed_text).desired_width(420.0);
         let field = ui.add(field.hint_text("a file or folder, then Enter; or choose it below"));
         field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of the text"));
         if field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) {
             let typed = app.typed_text.trim();
-            app.board.form.source = Source::of((!typed.is_empty()).then(|| typed.into()).into_iter().collect());
+            app.state.form.source = Source::of((!typed.is_empty()).then(|| typed.into()).into_iter().collect());
         }
         ui.horizontal(|ui| {
             if ui.button("Files…").clicked() {
@@ -191,9 +191,9 @@ fn text(ui: &mut Ui, app: &mut App) {
             if ui.button("Folder…").clicked() {
                 app.pick(Picking::Text, true);
             }
-            let other = app.board.form.source != Source::Sample;
+            let other = app.state.form.source != Source::Sample;
             if ui.add_enabled(other, egui::Button::new("The sample")).clicked() {
-                app.board.form.source = Source::Sample;
+                app.state.form.source = Source::Sample;
             }
         });
         ui.label(

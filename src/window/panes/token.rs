@@ -1,6 +1,6 @@
 //! One token as a card: the word that was there, the word that is there, and the discriminator's verdict.
 
-use crate::probe::Played;
+use crate::probe::Token;
 use crate::window::look::Palette;
 use crate::window::state::{Mark, mark};
 use egui::{Color32, FontId, Response, Role, Sense, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, vec2};
@@ -17,12 +17,12 @@ pub(super) enum Face {
 }
 
 /// The token in words, for those who do not see it and for tests.
-pub(super) fn describe(token: &Played, face: Face) -> String {
+pub(super) fn describe(token: &Token, face: Face) -> String {
     let shown = &token.shown;
     if let Face::Asked { picked } = face {
         return if picked { format!("{shown}, picked") } else { shown.clone() };
     }
-    let who = match (token.edited, token.is_fake(), token.drawn) {
+    let who = match (token.edited, token.is_fake(), token.selected) {
         (true, true, _) => format!("{shown}, put in by you for {}", token.original),
         (_, true, _) => format!("{shown}, put in by the generator for {}", token.original),
         (_, false, true) => format!("{shown}, guessed right by the generator"),
@@ -38,7 +38,7 @@ pub(super) fn word(token: &str) -> String {
 }
 
 /// Draws the card; a click is the caller's.
-pub(super) fn show(ui: &mut Ui, token: &Played, face: Face, size: f32) -> Response {
+pub(super) fn show(ui: &mut Ui, token: &Token, face: Face, size: f32) -> Response {
     let palette = Palette::of(ui);
     let big = FontId::proportional(size);
     let small = TextStyle::Small.resolve(ui.style());
@@ -91,7 +91,7 @@ pub(super) fn show(ui: &mut Ui, token: &Played, face: Face, size: f32) -> Respon
     response
 }
 
-fn look(ui: &Ui, token: &Played, face: Face, palette: Palette, mark: Mark) -> (Color32, Stroke) {
+fn look(ui: &Ui, token: &Token, face: Face, palette: Palette, mark: Mark) -> (Color32, Stroke) {
     match face {
         Face::Asked { picked: true } => (palette.suspicion(1.0), Stroke::new(2.5, palette.caution())),
         Face::Asked { picked: false } => (palette.suspicion(0.0), Stroke::new(1.0, ui.visuals().weak_text_color())),
@@ -113,7 +113,7 @@ fn look(ui: &Ui, token: &Played, face: Face, palette: Palette, mark: Mark) -> (C
 }
 
 /// What the generator would have put there, in a list.
-pub(super) fn guesses(ui: &mut Ui, token: &Played) {
+pub(super) fn guesses(ui: &mut Ui, token: &Token) {
     let about = if token.masked {
         "The generator's guesses for the masked word"
     } else {

@@ -16,7 +16,7 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
             for (page, name) in
                 [(Page::Start, "Start"), (Page::Run, "Run"), (Page::Compare, "Compare"), (Page::Quiz, "Quiz")]
             {
-                ui.selectable_value(&mut app.board.page, page, name);
+                ui.selectable_value(&mut app.state.page, page, name);
             }
             ui.separator();
             status(ui, app);
@@ -36,10 +36,10 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
                 if ui.button("Open run…").on_hover_text("Look at a run, or compare with it (O)").clicked() {
                     app.dialog = Dialog::Open(String::new());
                 }
-                let some = app.board.tracks().next().is_some();
+                let some = app.state.tracks().next().is_some();
                 let export = ui.add_enabled(some, egui::Button::new("Export…"));
                 if export.on_hover_text("Take pictures or numbers away (E)").clicked() {
-                    app.dialog = Dialog::Export(ExportForm::new(&app.board));
+                    app.dialog = Dialog::Export(ExportForm::new(&app.state));
                 }
             });
         });
@@ -49,14 +49,14 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
 
 fn status(ui: &mut Ui, app: &App) {
     let palette = Palette::of(ui);
-    let color = match app.board.phase {
+    let color = match app.state.phase {
         Phase::Training => palette.good(),
         Phase::Failed(_) => palette.bad(),
         Phase::Paused | Phase::Stopping | Phase::Preparing { .. } => palette.caution(),
         Phase::Idle | Phase::Done(_) | Phase::Looking => ui.visuals().weak_text_color(),
     };
-    ui.label(RichText::new(app.board.phase.name()).color(color).strong());
-    if let Some(name) = app.board.folder() {
+    ui.label(RichText::new(app.state.phase.name()).color(color).strong());
+    if let Some(name) = app.state.folder() {
         let room = (ui.available_width() - 430.0).max(60.0);
         ui.scope(|ui| {
             ui.set_max_width(room);
@@ -72,7 +72,7 @@ pub(in crate::window) fn toggle_theme(ctx: &Context, app: &mut App) {
 
 /// Draws the newest notice, which stays until it is dismissed.
 pub(in crate::window) fn notices(ui: &mut Ui, app: &mut App) {
-    let Some(notice) = app.board.notices.back().cloned() else { return };
+    let Some(notice) = app.state.notices.back().cloned() else { return };
     let palette = Palette::of(ui);
     let mut dismissed = false;
     Panel::top("notices").show(ui, |ui| {
@@ -81,7 +81,7 @@ pub(in crate::window) fn notices(ui: &mut Ui, app: &mut App) {
             ui.label(RichText::new(word).color(color).strong());
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 dismissed = ui.button("Dismiss").clicked();
-                let more = app.board.notices.len() - 1;
+                let more = app.state.notices.len() - 1;
                 if more > 0 {
                     ui.label(RichText::new(format!("and {more} before")).weak());
                 }
@@ -92,6 +92,6 @@ pub(in crate::window) fn notices(ui: &mut Ui, app: &mut App) {
         });
     });
     if dismissed {
-        app.board.notices.pop_back();
+        app.state.notices.pop_back();
     }
 }

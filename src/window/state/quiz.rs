@@ -1,7 +1,7 @@
 //! Ten sentences with fakes: a class guesses which tokens they are, then the discriminator answers, and both are scored.
 
 use super::Counts;
-use crate::probe::{Part, Scene};
+use crate::probe::{Request, Sentence};
 use std::collections::BTreeSet;
 
 /// Sentences of a quiz.
@@ -39,7 +39,7 @@ impl Score {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Round {
-    scene: Scene,
+    sentence: Sentence,
     /// Tokens that the class takes for fakes.
     picked: BTreeSet<usize>,
     revealed: bool,
@@ -53,32 +53,32 @@ pub struct Quiz {
 }
 
 impl Quiz {
-    /// What to have played for a quiz out of these sentences; more than are asked, since some will have no fake.
-    pub fn parts(sentences: &[String], seed: u64) -> Vec<Part> {
+    /// What to ask for a quiz out of these sentences; more than are asked, since some will have no fake.
+    pub fn requests(sentences: &[String], seed: u64) -> Vec<Request> {
         let most = sentences.len().max(1);
-        let part = |i: usize| Part {
+        let request = |i: usize| Request {
             text: sentences[(seed as usize).wrapping_add(i) % most].clone(),
-            // Every sentence again and again, with other draws.
-            draw: seed.wrapping_add(i as u64 + 1),
+            // Every sentence again and again, with other seeds.
+            seed: seed.wrapping_add(i as u64 + 1),
             edits: Vec::new(),
             masks: true,
         };
-        if sentences.is_empty() { Vec::new() } else { (0..3 * ROUNDS).map(part).collect() }
+        if sentences.is_empty() { Vec::new() } else { (0..3 * ROUNDS).map(request).collect() }
     }
 
     /// Sentences of a whole quiz.
     pub const ROUNDS: usize = ROUNDS;
 
     /// Whether a sentence is good for a quiz: it has a fake and an original.
-    pub fn takes(scene: &Scene) -> bool {
-        let fakes = scene.tokens.iter().filter(|t| t.is_fake()).count();
-        fakes > 0 && fakes < scene.tokens.len()
+    pub fn takes(sentence: &Sentence) -> bool {
+        let fakes = sentence.tokens.iter().filter(|t| t.is_fake()).count();
+        fakes > 0 && fakes < sentence.tokens.len()
     }
 
-    /// A quiz of the scenes that are good for one.
-    pub fn new(scenes: Vec<Scene>) -> Self {
-        let round = |scene| Round { scene, picked: BTreeSet::new(), revealed: false };
-        Self { rounds: scenes.into_iter().filter(Self::takes).take(ROUNDS).map(round).collect(), current: 0 }
+    /// A quiz of the sentences that are good for one.
+    pub fn new(sentences: Vec<Sentence>) -> Self {
+        let round = |sentence| Round { sentence, picked: BTreeSet::new(), revealed: false };
+        Self { rounds: sentences.into_iter().filter(Self::takes).take(ROUNDS).map(round).collect(), current: 0 }
     }
 
     /// How many sentences there are.
@@ -97,8 +97,8 @@ impl Quiz {
     }
 
     /// The sentence.
-    pub fn scene(&self) -> Option<&Scene> {
-        self.rounds.get(self.current).map(|round| &round.scene)
+    pub fn sentence(&self) -> Option<&Sentence> {
+        self.rounds.get(self.current).map(|round| &round.sentence)
     }
 
     /// Whether a token of the sentence was picked.
@@ -115,7 +115,7 @@ impl Quiz {
     pub fn toggle(&mut self, token: usize) {
         if let Some(round) = self.rounds.get_mut(self.current)
             && !round.revealed
-            && token < round.scene.tokens.len()
+            && token < round.sentence.tokens.len()
             && !round.picked.remove(&token)
         {
             round.picked.insert(token);
@@ -148,35 +148,35 @@ impl Quiz {
     pub fn scores(&self) -> (Score, Score) {
         let shown = self.rounds.iter().filter(|round| round.revealed);
         shown.fold((Score::default(), Score::default()), |(class, network), round| {
-            (class.add(round.class()), network.add(Score::of(Counts::of(&round.scene))))
+            (class.add(round.class()), network.add(Score::of(Counts::of(&round.sentence))))
         })
     }
 
     /// The class's score in this sentence and the discriminator's.
     pub fn round_scores(&self) -> Option<(Score, Score)> {
         let round = self.rounds.get(self.current).filter(|round| round.revealed)?;
-        Some((round.class(), Score::of(Counts::of(&round.scene))))
+        Some((round.class(), Score::of(Counts::of(&round.sentence))))
     }
 }
 
 impl Round {
     fn class(&self) -> Score {
-        let fake = |i: &usize| self.scene.tokens.get(*i).is_some_and(|t| t.is_fake());
+        let fake = |i: &usize| self.sentence.tokens.get(*i).is_some_and(|t| t.is_fake());
         let hits = self.picked.iter().filter(|i| fake(i)).count();
-        let fakes = self.scene.tokens.iter().filter(|t| t.is_fake()).count();
+        let fakes = self.sentence.tokens.iter().filter(|t| t.is_fake()).count();
         Score::of(Counts { hits, misses: fakes - hits, false_alarms: self.picked.len() - hits })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::strip::tests::{scene, token};
+    use super::super::sentence::tests::{sentence, token};
     use super::*;
 
     #[test]
     fn class_and_discriminator_are_scored_alike() {
-        let plain = Scene { tokens: vec![token(1, "a", "a", false, 0.1)], cut: false };
-        let mut quiz = Quiz::new(vec![plain, scene(), scene()]);
+        let plain = Sentence { tokens: vec![token(1, "a", "a", false, 0.1)], cut: false };
+        let mut quiz = Quiz::new(vec![plain, sentence(), sentence()]);
         assert_eq!((quiz.len(), quiz.current(), quiz.round_scores()), (2, 0, None));
         quiz.toggle(1);
         quiz.toggle(0);
@@ -204,15 +204,15 @@ mod tests {
 
     #[test]
     fn every_sentence_has_its_turn() {
-        assert_eq!(Quiz::parts(&[], 1), []);
-        let parts = Quiz::parts(&["a".into(), "b".into()], 5);
-        assert_eq!(parts.len(), 30);
-        assert_ne!(parts[0].text, parts[1].text);
-        assert_ne!(parts[0].draw, parts[2].draw);
+        assert_eq!(Quiz::requests(&[], 1), []);
+        let requests = Quiz::requests(&["a".into(), "b".into()], 5);
+        assert_eq!(requests.len(), 30);
+        assert_ne!(requests[0].text, requests[1].text);
+        assert_ne!(requests[0].seed, requests[2].seed);
         let mut none = Quiz::new(Vec::new());
         none.toggle(0);
         none.reveal();
         none.next();
-        assert!(none.is_empty() && !none.is_over() && none.scene().is_none());
+        assert!(none.is_empty() && !none.is_over() && none.sentence().is_none());
     }
 }

@@ -101,7 +101,7 @@ impl Track {
     }
 
     /// Takes in what a session reports; `seconds` are those of training by now.
-    pub fn take_in(&mut self, report: &Report, seconds: f64) {
+    pub fn record(&mut self, report: &Report, seconds: f64) {
         self.version += 1;
         match report {
             Report::Step { step, values } => {
@@ -198,10 +198,10 @@ mod tests {
     fn follows_what_is_reported() {
         let mut track = live();
         assert_eq!((track.name().as_str(), track.step()), ("no such run", 0));
-        track.take_in(&Report::Step { step: 0, values: [("hits", 0.1)].into() }, 0.5);
-        track.take_in(&interval(1), 1.0);
-        track.take_in(&interval(2), 2.0);
-        track.take_in(&Report::HeldOut { step: 2, values: Values::default(), best: true }, 2.5);
+        track.record(&Report::Step { step: 0, values: [("hits", 0.1)].into() }, 0.5);
+        track.record(&interval(1), 1.0);
+        track.record(&interval(2), 2.0);
+        track.record(&Report::HeldOut { step: 2, values: Values::default(), best: true }, 2.5);
         assert_eq!((track.intervals.len(), track.held_out.len(), track.steps.len()), (2, 1, 1));
         assert_eq!((track.intervals[1].tokens, track.held_out[0].tokens, track.step()), (200, 200, 2));
         assert!(
@@ -209,15 +209,15 @@ mod tests {
                 && track.held_out[0].flops == 2e9
                 && track.intervals[1].flops == 2e9
         );
-        track.take_in(&Report::RolledBack { reason: String::new(), step: 1, seed: 3 }, 3.0);
+        track.record(&Report::RolledBack { reason: String::new(), step: 1, seed: 3 }, 3.0);
         assert_eq!((track.intervals.len(), track.held_out.len(), track.step()), (1, 0, 1));
     }
 
     #[test]
     fn csv_has_a_line_a_moment_and_no_nan() {
         let mut track = live();
-        track.take_in(&Report::HeldOut { step: 0, values: Values::default(), best: true }, 0.0);
-        track.take_in(&interval(1), 1.0);
+        track.record(&Report::HeldOut { step: 0, values: Values::default(), best: true }, 0.0);
+        track.record(&interval(1), 1.0);
         let csv = track.to_csv();
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 3);

@@ -187,7 +187,7 @@ mod tests {
                 skipped: 0,
                 values: [("loss", 5.0 + noise), ("hits", 0.0), ("baseline.loss.rate", 0.3)].into(),
             };
-            track.take_in(&Report::Interval { interval, tokens_per_second: 1e3 }, step as f64);
+            track.record(&Report::Interval { interval, tokens_per_second: 1e3 }, step as f64);
         }
         track
     }
@@ -233,7 +233,7 @@ mod tests {
         let mut track = track(10);
         for step in 10..15 {
             let report = Report::Step { step, values: [("loss", 4.0), ("hits", f64::NAN)].into() };
-            track.take_in(&report, step as f64);
+            track.record(&report, step as f64);
         }
         let drawn = View::default().draw(&track, &loss(), 1.0, (0.0, 20.0), 1_000);
         assert_eq!(count(&drawn.raw), 15);

@@ -1,6 +1,7 @@
 //! What a trainer's thread is started with, and how it gets from there to a session.
 
-use super::studio::{Studio, train};
+use super::networks::Networks;
+use super::training::train;
 use super::{Command, News, Outbox};
 use crate::config::Config;
 use crate::corpus::{Tokenizer, VocabularyOptions};
@@ -85,7 +86,7 @@ pub struct Begun {
     pub step: u64,
     /// What the run's folder has recorded of them; `None` for a run that begins.
     pub recorded: Option<Track>,
-    /// Held-out sentences to play with.
+    /// Held-out sentences to ask about.
     pub sentences: Vec<String>,
 }
 
@@ -133,9 +134,9 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
         Job::Look { folder } => return look(&folder, inbox, outbox),
     };
     let Opened { session, prepared } = &opened;
-    let studio = Studio::new(session.config(), &prepared.tokenizer);
+    let networks = Networks::new(session.config(), &prepared.tokenizer);
     outbox.tell(News::Begun(Box::new(begun(session, prepared))));
-    train(opened, studio, inbox, outbox).map_err(|e| e.to_string())
+    train(opened, networks, inbox, outbox).map_err(|e| e.to_string())
 }
 
 fn begun(session: &Session, prepared: &Prepared) -> Begun {
@@ -224,17 +225,17 @@ fn free(parent: &Path, stem: &str) -> PathBuf {
 fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
     let found = Run::config(folder).map_err(|e| e.to_string())?;
     let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
-    let networks = Adaptation::load(folder, &config.objective).map_err(|e| e.to_string())?;
+    let saved = Adaptation::load(folder, &config.objective).map_err(|e| e.to_string())?;
     let model = Model::new(&config);
     let tokenizer = Tokenizer::load_saved(folder).map_err(|e| e.to_string())?;
     let mut fitting = config.clone();
-    networks.resize(&mut fitting);
+    saved.resize(&mut fitting);
     if Model::new(&fitting).table != model.table {
         return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
     }
-    let mut studio = Studio::new(&config, &tokenizer);
-    studio.set_weights(&networks.weights(&config, &model)).map_err(|e| e.to_string())?;
-    let step = networks.step().unwrap_or_default();
+    let mut networks = Networks::new(&config, &tokenizer);
+    networks.set_weights(&saved.weights(&config, &model)).map_err(|e| e.to_string())?;
+    let step = saved.step().unwrap_or_default();
     let begun = Begun {
         folder: folder.into(),
         device: None,
@@ -253,8 +254,8 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
     while let Ok(command) = inbox.recv() {
         match command {
             Command::Stop => break,
-            Command::Play(part) => studio.play(&part, step, outbox),
-            Command::Quiz(parts) => studio.quiz(&parts, outbox),
+            Command::Ask(request) => networks.ask(&request, step, outbox),
+            Command::Quiz(requests) => networks.quiz(&requests, outbox),
             Command::Pause | Command::Resume | Command::Step | Command::Save => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Everything that the window shows, and how it changes with what the trainer tells.
 
-use super::{Form, Pace, Quiz, Source, Strip, Track, View};
+use super::{Form, Pace, Quiz, SentencePane, Source, Track, View};
 use crate::measure::{Measure, Measures, Plot};
 use crate::session::{Ending, Report};
 use crate::window::worker::{At, Begun, News, PrepareProgress};
@@ -85,7 +85,7 @@ const MOST_NOTICES: usize = 50;
 
 /// The window's state.
 #[derive(Default)]
-pub struct Board {
+pub struct AppState {
     /// The page that is shown.
     pub page: Page,
     /// The start page's fields.
@@ -107,7 +107,7 @@ pub struct Board {
     /// Seconds by operation so far, the most first.
     pub times: Vec<(&'static str, f64)>,
     /// The sentence.
-    pub strip: Strip,
+    pub sentence: SentencePane,
     /// The quiz, once there is one.
     pub quiz: Option<Quiz>,
     /// How curves are looked at.
@@ -118,9 +118,9 @@ pub struct Board {
     pub notices: VecDeque<Notice>,
 }
 
-impl Board {
+impl AppState {
     /// Takes in what the trainer tells; whether the sentence should be asked for, since there are networks now.
-    pub fn take_in(&mut self, news: News) -> bool {
+    pub fn update(&mut self, news: News) -> bool {
         match news {
             News::Note(text) => {
                 self.phase = Phase::Preparing { note: text.trim_end_matches('…').into(), progress: None }
@@ -140,11 +140,11 @@ impl Board {
                 self.pace.note(at.seconds, at.progress);
             }
             News::Paused(paused) => self.phase = if paused { Phase::Paused } else { Phase::Training },
-            News::Scene { scene, step } => (self.strip.scene, self.strip.step) = (Some(scene), step),
+            News::Sentence { sentence, step } => (self.sentence.answer, self.sentence.step) = (Some(sentence), step),
             News::Dataset(folder) => self.form.source = Source::Dataset(folder),
             News::Complaint(reason) => self.tell(true, &reason),
-            News::Quiz(scenes) => {
-                let quiz = Quiz::new(scenes);
+            News::Quiz(sentences) => {
+                let quiz = Quiz::new(sentences);
                 if quiz.is_empty() {
                     self.tell(true, "no sentence has a fake yet: train a little longer, then try again");
                 }
@@ -173,7 +173,7 @@ impl Board {
 
     fn begin(&mut self, mut begun: Begun) {
         let looking = begun.device.is_none();
-        self.strip = Strip::new(begun.sentences.clone());
+        self.sentence = SentencePane::new(begun.sentences.clone());
         self.quiz = None;
         self.times.clear();
         self.saved = (begun.step > 0).then_some(begun.step);
@@ -197,7 +197,7 @@ impl Board {
 
     fn report(&mut self, report: &Report, seconds: f64) {
         if let Some(run) = &mut self.run {
-            run.take_in(report, seconds);
+            run.record(report, seconds);
         }
         match report {
             Report::Saved { step, .. } => self.saved = Some(*step),
@@ -306,7 +306,7 @@ fn same(a: &Path, b: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::strip::tests::scene;
+    use super::super::sentence::tests::sentence;
     use super::*;
     use crate::config::preset;
     use crate::measure::{Values, tests::invented};
@@ -330,33 +330,33 @@ mod tests {
 
     #[test]
     fn a_run_goes_from_preparing_to_done() {
-        let mut board = Board::default();
-        assert!(!board.phase.is_busy());
-        assert!(!board.take_in(News::Note("reading the text…".into())));
-        assert_eq!(board.phase, Phase::Preparing { note: "reading the text".into(), progress: None });
-        assert!(board.take_in(News::Begun(begun(Some("CPU")))));
-        assert_eq!((board.page, board.phase.name(), board.at.step), (Page::Run, "training", 3));
-        assert_eq!(board.strip.part.text, "a b c");
+        let mut state = AppState::default();
+        assert!(!state.phase.is_busy());
+        assert!(!state.update(News::Note("reading the text…".into())));
+        assert_eq!(state.phase, Phase::Preparing { note: "reading the text".into(), progress: None });
+        assert!(state.update(News::Begun(begun(Some("CPU")))));
+        assert_eq!((state.page, state.phase.name(), state.at.step), (Page::Run, "training", 3));
+        assert_eq!(state.sentence.request.text, "a b c");
         let step = Report::Step { step: 3, values: [("cost", 7.0)].into() };
         let saved = Report::Saved { step: 4, folder: "x".into() };
         let at = At { step: 4, seconds: 1.0, progress: 0.5 };
-        board.take_in(News::Reports { reports: vec![step, saved], at });
-        assert_eq!((board.run.as_ref().unwrap().steps.len(), board.saved, board.at), (1, Some(4), at));
-        board.take_in(News::Paused(true));
-        assert_eq!((board.phase.name(), board.phase.is_busy()), ("paused", true));
-        board.take_in(News::Scene { scene: scene(), step: 4 });
-        assert!(board.strip.scene.is_some() && board.strip.step == 4);
-        board.take_in(News::Complaint("no room; try a lower --learning-rate or --on-nan rollback".into()));
-        assert_eq!(board.notices.back().unwrap().text, "no room; try a lower learning rate or another seed");
-        assert_eq!(board.phase.name(), "paused");
-        board.take_in(News::Dataset("d".into()));
-        assert_eq!(board.form.source, Source::Dataset("d".into()));
-        board.take_in(News::Times(vec![("a", 1.0), ("b", 2.0)]));
-        assert_eq!(board.times[0].0, "b");
+        state.update(News::Reports { reports: vec![step, saved], at });
+        assert_eq!((state.run.as_ref().unwrap().steps.len(), state.saved, state.at), (1, Some(4), at));
+        state.update(News::Paused(true));
+        assert_eq!((state.phase.name(), state.phase.is_busy()), ("paused", true));
+        state.update(News::Sentence { sentence: sentence(), step: 4 });
+        assert!(state.sentence.answer.is_some() && state.sentence.step == 4);
+        state.update(News::Complaint("no room; try a lower --learning-rate or --on-nan rollback".into()));
+        assert_eq!(state.notices.back().unwrap().text, "no room; try a lower learning rate or another seed");
+        assert_eq!(state.phase.name(), "paused");
+        state.update(News::Dataset("d".into()));
+        assert_eq!(state.form.source, Source::Dataset("d".into()));
+        state.update(News::Times(vec![("a", 1.0), ("b", 2.0)]));
+        assert_eq!(state.times[0].0, "b");
         let ending = Ending { step: 4, complete: true, seconds: 2.0, folder: "x".into() };
-        board.take_in(News::Ended(ending));
-        assert_eq!((board.phase.name(), board.phase.is_busy()), ("done", false));
-        assert!(board.notices.back().unwrap().text.contains("4 steps"));
+        state.update(News::Ended(ending));
+        assert_eq!((state.phase.name(), state.phase.is_busy()), ("done", false));
+        assert!(state.notices.back().unwrap().text.contains("4 steps"));
     }
 
     #[test]
@@ -369,10 +369,10 @@ mod tests {
         .unwrap();
         std::fs::write(folder.path().join("measures.json"), invented().to_json().unwrap()).unwrap();
         let track = |step: u64, recorded: Option<Track>| {
-            let mut board = Board::default();
+            let mut state = AppState::default();
             let begun = Begun { folder: folder.path().into(), step, recorded, ..*begun(Some("CPU")) };
-            board.take_in(News::Begun(Box::new(begun)));
-            let run = board.run.unwrap();
+            state.update(News::Begun(Box::new(begun)));
+            let run = state.run.unwrap();
             (run.held_out.len(), run.intervals.len())
         };
         assert_eq!(track(0, None), (0, 0));
@@ -383,18 +383,18 @@ mod tests {
 
     #[test]
     fn what_fails_is_told() {
-        let mut board = Board::default();
-        board.take_in(News::Failed("no such device".into()));
-        assert_eq!(board.phase, Phase::Failed("no such device".into()));
-        assert!(board.notices[0].warning);
-        board.open(Path::new("no such run"));
-        assert!(board.notices[1].text.contains("does not exist"));
-        board.take_in(News::Quiz(Vec::new()));
-        assert!(board.quiz.is_none() && board.notices[2].warning);
+        let mut state = AppState::default();
+        state.update(News::Failed("no such device".into()));
+        assert_eq!(state.phase, Phase::Failed("no such device".into()));
+        assert!(state.notices[0].warning);
+        state.open(Path::new("no such run"));
+        assert!(state.notices[1].text.contains("does not exist"));
+        state.update(News::Quiz(Vec::new()));
+        assert!(state.quiz.is_none() && state.notices[2].warning);
         for _ in 0..200 {
-            board.tell(false, "x");
+            state.tell(false, "x");
         }
-        assert_eq!(board.notices.len(), MOST_NOTICES);
+        assert_eq!(state.notices.len(), MOST_NOTICES);
     }
 
     #[test]
@@ -408,16 +408,16 @@ mod tests {
             run
         };
         let (a, b) = (make("a"), make("b"));
-        let mut board = Board::default();
-        board.open(&a);
-        board.open(&a.join("..").join("tiny"));
-        assert_eq!((board.names(), board.notices.len()), (vec!["tiny".to_string()], 2));
-        let text = &board.notices[0].text;
+        let mut state = AppState::default();
+        state.open(&a);
+        state.open(&a.join("..").join("tiny"));
+        assert_eq!((state.names(), state.notices.len()), (vec!["tiny".to_string()], 2));
+        let text = &state.notices[0].text;
         assert!(text.contains("metrics.jsonl: 1 line left out: line 2 is no JSON"), "{text}");
-        board.open(&b);
-        assert_eq!(board.names(), [a.display().to_string(), b.display().to_string()]);
-        assert_eq!(board.stale(), Vec::<PathBuf>::new());
-        board.take_in(News::Reports {
+        state.open(&b);
+        assert_eq!(state.names(), [a.display().to_string(), b.display().to_string()]);
+        assert_eq!(state.stale(), Vec::<PathBuf>::new());
+        state.update(News::Reports {
             reports: vec![Report::HeldOut { step: 1, values: Values::default(), best: true }],
             at: At::default(),
         });

@@ -1,0 +1,180 @@
+//! One sentence, token by token: what is asked, what came back, and how the discriminator did.
+
+use crate::probe::{Mark, Request, Sentence, mark};
+
+/// How often each of the marks that count was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Fakes found.
+    pub hits: usize,
+    /// Fakes not found.
+    pub misses: usize,
+    /// Originals called fakes.
+    pub false_alarms: usize,
+}
+
+impl Counts {
+    /// Of a sentence, by the discriminator's verdicts.
+    pub fn of(sentence: &Sentence) -> Self {
+        let count = |what: Mark| sentence.tokens.iter().filter(|t| mark(t) == what).count();
+        Self { hits: count(Mark::Hit), misses: count(Mark::Miss), false_alarms: count(Mark::FalseAlarm) }
+    }
+}
+
+/// The sentence pane: a sentence from the held-out text or typed, and the newest answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SentencePane {
+    /// Sentences to choose from.
+    pub sentences: Vec<String>,
+    /// What is asked.
+    pub request: Request,
+    /// What is being typed.
+    pub typed: String,
+    /// What came back last.
+    pub answer: Option<Sentence>,
+    /// After how many steps.
+    pub step: u64,
+    /// The token whose word is being replaced, and the word typed for it.
+    pub editing: Option<(usize, String)>,
+    next: usize,
+}
+
+impl SentencePane {
+    /// With these sentences to choose from; the first is asked about.
+    pub fn new(sentences: Vec<String>) -> Self {
+        let mut pane = Self { sentences, request: Request { masks: true, ..Request::default() }, ..Self::default() };
+        pane.next_sentence();
+        pane
+    }
+
+    /// Takes the next of the held-out sentences.
+    pub fn next_sentence(&mut self) {
+        if let Some(text) = self.sentences.get(self.next % self.sentences.len().max(1)) {
+            let text = text.clone();
+            self.next += 1;
+            self.take(text);
+        }
+    }
+
+    /// Takes what was typed; whether there was anything.
+    pub fn take_typed(&mut self) -> bool {
+        let text = self.typed.trim().to_string();
+        let some = !text.is_empty();
+        if some {
+            self.take(text);
+        }
+        some
+    }
+
+    fn take(&mut self, text: String) {
+        self.typed.clone_from(&text);
+        self.request.text = text;
+        self.request.edits.clear();
+        self.editing = None;
+    }
+
+    /// Selects other tokens of the same sentence.
+    pub fn draw_again(&mut self) {
+        self.request.seed += 1;
+        self.request.masks = true;
+    }
+
+    /// Puts a word in a token's place; nothing, or the token's own word, takes an earlier one back.
+    pub fn edit(&mut self, position: usize, word: &str) {
+        let word = word.trim();
+        self.request.edits.retain(|(at, _)| *at != position);
+        let own =
+            self.answer.iter().flat_map(|s| &s.tokens).find(|t| t.position == position).map(|t| t.original.as_str());
+        if !word.is_empty() && own != Some(word) {
+            self.request.edits.push((position, word.to_string()));
+            self.request.edits.sort();
+        }
+        self.editing = None;
+    }
+
+    /// Takes all edits back.
+    pub fn restore(&mut self) {
+        self.request.edits.clear();
+        self.editing = None;
+    }
+
+    /// The verdict on all of it in words.
+    pub fn summary(&self) -> String {
+        let Some(sentence) = &self.answer else { return "waiting for the networks…".into() };
+        let Counts { hits, misses, false_alarms } = Counts::of(sentence);
+        let fakes = hits + misses;
+        let cut = if sentence.cut { "; the sentence is longer than the model reads, and cut" } else { "" };
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        format!(
+            "{hits} of {fakes} fake{} found, {false_alarms} false alarm{}{cut}",
+            plural(fakes),
+            plural(false_alarms)
+        )
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::probe::{Guess, Token};
+
+    pub(crate) fn token(position: usize, original: &str, shown: &str, selected: bool, p_replaced: f32) -> Token {
+        let guess = |token: &str| Guess { id: 1, token: token.into(), p: 0.5 };
+        Token {
+            position,
+            original: original.into(),
+            shown: shown.into(),
+            selected,
+            masked: selected,
+            edited: false,
+            guesses: if selected { vec![guess(shown)] } else { Vec::new() },
+            p_replaced,
+        }
+    }
+
+    pub(crate) fn sentence() -> Sentence {
+        let tokens = vec![
+            token(1, "the", "the", false, 0.1),
+            token(2, "people", "banana", true, 0.9),
+            token(3, "want", "want", true, 0.2),
+            token(4, "peace", "war", true, 0.3),
+            token(5, ".", ".", false, 0.6),
+        ];
+        Sentence { tokens, cut: false }
+    }
+
+    #[test]
+    fn marks_are_the_four_cases_and_the_lucky_guess() {
+        let marks: Vec<Mark> = sentence().tokens.iter().map(mark).collect();
+        assert_eq!(marks, [Mark::Original, Mark::Hit, Mark::Restored, Mark::Miss, Mark::FalseAlarm]);
+        assert_eq!(Counts::of(&sentence()), Counts { hits: 1, misses: 1, false_alarms: 1 });
+    }
+
+    #[test]
+    fn sentences_come_round_and_edits_go_with_them() {
+        let mut pane = SentencePane::new(vec!["a b".into(), "c d".into()]);
+        assert_eq!((pane.request.text.as_str(), pane.request.masks), ("a b", true));
+        pane.answer = Some(sentence());
+        assert_eq!(pane.summary(), "1 of 2 fakes found, 1 false alarm");
+        pane.edit(4, "war");
+        pane.edit(2, " x ");
+        assert_eq!(pane.request.edits, [(2, "x".to_string()), (4, "war".to_string())]);
+        pane.edit(4, "peace");
+        pane.edit(2, "");
+        assert_eq!(pane.request.edits, []);
+        pane.edit(2, "y");
+        pane.next_sentence();
+        assert_eq!((pane.request.text.as_str(), pane.request.edits.len()), ("c d", 0));
+        pane.next_sentence();
+        assert_eq!(pane.request.text, "a b");
+        pane.typed = "  ".into();
+        assert!(!pane.take_typed());
+        pane.typed = " my own ".into();
+        assert!(pane.take_typed());
+        assert_eq!(pane.request.text, "my own");
+        let seed = pane.request.seed;
+        pane.draw_again();
+        assert_ne!(pane.request.seed, seed);
+        assert_eq!(SentencePane::new(Vec::new()).request.text, "");
+    }
+}
