@@ -1,6 +1,7 @@
 //! What the window looks like, against pictures that somebody has looked at: `tests/snapshots`. `UPDATE_SNAPSHOTS=1` makes
 //! them anew. Clocks stand still: nothing trains here.
 
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
 use leyden::config::preset;
 use leyden::measure::Values;
@@ -23,7 +24,7 @@ fn token(position: usize, original: &str, shown: &str, p_replaced: f32) -> Token
         masked: selected,
         edited: false,
         guesses: if selected { guesses.to_vec() } else { Vec::new() },
-        p_replaced,
+        p_replaced: Some(p_replaced),
     }
 }
 
@@ -63,6 +64,7 @@ fn app() -> App {
         flops_by_op: Vec::new(),
         step: 0,
         recorded: None,
+        masked_lm: false,
         sentences: vec!["we must build a nation that is strong at home .".into()],
     };
     app.state.update(News::Begun(Box::new(begun)));
@@ -108,9 +110,15 @@ fn app() -> App {
 }
 
 fn compare(name: &str, app: App) {
+    look(name, app, |_| {});
+}
+
+/// Compares a picture of the window after `act`.
+fn look(name: &str, app: App, act: impl Fn(&mut Harness<'static, App>)) {
     let mut window =
         Harness::builder().with_size([1280.0, 800.0]).wgpu().build_ui_state(|ui, app: &mut App| app.draw(ui), app);
     window.run_steps(4);
+    act(&mut window);
     // Another rasterizer may place an edge a little otherwise.
     let options = SnapshotOptions::new()
         .threshold(2.0)
@@ -137,6 +145,40 @@ fn a_run_in_the_dark_with_more_plots() {
     app.set_theme(egui::Theme::Dark);
     app.state.shown = ["auc".into(), "learning_rate".into()].into();
     compare("run_dark", app);
+}
+
+/// The sentence as a masked language model guesses it; nothing judges.
+fn guessed() -> Sentence {
+    let token = |token: Token| {
+        let selected = token.selected || token.original == "home";
+        let guess = |token: &str, p| Guess { id: 1, token: token.into(), p };
+        let others = [guess("people", 0.2), guess("world", 0.1), guess("congress", 0.07), guess("##s", 0.02)];
+        let guesses: Vec<Guess> = [guess(&token.shown, 0.4)].into_iter().chain(others).collect();
+        Token {
+            selected,
+            masked: selected,
+            guesses: if selected { guesses } else { Vec::new() },
+            p_replaced: None,
+            ..token
+        }
+    };
+    let mut tokens: Vec<Token> = sentence().tokens.into_iter().map(token).collect();
+    tokens[2].shown = "make".into();
+    tokens[2].guesses[0].token = "make".into();
+    Sentence { tokens, cut: false }
+}
+
+#[test]
+fn a_run_of_a_masked_language_model() {
+    let mut app = app();
+    app.state.begun.as_mut().unwrap().masked_lm = true;
+    app.state.sentence.masked_lm = true;
+    app.state.sentence.answer = Some(guessed());
+    look("masked_lm", app, |window| {
+        window.get_by_label("nation, guessed right: hit").hover();
+        window.run_steps(40);
+        window.get_by_label("The network's guesses for the masked word");
+    });
 }
 
 #[test]

@@ -116,4 +116,16 @@ impl Model {
             GraphError { op: "network", found: names.join(", "), expected: name.into() }
         })
     }
+
+    /// The first network with such a head.
+    ///
+    /// # Errors
+    /// [`GraphError`] where none has one.
+    pub fn with_head(&self, architecture: Architecture) -> Result<&Network, GraphError> {
+        let has = |network: &&Network| network.heads.iter().any(|head| head.architecture() == architecture);
+        self.networks.iter().find(has).ok_or_else(|| {
+            let names: Vec<&str> = self.networks.iter().map(|network| network.name).collect();
+            GraphError { op: "network", found: names.join(", "), expected: architecture.name().into() }
+        })
+    }
 }

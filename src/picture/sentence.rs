@@ -1,4 +1,4 @@
-//! One sentence as a picture: the text, what the generator put in, and the discriminator's verdict on every token.
+//! One sentence as a picture: the text, what a network put in, and the discriminator's verdict on every token, if there is one.
 
 use super::canvas::{Anchor, Canvas, width_of};
 use crate::numbers::grouped;
@@ -41,8 +41,15 @@ pub fn sentence(sentence: &Sentence, step: Option<u64>) -> String {
     for (token, &(x, row, width)) in sentence.tokens.iter().zip(&places) {
         card(&mut canvas, token, x, top + row as f64 * ROW, width);
     }
-    let legend = "above: the word in the text, where the generator put another (= where it hit the word) · below: the \
-                  discriminator's probability that the token was replaced";
+    let legend = match sentence.tokens.iter().all(|token| token.p_replaced.is_some()) {
+        true => {
+            "above: the word in the text, where the generator put another (= where it hit the word) · below: the \
+             discriminator's probability that the token was replaced"
+        }
+        false => {
+            "the network's likeliest guess for each masked word · above: the word in the text (= where the guess is the word)"
+        }
+    };
     canvas.text((MARGIN, height - 28.0), SMALL, Anchor::Start, WEAK, legend);
     canvas.finish()
 }
@@ -62,26 +69,57 @@ fn above(token: &Token) -> String {
 }
 
 fn below(token: &Token) -> (String, &'static str) {
-    let percent = format!("{:.0} %", 100.0 * token.p_replaced);
+    let percent = token.p_replaced.map_or_else(String::new, |p| format!("{:.0} % ", 100.0 * p));
     let mark = mark(token);
     let colour = match mark {
         Mark::Hit => GOOD,
         Mark::Miss => BAD,
         Mark::FalseAlarm => CAUTION,
-        Mark::Original | Mark::Restored => return (percent, WEAK),
+        Mark::Original | Mark::Restored => WEAK,
+        Mark::Open => GENERATOR,
     };
-    (format!("{percent} {}", mark.sign()), colour)
+    let words = if mark == Mark::Restored { percent } else { percent + mark.sign() };
+    (words.trim_end().into(), colour)
 }
 
 fn card(canvas: &mut Canvas, token: &Token, x: f64, y: f64, width: f64) {
     let (verdict, colour) = below(token);
     let middle = x + width / 2.0;
-    let p = f64::from(token.p_replaced.clamp(0.0, 1.0));
+    let p = token.p_replaced.map_or(0.0, |p| f64::from(p.clamp(0.0, 1.0)));
     let mix = |a: f64, b: f64| (a + (b - a) * p).round() as u8;
     let back = format!("#{:02x}{:02x}{:02x}", mix(238.0, 255.0), mix(239.0, 196.0), mix(240.0, 92.0));
-    let rim = if token.is_fake() || token.p_replaced > 0.5 { Some((colour, 3.0)) } else { None };
+    let rim = !matches!(mark(token), Mark::Original | Mark::Restored);
+    let rim = rim.then_some((colour, 3.0));
     canvas.text((middle, y + 12.0), SMALL, Anchor::Middle, GENERATOR, &above(token));
     canvas.block((x, y + 28.0), (width, CARD - 8.0), &back, rim);
     canvas.text((middle, y + 28.0 + (CARD - 8.0) / 2.0), LETTERS, Anchor::Middle, INK, &token.shown);
     canvas.text((middle, y + 28.0 + CARD + 8.0), SMALL, Anchor::Middle, colour, &verdict);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_have_no_percentages() {
+        let token = |original: &str, shown: &str, p_replaced| Token {
+            position: 1,
+            original: original.into(),
+            shown: shown.into(),
+            selected: true,
+            masked: true,
+            edited: false,
+            guesses: Vec::new(),
+            p_replaced,
+        };
+        let svg = |p| {
+            let tokens = vec![token("peace", "war", p), token("now", "now", p)];
+            sentence(&Sentence { tokens, cut: false }, Some(4))
+        };
+        let (judged, guessed) = (svg(Some(0.75)), svg(None));
+        for words in ["75 % hit", "75 % false", "discriminator"] {
+            assert!(judged.contains(words) && !guessed.contains(words), "{words}");
+        }
+        assert!(guessed.contains("miss") && guessed.contains("hit") && !guessed.contains('%'), "{guessed}");
+    }
 }

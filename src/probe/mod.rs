@@ -2,10 +2,10 @@
 //! for the words it would put where a sentence has `[MASK]`.
 //!
 //! [`Judge`] and [`Guesser`] run an encoder and its head, as [`Pretrained::load`](crate::transformers::Pretrained::load)
-//! reads them, on any [`Engine`](crate::plan::Engine). [`Demonstration`] shows what networks do with a sentence while they are
+//! reads them, on any [`Engine`](crate::plan::Engine). [`Demonstrator`] shows what networks do with a sentence while they are
 //! trained. Sentences are padded to one of few lengths, so that a GPU has few plans to load.
 
-mod demonstration;
+mod demonstrator;
 mod error;
 mod first;
 mod guess;
@@ -13,7 +13,7 @@ mod judge;
 mod mark;
 mod network;
 
-pub use demonstration::{Demonstration, Request, Sentence, Token};
+pub use demonstrator::{Demonstrator, Request, Sentence, Token};
 pub use error::ProbeError;
 pub use guess::{Guess, Guessed, Guesser, Mask};
 pub use judge::{Judge, Judged};

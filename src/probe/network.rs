@@ -185,7 +185,7 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
     let input = Encoded { types, lengths, dropout: false };
     let architecture = if shape.slots > 0 { Architecture::MaskedLm } else { Architecture::PreTraining };
-    let network = model.network(architecture.network())?;
+    let network = model.with_head(architecture)?;
     let hidden = network.encode(&mut g, ids, input)?;
     let (logits, positions) = match architecture {
         Architecture::PreTraining => (network.replaced_tokens()?.logits(&mut g, hidden)?, None),

@@ -149,7 +149,7 @@ mod tests {
             masked: true,
             edited: false,
             guesses: Vec::new(),
-            p_replaced: 0.9,
+            p_replaced: Some(0.9),
         };
         state.sentence.answer = Some(Sentence { tokens: vec![token], cut: false });
         assert!(std::fs::read(form.write(&state).unwrap()).unwrap().starts_with(b"\x89PNG"));

@@ -62,7 +62,7 @@ pub(super) fn handle(ctx: &Context, app: &mut App) {
     for (key, page) in
         [(Key::Num1, Page::Start), (Key::Num2, Page::Run), (Key::Num3, Page::Compare), (Key::Num4, Page::Quiz)]
     {
-        if pressed(key) {
+        if pressed(key) && (page != Page::Quiz || app.state.offers_quiz()) {
             app.state.page = page;
         }
     }

@@ -156,7 +156,7 @@ impl Palette {
             Mark::Hit => self.good(),
             Mark::Miss => self.bad(),
             Mark::FalseAlarm => self.caution(),
-            Mark::Restored => self.generator(),
+            Mark::Restored | Mark::Open => self.generator(),
             Mark::Original => ui.visuals().weak_text_color(),
         }
     }

@@ -1,4 +1,5 @@
-//! One sentence, token by token: the generator's fakes, the discriminator's verdicts, and a person's own fakes.
+//! One sentence, token by token: the generator's fakes, the discriminator's verdicts, and a person's own fakes; or, without a
+//! discriminator, the guesses for masked words, and a person's choice of them.
 
 use super::token::{self, Face};
 use crate::probe::{Sentence, Token};
@@ -26,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(app.state.sentence.summary()).strong());
             ui.add_space(12.0);
-            token::legend(ui);
+            token::legend(ui, app.state.sentence.masked_lm);
         });
     });
 }
@@ -48,15 +49,19 @@ fn toolbar(ui: &mut Ui, app: &mut App) {
             pane.next_sentence();
             changed = true;
         }
-        if ui.button("Draw again").on_hover_text("Other words of it, other samples (R)").clicked() {
+        let masked_lm = pane.masked_lm;
+        let words = |masked: &'static str, replaced: &'static str| if masked_lm { masked } else { replaced };
+        let tip = words("Mask other words of it (R)", "Other words of it, other samples (R)");
+        if ui.button("Draw again").on_hover_text(tip).clicked() {
             pane.draw_again();
             changed = true;
         }
-        let masks =
-            ui.checkbox(&mut pane.request.masks, "Generator").on_hover_text("Whether the generator puts fakes in");
-        changed |= masks.changed();
-        let edited = !pane.request.edits.is_empty();
-        if ui.add_enabled(edited, egui::Button::new("Restore")).on_hover_text("Take your own words back").clicked() {
+        let masks = ui.checkbox(&mut pane.request.masks, words("Mask words", "Generator"));
+        let tip = words("Whether words are masked at random", "Whether the generator puts fakes in");
+        changed |= masks.on_hover_text(tip).changed();
+        let restore = ui.add_enabled(pane.is_changed(), egui::Button::new("Restore"));
+        let tip = words("Take your own choice of masked words back", "Take your own words back");
+        if restore.on_hover_text(tip).clicked() {
             pane.restore();
             changed = true;
         }
@@ -67,11 +72,21 @@ fn toolbar(ui: &mut Ui, app: &mut App) {
 }
 
 fn tokens(ui: &mut Ui, app: &mut App, sentence: &Sentence) {
-    let (mut edit, mut open) = (None, false);
+    let (mut edit, mut open, mut toggled) = (None, false, None);
+    let masked_lm = app.state.sentence.masked_lm;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
         for token in &sentence.tokens {
             let response = token::show(ui, token, Face::Judged, SIZE);
+            if masked_lm {
+                if response.clicked() {
+                    toggled = Some(token.position);
+                }
+                if !token.guesses.is_empty() {
+                    response.on_hover_ui(|ui| token::guesses(ui, token));
+                }
+                continue;
+            }
             let popup =
                 Popup::from_toggle_button_response(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
             let word = popup.show(|ui| replace(ui, app, token)).and_then(|shown| shown.inner);
@@ -87,6 +102,10 @@ fn tokens(ui: &mut Ui, app: &mut App, sentence: &Sentence) {
     });
     if !open {
         app.state.sentence.editing = None;
+    }
+    if let Some(position) = toggled {
+        app.state.sentence.toggle_mask(position);
+        app.ask();
     }
     if let Some((position, word)) = edit {
         app.state.sentence.edit(position, &word);

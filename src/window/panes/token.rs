@@ -1,4 +1,4 @@
-//! One token as a card: the word that was there, the word that is there, and the discriminator's verdict.
+//! One token as a card: the word that was there, the word that is there, and the discriminator's verdict, if there is one.
 
 use crate::probe::Token;
 use crate::window::look::Palette;
@@ -22,6 +22,15 @@ pub(super) fn describe(token: &Token, face: Face) -> String {
     if let Face::Asked { picked } = face {
         return if picked { format!("{shown}, picked") } else { shown.clone() };
     }
+    let Some(p_replaced) = token.p_replaced else {
+        let original = &token.original;
+        return match mark(token) {
+            Mark::Hit => format!("{shown}, guessed right: hit"),
+            Mark::Miss => format!("{shown}, guessed for {original}: miss"),
+            Mark::Open => format!("{shown}, guessed for the mask"),
+            _ => shown.clone(),
+        };
+    };
     let who = match (token.edited, token.is_fake(), token.selected) {
         (true, true, _) => format!("{shown}, put in by you for {}", token.original),
         (_, true, _) => format!("{shown}, put in by the generator for {}", token.original),
@@ -29,7 +38,7 @@ pub(super) fn describe(token: &Token, face: Face) -> String {
         _ => shown.clone(),
     };
     let picked = if face == (Face::Answered { picked: true }) { ", picked by the class" } else { "" };
-    format!("{who}: {:.0} % fake, {}{picked}", 100.0 * token.p_replaced, mark(token).name())
+    format!("{who}: {:.0} % fake, {}{picked}", 100.0 * p_replaced, mark(token).name())
 }
 
 /// The word as people read it: a piece that goes on a word starts with a dot.
@@ -44,13 +53,14 @@ pub(super) fn show(ui: &mut Ui, token: &Token, face: Face, size: f32) -> Respons
     let small = TextStyle::Small.resolve(ui.style());
     let judged = !matches!(face, Face::Asked { .. });
     let mark = mark(token);
-    let verdict = match judged {
-        true => format!("{:.0} % {}", 100.0 * token.p_replaced, mark.sign()),
-        false => String::new(),
+    let verdict = match (judged, token.p_replaced) {
+        (true, Some(p)) => format!("{:.0} % {}", 100.0 * p, mark.sign()),
+        (true, None) => mark.sign().into(),
+        (false, _) => String::new(),
     };
-    let above = match (judged, token.is_fake(), mark) {
+    let above = match (judged, token.is_fake(), token.selected && mark != Mark::FalseAlarm) {
         (true, true, _) => word(&token.original),
-        (true, false, Mark::Restored) => "=".into(),
+        (true, false, true) => "=".into(),
         _ => String::new(),
     };
     let ink = ui.visuals().text_color();
@@ -79,7 +89,8 @@ pub(super) fn show(ui: &mut Ui, token: &Token, face: Face, size: f32) -> Respons
     ui.painter().rect(body, 5.0, fill, rim, StrokeKind::Inside);
     let center =
         |galley: &egui::Galley, y: f32| egui::pos2(rect.center().x - galley.size().x / 2.0, y - galley.size().y / 2.0);
-    let struck = judged && token.is_fake();
+    // Of a fake; a wrong guess does not strike the word out that is right.
+    let struck = judged && token.is_fake() && token.p_replaced.is_some();
     let at = center(&above, rect.top() + line / 2.0);
     if struck {
         let y = at.y + above.size().y / 2.0;
@@ -97,7 +108,7 @@ fn look(ui: &Ui, token: &Token, face: Face, palette: Palette, mark: Mark) -> (Co
         Face::Asked { picked: false } => (palette.suspicion(0.0), Stroke::new(1.0, ui.visuals().weak_text_color())),
         Face::Judged => {
             let width = if mark == Mark::Original { 0.0 } else { 2.0 };
-            (palette.suspicion(token.p_replaced), Stroke::new(width, palette.mark(mark, ui)))
+            (palette.suspicion(token.p_replaced.unwrap_or_default()), Stroke::new(width, palette.mark(mark, ui)))
         }
         Face::Answered { picked } => {
             // What the class did is the rim: right, wrong, or not at all.
@@ -107,22 +118,24 @@ fn look(ui: &Ui, token: &Token, face: Face, palette: Palette, mark: Mark) -> (Co
                 (false, true) => Stroke::new(3.0, palette.bad()),
                 (false, false) => Stroke::NONE,
             };
-            (palette.suspicion(token.p_replaced), rim)
+            (palette.suspicion(token.p_replaced.unwrap_or_default()), rim)
         }
     }
 }
 
-/// What the generator would have put there, in a list.
+/// The likeliest guesses for it, in a list.
 pub(super) fn guesses(ui: &mut Ui, token: &Token) {
-    let about = if token.masked {
-        "The generator's guesses for the masked word"
-    } else {
-        "The generator's guesses; it saw the word"
+    let about = match (token.p_replaced, token.masked) {
+        (None, _) => "The network's guesses for the masked word",
+        (Some(_), true) => "The generator's guesses for the masked word",
+        (Some(_), false) => "The generator's guesses; it saw the word",
     };
+    // A guess that was put in, or the one that is right.
+    let marked = if token.p_replaced.is_some() { &token.shown } else { &token.original };
     ui.label(about);
     egui::Grid::new("guesses").num_columns(2).spacing([16.0, 2.0]).show(ui, |ui| {
         for guess in &token.guesses {
-            let strong = guess.token == token.shown;
+            let strong = guess.token == *marked;
             let name = egui::RichText::new(word(&guess.token));
             ui.label(if strong { name.strong() } else { name });
             ui.label(format!("{:.1} %", 100.0 * guess.p));
@@ -132,7 +145,12 @@ pub(super) fn guesses(ui: &mut Ui, token: &Token) {
 }
 
 /// The key of colours and signs.
-pub(super) fn legend(ui: &mut Ui) {
+pub(super) fn legend(ui: &mut Ui, masked_lm: bool) {
+    if masked_lm {
+        rims(ui, &[(Mark::Hit, "= guessed"), (Mark::Miss, "another word guessed")]);
+        ui.label(egui::RichText::new("Click a word to mask it or to show it.").small().weak());
+        return;
+    }
     let palette = Palette::of(ui);
     let small = TextStyle::Small.resolve(ui.style());
     let weak = ui.visuals().weak_text_color();
@@ -146,13 +164,23 @@ pub(super) fn legend(ui: &mut Ui) {
         ui.painter().rect_filled(part, 0.0, palette.suspicion(i as f32 / 29.0));
     }
     ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.0, weak), StrokeKind::Outside);
-    ui.label(egui::RichText::new("100 % fake").font(small.clone()).weak());
-    for (mark, words) in [
-        (Mark::Hit, "fake, found"),
-        (Mark::Miss, "fake, missed"),
-        (Mark::FalseAlarm, "original, called fake"),
-        (Mark::Restored, "= guessed right: original"),
-    ] {
+    ui.label(egui::RichText::new("100 % fake").font(small).weak());
+    rims(
+        ui,
+        &[
+            (Mark::Hit, "fake, found"),
+            (Mark::Miss, "fake, missed"),
+            (Mark::FalseAlarm, "original, called fake"),
+            (Mark::Restored, "= guessed right: original"),
+        ],
+    );
+}
+
+/// What the rims of cards mean.
+fn rims(ui: &mut Ui, marks: &[(Mark, &str)]) {
+    let palette = Palette::of(ui);
+    let small = TextStyle::Small.resolve(ui.style());
+    for &(mark, words) in marks {
         let (rect, _) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
         ui.painter().rect_stroke(rect, 3.0, Stroke::new(2.0, palette.mark(mark, ui)), StrokeKind::Inside);
         ui.label(egui::RichText::new(words).font(small.clone()).weak());

@@ -4,7 +4,7 @@ use crate::window::app::{App, Dialog};
 use crate::window::export::ExportForm;
 use crate::window::look::Palette;
 use crate::window::state::{Page, Phase};
-use egui::{Align, Context, Layout, Panel, RichText, Theme, ThemePreference, Ui};
+use egui::{Align, Button, Context, Layout, Panel, RichText, Theme, ThemePreference, Ui};
 
 /// Draws the bar.
 pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
@@ -16,7 +16,12 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
             for (page, name) in
                 [(Page::Start, "Start"), (Page::Run, "Run"), (Page::Compare, "Compare"), (Page::Quiz, "Quiz")]
             {
-                ui.selectable_value(&mut app.state.page, page, name);
+                let enabled = page != Page::Quiz || app.state.offers_quiz();
+                let label = Button::selectable(app.state.page == page, name);
+                let reason = "There is no quiz without a discriminator, and this run has none";
+                if ui.add_enabled(enabled, label).on_disabled_hover_text(reason).clicked() {
+                    app.state.page = page;
+                }
             }
             ui.separator();
             status(ui, app);

@@ -173,7 +173,7 @@ impl AppState {
 
     fn begin(&mut self, mut begun: Begun) {
         let looking = begun.device.is_none();
-        self.sentence = SentencePane::new(begun.sentences.clone());
+        self.sentence = SentencePane::new(begun.sentences.clone(), begun.masked_lm);
         self.quiz = None;
         self.times.clear();
         self.saved = (begun.step > 0).then_some(begun.step);
@@ -208,6 +208,11 @@ impl AppState {
             }
             Report::Step { .. } | Report::Interval { .. } | Report::HeldOut { .. } | Report::Ended(_) => {}
         }
+    }
+
+    /// Whether there can be a quiz: without a discriminator there is nobody to play against.
+    pub fn offers_quiz(&self) -> bool {
+        !self.sentence.masked_lm
     }
 
     /// Puts a notice where it is seen.
@@ -324,6 +329,7 @@ mod tests {
             flops_by_op: Vec::new(),
             recorded: None,
             step: 3,
+            masked_lm: false,
             sentences: vec!["a b c".into()],
         })
     }

@@ -60,8 +60,8 @@ impl Quiz {
             text: sentences[(seed as usize).wrapping_add(i) % most].clone(),
             // Every sentence again and again, with other seeds.
             seed: seed.wrapping_add(i as u64 + 1),
-            edits: Vec::new(),
             masks: true,
+            ..Request::default()
         };
         if sentences.is_empty() { Vec::new() } else { (0..3 * ROUNDS).map(request).collect() }
     }

@@ -1,20 +1,20 @@
-//! One sentence, token by token: what is asked, what came back, and how the discriminator did.
+//! One sentence, token by token: what is asked, what came back, and how the networks did.
 
 use crate::probe::{Mark, Request, Sentence, mark};
 
 /// How often each of the marks that count was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Fakes found.
+    /// Fakes found, or masked words guessed.
     pub hits: usize,
-    /// Fakes not found.
+    /// Fakes not found, or masked words not guessed.
     pub misses: usize,
     /// Originals called fakes.
     pub false_alarms: usize,
 }
 
 impl Counts {
-    /// Of a sentence, by the discriminator's verdicts.
+    /// Of a sentence.
     pub fn of(sentence: &Sentence) -> Self {
         let count = |what: Mark| sentence.tokens.iter().filter(|t| mark(t) == what).count();
         Self { hits: count(Mark::Hit), misses: count(Mark::Miss), false_alarms: count(Mark::FalseAlarm) }
@@ -28,6 +28,8 @@ pub struct SentencePane {
     pub sentences: Vec<String>,
     /// What is asked.
     pub request: Request,
+    /// Whether masked words are guessed, and nothing more: there is no discriminator to find fakes.
+    pub masked_lm: bool,
     /// What is being typed.
     pub typed: String,
     /// What came back last.
@@ -41,8 +43,9 @@ pub struct SentencePane {
 
 impl SentencePane {
     /// With these sentences to choose from; the first is asked about.
-    pub fn new(sentences: Vec<String>) -> Self {
-        let mut pane = Self { sentences, request: Request { masks: true, ..Request::default() }, ..Self::default() };
+    pub fn new(sentences: Vec<String>, masked_lm: bool) -> Self {
+        let request = Request { masks: true, ..Request::default() };
+        let mut pane = Self { sentences, request, masked_lm, ..Self::default() };
         pane.next_sentence();
         pane
     }
@@ -69,8 +72,7 @@ impl SentencePane {
     fn take(&mut self, text: String) {
         self.typed.clone_from(&text);
         self.request.text = text;
-        self.request.edits.clear();
-        self.editing = None;
+        self.restore();
     }
 
     /// Selects other tokens of the same sentence.
@@ -92,9 +94,23 @@ impl SentencePane {
         self.editing = None;
     }
 
-    /// Takes all edits back.
+    /// Masks a token, or shows it if it is masked.
+    pub fn toggle_mask(&mut self, position: usize) {
+        let token = self.answer.iter().flat_map(|s| &s.tokens).find(|t| t.position == position);
+        if let Some(token) = token {
+            self.request.chosen.insert(position, !token.selected);
+        }
+    }
+
+    /// Whether a person has changed anything in the sentence.
+    pub fn is_changed(&self) -> bool {
+        !self.request.edits.is_empty() || !self.request.chosen.is_empty()
+    }
+
+    /// Takes all of that back.
     pub fn restore(&mut self) {
         self.request.edits.clear();
+        self.request.chosen.clear();
         self.editing = None;
     }
 
@@ -102,14 +118,13 @@ impl SentencePane {
     pub fn summary(&self) -> String {
         let Some(sentence) = &self.answer else { return "waiting for the networks…".into() };
         let Counts { hits, misses, false_alarms } = Counts::of(sentence);
-        let fakes = hits + misses;
+        let all = hits + misses;
         let cut = if sentence.cut { "; the sentence is longer than the model reads, and cut" } else { "" };
         let plural = |n: usize| if n == 1 { "" } else { "s" };
-        format!(
-            "{hits} of {fakes} fake{} found, {false_alarms} false alarm{}{cut}",
-            plural(fakes),
-            plural(false_alarms)
-        )
+        if self.masked_lm {
+            return format!("{hits} of {all} masked word{} guessed{cut}", plural(all));
+        }
+        format!("{hits} of {all} fake{} found, {false_alarms} false alarm{}{cut}", plural(all), plural(false_alarms))
     }
 }
 
@@ -128,7 +143,7 @@ pub(crate) mod tests {
             masked: selected,
             edited: false,
             guesses: if selected { vec![guess(shown)] } else { Vec::new() },
-            p_replaced,
+            p_replaced: Some(p_replaced),
         }
     }
 
@@ -152,7 +167,7 @@ pub(crate) mod tests {
 
     #[test]
     fn sentences_come_round_and_edits_go_with_them() {
-        let mut pane = SentencePane::new(vec!["a b".into(), "c d".into()]);
+        let mut pane = SentencePane::new(vec!["a b".into(), "c d".into()], false);
         assert_eq!((pane.request.text.as_str(), pane.request.masks), ("a b", true));
         pane.answer = Some(sentence());
         assert_eq!(pane.summary(), "1 of 2 fakes found, 1 false alarm");
@@ -175,6 +190,27 @@ pub(crate) mod tests {
         let seed = pane.request.seed;
         pane.draw_again();
         assert_ne!(pane.request.seed, seed);
-        assert_eq!(SentencePane::new(Vec::new()).request.text, "");
+        assert_eq!(SentencePane::new(Vec::new(), false).request.text, "");
+    }
+
+    #[test]
+    fn masked_words_are_chosen_and_counted() {
+        let mut pane = SentencePane::new(vec!["a b".into()], true);
+        let guessed = |token: Token| Token { p_replaced: None, ..token };
+        let tokens = sentence().tokens.into_iter().map(guessed).collect();
+        pane.answer = Some(Sentence { tokens, cut: false });
+        assert_eq!(pane.summary(), "1 of 3 masked words guessed");
+        let marks: Vec<Mark> = pane.answer.iter().flat_map(|s| &s.tokens).map(mark).collect();
+        assert_eq!(marks, [Mark::Original, Mark::Miss, Mark::Hit, Mark::Miss, Mark::Original]);
+        assert!(!pane.is_changed());
+        for position in [1, 2, 9] {
+            pane.toggle_mask(position);
+        }
+        assert_eq!(pane.request.chosen, [(1, true), (2, false)].into());
+        assert!(pane.is_changed());
+        pane.draw_again();
+        assert!(pane.is_changed());
+        pane.next_sentence();
+        assert!(!pane.is_changed());
     }
 }

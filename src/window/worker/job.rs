@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::corpus::{Tokenizer, VocabularyOptions};
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::measure::Measures;
-use crate::model::Model;
+use crate::model::{Architecture, Model};
 use crate::run::Run;
 use crate::session::{self, Adaptation, Change, Continued, How, Opened, Prepared, Session, Stage};
 use crate::train::MicroBatch;
@@ -74,7 +74,7 @@ pub struct Begun {
     pub text: String,
     /// What is measured; `None` where the networks are only asked.
     pub measures: Option<Measures>,
-    /// Parameters of both networks.
+    /// Parameters of its networks.
     pub parameters: u64,
     /// The parts that a step's batch is worked through in.
     pub micro_batch: Option<MicroBatch>,
@@ -86,6 +86,8 @@ pub struct Begun {
     pub step: u64,
     /// What the run's folder has recorded of them; `None` for a run that begins.
     pub recorded: Option<Track>,
+    /// Whether its networks guess masked words, and none tells replaced tokens.
+    pub masked_lm: bool,
     /// Held-out sentences to ask about.
     pub sentences: Vec<String>,
 }
@@ -134,7 +136,8 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
         Job::Look { folder } => return look(&folder, inbox, outbox),
     };
     let Opened { session, prepared } = &opened;
-    let networks = Networks::new(session.config(), &prepared.tokenizer);
+    let model = session.trainer().model().clone();
+    let networks = Networks::new(model, session.config().objective.masking(), &prepared.tokenizer);
     outbox.tell(News::Begun(Box::new(begun(session, prepared))));
     train(opened, networks, inbox, outbox).map_err(|e| e.to_string())
 }
@@ -155,8 +158,14 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         flops_by_op: trainer.flops_by_op(),
         step: session.step(),
         recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
+        masked_lm: is_masked_lm(trainer.model()),
         sentences: prepared.sentences(SENTENCES, TOKENS).into_iter().filter_map(decode).collect(),
     }
+}
+
+fn is_masked_lm(model: &Model) -> bool {
+    let has = |architecture| model.with_head(architecture).is_ok();
+    has(Architecture::MaskedLm) && !has(Architecture::PreTraining)
 }
 
 /// Makes a dataset of `files` in a free folder beside the runs; `None` if that was stopped.
@@ -233,7 +242,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
     if Model::new(&fitting).table != model.table {
         return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
     }
-    let mut networks = Networks::new(&config, &tokenizer);
+    let mut networks = Networks::new(model.clone(), config.objective.masking(), &tokenizer);
     networks.set_weights(&saved.weights(&config, &model)).map_err(|e| e.to_string())?;
     let step = saved.step().unwrap_or_default();
     let begun = Begun {
@@ -247,6 +256,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         flops_by_op: Vec::new(),
         step,
         recorded: Track::read(folder).ok(),
+        masked_lm: is_masked_lm(&model),
         sentences: sentences(folder, &tokenizer),
         config,
     };

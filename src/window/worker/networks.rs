@@ -1,9 +1,10 @@
 //! The networks as they are while they are trained, asked about sentences.
 
 use super::{News, Outbox};
-use crate::config::Config;
+use crate::batch::Masking;
 use crate::corpus::Tokenizer;
-use crate::probe::{Demonstration, ProbeError, Request, Sentence};
+use crate::model::Model;
+use crate::probe::{Demonstrator, ProbeError, Request, Sentence};
 use crate::session::Session;
 use crate::window::state::Quiz;
 use std::time::{Duration, Instant};
@@ -13,9 +14,9 @@ const SHARE: f64 = 0.01;
 /// The least time between two answers.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// Both networks on the CPU, and the sentence that they are asked about.
+/// A run's networks on the CPU, and the sentence that they are asked about.
 pub(super) struct Networks {
-    demonstration: Demonstration,
+    demonstrator: Demonstrator,
     pub(super) request: Option<Request>,
     /// The sentence is another since it was asked about.
     pub(super) asked: bool,
@@ -24,17 +25,17 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    pub(super) fn new(config: &Config, tokenizer: &Tokenizer) -> Self {
-        Self { demonstration: Demonstration::new(config, tokenizer), request: None, asked: false, answered: None }
+    pub(super) fn new(model: Model, masking: Masking, tokenizer: &Tokenizer) -> Self {
+        Self { demonstrator: Demonstrator::new(model, masking, tokenizer), request: None, asked: false, answered: None }
     }
 
     pub(super) fn set_weights(&mut self, weights: &[f32]) -> Result<(), ProbeError> {
-        self.demonstration.set_weights(weights)
+        self.demonstrator.set_weights(weights)
     }
 
     /// Asks about a sentence with the weights of `step`.
     pub(super) fn ask(&mut self, request: &Request, step: u64, outbox: &Outbox) {
-        match self.demonstration.ask(request) {
+        match self.demonstrator.ask(request) {
             Ok(sentence) => outbox.tell(News::Sentence { sentence, step }),
             Err(error) => outbox.tell(News::Complaint(error.to_string())),
         };
@@ -44,7 +45,7 @@ impl Networks {
     pub(super) fn quiz(&mut self, requests: &[Request], outbox: &Outbox) {
         let mut sentences: Vec<Sentence> = Vec::new();
         for request in requests {
-            match self.demonstration.ask(request) {
+            match self.demonstrator.ask(request) {
                 Ok(sentence) if Quiz::takes(&sentence) => sentences.push(sentence),
                 Ok(_) => {}
                 Err(error) => {
@@ -62,7 +63,7 @@ impl Networks {
     /// Takes the session's weights; whether that went well. A device that has gone away shows in the next step, where the
     /// session deals with it.
     pub(super) fn follow(&mut self, session: &mut Session) -> bool {
-        session.weights().is_ok_and(|weights| self.demonstration.set_weights(&weights).is_ok())
+        session.weights().is_ok_and(|weights| self.demonstrator.set_weights(&weights).is_ok())
     }
 
     /// Asks about the sentence with the session's weights as they are.
