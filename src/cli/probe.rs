@@ -70,27 +70,27 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
         Architecture::PreTraining => Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?),
     };
     let style = Style::stdout();
-    let mut talk = Talk { network, top: arguments.top.max(1), json: arguments.json, style };
+    let mut probe = Probe { network, top: arguments.top.max(1), json: arguments.json, style };
     if !arguments.json {
-        let heading = format!("{}, {} parameters, on {}", about.0, grouped(about.1), talk.device());
+        let heading = format!("{}, {} parameters, on {}", about.0, grouped(about.1), probe.device());
         let legend = if arguments.mask { show::mask_legend() } else { show::legend(style) };
         if !print(&format!("{}\n{legend}\n", style.dim(&heading)))? {
             return Ok(());
         }
     }
     if arguments.sentences.is_empty() || arguments.sentences == ["-"] {
-        return talk.answer_lines();
+        return probe.answer_lines();
     }
     let sentences: Vec<Line> =
         (1..).zip(arguments.sentences).map(|(number, text)| Line { number, text: Ok(text) }).collect();
     let mut tally = Tally { of: "sentence", ..Tally::default() };
     if let [one] = &sentences[..] {
         tally.alone = true;
-        talk.answer(std::slice::from_ref(one), &mut tally)?;
+        probe.answer(std::slice::from_ref(one), &mut tally)?;
         return tally.end();
     }
     for sentences in sentences.chunks(BATCH) {
-        if !talk.answer(sentences, &mut tally)? {
+        if !probe.answer(sentences, &mut tally)? {
             return Ok(());
         }
     }
@@ -156,7 +156,7 @@ impl Network {
     }
 }
 
-struct Talk {
+struct Probe {
     network: Network,
     /// Guesses a mask.
     top: usize,
@@ -164,7 +164,7 @@ struct Talk {
     style: Style,
 }
 
-impl Talk {
+impl Probe {
     fn device(&self) -> String {
         match &self.network {
             Network::Judge(judge) => judge.device(),
