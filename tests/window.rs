@@ -103,6 +103,19 @@ fn precision_and_recomputation_can_be_chosen() {
 }
 
 #[test]
+fn the_objective_can_be_chosen() {
+    let mut window = window();
+    window.run_steps(2);
+    window.get_by_label("Train a generator and a discriminator on your text");
+    window.get_by_role_and_label(Role::ComboBox, "Objective").click();
+    window.run_steps(4);
+    press(&mut window, "masked LM");
+    window.get_by_label("Train an encoder on your text");
+    let Ok(Job::Start { config, .. }) = window.state().state.form.job() else { panic!("another job") };
+    assert_eq!(config.objective.name(), "mlm");
+}
+
+#[test]
 fn the_start_page_starts_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
@@ -240,6 +253,42 @@ fn a_sentence_is_typed_and_a_word_replaced() {
     window.get_all_by_label_contains("put in by you").next().unwrap();
     press(&mut window, "Restore");
     wait(&mut window, "the sentence as it was", |app| !edited(app));
+}
+
+#[test]
+fn masked_words_are_guessed_and_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    let Job::Start { folder: run, config, length, files, how } = job(folder.path(), 3) else { unreachable!() };
+    let config = Box::new(config.with_objective("mlm").unwrap());
+    window.state_mut().begin(Job::Start { folder: run.clone(), config, length, files, how });
+    let shown = |app: &App| matches!(app.state.phase, Phase::Done(_)) && app.state.sentence.answer.is_some();
+    wait(&mut window, "the end", shown);
+    let selected = |app: &App| -> Vec<usize> {
+        let tokens = app.state.sentence.answer.iter().flat_map(|s| &s.tokens);
+        tokens.filter(|t| t.selected).map(|t| t.position).collect()
+    };
+    assert!(!selected(window.state()).is_empty());
+    assert!(window.state().state.sentence.answer.iter().flat_map(|s| &s.tokens).all(|t| t.p_replaced.is_none()));
+    press(&mut window, "Mask words");
+    wait(&mut window, "the sentence without masks", |app| selected(app).is_empty());
+    window.get_by_label_contains("0 of 0 masked words guessed");
+    let first = window.state().state.sentence.answer.as_ref().unwrap().tokens[0].clone();
+    window.get_all_by_label(&first.shown).next().unwrap().click();
+    wait(&mut window, "the word that was masked", |app| selected(app) == [first.position]);
+    window.get_by_label_contains("of 1 masked word guessed");
+    press(&mut window, "Restore");
+    wait(&mut window, "the sentence as it was", |app| selected(app).is_empty());
+    // Nobody tells fakes here, so there is no quiz.
+    window.key_press(egui::Key::Num4);
+    window.run_steps(2);
+    press(&mut window, "Quiz");
+    assert_eq!(window.state().state.page, Page::Run);
+    // The same networks, once they are only looked at.
+    let mut looking = self::window();
+    looking.state_mut().open(run.unwrap());
+    wait(&mut looking, "the guesses", |app| app.state.sentence.answer.is_some());
+    looking.get_by_label_contains("masked word");
 }
 
 fn recorded(folder: &Path, name: &str, layers: u32) -> std::path::PathBuf {

@@ -3,7 +3,7 @@
 
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
-use leyden::config::preset;
+use leyden::config::{Config, preset};
 use leyden::measure::Values;
 use leyden::probe::{Guess, Sentence, Token};
 use leyden::session::Report;
@@ -48,10 +48,25 @@ fn sentence() -> Sentence {
 
 /// A window on a run of 3,000 steps that is made up here.
 fn app() -> App {
+    let app = begun(preset("tiny").unwrap(), false);
+    trained(
+        app,
+        |x, wave| {
+            let rate = 0.12 - 0.01 * x;
+            Values::from([
+                ("generator_loss", 5.3 + 2.4 * (-5.0 * x).exp() + wave),
+                ("discriminator_loss", 0.3 + 0.1 * (-4.0 * x).exp() + wave / 10.0),
+                ("baseline.discriminator_loss.base_rate", -rate * rate.ln() - (1.0 - rate) * (1.0 - rate).ln()),
+                ("auc", 0.5 + 0.25 * x),
+            ])
+        },
+        sentence(),
+    )
+}
+
+fn begun(config: Config, masked_lm: bool) -> App {
     let mut app = App::new(Arc::new(|_| {}));
     app.set_theme(egui::Theme::Light);
-    let config = preset("tiny").unwrap();
-    let flops = flops_a_step(&Recipe::new(&config)).unwrap() as f64;
     let begun = Begun {
         folder: "runs/tiny".into(),
         measures: Some(config.measures(6.276)),
@@ -64,21 +79,21 @@ fn app() -> App {
         flops_by_op: Vec::new(),
         step: 0,
         recorded: None,
-        masked_lm: false,
+        masked_lm,
         sentences: vec!["we must build a nation that is strong at home .".into()],
     };
     app.state.update(News::Begun(Box::new(begun)));
+    app
+}
+
+/// After steps that gave these values, by how far training is and a little noise.
+fn trained(mut app: App, values: impl Fn(f64, f64) -> Values, sentence: Sentence) -> App {
+    let flops = flops_a_step(&Recipe::new(&app.state.begun.as_ref().unwrap().config)).unwrap() as f64;
     let mut at = At::default();
     for i in 1..=60u64 {
         let x = i as f64 / 60.0;
         let wave = ((i * 37 % 17) as f64 / 17.0 - 0.5) * 0.1;
-        let rate = 0.12 - 0.01 * x;
-        let values = Values::from([
-            ("generator_loss", 5.3 + 2.4 * (-5.0 * x).exp() + wave),
-            ("discriminator_loss", 0.3 + 0.1 * (-4.0 * x).exp() + wave / 10.0),
-            ("baseline.discriminator_loss.base_rate", -rate * rate.ln() - (1.0 - rate) * (1.0 - rate).ln()),
-            ("auc", 0.5 + 0.25 * x),
-        ]);
+        let values = values(x, wave);
         let interval = Interval {
             step: 50 * i,
             tokens: 50_000,
@@ -105,7 +120,7 @@ fn app() -> App {
         ("activation_backward", 9.0),
     ];
     app.state.update(News::Times(times.to_vec()));
-    app.state.update(News::Sentence { sentence: sentence(), step: 3_000 });
+    app.state.update(News::Sentence { sentence, step: 3_000 });
     app
 }
 
@@ -170,10 +185,11 @@ fn guessed() -> Sentence {
 
 #[test]
 fn a_run_of_a_masked_language_model() {
-    let mut app = app();
-    app.state.begun.as_mut().unwrap().masked_lm = true;
-    app.state.sentence.masked_lm = true;
-    app.state.sentence.answer = Some(guessed());
+    let app = begun(preset("tiny").unwrap().with_objective("mlm").unwrap(), true);
+    let values = |x: f64, wave: f64| {
+        Values::from([("mlm_loss", 5.3 + 2.4 * (-5.0 * x).exp() + wave), ("mlm_accuracy", 0.2 * x + wave / 10.0)])
+    };
+    let app = trained(app, values, guessed());
     look("masked_lm", app, |window| {
         window.get_by_label("nation, guessed right: hit").hover();
         window.run_steps(40);

@@ -1,8 +1,10 @@
 //! The start page: what to train on, how large, on what, and until when.
 
-use crate::config::{PRESETS, Precision};
+use crate::config::{PRESETS, Precision, preset};
 use crate::dataset::Phase as Preparing;
 use crate::graph::Recompute;
+use crate::model::Model;
+use crate::objective::ObjectiveConfig;
 use crate::window::app::{App, Picking};
 use crate::window::look::Palette;
 use crate::window::state::{End, Form, Source};
@@ -51,20 +53,26 @@ fn page(ui: &mut Ui, app: &mut App) {
     let adapters = app.adapters.clone();
     let adapters = adapters.get();
     ui.add_space(18.0);
-    ui.heading("Train a generator and a discriminator on your text");
+    let form = &app.state.form;
+    let objective = ObjectiveConfig::named(&form.objective);
+    ui.heading(heading(form));
     ui.add_space(2.0);
-    ui.label(
-        RichText::new(
-            "A small network replaces some words; a larger one finds out which. What the larger one learns on the way is \
-             what you keep.",
-        )
-        .weak(),
-    );
+    ui.label(RichText::new(objective.as_ref().map_or("", |objective| objective.about())).weak());
     ui.add_space(14.0);
     Grid::new("form").num_columns(2).spacing([18.0, 12.0]).show(ui, |ui| {
         text(ui, app);
         ui.end_row();
         let form = &mut app.state.form;
+        let label = ui.label("Objective");
+        let title = objective.as_ref().map_or("", |objective| objective.title());
+        let combo = ComboBox::from_id_salt("objective").selected_text(title).width(160.0).show_ui(ui, |ui| {
+            for objective in ObjectiveConfig::NAMES.iter().filter_map(|name| ObjectiveConfig::named(name)) {
+                let name = objective.name().to_string();
+                ui.selectable_value(&mut form.objective, name, objective.title()).on_hover_text(objective.about());
+            }
+        });
+        combo.response.labelled_by(label.id);
+        ui.end_row();
         let label = ui.label("Model");
         ui.vertical(|ui| {
             let combo = ComboBox::from_id_salt("preset").selected_text(form.preset.clone()).width(160.0);
@@ -141,6 +149,16 @@ fn page(ui: &mut Ui, app: &mut App) {
         ui.add_space(8.0);
         ui.label(RichText::new(complaint).color(Palette::of(ui).bad()));
     }
+}
+
+/// What is trained, in words.
+fn heading(form: &Form) -> String {
+    let config = preset(&form.preset).and_then(|config| config.with_objective(&form.objective));
+    let networks = config.map_or_else(|_| Vec::new(), |config| Model::new(&config).networks);
+    let article = |name: &str| if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let names: Vec<String> =
+        networks.iter().map(|network| format!("{} {}", article(network.name), network.name)).collect();
+    format!("Train {} on your text", names.join(" and "))
 }
 
 /// What activations are stored in, and whether they are kept.

@@ -86,6 +86,8 @@ impl From<ConfigError> for StartError {
 pub struct Form {
     /// The text.
     pub source: Source,
+    /// The objective's name.
+    pub objective: String,
     /// The preset's name.
     pub preset: String,
     /// `auto`, `cpu`, or part of an adapter's name.
@@ -119,6 +121,7 @@ impl Default for Form {
     fn default() -> Self {
         Self {
             source: Source::default(),
+            objective: "electra".into(),
             preset: "tiny".into(),
             device: "auto".into(),
             end: End::default(),
@@ -142,7 +145,7 @@ impl Form {
     /// # Errors
     /// [`StartError`] names the first field that cannot be used.
     pub fn config(&self) -> Result<Config, StartError> {
-        let mut config = preset(&self.preset)?;
+        let mut config = preset(&self.preset)?.with_objective(&self.objective)?;
         config.seed = field("Seed", &self.seed, "a whole number")?;
         config.data.cased = self.cased;
         config.data.strip_accents = Some(self.strip_accents);
