@@ -326,6 +326,18 @@ fn a_run_is_probed_by_its_newest_checkpoint() {
 }
 
 #[test]
+fn a_run_of_masked_language_modelling_is_asked_for_words() {
+    let run = tempfile::tempdir().unwrap();
+    copy_of("probe_generator", &run.path().join("checkpoints/step-000010/encoder"));
+    let shown = answers(&[run.path().to_str().unwrap(), "a [MASK]", "--mask"], "");
+    assert!(shown.contains("the encoder's likeliest words"), "{shown}");
+    for folder in [run.path().to_path_buf(), run.path().join("checkpoints/step-000010/encoder")] {
+        let error = refusal(&folder);
+        assert!(error.contains("discriminator") && error.contains("use --mask"), "{error}");
+    }
+}
+
+#[test]
 fn what_cannot_be_probed_is_refused_in_a_line() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("model");

@@ -10,12 +10,12 @@ use crate::model::Architecture;
 use crate::plan::EngineError;
 use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, ProbeError};
 use crate::session::{Device, open};
-use crate::transformers::Pretrained;
+use crate::transformers::{FolderError, Pretrained};
 use clap::Args;
 use lines::{Line, Lines};
 use serde_json::json;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Sentences that are judged together.
 const BATCH: usize = 16;
@@ -32,7 +32,7 @@ pub(crate) struct ProbeArguments {
     /// A run, one of its checkpoints, or a folder in which transformers saved an ELECTRA discriminator (generator for --mask)
     ///
     /// Of a run, its discriminator/ is taken or else the newest of checkpoints/step-N/discriminator/; with --mask it is
-    /// generator/. Other folders hold config.json, model.safetensors (or its shards, or
+    /// generator/, or encoder/ where masked language modelling was the objective. Other folders hold config.json, model.safetensors (or its shards, or
     /// pytorch_model.bin) and tokenizer.json or vocab.txt.
     dir: PathBuf,
     /// Sentences; without any, or for a single -, the lines of standard input
@@ -42,7 +42,7 @@ pub(crate) struct ProbeArguments {
     /// [MASK] with --mask, is named on standard error; the others are answered, and the exit code is 2.
     #[arg(value_name = "SENTENCE")]
     sentences: Vec<String>,
-    /// Show what the generator would put for every [MASK] in the sentences
+    /// Show what the generator, or an encoder that guesses words, would put for every [MASK] in the sentences
     #[arg(long)]
     mask: bool,
     /// Guesses a [MASK]
@@ -60,9 +60,11 @@ pub(crate) struct ProbeArguments {
 /// Runs the command.
 pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let architecture = if arguments.mask { Architecture::MaskedLm } else { Architecture::PreTraining };
-    let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| failure(e.into()))?;
+    let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| without(e, &arguments.dir))?;
     pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
     pretrained.notes.iter().for_each(|note| remark(note));
+    let guesser = Architecture::MaskedLm.folders().iter().find(|name| pretrained.folder.ends_with(name));
+    let guesser = guesser.map_or(Architecture::MaskedLm.network(), |name| *name);
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
     let network = match architecture {
@@ -73,7 +75,7 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let mut probe = Probe { network, top: arguments.top.max(1), json: arguments.json, style };
     if !arguments.json {
         let heading = format!("{}, {} parameters, on {}", about.0, grouped(about.1), probe.device());
-        let legend = if arguments.mask { show::mask_legend() } else { show::legend(style) };
+        let legend = if arguments.mask { show::mask_legend(guesser) } else { show::legend(style) };
         if !print(&format!("{}\n{legend}\n", style.dim(&heading)))? {
             return Ok(());
         }
@@ -95,6 +97,25 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
         }
     }
     tally.end()
+}
+
+/// Why a network could not be loaded; where there is one that guesses words instead of a discriminator, how it is asked.
+fn without(error: FolderError, dir: &Path) -> Failure {
+    const WAY_OUT: &str = "use --mask, and write [MASK] where a word is to be guessed";
+    match error {
+        FolderError::NoModel { network: Architecture::PreTraining, .. }
+            if Pretrained::load(dir, Architecture::MaskedLm).is_ok() =>
+        {
+            Failure::Input(format!(
+                "{} has no discriminator, but a network that guesses words; {WAY_OUT}",
+                dir.display()
+            ))
+        }
+        FolderError::OtherNetwork { expected: Architecture::PreTraining, .. } => {
+            Failure::Input(format!("{error}; or {WAY_OUT}"))
+        }
+        error => failure(error.into()),
+    }
 }
 
 /// What could not be answered.

@@ -8,7 +8,7 @@ use crate::probe::{Guessed, Judged};
 const JOINER: char = '·';
 /// Before the continuation of a word in a WordPiece vocabulary.
 const CONTINUATION: &str = "##";
-/// What the generator has to fill in.
+/// What is to be filled in.
 const MASK: &str = "[MASK]";
 
 /// Columns to fill: `COLUMNS`, else the 80 that every terminal has.
@@ -30,8 +30,8 @@ pub(super) fn legend(style: Style) -> String {
 }
 
 /// What the numbers under a sentence with masks mean.
-pub(super) fn mask_legend() -> String {
-    "Under each sentence: the generator's likeliest words for every [MASK], with their probability in %.".into()
+pub(super) fn mask_legend(network: &str) -> String {
+    format!("Under each sentence: the {network}'s likeliest words for every [MASK], with their probability in %.")
 }
 
 /// A sentence and under it a column of guesses for each mask, as many side by side as `columns` hold.
