@@ -1,4 +1,4 @@
-//! The generator: which words it would put where a sentence has `[MASK]`.
+//! A masked language model, such as ELECTRA's generator: which words it would put where a sentence has `[MASK]`.
 
 use super::ProbeError;
 use super::network::Network;
@@ -15,11 +15,11 @@ pub struct Guess {
     pub id: u32,
     /// As the vocabulary spells it; `##` continues a word.
     pub token: String,
-    /// The generator's probability.
+    /// The network's probability.
     pub p: f64,
 }
 
-/// A `[MASK]` and what the generator takes it for.
+/// A `[MASK]` and what the network takes it for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mask {
     /// Its place among the sentence's tokens, `[CLS]` being 0.
@@ -28,7 +28,7 @@ pub struct Mask {
     pub guesses: Vec<Guess>,
 }
 
-/// A sentence with masks as the generator sees it.
+/// A sentence with masks as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guessed {
     /// `[CLS]`, the sentence, `[SEP]`; cut to the model's positions.
@@ -41,19 +41,19 @@ pub struct Guessed {
     pub cut: bool,
 }
 
-/// A generator on a device.
+/// A masked language model on a device.
 pub struct Guesser {
     network: Network,
 }
 
 impl Guesser {
-    /// Puts a generator's weights on `engine`, whose banks must have the length of its table; plans are made for
+    /// Puts its weights on `engine`, whose banks must have the length of its table; plans are made for
     /// `target`.
     ///
     /// # Errors
     /// [`ProbeError::Folder`] for a discriminator, [`ProbeError::Engine`].
-    pub fn new(generator: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
-        Ok(Self { network: Network::new(generator, Architecture::MaskedLm, engine, target)? })
+    pub fn new(pretrained: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
+        Ok(Self { network: Network::new(pretrained, Architecture::MaskedLm, engine, target)? })
     }
 
     /// The device, in words.

@@ -1,4 +1,4 @@
-//! The discriminator: each token's probability that it was replaced.
+//! A discriminator: each token's probability that it was replaced.
 
 use super::ProbeError;
 use super::network::{Network, Shape, padded};

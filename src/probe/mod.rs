@@ -1,5 +1,5 @@
-//! Asks a trained network about sentences: a discriminator for each token's probability that it was replaced, a generator
-//! for the words it would put where a sentence has `[MASK]`.
+//! Asks a trained network about sentences: a discriminator for each token's probability that it was replaced, a masked
+//! language model for the words it would put where a sentence has `[MASK]`.
 //!
 //! [`Judge`] and [`Guesser`] run an encoder and its head, as [`Pretrained::load`](crate::transformers::Pretrained::load)
 //! reads them, on any [`Engine`](crate::plan::Engine). [`Demonstrator`] shows what networks do with a sentence while they are

@@ -11,7 +11,7 @@ use crate::transformers::{FolderError, Pretrained};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Most tokens that a generator's plan is asked for: what it gives back, a logit a token and word, stays a few MiB.
+/// Most tokens that a masked language model's plan is asked for: what it gives back, a logit a token and word, stays a few MiB.
 const MOST_SLOTS: usize = 16;
 
 /// A plan's sizes.
@@ -21,7 +21,7 @@ pub(super) struct Shape {
     pub rows: usize,
     /// Tokens a sentence.
     pub length: usize,
-    /// Tokens a sentence that a generator is asked for; 0 for a discriminator.
+    /// Tokens a sentence that a masked language model is asked for; 0 for a discriminator.
     pub slots: usize,
 }
 
@@ -32,7 +32,7 @@ struct Loaded {
     ids: Tensor,
     types: Tensor,
     lengths: Tensor,
-    /// Of a generator.
+    /// Of a masked language model.
     positions: Option<Tensor>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Network {
     /// The longest sentence in tokens.
     pub positions: usize,
     loaded: BTreeMap<Shape, Loaded>,
-    /// Which rows of a generator's vocabulary have a token; empty until somebody asks.
+    /// Which rows of the vocabulary have a token; empty until somebody asks.
     words: Vec<bool>,
 }
 
@@ -105,7 +105,7 @@ impl Network {
     }
 
     /// Runs at most `shape.rows` sentences of at most `shape.length` ids: a discriminator's logits [rows length, 1], or a
-    /// generator's [rows slots, V] of the tokens at `positions` [rows, slots], each within its sentence.
+    /// masked language model's [rows slots, V] of the tokens at `positions` [rows, slots], each within its sentence.
     pub(super) fn logits(
         &mut self,
         shape: Shape,
@@ -133,7 +133,7 @@ impl Network {
         Ok(self.engine.collect(true)?.map(|fetched| fetched.real(0)).unwrap_or_default())
     }
 
-    /// Whether each of the `vocabulary` rows of a generator has a token: a model's table may have more rows than its
+    /// Whether each of the `vocabulary` rows of a masked language model has a token: a model's table may have more rows than its
     /// tokenizer has words, and there may be holes among the ids.
     pub(super) fn words(&mut self, vocabulary: usize) -> &[bool] {
         if self.words.len() != vocabulary {
@@ -142,7 +142,7 @@ impl Network {
         &self.words
     }
 
-    /// The generator's logits [V] for each of `positions` in one sentence.
+    /// Its logits [V] for each of `positions` in one sentence.
     pub(super) fn word_logits(&mut self, ids: &[u32], positions: &[u32]) -> Result<Vec<Vec<f32>>, ProbeError> {
         let length = padded(ids.len(), self.positions);
         let mut words = Vec::with_capacity(positions.len());
@@ -176,7 +176,7 @@ struct Graphed {
     positions: Option<Tensor>,
 }
 
-/// One network alone, without dropout: the generator if it is asked for tokens, else the discriminator.
+/// One network alone, without dropout: the masked language model if it is asked for tokens, else the discriminator.
 fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let tokens = [shape.rows, shape.length];
