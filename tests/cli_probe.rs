@@ -333,7 +333,7 @@ fn a_run_of_masked_language_modelling_is_asked_for_words() {
     assert!(shown.contains("the encoder's likeliest words"), "{shown}");
     for folder in [run.path().to_path_buf(), run.path().join("checkpoints/step-000010/encoder")] {
         let error = refusal(&folder);
-        assert!(error.contains("discriminator") && error.contains("use --mask"), "{error}");
+        assert!(error.contains("discriminator") && error.contains(" --mask"), "{error}");
     }
 }
 
@@ -358,7 +358,7 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
     says(masked(&golden("probe_generator"), &late), &["no [MASK] within the model's positions"]);
     let half = temporary.path().join("half");
     copy(&half.join("discriminator"));
-    says(masked(&half, "a [MASK]"), &["holds no model", "generator/"]);
+    says(masked(&half, "a [MASK]"), &["holds no masked language model", "discriminator", "without --mask"]);
     let run = probe().arg(golden("probe")).args(["a", "--top", "3"]).assert().code(2);
     says(String::from_utf8_lossy(&run.get_output().stderr).into(), &["--mask"]);
     says(refusal(&folder), &["does not exist"]);

@@ -15,7 +15,7 @@ use clap::Args;
 use lines::{Line, Lines};
 use serde_json::json;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Sentences that are judged together.
 const BATCH: usize = 16;
@@ -60,7 +60,7 @@ pub(crate) struct ProbeArguments {
 /// Runs the command.
 pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let architecture = if arguments.mask { Architecture::MaskedLm } else { Architecture::PreTraining };
-    let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| without(e, &arguments.dir))?;
+    let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| failure(e.into()))?;
     pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
     pretrained.notes.iter().for_each(|note| remark(note));
     let guesser = Architecture::MaskedLm.folders().iter().find(|name| pretrained.folder.ends_with(name));
@@ -97,25 +97,6 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
         }
     }
     tally.end()
-}
-
-/// Why a network could not be loaded; where there is one that guesses words instead of a discriminator, how it is asked.
-fn without(error: FolderError, dir: &Path) -> Failure {
-    const WAY_OUT: &str = "use --mask, and write [MASK] where a word is to be guessed";
-    match error {
-        FolderError::NoModel { network: Architecture::PreTraining, .. }
-            if Pretrained::load(dir, Architecture::MaskedLm).is_ok() =>
-        {
-            Failure::Input(format!(
-                "{} has no discriminator, but a network that guesses words; {WAY_OUT}",
-                dir.display()
-            ))
-        }
-        FolderError::OtherNetwork { expected: Architecture::PreTraining, .. } => {
-            Failure::Input(format!("{error}; or {WAY_OUT}"))
-        }
-        error => failure(error.into()),
-    }
 }
 
 /// What could not be answered.
@@ -157,6 +138,9 @@ impl Tally {
 fn failure(error: ProbeError) -> Failure {
     match error {
         ProbeError::Engine(EngineError::NoAdapter { .. }) => Failure::input(error),
+        ProbeError::Folder(FolderError::OtherNetwork { expected: Architecture::PreTraining, .. }) => {
+            Failure::Input(format!("{error}; or use --mask, and write [MASK] where a word is to be guessed"))
+        }
         ProbeError::Engine(_) | ProbeError::Graph(_) => Failure::work(error),
         _ => Failure::input(error),
     }
