@@ -70,7 +70,9 @@ fn loss_and_gradients(name: &str, engine: &mut dyn Engine, target: Target, toler
     engine.submit(program, &state, true).unwrap();
     let out = step.results(engine.collect(true).unwrap().unwrap());
     let expected = case.golden.reals("loss")[0];
-    [LOSS, MLM_LOSS].map(|loss| close(loss, out.scalar(loss).unwrap(), expected, tolerance));
+    for loss in [LOSS, MLM_LOSS] {
+        close(loss, out.scalar(loss).unwrap(), expected, tolerance);
+    }
     let (weights, logits) = (case.golden.reals("batch.weights"), case.golden.reals("logits"));
     let words = logits.len() / weights.len();
     for (m, row) in logits.chunks(words).enumerate() {
