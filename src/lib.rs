@@ -1,7 +1,8 @@
 //! leyden pre-trains ELECTRA on any Vulkan, Metal or DX12 GPU, or on the CPU, in one binary.
 //!
 //! A small generator replaces some tokens of a text; a discriminator says of every token whether it was replaced. Both
-//! are trained together, and the discriminator is what one keeps (Clark et al., arXiv 2003.10555).
+//! are trained together, and the discriminator is what one keeps (Clark et al., arXiv 2003.10555). That is one
+//! [`objective`] of several; the rest of the crate knows none of them.
 //!
 //! # The flow
 //!
@@ -26,12 +27,20 @@
 //!
 //! # Where to start
 //!
-//! * [`objective::electra`] is the method on a page, [`model`] the networks it is about, and [`transformers`] their files.
+//! * [`objective::electra`] is the method on a page and [`objective::mlm`] the shortest one; [`model`] has the networks they are
+//!   about, and [`transformers`] their files.
 //! * [`ops`] has a file for each operation: shape rule, gradient rule, CPU twin and WGSL dispatches. The shader of the same
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
-//! * [`history`] says how a number gets from text to a plot, and [`objective::electra::measures`] which numbers there are.
-//! * [`train::Trainer`] is a value that one advances, and [`session::Session`] the same with a folder and a clock; [`cli`]
-//!   and [`window`] are two ways to drive it.
+//! * [`train::Trainer`] is a value that one advances, made of a [`train::Recipe`] and [`train::Data`], and
+//!   [`session::Session`] the same with a folder and a clock; `cli` and `window` are two ways to drive it.
+//!
+//! # How a number gets from text to a plot
+//!
+//! A [`batch::Source`] puts examples into the rows of a [`batch::Batch`], which is columns by name. An objective's page asks for
+//! columns ([`objective::Inputs`]) and gives [`objective::Outputs`] by name. [`train::step`] makes a plan of it, and a step leaves
+//! [`objective::Results`]. The objective's [`objective::Tally`] adds them up to [`measure::Values`] by the names of its
+//! [`measure::Measures`], which a run keeps as measures.json. From there on ([`history`]: metrics.jsonl, curves, tables, pictures, the
+//! window) everything loops over measures.
 //!
 //! # Letters of shapes
 //!
