@@ -1,6 +1,6 @@
 //! shared: index, activation
 //! elements: U, D
-// d *= f'(u), where d starts with the gradient behind the activation f. Twin: ops/activation.rs. Bindings are padded to
+// d *= f'(u), where d starts with the gradient behind the activation f. Twin: ops/activation_backward.rs. Bindings are padded to
 // whole vectors; what lies behind the last element stays as it is.
 
 struct Arguments {

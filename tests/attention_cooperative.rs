@@ -5,10 +5,12 @@
 mod common;
 
 use common::{Given, Input, adapter, pass, state, weighted_loss};
-use leyden::cpu::{CpuEngine, unpack};
+use leyden::cpu::CpuEngine;
 use leyden::gpu::shaders;
 use leyden::graph::{Bank, DType, Graph, Tensor};
-use leyden::ops::{self, Access, AttentionKernel, DeviceTraits, Dispatch, Operand};
+use leyden::math::unpack;
+use leyden::op::{Access, AttentionKernel, DeviceTraits, Dispatch, Operand};
+use leyden::ops;
 use leyden::plan::{Engine, Plan, Target};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -13,11 +13,12 @@ use leyden::burn::{Batch, BurnError, Discriminator, Electra, Optimizer, Tokens, 
 use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::graph::{Bank, Recompute};
+use leyden::math::Activation;
 use leyden::model::Architecture;
 use leyden::model::{Model, ModelConfig};
 use leyden::objective::electra::{Electra as Settings, SAMPLED, outputs};
 use leyden::objective::{Generator, GeneratorSizes};
-use leyden::ops::{Activation, StepState};
+use leyden::op::StepState;
 use leyden::plan::{Engine, Target};
 use leyden::train::Recipe;
 use leyden::train::step::{GRADIENT_NORM, learning_rate, training_step};

@@ -11,7 +11,7 @@ use leyden::cpu::CpuEngine;
 use leyden::gpu::{Footprint, GpuEngine, adapters};
 use leyden::graph::{Bank, Recompute, Tensor};
 use leyden::model::Model;
-use leyden::ops::StepState;
+use leyden::op::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::train::{Data, Fit, MicroBatch, Plans, Recipe, Resources, TrainError, Trainer, candidates, fit};
 use serde_json::Value;

@@ -71,7 +71,7 @@ fn input(graph: &Graph, index: usize) -> Tensor {
 
 fn run(engine: &mut dyn Engine, program: Program, times: u32) {
     for step in 0..times {
-        let state = leyden::ops::StepState { step, ..common::state(1) };
+        let state = leyden::op::StepState { step, ..common::state(1) };
         engine.submit(program, &state, false).expect("submitted");
     }
 }

@@ -10,10 +10,12 @@ use leyden::batch::Shape;
 use leyden::config::{Config, preset};
 use leyden::cpu::{CpuEngine, Precision};
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
+use leyden::math::Activation;
 use leyden::model::Model;
 use leyden::objective::electra::outputs::{DISCRIMINATOR_LOSS, GENERATOR_LOSS, SAMPLED};
 use leyden::objective::{Inputs, Merge, Mode, Output};
-use leyden::ops::{self, Activation, AdamW, DeviceTraits, EPSILON};
+use leyden::op::{DeviceTraits, Operand};
+use leyden::ops::{self, AdamW, EPSILON};
 use leyden::plan::{Engine, Plan, Region, Step, Target};
 use leyden::train::Recipe;
 use leyden::train::step::{GRADIENT_NORM, PlannedStep};
@@ -266,9 +268,9 @@ fn cost(plan: &Plan) -> (usize, usize, usize) {
                 let shapes = plan.shapes(*node);
                 let node = &plan.graph().nodes()[*node];
                 let place = |operand| match operand {
-                    ops::Operand::Input(i) => plan.region(node.inputs[i]),
-                    ops::Operand::Output(i) => plan.region(node.outputs[i]),
-                    ops::Operand::Scratch(i) => Some(scratch[i]),
+                    Operand::Input(i) => plan.region(node.inputs[i]),
+                    Operand::Output(i) => plan.region(node.outputs[i]),
+                    Operand::Scratch(i) => Some(scratch[i]),
                 };
                 for dispatch in node.op.dispatches(&shapes, &device) {
                     dispatches += 1;

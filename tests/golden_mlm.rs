@@ -10,7 +10,7 @@ use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, Recompute};
 use leyden::objective::LOSS;
 use leyden::objective::mlm::outputs::{BEST, MLM_LOSS};
-use leyden::ops::StepState;
+use leyden::op::StepState;
 use leyden::plan::{Engine, Target};
 use leyden::train::Recipe;
 use leyden::train::step::{GRADIENT_NORM, training_step};

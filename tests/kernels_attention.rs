@@ -4,7 +4,8 @@ mod common;
 
 use common::{Conditions, Input, Tolerance, check_gradient, check_under, check_with, gpu, pass};
 use leyden::graph::{DType, Graph, GraphError, Tensor};
-use leyden::ops::{self, AttentionKernel, DeviceTraits};
+use leyden::op::{AttentionKernel, DeviceTraits};
+use leyden::ops;
 
 /// Length, heads, width of a head and the examples' lengths.
 struct Case(usize, usize, usize, &'static [u32]);

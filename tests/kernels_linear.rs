@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Input, Tolerance, check_gradient, check_halves, check_with};
-use leyden::ops::{self, Activation};
+use leyden::math::Activation;
+use leyden::ops;
 
 /// T, K, N.
 const SHAPES: [[usize; 3]; 8] =

@@ -4,7 +4,8 @@ mod common;
 
 use common::{Input, Tolerance, check, check_gradient, check_with};
 use leyden::graph::{Bank, Graph, GraphError, Tensor};
-use leyden::ops::{self, Activation, AdamW};
+use leyden::math::Activation;
+use leyden::ops::{self, AdamW};
 
 #[test]
 fn dropout() {

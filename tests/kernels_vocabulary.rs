@@ -4,7 +4,8 @@ mod common;
 
 use common::{Conditions, Input, Seeded, Tolerance, adapter, check_gradient, check_under, pass};
 use leyden::graph::{DType, Graph, GraphError, Tensor};
-use leyden::ops::{self, DeviceTraits, VocabularyOutput};
+use leyden::op::DeviceTraits;
+use leyden::ops::{self, VocabularyOutput};
 
 /// M, E, V.
 struct Case(usize, usize, usize);

@@ -11,7 +11,7 @@ use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, Tensor};
 use leyden::history::TextFacts;
 use leyden::model::Model;
-use leyden::ops::StepState;
+use leyden::op::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Limits, Plan, Program, Target};
 use leyden::run::Run;
 use leyden::session::{Report, Session, SessionError, Setup};

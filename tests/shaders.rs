@@ -3,7 +3,7 @@
 
 use leyden::gpu::shaders::{KERNELS, SHARED, elements, source};
 use leyden::graph::DType;
-use leyden::ops::StepState;
+use leyden::op::StepState;
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};

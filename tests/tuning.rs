@@ -6,7 +6,8 @@ mod program;
 
 use assert_cmd::Command;
 use common::{adapter, small_config};
-use leyden::ops::{DeviceTraits, Matmul};
+use leyden::op::DeviceTraits;
+use leyden::ops::kernels::Matmul;
 use leyden::plan::{Plan, Target};
 use leyden::train::{Plans, Recipe, Resources, TrainError, fit};
 use leyden::tune::{Book, Cache, Device, Kernels, LeftOut, Tuned, Tuner, Work, tune};

@@ -1,4 +1,4 @@
-// What a layer's sum is put through, and its derivative, elementwise. Twins: `ops/activation.rs`.
+// What a layer's sum is put through, and its derivative, elementwise. Twins: `math/activation.rs`.
 
 override activation: u32 = 0u; // 0 GELU, 1 GELU by tanh, 2 ReLU: `ops::Activation`
 

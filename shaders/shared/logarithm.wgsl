@@ -1,4 +1,4 @@
-// Natural logarithm of positive normal numbers: the same series as `ops::Real::ln`. WGSL's own promises only an absolute
+// Natural logarithm of positive normal numbers: the same series as `math::Real::ln`. WGSL's own promises only an absolute
 // error near 1, where Gumbel noise wins, and a software driver's is off by 1e-5, which a log-sum-exp would carry into
 // every probability.
 fn logarithm4(x: vec4<f32>) -> vec4<f32> {

@@ -1,4 +1,4 @@
-// Counter-based random numbers, the same as `ops::Draws`: PCG4D of Jarzynski and Olano, "Hash Functions for GPU
+// Counter-based random numbers, the same as `math::Draws`: PCG4D of Jarzynski and Olano, "Hash Functions for GPU
 // Rendering" (JCGT 2020). Needs shared/step.wgsl before it. Elements are counted modulo 2^32 within the whole batch of a
 // step: those of a part with `count` elements begin at `step.part * count`.
 

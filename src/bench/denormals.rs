@@ -4,7 +4,8 @@
 use super::machine::Machine;
 use super::matmul::product;
 use crate::graph::{DType, Graph, ParameterTable, Tensor};
-use crate::ops::{Matmul, MatmulFamily, MatmulKernel, StepState, Tuning};
+use crate::op::{MatmulFamily, MatmulKernel, StepState, Tuning};
+use crate::ops::kernels::Matmul;
 use crate::plan::{Plan, Target};
 use crate::train::TrainError;
 use std::sync::Arc;

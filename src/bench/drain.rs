@@ -3,7 +3,8 @@
 use super::machine::Machine;
 use super::matmul::fill;
 use crate::graph::{DType, Graph, ParameterTable, Tensor};
-use crate::ops::{self, StepState};
+use crate::op::StepState;
+use crate::ops;
 use crate::plan::{Plan, Program};
 use crate::train::TrainError;
 use std::sync::Arc;

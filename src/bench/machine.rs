@@ -74,7 +74,8 @@ pub(super) mod tests {
     use super::*;
     use crate::gpu::Choice;
     use crate::graph::{DType, Graph, ParameterTable};
-    use crate::ops::{StepState, multiply_add};
+    use crate::op::StepState;
+    use crate::ops::multiply_add;
     use std::sync::Arc;
 
     pub fn table() -> Arc<ParameterTable> {

@@ -1,13 +1,15 @@
 //! The speed of matrix multiplication alone, at the shapes that matter.
 
 use super::machine::Machine;
-use crate::cpu::gemm::{Matrix, Threads, gemm};
 use crate::gpu::{Subject, Trials};
 use crate::graph::{DType, Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
-use crate::ops::{
-    DeviceTraits, Dispatch, Matmul, MatmulKernel, MatmulOperands, Op, Operand, Real, Shapes, StepState, Tuning, Twin,
-    mismatch, no_second_derivative, twins,
+use crate::math::Real;
+use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::op::{
+    DeviceTraits, Dispatch, MatmulKernel, Op, Operand, Shapes, StepState, Tuning, Twin, mismatch, no_second_derivative,
+    twins,
 };
+use crate::ops::kernels::{Matmul, MatmulOperands};
 use crate::plan::{Plan, Program, Target, Timed};
 use crate::train::TrainError;
 use crate::tune::tolerance;

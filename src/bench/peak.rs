@@ -2,9 +2,10 @@
 
 use super::machine::Machine;
 use super::matmul::{best, time};
-use crate::cpu::parallel;
 use crate::graph::{DType, Graph, ParameterTable};
-use crate::ops::{self, Matmul};
+use crate::math::parallel;
+use crate::ops;
+use crate::ops::kernels::Matmul;
 use crate::plan::Engine as _;
 use crate::train::TrainError;
 use std::sync::Arc;

@@ -98,7 +98,7 @@ impl Stepper {
         self.recipe.shape.examples * self.recipe.shape.length
     }
 
-    /// Floating-point operations of a step that [`crate::ops::Op::flops`] counts.
+    /// Floating-point operations of a step that [`crate::op::Op::flops`] counts.
     pub fn flops(&self) -> u64 {
         self.step.plans().map(|(plan, times)| plan.flops() * times as u64).sum()
     }

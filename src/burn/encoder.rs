@@ -2,8 +2,8 @@
 
 use super::Tokens;
 use super::gelu::apply;
+use crate::math::Activation;
 use crate::model::ModelConfig;
-use crate::ops::Activation;
 use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};

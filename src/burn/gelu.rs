@@ -1,6 +1,6 @@
 //! GELU with the gradient of GELU, and the other activations.
 
-use crate::ops::Activation;
+use crate::math::Activation;
 use burn::tensor::{Tensor, activation};
 
 /// x (1 + erf(x / √2)) / 2, for a tensor of any shape: the exact GELU, and under autodiff its derivative.

@@ -1,10 +1,11 @@
 //! Named starting points.
 
 use super::{Config, ConfigError, DataConfig, OptimizerConfig, Precision, TrainingConfig};
+use crate::math::Activation;
 use crate::model::{ModelConfig, PositionInitialization};
 use crate::objective::electra::Electra;
 use crate::objective::{Generator, GeneratorSizes, ObjectiveConfig};
-use crate::ops::{Activation, EPSILON};
+use crate::ops::EPSILON;
 use crate::text::Reading;
 
 /// The presets' names, smallest first.

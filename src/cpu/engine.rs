@@ -1,14 +1,12 @@
 //! Runs a plan with the CPU twins.
 
-use super::parallel;
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
-use crate::ops::{Op, Real, StepState, Twin};
+use crate::math::{Real, pack, parallel, unpack};
+use crate::op::{Op, StepState, Twin, View, ViewMut};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step, Timed};
 use half::{f16, slice::HalfFloatSliceExt as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
-
-use crate::ops::{View, ViewMut};
 
 /// A precision the twins run in.
 pub trait Precision: Real {
@@ -257,17 +255,6 @@ fn round<R: Precision>(graph: &Graph, plan: &Plan, bases: &[*mut R], outputs: &[
             }
         });
     }
-}
-
-/// Numbers as a device holds them in half precision: two a word, the first in the low half.
-pub fn pack(values: &[f32]) -> Vec<u32> {
-    let half = |x: Option<&f32>| u32::from(f16::from_f32(x.copied().unwrap_or_default()).to_bits());
-    values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect()
-}
-
-/// The numbers in words of two halves each.
-pub fn unpack(words: &[u32]) -> impl Iterator<Item = f32> {
-    words.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]).map(|bits| f16::from_bits(bits).to_f32())
 }
 
 impl<R: Precision> Engine for CpuEngine<R> {

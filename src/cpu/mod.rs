@@ -1,10 +1,6 @@
 //! The CPU engine: the plan run by the twins, on all cores.
 
-pub mod draws;
 mod engine;
-pub mod gemm;
-pub mod parallel;
-pub mod reduce;
 
 /// Bytes of memory of this machine, where the system says (Linux's /proc).
 pub fn memory() -> Option<u64> {
@@ -13,4 +9,4 @@ pub fn memory() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-pub use engine::{CpuEngine, Precision, pack, unpack};
+pub use engine::{CpuEngine, Precision};

@@ -1,6 +1,6 @@
 //! Which GPUs there are, what matters about them for training, and the choice among them.
 
-use crate::ops::{DeviceTraits, Tuning};
+use crate::op::{DeviceTraits, Tuning};
 use crate::plan::{EngineError, Limits};
 use std::fmt;
 

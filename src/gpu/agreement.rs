@@ -1,7 +1,7 @@
 //! What kernels on trial are given, and whether two of them gave the same.
 
-use crate::cpu::{pack, unpack};
 use crate::graph::{DType, TensorType};
+use crate::math::{pack, unpack};
 
 /// One in so many whole numbers of a result may differ: they are indices of the largest of numbers that are nearly equal.
 pub(super) const FEW: usize = 64;

@@ -4,7 +4,7 @@ use super::context::size;
 use super::program::lay_out_uniforms;
 use super::readback::{MOST_STAGING, windows};
 use crate::graph::Bank;
-use crate::ops::{Dispatch, Operand, StepState};
+use crate::op::{Dispatch, Operand, StepState};
 use crate::plan::{Kind, Plan, Step, Target};
 
 /// Dispatches of a step, and bytes of the buffers that [`super::GpuEngine`] makes for a plan beside the banks.

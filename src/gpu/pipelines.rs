@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::shaders;
 use crate::graph::DType;
-use crate::ops::{Access, Dispatch};
+use crate::op::{Access, Dispatch};
 use crate::plan::EngineError;
 use rayon::prelude::*;
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use super::command::{self, Command};
 use super::context::Context;
 use super::program::Loaded;
 use super::readback;
-use crate::ops::StepState;
+use crate::op::StepState;
 use crate::plan::{Engine as _, EngineError, Program, Timed};
 use std::ops::Range;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use super::engine::Banks;
 use super::pipelines::{Key, Pipelines};
 use super::readback::Staging;
 use crate::graph::{Source, Tensor};
-use crate::ops::{Access, DeviceTraits, Dispatch, Operand};
+use crate::op::{Access, DeviceTraits, Dispatch, Operand};
 use crate::plan::{EngineError, Kind, Plan, Region, Step, Target};
 use std::collections::HashMap;
 use std::num::NonZeroU64;

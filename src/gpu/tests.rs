@@ -6,7 +6,9 @@ use super::profile::Timestamps;
 use super::shaders::SHARED;
 use super::*;
 use crate::graph::{Bank, DType, Graph, GraphError, Initialization, Node, ParameterTable, Tensor, TensorType};
-use crate::ops::{self, DeviceTraits, Dispatch, Draws, Op, Real, Shapes, StepState, Twin};
+use crate::math::{Real, uniform};
+use crate::op::{DeviceTraits, Dispatch, Op, Shapes, StepState, Twin};
+use crate::ops;
 use crate::plan::{Engine, EngineError, Plan, Program, Target};
 use std::sync::Arc;
 
@@ -390,15 +392,15 @@ fn random_numbers_are_those_of_the_twin() {
     let (n, stream) = (4_096, 11);
     for part in [0, 3, u32::MAX / 4 + 9] {
         let state = StepState { part, ..state };
-        let draws = Draws::new(&state, stream, 4_097);
+        let draws = state.draws(stream, 4_097);
         let found = compute(&["step", "random"], n, &state, "out[i] = draw(11u, step.part * 4097u + i);");
         assert_eq!(found, (0..n).map(|i| draws.element(i as usize)).collect::<Vec<_>>(), "part {part}");
         let found = compute(&["step", "random"], n, &state, "out[i] = draw4_from(11u, step.part * 4097u + i).w;");
         assert_eq!(found, (3..n + 3).map(|i| draws.element(i as usize)).collect::<Vec<_>>(), "part {part}");
     }
-    let draws = Draws::new(&state, stream, 4_096);
+    let draws = state.draws(stream, 4_096);
     let found = compute(&["step", "random"], n, &state, "out[i] = bitcast<u32>(uniform01(draw4(11u, i).z));");
-    assert_eq!(found, (0..n).map(|i| ops::uniform(draws.quad(i)[2]).to_bits()).collect::<Vec<_>>());
+    assert_eq!(found, (0..n).map(|i| uniform(draws.quad(i)[2]).to_bits()).collect::<Vec<_>>());
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! what is there block by block, and in mixed precision fewer numbers are rounded to halves on the way.
 
 use super::{Graph, GraphError, Node, Source, Tensor};
-use crate::ops::{Op, Prologue};
+use crate::op::{Op, Prologue};
 use std::sync::Arc;
 
 /// A node that takes over what another does first.
@@ -135,6 +135,7 @@ impl Graph {
 mod tests {
     use super::super::{DType, Graph, Initialization, ParameterTable, Tensor};
     use super::Source;
+    use crate::math::Activation;
     use crate::ops;
     use crate::plan::{Plan, Step, Target};
     use std::sync::Arc;
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn an_input_gradient_takes_over_the_activation_and_the_residual() {
         let g = gradient(|g, x, [w, b, gamma, beta]| {
-            let z = ops::linear_activation(g, x, w, b, ops::Activation::Relu).expect("a layer");
+            let z = ops::linear_activation(g, x, w, b, Activation::Relu).expect("a layer");
             let z = ops::linear(g, z, w, b).expect("a layer");
             ops::residual_layer_norm(g, z, x, (gamma, beta), ops::EPSILON, 0.1).expect("a norm")
         });
@@ -232,8 +233,7 @@ mod tests {
 
     #[test]
     fn what_is_read_elsewhere_is_left_alone() {
-        let g =
-            gradient(|g, x, [w, b, ..]| ops::linear_activation(g, x, w, b, ops::Activation::Relu).expect("a layer"));
+        let g = gradient(|g, x, [w, b, ..]| ops::linear_activation(g, x, w, b, Activation::Relu).expect("a layer"));
         // Its gradient is no product: there is nothing to fuse with.
         assert!(fused(g, &[]).contains(&"activation_backward"));
         let (mut g, [w, b, ..], [x, y]) = graph();

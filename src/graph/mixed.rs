@@ -2,7 +2,7 @@
 //!
 //! The scheme of Micikevicius et al. (arXiv 1710.03740): what is large and passed on is stored in half precision, what adds up is
 //! in single precision: master weights, their gradients and moments, sums inside kernels, statistics, softmax and losses.
-//! Every op says which of its tensors may be halves ([`crate::ops::Op::halves`]); a tensor becomes one where the op that
+//! Every op says which of its tensors may be halves ([`crate::op::Op::halves`]); a tensor becomes one where the op that
 //! writes it and all that read it agree. Weights that are read as halves are windows of [`Bank::Halves`], which the first
 //! node of the graph rounds the master weights into; the optimizer never sees them.
 

@@ -19,7 +19,7 @@ pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Span};
 pub use recompute::Recompute;
 pub use tensor::{DType, Tensor, TensorType};
 
-use crate::ops::Op;
+use crate::op::Op;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@
 //! did, and results do not change.
 
 use super::{Graph, GraphError, Node, Source, Tensor};
-use crate::ops::Shapes;
+use crate::op::Shapes;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What the backward part of a segment computes again.
@@ -166,6 +166,7 @@ impl Graph {
 mod tests {
     use super::super::{DType, Initialization, ParameterTable};
     use super::*;
+    use crate::math::Activation;
     use crate::ops;
     use crate::plan::{Kind, Plan, Target};
     use std::sync::Arc;
@@ -181,7 +182,7 @@ mod tests {
         for layer in 0..3 {
             let layer = g.in_segment(|g| {
                 let p: Vec<Tensor> = (0..6).map(|i| g.parameter(6 * layer + i)).collect();
-                let wide = ops::linear_activation(g, x, p[0], p[1], ops::Activation::Gelu)?;
+                let wide = ops::linear_activation(g, x, p[0], p[1], Activation::Gelu)?;
                 let wide = ops::dropout(g, wide, 0.5)?;
                 let narrow = ops::linear(g, wide, p[2], p[3])?;
                 ops::residual_layer_norm(g, narrow, x, (p[4], p[5]), ops::EPSILON, 0.5)

@@ -1,6 +1,7 @@
 //! What a network is like: what `[model]` of a run's settings and a config.json of `transformers` say.
 
-use crate::ops::{Activation, EPSILON};
+use crate::math::Activation;
+use crate::ops::EPSILON;
 use serde::{Deserialize, Serialize};
 
 /// Sizes and settings of a network.

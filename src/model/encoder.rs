@@ -2,7 +2,8 @@
 
 use super::{Layer, Linear, ModelConfig, Network, Norm};
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::ops::{self, Activation, EmbeddingTables};
+use crate::math::Activation;
+use crate::ops::{self, EmbeddingTables};
 
 /// What the encoder needs to know of a batch.
 #[derive(Debug, Clone, Copy)]

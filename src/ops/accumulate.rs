@@ -1,8 +1,9 @@
 //! Adds a part's gradients to those of the parts before; `shaders/accumulate.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
-use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Bank, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::parallel::{self, vectorize};
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 #[derive(Debug)]
 struct Accumulate;

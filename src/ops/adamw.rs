@@ -6,9 +6,10 @@
 //! p = p - lr (c1 m / (sqrt(c2 v) + eps) + decay p), with c1 = c2 = 1 unless bias correction is on. In mixed precision g
 //! and norm are divided by the loss scale first.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
-use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Bank, Graph, GraphError, Node, Span, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::parallel::{self, vectorize};
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 /// AdamW's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]

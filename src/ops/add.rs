@@ -1,8 +1,9 @@
 //! Sum of two tensors of one shape; `shaders/add.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, mismatch, twins};
-use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::parallel::{self, vectorize};
+use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Pointwise, Prologue, Shapes, Twin, mismatch, twins};
 
 #[derive(Debug)]
 struct Add;

@@ -2,8 +2,9 @@
 //!
 //! Kernels on trial are held against the base kernel with it: 16 bytes come back in place of both results.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 /// How much of an expected half a difference may be without counting: one unit in its last place.
 const HALF: f32 = 1.0 / 1_024.0;

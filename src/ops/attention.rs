@@ -10,14 +10,13 @@
 //! example of length 0, whose output here is 0.
 
 use super::attention_backward::AttentionBackward;
-use super::attention_kernel::{AttentionKernel, Pass, TILE};
-use super::dropout::Dropout;
-use super::layer_norm::sum2;
-use super::{DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, keep_threshold, mismatch, twins};
-use crate::cpu::gemm::{Matrix, Threads, gemm};
-use crate::cpu::parallel::vectorize;
-use crate::cpu::reduce::most;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::parallel::vectorize;
+use crate::math::reduce::{most, sum2};
+use crate::math::{Real, keep_threshold};
+use crate::op::{AttentionKernel, DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Shapes, Twin, mismatch, twins};
+use crate::ops::kernels::{Pass, TILE};
 use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +103,7 @@ impl Attention {
         let (qkv, lengths) = (t.real(0), t.int(1));
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
         let (l, w, stride) = (s.length, s.width, 3 * s.hidden());
-        let draws = Draws::new(&t.step, self.dropout.stream, s.probabilities());
+        let draws = t.step.draws(self.dropout.stream, s.probabilities());
         let out = t.out(0).par_chunks_mut(l * s.hidden());
         let lse = t.out(1).par_chunks_mut(s.heads * l);
         out.zip(lse).enumerate().for_each_init(Vec::new, |scores: &mut Vec<R>, (b, (out, lse))| {

@@ -7,15 +7,16 @@
 //! neither needs sums across workgroups; the others own a head and compute P once for all three.
 
 use super::attention::Sizes;
-use super::attention_kernel::{AttentionKernel, Pass, TILE};
-use super::dropout::Dropout;
-use super::layer_norm::sum2;
-use super::{
-    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins,
-};
-use crate::cpu::gemm::{Matrix, Threads, gemm};
-use crate::cpu::parallel::vectorize;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::parallel::vectorize;
+use crate::math::reduce::sum2;
+use crate::op::{
+    AttentionKernel, DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Shapes, Twin, mismatch,
+    no_second_derivative, twins,
+};
+use crate::ops::kernels::{Pass, TILE};
 use rayon::prelude::*;
 
 /// From qkv, lengths, the output, the log-sum-exp and the output's gradient: the gradient of qkv.
@@ -39,7 +40,7 @@ impl AttentionBackward {
         let (qkv, lengths, out, lse, d) = (t.real(0), t.int(1), t.real(2), t.real(3), t.real(4));
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
         let (l, w, hidden, stride) = (s.length, s.width, s.hidden(), 3 * s.hidden());
-        let draws = Draws::new(&t.step, self.dropout.stream, s.probabilities());
+        let draws = t.step.draws(self.dropout.stream, s.probabilities());
         t.out(0).par_chunks_mut(l * stride).enumerate().for_each_init(Vec::new, |work: &mut Vec<R>, (b, dqkv)| {
             dqkv.fill(R::ZERO);
             let valid = (lengths[b] as usize).min(l);

@@ -1,7 +1,8 @@
 //! Yes or no, a row; `shaders/binary_nll.wgsl` and `shaders/binary_nll_backward.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 #[derive(Debug)]
 struct BinaryNll;

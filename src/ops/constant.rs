@@ -1,7 +1,8 @@
 //! A tensor filled with one number; `shaders/constant.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, twins};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin, twins};
 
 #[derive(Debug)]
 struct Constant {

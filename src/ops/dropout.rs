@@ -1,24 +1,11 @@
 //! Dropout; `shaders/dropout.wgsl`. The mask is drawn again in the gradient, never stored.
 
-use super::{
-    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, keep_threshold,
-    mismatch, twins,
-};
-use crate::cpu;
-use crate::cpu::parallel::{self, vectorize};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
-
-/// Each element is 0 with probability `probability`, else divided by `1 - probability`.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Dropout {
-    /// From 0 to below 1.
-    pub probability: f32,
-    /// The number of the random numbers that are drawn, [`Graph::stream`].
-    pub stream: u32,
-}
-
-// A probability is a number.
-impl Eq for Dropout {}
+use crate::math::parallel::{self, vectorize};
+use crate::math::{Draws, Real, keep_threshold};
+use crate::op::{
+    DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Pointwise, Prologue, Shapes, Twin, mismatch, twins,
+};
 
 /// Dropout of `x`; `x` itself where `probability` is 0.
 pub fn dropout(g: &mut Graph, x: Tensor, probability: f32) -> Result<Tensor, GraphError> {
@@ -35,8 +22,7 @@ impl Dropout {
     pub(super) fn apply<R: Real>(self, draws: Draws, start: usize, x: &mut [R]) {
         let threshold = keep_threshold(self.probability);
         let scale = R::of(1.0 / (1.0 - f64::from(self.probability)));
-        cpu::draws::map(
-            draws,
+        draws.map(
             start,
             x,
             #[inline(always)]
@@ -51,7 +37,7 @@ impl Dropout {
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let draws = Draws::new(&t.step, self.stream, t.output_types[0].len());
+        let draws = t.step.draws(self.stream, t.output_types[0].len());
         let this = *self;
         parallel::rows(t.out(0), 1, |start, x| {
             vectorize(

@@ -3,9 +3,9 @@
 //! word is [V, E], position [P, E], types [Y, E]; ids and types are [B, L]; the sum is [B * L, E].
 
 use super::embedding_gradient::{position_gradient, word_gradient};
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, twins};
-use crate::cpu::parallel;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::{Real, parallel};
+use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin, mismatch, twins};
 
 #[derive(Debug)]
 struct Embedding;

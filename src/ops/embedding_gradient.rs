@@ -4,9 +4,9 @@
 //! long runs of one id (`word_gradient_pieces.wgsl`). Positions and types: `shaders/position_gradient.wgsl` and
 //! `shaders/position_gradient_types.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
-use crate::cpu::parallel;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::{Real, parallel};
+use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 #[derive(Debug)]
 struct WordGradient {

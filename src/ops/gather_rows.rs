@@ -1,7 +1,8 @@
 //! Rows of a tensor at given positions; `shaders/gather_rows.wgsl` and `shaders/gather_rows_backward.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 use rayon::prelude::*;
 
 #[derive(Debug)]

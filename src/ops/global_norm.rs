@@ -1,9 +1,10 @@
 //! The norm of all gradients together; `shaders/global_norm.wgsl`.
 
-use super::layer_norm::sum2;
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
-use crate::cpu::parallel::vectorize;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::parallel::vectorize;
+use crate::math::reduce::sum2;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 use rayon::prelude::*;
 
 #[derive(Debug)]

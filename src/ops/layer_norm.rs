@@ -4,13 +4,14 @@
 //! h = residual + dropout(x); y = (h - mean(h)) / sqrt(var(h) + eps) * gamma + beta, over rows of C elements.
 //! Kept for the gradient: h [T, C] (in x's memory) and (mean, 1 / sqrt(var + eps)) a row, [T, 2].
 
-use super::dropout::Dropout;
-use super::{
-    DeviceTraits, Dispatch, Draws, Halves, Op, Operand, Pointwise, Prologue, Real, Shapes, Twin, mismatch,
+use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::parallel::{self, vectorize};
+use crate::math::reduce::{sum, sum2};
+use crate::op::{
+    DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Pointwise, Prologue, Shapes, Twin, mismatch,
     no_second_derivative, twins,
 };
-use crate::cpu::parallel::{self, vectorize};
-use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ impl LayerNorm {
         let (gamma, beta) = (t.real(1), t.real(2));
         let residual = if self.residual { t.real(3) } else { &[] };
         let c = gamma.len();
-        let draws = Draws::new(&t.step, self.dropout.stream, t.output_types[0].len());
+        let draws = t.step.draws(self.dropout.stream, t.output_types[0].len());
         let this = *self;
         let (y, h, stats) = (t.out(0), t.out(1), t.out(2));
         parallel::rows3((y, c), (h, c), (stats, 2), |start, y, h, stats| {
@@ -119,29 +120,6 @@ fn add_row<R: Real>(to: &mut [R], from: &[R]) {
     for (t, &f) in to.iter_mut().zip(from) {
         *t += f;
     }
-}
-
-/// Sum of `f` over a row in eight lanes, so that it is vectorised.
-#[inline(always)]
-fn sum<R: Real>(row: &[R], f: impl Fn(R) -> R) -> R {
-    sum2(row, row, |x, _| f(x))
-}
-
-/// As [`sum`] over pairs.
-#[inline(always)]
-pub(super) fn sum2<R: Real>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> R {
-    let mut lanes = [R::ZERO; 8];
-    let (x, y) = (a.chunks_exact(8), b.chunks_exact(8));
-    let mut total: R = x.remainder().iter().zip(y.remainder()).map(|(&x, &y)| f(x, y)).sum();
-    for (x, y) in x.zip(y) {
-        for i in 0..8 {
-            lanes[i] += f(x[i], y[i]);
-        }
-    }
-    for lane in lanes {
-        total += lane;
-    }
-    total
 }
 
 impl Op for LayerNorm {
@@ -251,7 +229,7 @@ impl LayerNormBackward {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (dy, h, stats, gamma) = (t.real(0), t.real(1), t.real(2), t.real(3));
         let c = gamma.len();
-        let draws = Draws::new(&t.step, self.dropout.stream, h.len());
+        let draws = t.step.draws(self.dropout.stream, h.len());
         let this = *self;
         let (dh, dgamma, dbeta) = (t.out(0), t.out(1), t.out(2));
         let dx: &mut [R] = if self.dropout.probability > 0.0 { t.out(3) } else { &mut [] };

@@ -1,7 +1,8 @@
 //! Which tokens are no padding, as weights; `shaders/length_mask.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, twins};
 
 #[derive(Debug)]
 struct LengthMask {

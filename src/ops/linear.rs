@@ -2,14 +2,16 @@
 //!
 //! x is [T, K], W is [N, K] as `transformers` stores it, b is [N], y is [T, N].
 
-use super::dropout::Dropout;
-use super::{
-    Activation, DeviceTraits, Dispatch, Draws, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand,
-    Pointwise, Real, Shapes, Twin, activation_backward, mismatch, no_second_derivative, twins,
-};
-use crate::cpu::gemm::{Matrix, Threads, gemm};
-use crate::cpu::parallel::{self, vectorize};
+use super::activation_backward;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::parallel::{self, vectorize};
+use crate::math::{Activation, Real};
+use crate::op::{
+    DeviceTraits, Dispatch, Dropout, Epilogue, Halves, MatmulShape, Op, Operand, Pointwise, Shapes, Twin, mismatch,
+    no_second_derivative, twins,
+};
+use crate::ops::kernels::{Matmul, MatmulOperands};
 use std::sync::Arc;
 
 /// With a fourth input `residual` [T, N]: y = residual + dropout(x W^T + b).
@@ -65,7 +67,7 @@ impl Linear {
             gemm((m, n, k), (out, n), x, w.t(), (1.0, false), Threads::One);
         };
         let residual = if self.residual { t.real(3) } else { &[] };
-        let draws = self.dropout.map(|d| (d, Draws::new(&t.step, d.stream, t.output_types[0].len())));
+        let draws = self.dropout.map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
         let u = t.out(0);
         if let Some(activation) = self.activation {
             parallel::blocks2(u, t.out(1), n, |start, u, y| {
@@ -223,7 +225,7 @@ impl LinearInputGradient {
         let (dy, w) = (t.real(0), t.real(1));
         let (n, k) = (t.input_types[1].shape[0], t.input_types[1].shape[1]);
         let side = if self.reads_side() { t.real(2) } else { &[] };
-        let draws = self.dropout().map(|d| (d, Draws::new(&t.step, d.stream, t.output_types[0].len())));
+        let draws = self.dropout().map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
         let then = self.then;
         parallel::blocks(t.out(0), k, |start, out| {
             let (m, dy, w) = (out.len() / k, Matrix::new(&dy[start * n..], n), Matrix::new(w, k));

@@ -5,8 +5,9 @@
 //! nothing but the scale, which is halved; after [`LossScale::GROWTH_INTERVAL`] good steps in a row it is doubled. The
 //! scale lives in [`Bank::LossScale`], so nobody waits for a gradient's norm.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{Bank, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 /// The constants of dynamic loss scaling. Element 0 of the bank is the scale, element 1 the number of good steps since it
 /// was changed, the others are 0.

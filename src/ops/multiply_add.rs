@@ -1,8 +1,9 @@
 //! Multiply-adds in registers: what a device can do at best; `shaders/multiply_add.wgsl`. No model has it, it is a measure
 //! for those who time the others.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 /// Elements that one invocation has.
 const ELEMENTS: usize = 32;

@@ -1,7 +1,8 @@
 //! Puts the generator's samples where tokens were selected and labels every token; `shaders/replace_tokens.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, twins};
 
 #[derive(Debug)]
 struct ReplaceTokens;

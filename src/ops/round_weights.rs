@@ -1,8 +1,8 @@
 //! The weights rounded to half precision, all at once; `shaders/round_weights.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
-use crate::cpu::parallel;
 use crate::graph::{Bank, DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::{Real, parallel};
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 #[derive(Debug)]
 struct RoundWeights;

@@ -9,17 +9,14 @@
 //!
 //! x [M, E], word [V, E], bias [V], targets of M elements: -log softmax(x word^T + bias)[target], a row.
 
-use super::layer_norm::sum2;
 use super::vocabulary_nll_backward::VocabularyNllBackward;
-use super::{
-    DeviceTraits, Dispatch, Draws, Halves, Matmul, MatmulOperands, Op, Operand, Real, Shapes, Twin, mismatch, twins,
-    uniform, vocabulary_tiles,
-};
-use crate::cpu;
-use crate::cpu::gemm::{Matrix, Threads, gemm};
-use crate::cpu::parallel::vectorize;
-use crate::cpu::reduce;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::parallel::vectorize;
+use crate::math::reduce::{self, sum2};
+use crate::math::{Draws, Real, uniform};
+use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin, mismatch, twins};
+use crate::ops::kernels::{Matmul, MatmulOperands, vocabulary_tiles};
 use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
@@ -122,8 +119,7 @@ impl<R: Real> Running<R> {
 #[inline(always)]
 fn gumbel<R: Real>(out: &mut [R], draws: Draws, start: usize) {
     let tiny = R::of(1e-9);
-    cpu::draws::map(
-        draws,
+    draws.map(
         start,
         out,
         #[inline(always)]
@@ -135,7 +131,7 @@ impl VocabularyNll {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, word, bias, targets) = (t.real(0), t.real(1), t.real(2), t.int(3));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
-        let draws = Draws::new(&t.step, self.stream, m * v);
+        let draws = t.step.draws(self.stream, m * v);
         let chunk = |logits: &mut Vec<R>, first: usize| {
             let words = WORDS.min(v - first);
             logits.resize(ROWS * WORDS + WORDS, R::ZERO);

@@ -5,13 +5,14 @@
 //! the rows.
 
 use super::vocabulary_nll::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
-use super::{
-    DeviceTraits, Dispatch, Epilogue, Halves, Matmul, MatmulOperands, MatmulShape, Op, Operand, Real, Shapes, Twin,
-    no_second_derivative, twins, vocabulary_tiles,
-};
-use crate::cpu::gemm::{Matrix, Threads, gemm};
-use crate::cpu::parallel::vectorize;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::parallel::vectorize;
+use crate::op::{
+    DeviceTraits, Dispatch, Epilogue, Halves, MatmulShape, Op, Operand, Shapes, Twin, no_second_derivative, twins,
+};
+use crate::ops::kernels::{Matmul, MatmulOperands, vocabulary_tiles};
 use rayon::prelude::*;
 
 /// From the inputs, the log-sum-exp [M] and the rows' gradients d [M]: the gradients of x, word and bias.

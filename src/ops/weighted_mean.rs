@@ -1,7 +1,8 @@
 //! The mean of a loss that is a value a row; `shaders/weighted_mean.wgsl`, `_finish` and `_backward`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, no_second_derivative, twins};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 /// What the reference adds to a count it divides by.
 const TINY: f64 = 1e-6;

@@ -1,7 +1,8 @@
 //! A weighted sum of scalars, the joint loss; `shaders/weighted_sum.wgsl`.
 
-use super::{DeviceTraits, Dispatch, Op, Operand, Real, Shapes, Twin, mismatch, twins};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::Real;
+use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, twins};
 
 #[derive(Debug)]
 struct WeightedSum {

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::graph::{Bank, Tensor};
-use crate::ops::StepState;
+use crate::op::StepState;
 use std::ops::Range;
 
 /// Why an engine could not go on. One line each, with what to do.

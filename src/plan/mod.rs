@@ -13,7 +13,7 @@ pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
 pub use traffic::{Call, Traffic};
 
 use crate::graph::{Bank, Graph, Source, Tensor, TensorType};
-use crate::ops::{DeviceTraits, Shapes};
+use crate::op::{DeviceTraits, Shapes};
 use slots::{Assignment, Slots};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::{Plan, Step, Target};
 use crate::graph::{Source, Tensor, TensorType};
-use crate::ops::{Dispatch, Operand, Shapes};
+use crate::op::{Dispatch, Operand, Shapes};
 use std::collections::BTreeMap;
 
 /// A dispatch or a copy of a step; on the CPU a node or a copy.
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Precision, preset};
     use crate::graph::Recompute;
-    use crate::ops::DeviceTraits;
+    use crate::op::DeviceTraits;
     use crate::train::Recipe;
     use crate::train::step::training_step;
     use std::collections::HashMap;

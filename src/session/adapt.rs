@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use crate::config::preset;
     use crate::corpus::{SAMPLE, VocabularyOptions};
-    use crate::ops::Activation;
+    use crate::math::Activation;
     use crate::transformers::{config_json, to_bytes};
 
     fn load(folder: &Path) -> Result<Adaptation, AdaptError> {

@@ -4,7 +4,7 @@ use crate::bench::{Machine, Stepper};
 use crate::files::sha256;
 use crate::gpu::{Adapter, GpuEngine};
 use crate::graph::Bank;
-use crate::ops::DeviceTraits;
+use crate::op::DeviceTraits;
 use crate::plan::{Plan, Target};
 use crate::train::{Plans, Recipe, Resources, TrainError, fit};
 use crate::tune::{Book, Cache, Kernels, Tuned, Tuner, Work, tune};

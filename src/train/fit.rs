@@ -10,7 +10,7 @@ use super::recipe::Recipe;
 use crate::batch::Ahead;
 use crate::gpu::Footprint;
 use crate::graph::{GraphError, Recompute};
-use crate::ops::DeviceTraits;
+use crate::op::DeviceTraits;
 use crate::plan::{Limits, Plan, Target};
 
 /// What training may use of a device. It does not decide the numbers, so each sitting may have its own.
@@ -38,7 +38,7 @@ pub struct Candidate {
     pub fit: Fit,
     /// Bytes that the engine holds.
     pub bytes: u64,
-    /// Floating-point operations of a step, all parts together, that [`crate::ops::Op::flops`] counts.
+    /// Floating-point operations of a step, all parts together, that [`crate::op::Op::flops`] counts.
     pub flops: u64,
     /// The estimated work of a step in operations, all parts together.
     pub work: u64,

@@ -6,7 +6,7 @@ use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep};
 use crate::batch::Batch;
 use crate::measure::Values;
 use crate::objective::{LOSS, Merge, Output, Results};
-use crate::ops::StepState;
+use crate::op::StepState;
 use crate::plan::{Engine, EngineError, Plan, Program, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::batch::Shape;
 use crate::config::{Config, OptimizerConfig, TrainingConfig};
 use crate::model::Model;
 use crate::objective::Objective;
-use crate::ops::StepState;
+use crate::op::StepState;
 use std::sync::Arc;
 
 /// What a [`Trainer`](super::Trainer) trains, beside the text.

@@ -5,7 +5,8 @@ use crate::batch::{Batch, Shape};
 use crate::config::{OptimizerConfig, Precision};
 use crate::graph::{Bank, Graph, GraphError, Recompute, Tensor};
 use crate::objective::{Bound, Inputs, Merge, Mode, Output, Outputs, Results};
-use crate::ops::{self, AdamW, StepState};
+use crate::op::StepState;
+use crate::ops::{self, AdamW};
 use crate::plan::{Engine, Fetched, Plan, Program, Target};
 use std::sync::Arc;
 

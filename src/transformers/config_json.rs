@@ -1,8 +1,9 @@
 //! The config.json of `transformers` and a network's settings.
 
 use super::CheckpointError;
+use crate::math::Activation;
 use crate::model::{Architecture, EPSILONS, ModelConfig, Network, PositionInitialization};
-use crate::ops::{Activation, EPSILON};
+use crate::ops::EPSILON;
 use serde_json::{Value, json};
 
 /// A network's config.json for `transformers`.

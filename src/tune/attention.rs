@@ -2,7 +2,7 @@
 
 use super::{LeftOut, MARGIN, Tried};
 use crate::gpu::Compared;
-use crate::ops::AttentionKernel;
+use crate::op::AttentionKernel;
 use serde::{Deserialize, Serialize};
 
 /// What was found for the attention of some plans.

@@ -3,7 +3,8 @@
 use super::{AttentionChoice, Kernels, MatmulChoice};
 use crate::files::sha256;
 use crate::gpu::{AdapterInfo, shaders};
-use crate::ops::{AttentionKernel, DeviceTraits, Matmul, MatmulFamily, MatmulShape, Tuning};
+use crate::op::{AttentionKernel, DeviceTraits, MatmulFamily, MatmulShape, Tuning};
+use crate::ops::kernels::Matmul;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::OnceLock;
@@ -53,10 +54,11 @@ fn sources() -> &'static str {
             all.push_str(stem);
             all.push_str(source);
         }
-        all.push_str(include_str!("../ops/matmul.rs"));
-        all.push_str(include_str!("../ops/matmul_choice.rs"));
-        all.push_str(include_str!("../ops/matmul_kernel.rs"));
-        all.push_str(include_str!("../ops/attention_kernel.rs"));
+        all.push_str(include_str!("../ops/kernels/matmul.rs"));
+        all.push_str(include_str!("../ops/kernels/matmul_choice.rs"));
+        all.push_str(include_str!("../op/matmul_kernel.rs"));
+        all.push_str(include_str!("../op/matmul_shape.rs"));
+        all.push_str(include_str!("../ops/kernels/attention.rs"));
         sha256(all.as_bytes())
     })
 }

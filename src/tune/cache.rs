@@ -143,7 +143,7 @@ fn place(os: &str, variable: &dyn Fn(&str) -> Option<OsString>, home: Option<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{AttentionKernel, DeviceTraits};
+    use crate::op::{AttentionKernel, DeviceTraits};
     use crate::tune::{AttentionChoice, MatmulChoice};
 
     fn device() -> Device {

@@ -5,7 +5,7 @@
 //! with what was good there, and what it needs is compiled while the one before is timed.
 
 use crate::numbers::median;
-use crate::ops::{MatmulFamily, MatmulKernel, MatmulShape};
+use crate::op::{MatmulFamily, MatmulKernel, MatmulShape};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

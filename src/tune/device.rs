@@ -7,7 +7,8 @@ use super::{
 use crate::gpu::{Adapter, Compared, Glance, Subject, Trials};
 use crate::graph::TensorType;
 use crate::numbers::median;
-use crate::ops::{AttentionKernel, DeviceTraits, Matmul, MatmulKernel, MatmulShape, Op, Shapes};
+use crate::op::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape, Op, Shapes};
+use crate::ops::kernels::Matmul;
 use crate::plan::{EngineError, Plan, Step};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -20,7 +20,7 @@ pub use cache::Cache;
 pub use choice::{LeftOut, Look, MARGIN, MatmulChoice, Measure, Refusal, Task, Tried, choose};
 
 use crate::gpu::{Adapter, Compared};
-use crate::ops::{AttentionKernel, DeviceTraits, MatmulFamily, MatmulKernel, MatmulShape};
+use crate::op::{AttentionKernel, DeviceTraits, MatmulFamily, MatmulKernel, MatmulShape};
 use crate::plan::Plan;
 use attention::choose_attention;
 use device::{Heads, OnDevice};
@@ -415,5 +415,5 @@ const ATTENTION_TOLERANCE: f32 = 4.0 / 2_048.0;
 
 /// The traits under which `shape` runs on `kernel`, and everything else on its base kernel.
 fn with_kernel(traits: &DeviceTraits, shape: MatmulShape, kernel: MatmulKernel) -> DeviceTraits {
-    DeviceTraits { tuning: crate::ops::Tuning::new(vec![(shape, kernel)]), ..*traits }
+    DeviceTraits { tuning: crate::op::Tuning::new(vec![(shape, kernel)]), ..*traits }
 }

@@ -1,7 +1,7 @@
 //! What an op says about its dispatches against what the shaders declare.
 
 use leyden::gpu::shaders::source;
-use leyden::ops::{Access, Dispatch};
+use leyden::op::{Access, Dispatch};
 use leyden::plan::{Plan, Step, Target};
 use naga::proc::Layouter;
 use naga::{AddressSpace, StorageAccess};

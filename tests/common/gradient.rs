@@ -5,7 +5,9 @@ use super::kernel::report;
 use super::state;
 use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Node, Tensor, TensorType};
-use leyden::ops::{self, DeviceTraits, Dispatch, Halves, Op, Real, Shapes, Twin};
+use leyden::math::Real;
+use leyden::op::{DeviceTraits, Dispatch, Halves, Op, Shapes, Twin};
+use leyden::ops;
 use leyden::plan::{Engine, Plan, Program, Target};
 use std::sync::Arc;
 

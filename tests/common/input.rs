@@ -110,7 +110,7 @@ impl Contents {
     pub fn words(&self) -> Vec<u32> {
         match self {
             Self::Real(values) => values.iter().map(|&x| (x as f32).to_bits()).collect(),
-            Self::Half(values) => leyden::cpu::pack(values),
+            Self::Half(values) => leyden::math::pack(values),
             Self::Words(words) => words.clone(),
         }
     }

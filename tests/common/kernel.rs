@@ -3,9 +3,10 @@
 use super::gradient::weighted_loss;
 use super::input::{Given, Input};
 use super::{agreement, gpu, state};
-use leyden::cpu::{CpuEngine, unpack};
+use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
-use leyden::ops::DeviceTraits;
+use leyden::math::unpack;
+use leyden::op::DeviceTraits;
 use leyden::plan::{Engine, Fetched, Plan, Target};
 use std::cell::Cell;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ pub use pass::pass;
 pub use small::small_config;
 
 use leyden::gpu::{Adapter, Choice, GpuEngine, choose};
-use leyden::ops::StepState;
+use leyden::op::StepState;
 use std::sync::OnceLock;
 
 /// The adapter of the tests, found once a test binary.

@@ -1,7 +1,8 @@
 //! An op that passes a tensor on, as it is, between precisions.
 
 use leyden::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use leyden::ops::{DeviceTraits, Dispatch, Halves, Op, Operand, Real, Shapes, Twin};
+use leyden::math::Real;
+use leyden::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin};
 
 #[derive(Debug)]
 struct Pass;

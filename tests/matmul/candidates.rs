@@ -4,7 +4,8 @@
 use crate::reference::{operands, source, wrong};
 use crate::run::device;
 use leyden::graph::DType;
-use leyden::ops::{DeviceTraits, Matmul, MatmulFamily, MatmulKernel, MatmulShape, Tuning};
+use leyden::op::{DeviceTraits, MatmulFamily, MatmulKernel, MatmulShape, Tuning};
+use leyden::ops::kernels::Matmul;
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ValidationFlags, Validator};

@@ -6,7 +6,7 @@
 use crate::candidates::forced;
 use crate::reference::{source, wrong};
 use crate::run::device;
-use leyden::ops::{DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape};
+use leyden::op::{DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape};
 
 /// What stands in for matrices of `size`, with elements of the tiles' arrays found by `element`.
 fn plain(size: usize, element: &str) -> String {

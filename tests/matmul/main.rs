@@ -6,7 +6,9 @@ mod reference;
 mod run;
 
 use leyden::graph::DType;
-use leyden::ops::{Activation, DeviceTraits, Dropout, Epilogue, Matmul};
+use leyden::math::Activation;
+use leyden::op::{DeviceTraits, Dropout, Epilogue};
+use leyden::ops::kernels::Matmul;
 use reference::{C, SECOND, buffers, operands, source, wrong};
 use run::device;
 

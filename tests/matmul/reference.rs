@@ -3,9 +3,9 @@
 use crate::run::{Buffers, Device, STEP, run};
 use leyden::gpu::shaders;
 use leyden::graph::DType;
-use leyden::ops::{
-    Activation, DeviceTraits, Dispatch, Draws, Epilogue, Matmul, MatmulOperands, Operand, keep_threshold,
-};
+use leyden::math::{Activation, keep_threshold};
+use leyden::op::{DeviceTraits, Dispatch, Epilogue, Operand};
+use leyden::ops::kernels::{Matmul, MatmulOperands};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use std::collections::HashMap;
@@ -105,7 +105,7 @@ fn expected(matmul: &Matmul, has_bias: bool, buffers: &Buffers) -> [Vec<f64>; 2]
                 value *= slope(activation, second[i * n + j]);
             }
             if let Some(dropout) = matmul.dropout {
-                let bits = Draws::new(&STEP, dropout.stream, m * n).element(i * n + j);
+                let bits = STEP.draws(dropout.stream, m * n).element(i * n + j);
                 let kept = bits >= keep_threshold(dropout.probability);
                 value *= if kept { 1.0 / (1.0 - f64::from(dropout.probability)) } else { 0.0 };
             }

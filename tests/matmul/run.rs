@@ -2,7 +2,7 @@
 
 use leyden::gpu::{Adapter, adapters};
 use leyden::graph::DType;
-use leyden::ops::{Access, Dispatch, Operand, StepState};
+use leyden::op::{Access, Dispatch, Operand, StepState};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use wgpu::util::DeviceExt as _;

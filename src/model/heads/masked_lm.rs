@@ -2,8 +2,8 @@
 
 use super::Head;
 use crate::graph::{Graph, GraphError, Initialization, Tensor};
+use crate::math::Activation;
 use crate::model::{Builder, Linear, Network, Norm, encoder};
-use crate::ops::Activation;
 
 pub(super) const PREDICTIONS: &str = "generator_predictions.";
 pub(super) const OUTPUT: &str = "generator_lm_head.";

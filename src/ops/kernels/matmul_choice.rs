@@ -1,7 +1,7 @@
 //! Which kernels there are for a multiplication on a device.
 
-use super::{DeviceTraits, Epilogue, MatmulFamily, MatmulKernel, MatmulShape};
 use crate::graph::DType;
+use crate::op::{DeviceTraits, Epilogue, MatmulFamily, MatmulKernel, MatmulShape};
 
 /// Rows and columns of an invocation of the blocks family.
 pub(super) const BLOCK: usize = 16;

@@ -1,7 +1,5 @@
 //! How an op describes its WGSL dispatches, without a GPU type.
 
-use super::AttentionKernel;
-use super::Tuning;
 use crate::graph::{DType, TensorType};
 
 /// A tensor of the node that a dispatch binds.
@@ -148,44 +146,4 @@ pub struct Shapes {
     pub inputs: Vec<TensorType>,
     /// Outputs' types.
     pub outputs: Vec<TensorType>,
-}
-
-/// What the choice among kernels may depend on.
-///
-/// The default is WebGPU's floor: a GPU of which no more is known than what every device can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeviceTraits {
-    /// A driver that runs shaders on the CPU: no fast workgroup memory, wide registers instead.
-    pub software: bool,
-    /// Whether kernels may use 16-bit floating point.
-    pub f16: bool,
-    /// Bytes of workgroup memory.
-    pub workgroup_memory: u32,
-    /// Most invocations in a workgroup.
-    pub invocations: u32,
-    /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
-    pub cooperative: Option<u32>,
-    /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
-    pub attention: Option<AttentionKernel>,
-    /// The kernels that were found to be the fastest on this device.
-    pub tuning: Tuning,
-}
-
-impl DeviceTraits {
-    /// WebGPU's floor.
-    pub const FLOOR: Self = Self {
-        software: false,
-        f16: false,
-        workgroup_memory: 16_384,
-        invocations: 256,
-        cooperative: None,
-        attention: None,
-        tuning: Tuning(&[]),
-    };
-}
-
-impl Default for DeviceTraits {
-    fn default() -> Self {
-        Self::FLOOR
-    }
 }

@@ -1,27 +1,8 @@
 //! What a CPU twin sees: slices of the node's tensors.
 
-use super::Real;
+use super::StepState;
 use crate::graph::TensorType;
-
-/// What changes from step to step and from part to part, the same for every op: a uniform on a GPU (`shared/step.wgsl`).
-#[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub struct StepState {
-    /// The run's seed, low and high word.
-    pub seed: [u32; 2],
-    /// The step's number: keys the random numbers.
-    pub step: u32,
-    /// Which part of the step's batch this is, from 0: its first element's random number follows the part before.
-    pub part: u32,
-    /// Learning rate of this step.
-    pub learning_rate: f32,
-    /// 1 / (1 - beta1^t), or 1 without bias correction.
-    pub correction1: f32,
-    /// 1 / (1 - beta2^t), or 1 without bias correction.
-    pub correction2: f32,
-    /// Unused; a uniform is made of whole vectors.
-    pub padding: f32,
-}
+use crate::math::Real;
 
 /// A tensor's contents.
 #[derive(Debug)]

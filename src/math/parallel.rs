@@ -82,7 +82,7 @@ pub fn rows3<T: Send, U: Send, W: Send>(
 }
 
 /// Column sums in a fixed order: `f` adds rows `range` to a row of `width` sums; the pieces depend on `count` only.
-pub fn column_sums<R: super::super::ops::Real>(
+pub fn column_sums<R: super::Real>(
     count: usize,
     width: usize,
     out: &mut [R],

@@ -1,37 +1,11 @@
 //! Which of attention's kernels runs: by the device, the sizes, and the tensors' precision.
 
-use super::DeviceTraits;
-use super::attention::Sizes;
 use crate::graph::DType;
-use std::fmt;
-
-/// A family of kernels for attention and its gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AttentionKernel {
-    /// For heads of any width, `shaders/attention.wgsl`, `attention_backward_query.wgsl` and
-    /// `attention_backward_key.wgsl`: every device can run it.
-    General,
-    /// For heads of at most 64 columns, a multiple of 4: `shaders/attention_tiles.wgsl` and
-    /// `attention_backward_tiles.wgsl`.
-    Tiles,
-    /// With cooperative matrices, for heads of at most 64 columns and tensors in half precision; heads and lengths are whole
-    /// matrices: `shaders/attention_cooperative_16.wgsl`, `attention_backward_cooperative_16.wgsl` and the same of 8.
-    Cooperative,
-}
-
-impl fmt::Display for AttentionKernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::General => "general",
-            Self::Tiles => "tiles",
-            Self::Cooperative => "cooperative",
-        })
-    }
-}
+use crate::op::{AttentionKernel, DeviceTraits};
+use crate::ops::attention::Sizes;
 
 /// Rows of a tile of [`AttentionKernel::Tiles`] and [`AttentionKernel::Cooperative`], and their widest head.
-pub(super) const TILE: usize = 64;
+pub(in crate::ops) const TILE: usize = 64;
 /// Heads from which on the gradient in tiles, which gives each a workgroup of its own, keeps a GPU busy, and a processor's
 /// cores.
 const ENOUGH_HEADS: [usize; 2] = [64, 8];
@@ -40,7 +14,7 @@ const COOPERATIVE_MEMORY: u32 = 28_672;
 
 /// Attention or its gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pass {
+pub(in crate::ops) enum Pass {
     Forward,
     Backward,
 }
@@ -54,14 +28,14 @@ impl AttentionKernel {
     }
 
     /// The size of the cooperative matrices, where the device has all that their kernels need.
-    pub(super) fn multiplies(device: &DeviceTraits) -> Option<usize> {
+    pub(in crate::ops) fn multiplies(device: &DeviceTraits) -> Option<usize> {
         let room = device.workgroup_memory >= COOPERATIVE_MEMORY && device.invocations >= 256;
         device.cooperative.filter(|size| device.f16 && room && [8, 16].contains(size)).map(|size| size as usize)
     }
 
     /// The kernel that the device's traits name, where it can run; without a name, or where it cannot, the one that should
     /// be the fastest of those that need no trial. `factors` are the types of the tensors that are multiplied.
-    pub(super) fn choose(s: Sizes, pass: Pass, factors: &[DType], device: &DeviceTraits) -> Self {
+    pub(in crate::ops) fn choose(s: Sizes, pass: Pass, factors: &[DType], device: &DeviceTraits) -> Self {
         let halves = factors.iter().all(|&dtype| dtype == DType::F16);
         let whole = |size: usize| s.width.is_multiple_of(size) && s.length.is_multiple_of(size) && s.width <= TILE;
         let cooperative = halves && Self::multiplies(device).is_some_and(whole);

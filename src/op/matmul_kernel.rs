@@ -1,7 +1,5 @@
-//! Names for the kernels of a [`Matmul`] and for what decides which of them is fast; `matmul_choice.rs` has which there are.
+//! Names for the kernels of a matrix multiplication; `ops/kernels/matmul_choice.rs` has which there are.
 
-use super::{Epilogue, Matmul};
-use crate::graph::DType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -57,7 +55,7 @@ impl MatmulKernel {
     }
 
     /// Blocks of C that a workgroup computes.
-    pub(super) fn blocks(&self) -> u32 {
+    pub(crate) fn blocks(&self) -> u32 {
         let [m, n, _] = self.tile.map(u32::from);
         let [rows, columns] = self.block.map(u32::from);
         (m / rows) * (n / columns)
@@ -90,13 +88,13 @@ impl fmt::Display for MatmulKernel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is no {what}, expected something like {example:?}")]
 pub struct MatmulTextError {
-    what: &'static str,
-    found: String,
-    example: &'static str,
+    pub(super) what: &'static str,
+    pub(super) found: String,
+    pub(super) example: &'static str,
 }
 
 /// `N` numbers with an x between each two.
-fn sizes<T: FromStr + Copy + Default, const N: usize>(word: Option<&str>) -> Option<[T; N]> {
+pub(super) fn sizes<T: FromStr + Copy + Default, const N: usize>(word: Option<&str>) -> Option<[T; N]> {
     let mut sizes = [T::default(); N];
     let mut parts = word?.split('x');
     for size in &mut sizes {
@@ -150,135 +148,6 @@ impl TryFrom<String> for MatmulKernel {
     }
 }
 
-/// What decides which kernel is fast for a multiplication, and which may be used at all: everything of a [`Matmul`] but
-/// the offsets.
-///
-/// The text form, which [`FromStr`] reads back: `16384x1024x256 nt f16 f16 f16 f32 bias gelu accumulate unaligned`; sizes
-/// m, n and k; `t` for a transposed A or B and `n` for one that is not; the types of A, B, C and the second output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct MatmulShape {
-    /// Rows of C.
-    pub m: usize,
-    /// Columns of C.
-    pub n: usize,
-    /// The length of the sums.
-    pub k: usize,
-    /// A is stored \[k, m\].
-    pub transpose_a: bool,
-    /// B is stored \[n, k\].
-    pub transpose_b: bool,
-    /// The types of A, B, C and the second tensor.
-    pub elements: [DType; 4],
-    /// A bias is added.
-    pub has_bias: bool,
-    /// What else is written.
-    pub epilogue: Epilogue,
-    /// C += instead of C =.
-    pub accumulate: bool,
-    /// Every stored line and offset is a multiple of 4 elements, so that whole vectors can be read.
-    pub aligned: bool,
-}
-
-impl MatmulShape {
-    /// A multiplication of this shape whose matrices begin their tensors. Where only an offset was not aligned, this one is.
-    pub fn matmul(&self) -> Matmul {
-        Matmul {
-            m: self.m,
-            n: self.n,
-            k: self.k,
-            transpose_a: self.transpose_a,
-            transpose_b: self.transpose_b,
-            elements: self.elements,
-            accumulate: self.accumulate,
-            epilogue: self.epilogue,
-            ..Matmul::default()
-        }
-    }
-
-    /// Floating-point operations, a multiply-add counted as two.
-    pub fn flops(&self) -> u64 {
-        2 * self.m as u64 * self.n as u64 * self.k as u64
-    }
-}
-
-impl fmt::Display for MatmulShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = |transposed: bool| if transposed { 't' } else { 'n' };
-        write!(f, "{}x{}x{} {}{}", self.m, self.n, self.k, letter(self.transpose_a), letter(self.transpose_b))?;
-        for dtype in self.elements {
-            write!(f, " {}", dtype.name())?;
-        }
-        for (on, name) in [
-            (self.has_bias, "bias"),
-            (self.epilogue != Epilogue::None, self.epilogue.name()),
-            (self.accumulate, "accumulate"),
-            (!self.aligned, "unaligned"),
-        ] {
-            if on {
-                write!(f, " {name}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for MatmulShape {
-    type Err = MatmulTextError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_shape(text).ok_or_else(|| MatmulTextError {
-            what: "shape of a matrix multiplication",
-            found: text.to_string(),
-            example: "16384x1024x256 nt f32 f32 f32 f32 bias gelu",
-        })
-    }
-}
-
-fn parse_shape(text: &str) -> Option<MatmulShape> {
-    let mut words = text.split_whitespace();
-    let [m, n, k] = sizes(words.next())?;
-    let (transpose_a, transpose_b) = match words.next()? {
-        "nn" => (false, false),
-        "nt" => (false, true),
-        "tn" => (true, false),
-        "tt" => (true, true),
-        _ => return None,
-    };
-    let mut elements = [DType::F32; 4];
-    for dtype in &mut elements {
-        let word = words.next()?;
-        *dtype = [DType::F32, DType::F16].into_iter().find(|dtype| dtype.name() == word)?;
-    }
-    let epilogue = Epilogue::None;
-    let (has_bias, accumulate, aligned) = (false, false, true);
-    let mut shape =
-        MatmulShape { m, n, k, transpose_a, transpose_b, elements, has_bias, epilogue, accumulate, aligned };
-    for word in words {
-        match word {
-            "bias" => shape.has_bias = true,
-            "accumulate" => shape.accumulate = true,
-            "unaligned" => shape.aligned = false,
-            _ => shape.epilogue = Epilogue::ALL.into_iter().find(|epilogue| epilogue.name() == word)?,
-        }
-    }
-    Some(shape)
-}
-
-impl From<MatmulShape> for String {
-    fn from(shape: MatmulShape) -> Self {
-        shape.to_string()
-    }
-}
-
-impl TryFrom<String> for MatmulShape {
-    type Error = MatmulTextError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
 /// Invocations of a workgroup of the cooperative family for each block: the size of a subgroup on most devices.
 const SUBGROUP: u32 = 32;
 
@@ -287,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_and_shapes_are_read_back() {
+    fn kernels_are_read_back() {
         for text in [
             "tiles 64x64x16 8x4 split 4",
             "tiles 128x128x16 8x8 halves prefetch",
@@ -297,19 +166,6 @@ mod tests {
         ] {
             let kernel: MatmulKernel = text.parse().expect("a kernel");
             assert_eq!(kernel.to_string(), text);
-        }
-        for text in [
-            "16384x1024x256 nt f32 f32 f32 f32 bias gelu",
-            "256x1024x16384 tn f16 f16 f32 f32 row_sums accumulate",
-            "7x9x1 nn f32 f16 f16 f32 unaligned",
-            "16384x1024x256 nn f16 f16 f16 f16 gelu_gradient",
-            "16384x1024x256 nt f32 f32 f32 f32 bias gelu_new",
-            "16384x1024x256 nn f32 f32 f32 f32 relu_gradient",
-            "16384x256x1024 nt f32 f32 f32 f32 bias residual",
-        ] {
-            let shape: MatmulShape = text.parse().expect("a shape");
-            assert_eq!(shape.to_string(), text);
-            assert_eq!(serde_json::from_str::<MatmulShape>(&format!("{text:?}")).ok(), Some(shape));
         }
     }
 
@@ -329,9 +185,6 @@ mod tests {
         ] {
             let error = text.parse::<MatmulKernel>().expect_err("no kernel").to_string();
             assert!(error.contains("tiles 64x64x16 8x4 split 4"), "{error}");
-        }
-        for text in ["", "1x2x3", "1x2x3 nx f32 f32 f32 f32", "1x2x3 nn f32 f32 f32", "1x2x3 nn f32 f32 f32 u32"] {
-            assert!(text.parse::<MatmulShape>().is_err(), "{text}");
         }
     }
 }

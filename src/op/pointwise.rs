@@ -1,7 +1,7 @@
 //! What can be done to a tensor as it is written: how ops say so to the pass `graph/fuse.rs`.
 
-use super::dropout::Dropout;
-use super::{Activation, Op};
+use super::Op;
+use crate::math::Activation;
 use std::sync::Arc;
 
 /// Something done to the elements of a tensor x one by one, perhaps with those of a side input of the same size.
@@ -16,6 +16,18 @@ pub enum Pointwise {
     /// dropout(x) + side, where `None` drops nothing; not in the side input's memory
     Residual(Option<Dropout>),
 }
+
+/// Each element is 0 with probability `probability`, else divided by `1 - probability`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Dropout {
+    /// From 0 to below 1.
+    pub probability: f32,
+    /// The number of the random numbers that are drawn, [`crate::graph::Graph::stream`].
+    pub stream: u32,
+}
+
+// A probability is a number.
+impl Eq for Dropout {}
 
 /// What an op does to one of its inputs first.
 #[derive(Debug, Clone)]

@@ -5,10 +5,9 @@
 //! `matmul_cooperative.wgsl` for tensor cores, over vectors of 4 (`matmul_vector.wgsl`) or, for sizes that are not multiples
 //! of 4, over elements (`matmul_scalar.wgsl`). Which forms of them there are is in `matmul_choice.rs`.
 
-use super::dropout::Dropout;
 use super::matmul_choice::{BLOCK, STEP, spare};
-use super::{Activation, DeviceTraits, Dispatch, MatmulFamily, MatmulKernel, MatmulShape, Operand};
 use crate::graph::{DType, TensorType};
+use crate::op::{DeviceTraits, Dispatch, Dropout, Epilogue, MatmulFamily, MatmulKernel, MatmulShape, Operand};
 
 /// C\[m, n\] = op(A) op(B), everything row-major.
 ///
@@ -64,75 +63,6 @@ impl Default for Matmul {
     }
 }
 
-/// What a matrix multiplication does beside writing the product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Epilogue {
-    /// Nothing.
-    #[default]
-    None,
-    /// The activation of C \[m, n\], from element 0 of the second output on. Not with `accumulate`.
-    Activation(Activation),
-    /// The sum over k of every row of op(A), \[m\], from `bias_offset` on: of a weight gradient dY^T X the bias
-    /// gradient. Not with a bias.
-    RowSums,
-    /// C becomes op(A) op(B) times f'(U), element by element: of an input gradient dY W what flows on through the
-    /// activation f.
-    /// U \[m, n\] is read from element 0 of the second tensor on. Not with `accumulate`.
-    ActivationGradient(Activation),
-    /// C is put through `dropout`. Not with `accumulate`.
-    Dropout,
-    /// C is put through `dropout`, if there is one, and the second tensor \[m, n\] from element 0 on is added. Not with
-    /// `accumulate`.
-    Residual,
-}
-
-impl Epilogue {
-    pub(super) const ALL: [Self; 10] = [
-        Self::None,
-        Self::Activation(Activation::Gelu),
-        Self::Activation(Activation::GeluNew),
-        Self::Activation(Activation::Relu),
-        Self::RowSums,
-        Self::ActivationGradient(Activation::Gelu),
-        Self::ActivationGradient(Activation::GeluNew),
-        Self::ActivationGradient(Activation::Relu),
-        Self::Dropout,
-        Self::Residual,
-    ];
-
-    /// The activation of either kind.
-    fn activation(self) -> Option<Activation> {
-        match self {
-            Self::Activation(activation) | Self::ActivationGradient(activation) => Some(activation),
-            _ => None,
-        }
-    }
-
-    /// Whether there is a second tensor and it is written.
-    pub fn writes_second(self) -> bool {
-        matches!(self, Self::Activation(_) | Self::RowSums)
-    }
-
-    /// Whether there is a second tensor and it is read.
-    pub fn reads_second(self) -> bool {
-        matches!(self, Self::ActivationGradient(_) | Self::Residual)
-    }
-
-    /// The name in the text form of a [`MatmulShape`].
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Activation(activation) => activation.name(),
-            Self::RowSums => "row_sums",
-            Self::ActivationGradient(Activation::Gelu) => "gelu_gradient",
-            Self::ActivationGradient(Activation::GeluNew) => "gelu_new_gradient",
-            Self::ActivationGradient(Activation::Relu) => "relu_gradient",
-            Self::Dropout => "dropout",
-            Self::Residual => "residual",
-        }
-    }
-}
-
 /// The tensors of a [`Matmul`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MatmulOperands {
@@ -164,6 +94,23 @@ struct Grid {
     lanes: usize,
     /// Whether every workgroup's tiles lie inside the matrices.
     exact: bool,
+}
+
+impl MatmulShape {
+    /// A multiplication of this shape whose matrices begin their tensors. Where only an offset was not aligned, this one is.
+    pub fn matmul(&self) -> Matmul {
+        Matmul {
+            m: self.m,
+            n: self.n,
+            k: self.k,
+            transpose_a: self.transpose_a,
+            transpose_b: self.transpose_b,
+            elements: self.elements,
+            accumulate: self.accumulate,
+            epilogue: self.epilogue,
+            ..Matmul::default()
+        }
+    }
 }
 
 impl Matmul {
@@ -380,6 +327,7 @@ impl MatmulKernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::Activation;
 
     const GPU: DeviceTraits = DeviceTraits::FLOOR;
     const SOFTWARE: DeviceTraits = DeviceTraits { software: true, ..GPU };
@@ -432,7 +380,7 @@ mod tests {
         let matmul = Matmul { m: 64, n: 64, k: 4_096, ..Matmul::default() };
         let base = Matmul::base(&matmul.shape(false), &GPU);
         let tuned = |kernel: MatmulKernel| {
-            let tuning = super::super::Tuning(Vec::leak(vec![(matmul.shape(false), kernel)]));
+            let tuning = crate::op::Tuning(Vec::leak(vec![(matmul.shape(false), kernel)]));
             matmul.kernel(false, &DeviceTraits { tuning, ..GPU })
         };
         assert_eq!(tuned(base.split(3)), base.split(3));

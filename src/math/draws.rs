@@ -4,7 +4,8 @@
 //! from (seed, step, stream, element / 4); a stream belongs to one op, so nothing is drawn twice. Elements are counted
 //! modulo 2^32 within a step's whole batch: a part of it draws what the whole would have drawn there.
 
-use super::StepState;
+/// Counters that are hashed side by side: two or four vectors.
+const QUADS: usize = 32;
 
 /// The numbers of one op in one part of a step.
 #[derive(Debug, Clone, Copy)]
@@ -16,11 +17,10 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// The numbers of `stream` in the step of `state` for a tensor of `count` elements, the batch first among its
-    /// dimensions.
-    pub fn new(state: &StepState, stream: u32, count: usize) -> Self {
-        let first = state.part.wrapping_mul(count as u32);
-        Self { seed: state.seed[0], step: state.step, stream: stream ^ state.seed[1], first }
+    /// The numbers of `stream` in `step` of the run of `seed`, where the part's first element is number `first` of the whole
+    /// batch.
+    pub fn new(seed: [u32; 2], step: u32, stream: u32, first: u32) -> Self {
+        Self { seed: seed[0], step, stream: stream ^ seed[1], first }
     }
 
     /// The number in the whole batch of element `element` of this part.
@@ -56,6 +56,26 @@ impl Draws {
         let counter = self.counter(element);
         self.quad(counter / 4)[(counter % 4) as usize]
     }
+
+    /// `x = f(x, bits)` for the elements `start..` of a part's tensor and their random numbers, which are those of
+    /// [`Draws::element`]. For loops inside [`super::parallel::vectorize`]; `f` must be marked `#[inline(always)]`.
+    #[inline(always)]
+    pub fn map<R: Copy>(self, start: usize, x: &mut [R], f: impl Fn(R, u32) -> R) {
+        let counter = self.counter(start);
+        let (mut skip, mut quad) = ((counter % 4) as usize, counter / 4);
+        let mut rest = x;
+        while !rest.is_empty() {
+            let mut bits = [0; 4 * QUADS];
+            for (i, four) in bits.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                *four = self.quad(quad + i as u32);
+            }
+            let (now, later) = rest.split_at_mut((bits.len() - skip).min(rest.len()));
+            for (x, &bits) in now.iter_mut().zip(&bits[skip..]) {
+                *x = f(*x, bits);
+            }
+            (rest, skip, quad) = (later, 0, quad + QUADS as u32);
+        }
+    }
 }
 
 /// An element is dropped when its number is below this: probability * 2^32.
@@ -75,9 +95,8 @@ mod tests {
 
     #[test]
     fn looks_uniform_and_streams_differ() {
-        let state = StepState { seed: [7, 0], step: 3, ..StepState::default() };
         let n = 40_000;
-        let (a, b) = (Draws::new(&state, 1, n), Draws::new(&state, 2, n));
+        let (a, b) = (Draws::new([7, 0], 3, 1, 0), Draws::new([7, 0], 3, 2, 0));
         let (mut sum, mut square, mut cross) = (0.0, 0.0, 0.0);
         for i in 0..n {
             let (x, y) = (f64::from(uniform(a.element(i))) - 0.5, f64::from(uniform(b.element(i))) - 0.5);
@@ -92,14 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn a_part_draws_what_the_whole_batch_does() {
-        let at = |part, count| Draws::new(&StepState { seed: [7, 9], step: 3, part, ..StepState::default() }, 1, count);
-        for part in 0..3 {
-            let found: Vec<u32> = (0..7).map(|i| at(part, 7).element(i)).collect();
-            let expected: Vec<u32> = (0..7).map(|i| at(0, 21).element(part as usize * 7 + i)).collect();
-            assert_eq!(found, expected, "part {part}");
+    fn every_element_gets_its_own_number() {
+        // The last one's counters go round.
+        for first in [0, 3 * 137, 137u32.wrapping_neg()] {
+            let draws = Draws::new([3, 4], 5, 6, first);
+            for (start, len) in [(0, 1), (1, 2), (3, 300), (130, 128), (7, 125), (2, 0)] {
+                let mut x = vec![0u32; len];
+                draws.map(start, &mut x, |old, bits| old + bits);
+                let expected: Vec<u32> = (start..start + len).map(|i| draws.element(i)).collect();
+                assert_eq!(x, expected, "{len} from {start} after {first}");
+            }
         }
-        // Counters go round.
-        assert_eq!(at(2, 1 << 31).element(5), at(0, 8).element(5));
     }
 }

@@ -1,6 +1,6 @@
 //! Matrix products by the `gemm` crate.
 
-use crate::ops::Real;
+use super::Real;
 
 /// A view of a matrix: element (i, j) is `data[i * row + j * column]`.
 #[derive(Debug, Clone, Copy)]

@@ -21,9 +21,9 @@
 //! reaches whose accumulators of two products share 16 KiB of workgroup memory and one set of registers; the other way
 //! profits from every faster matrix multiplication.
 
-use super::vocabulary_nll::{chunk_words, sizes};
-use super::{Dispatch, Operand, Shapes};
 use crate::graph::{DType, TensorType};
+use crate::op::{Dispatch, Operand, Shapes};
+use crate::ops::vocabulary_nll::{chunk_words, sizes};
 
 /// Rows and words of a tile.
 const TILE: usize = 64;
@@ -44,7 +44,7 @@ fn groups(m: usize, v: usize) -> (usize, usize) {
 
 /// (first word, words) of each chunk of the backward pass. What a vocabulary has beyond a multiple of four is a chunk of its
 /// own, so that all others can be read by vectors.
-pub(super) fn chunks(m: usize, v: usize) -> Vec<(usize, usize)> {
+pub(in crate::ops) fn chunks(m: usize, v: usize) -> Vec<(usize, usize)> {
     let words = chunk_words(m, v);
     let vectors = v - v % 4;
     let mut chunks: Vec<_> = (0..vectors).step_by(words).map(|first| (first, words.min(vectors - first))).collect();
@@ -55,7 +55,7 @@ pub(super) fn chunks(m: usize, v: usize) -> Vec<(usize, usize)> {
 }
 
 /// What workgroups know of each row [groups, 6, M], and what is known of each row in the end [M, 8].
-pub(super) fn scratch(s: &Shapes) -> Vec<TensorType> {
+pub(in crate::ops) fn scratch(s: &Shapes) -> Vec<TensorType> {
     let (m, _, v) = sizes(s);
     vec![TensorType::u32(&[groups(m, v).0, PARTIAL, m]), TensorType::u32(&[m, STATE])]
 }
@@ -80,7 +80,7 @@ fn tiles(shader: &'static str, s: &Shapes, words: usize) -> Dispatch {
 }
 
 /// Writes `Scratch(1)`: what is known of each row.
-pub(super) fn forward(s: &Shapes, stream: u32) -> [Dispatch; 2] {
+pub(in crate::ops) fn forward(s: &Shapes, stream: u32) -> [Dispatch; 2] {
     let (m, _, v) = sizes(s);
     let (groups, each) = groups(m, v);
     let (some, state) = (Operand::Scratch(0), Operand::Scratch(1));
@@ -90,7 +90,7 @@ pub(super) fn forward(s: &Shapes, stream: u32) -> [Dispatch; 2] {
 }
 
 /// Writes the gradients [M, words] of the logits of some words, of type `dtype`, from the log-sum-exp and each row's gradient.
-pub(super) fn backward(
+pub(in crate::ops) fn backward(
     s: &Shapes,
     (first, words): (usize, usize),
     [lse, d, gradient]: [Operand; 3],

@@ -1,6 +1,6 @@
 //! Reductions of a row in lanes, so that they are vectorised: a loop with one running value waits for every addition.
 
-use crate::ops::Real;
+use super::Real;
 
 const LANES: usize = 32;
 
@@ -20,6 +20,29 @@ pub fn most<R: Real>(row: &[R]) -> R {
         most = if x > most { x } else { most };
     }
     most
+}
+
+/// Sum of `f` over a row in eight lanes, so that it is vectorised.
+#[inline(always)]
+pub fn sum<R: Real>(row: &[R], f: impl Fn(R) -> R) -> R {
+    sum2(row, row, |x, _| f(x))
+}
+
+/// As [`sum`] over pairs.
+#[inline(always)]
+pub fn sum2<R: Real>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> R {
+    let mut lanes = [R::ZERO; 8];
+    let (x, y) = (a.chunks_exact(8), b.chunks_exact(8));
+    let mut total: R = x.remainder().iter().zip(y.remainder()).map(|(&x, &y)| f(x, y)).sum();
+    for (x, y) in x.zip(y) {
+        for i in 0..8 {
+            lanes[i] += f(x[i], y[i]);
+        }
+    }
+    for lane in lanes {
+        total += lane;
+    }
+    total
 }
 
 #[cfg(test)]

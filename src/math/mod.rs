@@ -1,0 +1,14 @@
+//! Arithmetic on the CPU, for the twins and whoever else computes: what is here knows nothing of ops, plans or devices.
+
+mod activation;
+mod draws;
+pub mod gemm;
+mod halves;
+pub mod parallel;
+mod real;
+pub mod reduce;
+
+pub use activation::Activation;
+pub use draws::{Draws, keep_threshold, uniform};
+pub use halves::{pack, unpack};
+pub use real::Real;
