@@ -1,7 +1,7 @@
 //! shared: finite
 //! elements: X
 // How far what was found is from what was expected, part by part; agreement_finish.wgsl puts the parts together.
-// Twin: ops/agreement.rs.
+// Twin: tune/agreement.rs.
 
 struct Arguments {
     len: u32,       // elements that are compared by size

@@ -1,4 +1,4 @@
-// Puts the parts of agreement.wgsl together. Twin: ops/agreement.rs.
+// Puts the parts of agreement.wgsl together. Twin: tune/agreement.rs.
 
 struct Arguments {
     groups: u32,

@@ -1,5 +1,5 @@
 //! elements: X
-// Sums of squares over `groups` parts of what is expected. Twin: ops/agreement.rs.
+// Sums of squares over `groups` parts of what is expected. Twin: tune/agreement.rs.
 
 struct Arguments {
     len: u32,       // elements that are compared by size

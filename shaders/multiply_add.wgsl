@@ -1,5 +1,5 @@
 //! shared: index
-// y = x a + b, many times over, in registers alone: as many multiply-adds as the device can do. Twin: ops/multiply_add.rs.
+// y = x a + b, many times over, in registers alone: as many multiply-adds as the device can do. Twin: tune/multiply_add.rs.
 
 struct Arguments {
     vectors: u32, // of y; a multiple of 8

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Input, check, check_gradient};
 use leyden::ops;
+use leyden::tune;
 
 #[test]
 fn constant() {
@@ -34,7 +35,7 @@ fn add() {
 #[test]
 fn multiply_add() {
     for (shape, repeats) in [(&[32][..], 1), (&[3, 64], 0), (&[33, 32], 7), (&[1, 8_224], 100)] {
-        check("multiply_add", &[Input::real(shape)], |g, t| Ok(vec![ops::multiply_add(g, t[0], repeats)?]));
+        check("multiply_add", &[Input::real(shape)], |g, t| Ok(vec![tune::multiply_add(g, t[0], repeats)?]));
     }
 }
 
@@ -49,7 +50,7 @@ fn agreement() {
     };
     let held = |name: &str, inputs: &[Input], compared: usize| {
         check(name, inputs, |g, t| {
-            let (error, counts) = ops::agreement(g, t[0], t[1], compared)?;
+            let (error, counts) = tune::agreement(g, t[0], t[1], compared)?;
             Ok(vec![error, counts])
         });
     };

@@ -4,9 +4,9 @@ use super::machine::Machine;
 use super::matmul::fill;
 use crate::graph::{DType, Graph, ParameterTable, Tensor};
 use crate::op::StepState;
-use crate::ops;
 use crate::plan::{Plan, Program};
 use crate::train::TrainError;
+use crate::tune::multiply_add;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ fn chain(
     let x = g.input("x", DType::F32, &[elements]);
     let mut y = x;
     for _ in 0..dispatches {
-        y = ops::multiply_add(&mut g, y, repeats)?;
+        y = multiply_add(&mut g, y, repeats)?;
     }
     Ok((Plan::new(Arc::new(g), &[y], machine.target()), x))
 }
@@ -140,7 +140,7 @@ fn recording(machine: &mut Machine) -> f64 {
 mod tests {
     use super::super::machine::tests::{machines, table};
     use super::*;
-    use crate::gpu::Footprint;
+    use crate::plan::Footprint;
 
     #[test]
     fn a_dispatch_takes_time_to_begin_and_nothing_is_left_behind() {

@@ -75,7 +75,7 @@ pub(super) mod tests {
     use crate::gpu::Choice;
     use crate::graph::{DType, Graph, ParameterTable};
     use crate::op::StepState;
-    use crate::ops::multiply_add;
+    use crate::tune::multiply_add;
     use std::sync::Arc;
 
     pub fn table() -> Arc<ParameterTable> {

@@ -1,7 +1,6 @@
 //! The speed of matrix multiplication alone, at the shapes that matter.
 
 use super::machine::Machine;
-use crate::gpu::{Subject, Trials};
 use crate::graph::{DType, Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
 use crate::math::Real;
 use crate::math::gemm::{Matrix, Threads, gemm};
@@ -12,7 +11,7 @@ use crate::op::{
 use crate::ops::kernels::{Matmul, MatmulOperands};
 use crate::plan::{Plan, Program, Target, Timed};
 use crate::train::TrainError;
-use crate::tune::tolerance;
+use crate::tune::{Subject, Trials, tolerance};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,7 @@
 use super::Adapter;
 use super::profile::Timestamps;
 use crate::plan::EngineError;
+use crate::plan::layout::size;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -188,11 +189,6 @@ impl Context {
         };
         Err(EngineError::DeviceLost { adapter: self.name.clone(), reason })
     }
-}
-
-/// Bytes of the buffer for `bytes`: whole vectors of four words, at least one.
-pub(super) fn size(bytes: u64) -> u64 {
-    bytes.max(16).next_multiple_of(16)
 }
 
 fn describe(adapter: &str, what: &str, error: &wgpu::Error, allocated: u64) -> EngineError {

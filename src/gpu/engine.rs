@@ -5,11 +5,12 @@ use super::context::Context;
 use super::pipelines::{Key, Pipelines};
 use super::profile::Profiler;
 use super::program::Loaded;
-use super::readback::{self, MOST_STAGING, Staging};
+use super::readback::{self, Staging};
 use super::{Adapter, AdapterInfo, Choice, choose};
 use crate::graph::{Bank, DType, Tensor};
 use crate::math::{pack, unpack};
 use crate::op::{DeviceTraits, Dispatch, StepState};
+use crate::plan::layout::{MOST_STAGING, size};
 use crate::plan::{Engine, EngineError, Fetched, Limits, Plan, Program};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -121,9 +122,19 @@ impl GpuEngine {
     }
 
     /// Begins to compile what these dispatches need, on another thread; a plan that has them waits for it.
-    pub(super) fn compile(&mut self, dispatches: &[Dispatch]) {
+    pub(crate) fn compile(&mut self, dispatches: &[Dispatch]) {
         let keys: Vec<Key> = dispatches.iter().map(Key::new).collect();
         self.pipelines.begin(&self.context, &keys);
+    }
+
+    /// Waits until everything that was submitted is done.
+    pub(crate) fn wait(&self) -> Result<(), EngineError> {
+        self.context.wait(None)
+    }
+
+    /// What went wrong since the last call, if anything.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        self.context.check()
     }
 
     /// The program, if it is one of this engine's.
@@ -350,7 +361,7 @@ impl Engine for GpuEngine {
         self.pending.clear();
         self.done.clear();
         self.banks = Banks::default();
-        self.context.allocated = super::context::size(size_of::<StepState>() as u64);
+        self.context.allocated = size(size_of::<StepState>() as u64);
         // Buffers go when the device has nothing left to do with them; a fault is told by the next call.
         if let Err(error) = self.context.wait(None) {
             self.context.record(error);

@@ -5,12 +5,10 @@
 //! Kernels are the files of `shaders/`, see [`shaders`].
 
 mod adapter;
-mod agreement;
 mod command;
 mod context;
 mod copy;
 mod engine;
-mod footprint;
 mod pipelines;
 mod profile;
 mod program;
@@ -18,9 +16,6 @@ mod readback;
 pub mod shaders;
 #[cfg(test)]
 mod tests;
-mod trial;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind, Choice, adapters, choose};
 pub use engine::GpuEngine;
-pub use footprint::Footprint;
-pub use trial::{Compared, Glance, Subject, Trials};

@@ -7,15 +7,12 @@ use super::pipelines::{Key, Pipelines};
 use super::readback::Staging;
 use crate::graph::{Source, Tensor};
 use crate::op::{Access, DeviceTraits, Dispatch, Operand};
+use crate::plan::layout::{Places, lay_out_uniforms};
 use crate::plan::{EngineError, Kind, Plan, Region, Step, Target};
-use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 /// Floating-point operations that a slow GPU does while it moves a byte.
 const WORK_A_BYTE: u64 = 20;
-
-/// Offsets of uniforms and of windows are multiples of this many bytes everywhere.
-const ALIGNMENT: u64 = 256;
 
 /// A loaded plan.
 #[derive(Debug)]
@@ -243,31 +240,6 @@ fn allocate(context: &mut Context, banks: &Banks, plan: &Plan) -> Result<Vec<wgp
         });
     }
     Ok(buffers)
-}
-
-/// A dispatch's window of the buffer of uniforms: offset and size in bytes, `None` without a uniform.
-type Places = Vec<Option<(u64, u64)>>;
-
-/// The contents of one buffer for the uniforms of all dispatches, and where each one's is; equal ones are stored once.
-pub(super) fn lay_out_uniforms<'a>(uniforms: impl Iterator<Item = &'a [u32]>) -> (Vec<u8>, Places) {
-    let mut bytes: Vec<u8> = Vec::new();
-    let mut known: HashMap<&[u32], (u64, u64)> = HashMap::new();
-    let mut places = Vec::new();
-    for words in uniforms {
-        if words.is_empty() {
-            places.push(None);
-            continue;
-        }
-        let place = *known.entry(words).or_insert_with(|| {
-            let start = bytes.len() as u64;
-            bytes.extend_from_slice(bytemuck::cast_slice(words));
-            let size = (words.len() as u64 * 4).next_multiple_of(16);
-            bytes.resize((start + size).next_multiple_of(ALIGNMENT) as usize, 0);
-            (start, size)
-        });
-        places.push(Some(place));
-    }
-    (bytes, places)
 }
 
 fn uniforms(context: &mut Context, entries: &[Entry]) -> Result<(Option<wgpu::Buffer>, Places), EngineError> {

@@ -2,13 +2,10 @@
 
 use super::context::Context;
 use super::program::Loaded;
+use crate::plan::layout::windows;
 use crate::plan::{EngineError, Plan};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-
-/// Most buffers in a program's ring: steps whose outputs are on their way.
-pub(super) const MOST_STAGING: usize = 4;
 
 const IDLE: u8 = 0;
 const PENDING: u8 = 1;
@@ -74,16 +71,6 @@ impl Staging {
         self.state.store(IDLE, Ordering::Release);
         Ok(Some(outputs))
     }
-}
-
-/// Where in a staging buffer each output lies, in bytes.
-pub(super) fn windows(plan: &Plan) -> impl Iterator<Item = Range<usize>> {
-    let mut end = 0;
-    plan.outputs().iter().map(move |&tensor| {
-        let start = end;
-        end += plan.region(tensor).map_or(0, |region| region.len * 4);
-        start..end
-    })
 }
 
 /// Bytes as words, wherever they lie.

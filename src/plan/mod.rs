@@ -6,10 +6,13 @@
 //! own and a node's outputs never share one with its inputs, unless the op asks to take an input over.
 
 mod engine;
+mod footprint;
+pub(crate) mod layout;
 mod slots;
 mod traffic;
 
 pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
+pub use footprint::Footprint;
 pub use traffic::{Call, Traffic};
 
 use crate::graph::{Bank, Graph, Source, Tensor, TensorType};

@@ -8,10 +8,9 @@ use super::error::TrainError;
 use super::micro_batch::{MicroBatch, Plans};
 use super::recipe::Recipe;
 use crate::batch::Ahead;
-use crate::gpu::Footprint;
 use crate::graph::{GraphError, Recompute};
 use crate::op::DeviceTraits;
-use crate::plan::{Limits, Plan, Target};
+use crate::plan::{Footprint, Limits, Plan, Target};
 
 /// What training may use of a device. It does not decide the numbers, so each sitting may have its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

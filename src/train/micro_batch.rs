@@ -4,9 +4,8 @@ use super::fit::Fit;
 use super::recipe::Recipe;
 use super::step::{PlannedStep, evaluation_shape, evaluation_step, part_step, training_step, update_step};
 use crate::batch::Shape;
-use crate::gpu::Footprint;
 use crate::graph::{Bank, GraphError, Recompute};
-use crate::plan::{Plan, Target};
+use crate::plan::{Footprint, Plan, Target};
 use std::collections::BTreeSet;
 
 /// A step's batch, worked through in parts of a size.

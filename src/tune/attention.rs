@@ -1,52 +1,7 @@
 //! The choice of attention's kernels: one family for all attention of a plan.
 
-use super::{LeftOut, MARGIN, Tried};
-use crate::gpu::Compared;
+use super::{AttentionChoice, Compared, LeftOut, MARGIN, Tried};
 use crate::op::AttentionKernel;
-use serde::{Deserialize, Serialize};
-
-/// What was found for the attention of some plans.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttentionChoice {
-    /// The ops and the types of their tensors.
-    pub ops: Vec<String>,
-    /// The family to use; `None` for those that need no trial.
-    pub kernel: Option<AttentionKernel>,
-    /// Seconds of all the ops in a step, with the kernels that need no trial; none where they were not timed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_seconds: Option<f64>,
-    /// Seconds with the family.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<f64>,
-    /// Why nothing was tried, where it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub untried: Option<String>,
-    /// Families that failed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut<AttentionKernel>>,
-    /// Families that were tried; a run's own record has none of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tried: Vec<Tried<AttentionKernel>>,
-}
-
-impl AttentionChoice {
-    /// No trial.
-    pub(super) fn untried(ops: Vec<String>, why: Option<String>) -> Self {
-        let (left_out, tried) = (Vec::new(), Vec::new());
-        Self { ops, kernel: None, base_seconds: None, seconds: None, untried: why, left_out, tried }
-    }
-
-    /// The choice without everything that was tried on the way to it.
-    pub(super) fn alone(&self) -> Self {
-        Self { tried: Vec::new(), ..self.clone() }
-    }
-
-    /// How many times as fast as the kernels that need no trial it is, where both were timed.
-    pub fn gain(&self) -> Option<f64> {
-        Some(self.base_seconds? / self.seconds?)
-    }
-}
 
 /// Chooses among `families` for `ops`. `time` gives the seconds of all of them without and with a family, `check` how a
 /// family's results compare with the general ones; either may give a reason why it cannot be run.

@@ -2,8 +2,7 @@
 
 use crate::cli::output::{bytes, flop, grouped};
 use crate::cli::table::Table;
-use crate::gpu::Footprint;
-use crate::plan::{Kind, Plan, Step, Traffic};
+use crate::plan::{Footprint, Kind, Plan, Step, Traffic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

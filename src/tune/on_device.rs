@@ -1,18 +1,21 @@
 //! The choice made on a device.
 
-use super::{
-    ATTENTION_TOLERANCE, AttentionChoice, Book, Cache, Device, Look, MatmulChoice, Measure, Refusal, Task,
-    choose_attention, tolerance, with_kernel,
-};
-use crate::gpu::{Adapter, Compared, Glance, Subject, Trials};
+use super::attention::choose_attention;
+use super::trial::{Compared, Glance, Subject, Trials};
+use super::{AttentionChoice, Book, Cache, Device, Look, MatmulChoice, Measure, Refusal, Task, tolerance};
+use crate::gpu::Adapter;
 use crate::graph::TensorType;
 use crate::numbers::median;
-use crate::op::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape, Op, Shapes};
+use crate::op::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape, Op, Shapes, Tuning};
 use crate::ops::kernels::Matmul;
 use crate::plan::{EngineError, Plan, Step};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How far attention with cooperative matrices may be from attention without: its probabilities and their gradients are
+/// rounded to half precision, which moves each by up to 2^-11 of itself.
+const ATTENTION_TOLERANCE: f32 = 4.0 / 2_048.0;
 
 /// Trials of what some plans compute.
 pub(super) struct OnDevice {
@@ -242,6 +245,11 @@ fn nodes(plans: &[(Plan, usize)]) -> impl Iterator<Item = (&Arc<dyn Op>, Shapes,
         let nodes = plan.steps().iter().filter_map(node);
         nodes.map(move |node| (&plan.graph().nodes()[node].op, plan.shapes(node), *times))
     })
+}
+
+/// The traits under which `shape` runs on `kernel`, and everything else on its base kernel.
+fn with_kernel(traits: &DeviceTraits, shape: MatmulShape, kernel: MatmulKernel) -> DeviceTraits {
+    DeviceTraits { tuning: Tuning::new(vec![(shape, kernel)]), ..*traits }
 }
 
 /// An op with the types of its tensors, in a line.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::gpu::{Choice, choose};
-use crate::graph::DType;
+use crate::graph::{DType, GraphError, Node};
+use crate::op::{Dispatch, Operand, Twin, no_second_derivative};
+use timing::steady;
 
 /// A copy by two kernels, the second of which a test can spoil.
 #[derive(Debug)]

@@ -1,13 +1,11 @@
 //! What a plan takes on a device, known before anything is allocated.
 
-use super::context::size;
-use super::program::lay_out_uniforms;
-use super::readback::{MOST_STAGING, windows};
+use super::layout::{MOST_STAGING, lay_out_uniforms, size, windows};
+use super::{Kind, Plan, Step, Target};
 use crate::graph::Bank;
 use crate::op::{Dispatch, Operand, StepState};
-use crate::plan::{Kind, Plan, Step, Target};
 
-/// Dispatches of a step, and bytes of the buffers that [`super::GpuEngine`] makes for a plan beside the banks.
+/// Dispatches of a step, and bytes of the buffers that [`GpuEngine`](crate::gpu::GpuEngine) makes for a plan beside the banks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Footprint {
     /// Dispatches a step.

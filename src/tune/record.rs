@@ -1,0 +1,65 @@
+//! A run's own kernels after a change of the driver or of leyden.
+
+use super::on_device::{Heads, OnDevice};
+use super::{Book, Compared, Device, LeftOut, Measure, Task};
+use crate::op::AttentionKernel;
+
+/// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
+pub(super) fn check_again(
+    book: &mut Book,
+    before: &Device,
+    tasks: &[Task],
+    heads: &Heads,
+    families: &[AttentionKernel],
+    trials: &mut OnDevice,
+) -> Option<String> {
+    const GONE: &str = "is no kernel for this device any more";
+    let (mut kept, mut dropped) = (0, Vec::new());
+    // What the plans do not need any more is not checked, and not kept.
+    book.matmul.retain(|choice| tasks.iter().any(|task| task.shape == choice.shape));
+    for choice in &mut book.matmul {
+        let Some(task) = tasks.iter().find(|task| task.shape == choice.shape) else { continue };
+        let [base, ..] = task.candidates[..] else { continue };
+        if choice.kernel == base {
+            continue;
+        }
+        let known = task.candidates.contains(&choice.kernel);
+        let check = |trials: &mut OnDevice| trials.check(task, choice.kernel).unwrap_or_else(|it| Some(it.reason));
+        let wrong = if known { check(trials) } else { Some(GONE.into()) };
+        match wrong {
+            None => kept += 1,
+            Some(reason) => {
+                dropped.push(format!("{} for {}: {reason}", choice.kernel, choice.shape));
+                choice.left_out.push(LeftOut { kernel: choice.kernel, reason });
+                choice.kernel = base;
+            }
+        }
+    }
+    let attention = book.attention.drain(..).next_back().filter(|choice| choice.ops == heads.ops());
+    if let Some(mut choice) = attention {
+        if let Some(kernel) = choice.kernel {
+            let known = families.contains(&kernel);
+            let wrong = |compared: Result<Compared, String>| compared.map_or_else(Some, |compared| compared.wrong);
+            match if known { wrong(trials.check_attention(heads, kernel)) } else { Some(GONE.into()) } {
+                None => kept += 1,
+                Some(reason) => {
+                    dropped.push(format!("{kernel} attention: {reason}"));
+                    choice.left_out.push(LeftOut { kernel, reason });
+                    choice.kernel = None;
+                }
+            }
+        }
+        book.attention.push(choice);
+    }
+    let what = if before.driver == book.device.driver { "leyden's kernels have" } else { "the driver has" };
+    Some(match dropped.first() {
+        None => {
+            format!("{what} changed since this run began; its {kept} tuned kernels still agree with the base kernels")
+        }
+        Some(first) => format!(
+            "{what} changed since this run began: the base kernel takes the place of {} ({first}), so it does not go on to \
+             the same bits",
+            dropped.len()
+        ),
+    })
+}
