@@ -10,7 +10,7 @@ use leyden::op::DeviceTraits;
 use leyden::ops::kernels::Matmul;
 use leyden::plan::{Plan, Target};
 use leyden::train::{Plans, Recipe, Resources, TrainError, fit};
-use leyden::tune::{Book, Cache, Device, Kernels, LeftOut, Tuned, Tuner, Work, tune};
+use leyden::tune::{Cache, Device, KernelChoices, Kernels, LeftOut, Tuned, Tuner, Work, tune};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,10 +73,10 @@ fn every_choice_is_tried_once_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path());
     let (first, said) = tuned(tuner(&cache));
-    assert_eq!(first.book.device, Device::of(adapter().info()));
-    assert!(first.book.matmul.len() > 1, "{first:?}");
+    assert_eq!(first.choices.device, Device::of(adapter().info()));
+    assert!(first.choices.matmul.len() > 1, "{first:?}");
     assert!(first.remarks.is_empty(), "a kernel does not agree on this device: {:?}", first.remarks);
-    for choice in &first.book.matmul {
+    for choice in &first.choices.matmul {
         assert!(Matmul::candidates(&choice.shape, &GPU).contains(&choice.kernel), "{choice:?}");
         assert!(choice.untried.is_none() && choice.gain().is_some_and(|gain| gain >= 1.0), "{choice:?}");
     }
@@ -87,7 +87,7 @@ fn every_choice_is_tried_once_and_kept() {
     assert!(said.is_empty(), "{said:?}");
 
     // A run that goes on needs no cache.
-    let record = Some(first.book.clone());
+    let record = Some(first.choices.clone());
     let (third, said) = tuned(Tuner { record, kernels: None, ..tuner(&Cache::at(folder.path().join("none"))) });
     assert_eq!(third, first);
     assert!(said.is_empty(), "{said:?}");
@@ -98,13 +98,13 @@ fn what_there_was_no_time_for_is_tried_at_another_start() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path());
     let (first, _) = tuned(Tuner { budget: Duration::ZERO, ..tuner(&cache) });
-    assert!(!first.book.matmul.is_empty());
-    for choice in &first.book.matmul {
+    assert!(!first.choices.matmul.is_empty());
+    for choice in &first.choices.matmul {
         assert!(choice.untried.is_some() && choice.kernel == Matmul::base(&choice.shape, &GPU), "{choice:?}");
     }
     // A run goes on with what it was begun with; another one does not have to.
-    let (again, _) = tuned(Tuner { kernels: None, record: Some(first.book.clone()), ..tuner(&cache) });
-    assert_eq!(again.book, first.book);
+    let (again, _) = tuned(Tuner { kernels: None, record: Some(first.choices.clone()), ..tuner(&cache) });
+    assert_eq!(again.choices, first.choices);
     // Which is said once.
     assert!(again.remarks.is_empty() && first.remarks.len() == 1, "{:?}", first.remarks);
     assert!(
@@ -113,7 +113,7 @@ fn what_there_was_no_time_for_is_tried_at_another_start() {
         first.remarks
     );
     let (second, said) = tuned(tuner(&cache));
-    assert!(second.book.matmul.iter().all(|choice| choice.untried.is_none()), "{:?}", second.book);
+    assert!(second.choices.matmul.iter().all(|choice| choice.untried.is_none()), "{:?}", second.choices);
     assert_eq!(said.len(), 1, "{said:?}");
 }
 
@@ -124,32 +124,33 @@ fn base_kernels_need_no_trying() {
     let software = DeviceTraits { software: true, ..GPU };
     for (kernels, traits) in [(Some(Kernels::Base), GPU), (None, software)] {
         let (found, said) = tuned(Tuner { kernels, traits, ..tuner(&cache) });
-        assert!(found.book.base && found.book.matmul.is_empty() && found.remarks.is_empty(), "{found:?}");
+        assert!(found.choices.base && found.choices.matmul.is_empty() && found.remarks.is_empty(), "{found:?}");
         assert!(said.is_empty(), "{said:?}");
         // What a run was begun with, it goes on with.
-        let (again, _) = tuned(Tuner { kernels: None, traits: GPU, record: Some(found.book.clone()), ..tuner(&cache) });
+        let (again, _) =
+            tuned(Tuner { kernels: None, traits: GPU, record: Some(found.choices.clone()), ..tuner(&cache) });
         assert_eq!(again, found);
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A book with other kernels than the base where there are any.
-fn forced(mut book: Book, traits: &DeviceTraits) -> Book {
-    for choice in &mut book.matmul {
+/// The choices with other kernels than the base where there are any.
+fn forced(mut choices: KernelChoices, traits: &DeviceTraits) -> KernelChoices {
+    for choice in &mut choices.matmul {
         choice.kernel = *Matmul::candidates(&choice.shape, traits).last().unwrap();
     }
-    book
+    choices
 }
 
 #[test]
 fn a_record_outlives_its_driver_where_it_still_agrees() {
     let cache = Cache::at(tempfile::tempdir().unwrap().path());
-    let now = forced(tuned(Tuner { budget: Duration::ZERO, ..tuner(&cache) }).0.book, &GPU);
+    let now = forced(tuned(Tuner { budget: Duration::ZERO, ..tuner(&cache) }).0.choices, &GPU);
     let mut old = now.clone();
     old.device.driver = "an older one".into();
-    let go_on = |record: &Book| tuned(Tuner { kernels: None, record: Some(record.clone()), ..tuner(&cache) });
+    let go_on = |record: &KernelChoices| tuned(Tuner { kernels: None, record: Some(record.clone()), ..tuner(&cache) });
     let (found, said) = go_on(&old);
-    assert_eq!(found.book, now);
+    assert_eq!(found.choices, now);
     assert!(said.len() == 1 && said[0].contains("checking"), "{said:?}");
     assert!(
         found.remarks[0].contains("the driver has changed") && found.remarks[0].contains("still agree"),
@@ -159,19 +160,19 @@ fn a_record_outlives_its_driver_where_it_still_agrees() {
     // A kernel that the device does not have any more.
     old.matmul[1].kernel = "tiles 8x8x16 8x8".parse().unwrap();
     let (found, _) = go_on(&old);
-    let choice = &found.book.matmul[1];
+    let choice = &found.choices.matmul[1];
     assert_eq!(choice.kernel, Matmul::base(&choice.shape, &GPU));
     assert!(matches!(&choice.left_out[..], [LeftOut { reason, .. }] if reason.contains("no kernel for this device")));
     assert!(found.remarks[0].contains("not go on to the same bits"), "{found:?}");
-    assert_eq!(found.book.matmul[0], now.matmul[0]);
+    assert_eq!(found.choices.matmul[0], now.matmul[0]);
 
     let mut other = now.clone();
     other.device.adapter = "another GPU".into();
     let (found, _) = go_on(&other);
-    assert_eq!(found.book.device, now.device);
+    assert_eq!(found.choices.device, now.device);
     assert!(found.remarks[0].contains("another GPU"), "{found:?}");
     let (found, _) = tuned(Tuner { kernels: Some(Kernels::Base), record: Some(now), ..tuner(&cache) });
-    assert!(found.book.base && found.remarks[0].contains("not to the same bits"), "{found:?}");
+    assert!(found.choices.base && found.remarks[0].contains("not to the same bits"), "{found:?}");
 }
 
 /// A model small enough for tests, and enough tokens for sums that can be split: kernels that split them elsewhere give other
@@ -230,8 +231,8 @@ fn only_file(folder: &Path) -> PathBuf {
     files.remove(0)
 }
 
-fn read_book(path: &Path) -> Book {
-    Book::from_json(&fs::read(path).unwrap()).unwrap()
+fn read_choices(path: &Path) -> KernelChoices {
+    KernelChoices::from_json(&fs::read(path).unwrap()).unwrap()
 }
 
 fn weights(run: &Path) -> Vec<u8> {
@@ -250,27 +251,27 @@ fn a_run_goes_on_with_its_kernels_whatever_the_cache_says() {
     let at = |name: &str| folder.path().join(name);
     train(&at("cache"), &at("first"), &["--kernels", "tuned"]);
     let file = only_file(&at("cache/kernels"));
-    let found = read_book(&file);
+    let found = read_choices(&file);
     assert!(!found.matmul.is_empty() && !found.base);
     // The cache keeps everything that was tried, the run what was chosen.
     assert!(found.matmul.iter().all(|choice| choice.tried.iter().any(|tried| tried.kernel == choice.kernel)));
     let mut alone = found.clone();
     alone.matmul.iter_mut().for_each(|choice| choice.tried.clear());
-    assert_eq!(read_book(&at("first/kernels.json")), alone);
+    assert_eq!(read_choices(&at("first/kernels.json")), alone);
 
     // Other kernels than the base for everything, so that their bits can be told apart.
     let chosen = forced(alone, &adapter().info().traits());
     fs::write(&file, chosen.to_json().unwrap()).unwrap();
     train(&at("cache"), &at("whole"), &["--kernels", "tuned"]);
-    assert_eq!(read_book(&at("whole/kernels.json")), chosen);
+    assert_eq!(read_choices(&at("whole/kernels.json")), chosen);
     train(&at("cache"), &at("parts"), &["--kernels", "tuned", "--stop-after", "2"]);
     train(&at("empty"), &at("parts"), &[]);
-    assert_eq!(read_book(&at("parts/kernels.json")), chosen);
+    assert_eq!(read_choices(&at("parts/kernels.json")), chosen);
     assert!(!at("empty").exists(), "nothing was tried again");
     assert!(weights(&at("parts")) == weights(&at("whole")), "stopped and gone on, to other bits");
 
     train(&at("cache"), &at("base"), &["--kernels", "base"]);
-    assert!(read_book(&at("base/kernels.json")).base);
+    assert!(read_choices(&at("base/kernels.json")).base);
     assert!(weights(&at("base")) != weights(&at("whole")), "the kernels were not used");
     for (a, b) in losses(&at("base")).iter().zip(losses(&at("whole"))) {
         assert!((a - b).abs() < 1e-3 * a, "{a} and {b}");
@@ -309,14 +310,14 @@ fn the_commands_know_about_kernels() {
     let short = devices(&[]);
     assert!(short.contains("kernels chosen: for ") && !short.contains("kept in"), "{short}");
     let long = devices(&["--kernels"]);
-    let book = read_book(&file);
-    for choice in &book.matmul {
+    let choices = read_choices(&file);
+    for choice in &choices.matmul {
         assert!(long.contains(&choice.shape.to_string()), "{} is not in\n{long}", choice.shape);
     }
     assert!(long.contains(file.to_str().unwrap()), "{long}");
     let kernels = this(&devices(&["--json"]));
     assert_eq!(kernels["file"], file.to_str().unwrap());
-    assert_eq!(kernels["matmul"].as_array().unwrap().len(), book.matmul.len());
+    assert_eq!(kernels["matmul"].as_array().unwrap().len(), choices.matmul.len());
 
     fs::write(&file, "nonsense").unwrap();
     let assert = leyden(&cache).arg("devices").assert().success();
@@ -335,19 +336,19 @@ fn whole_steps_are_taken_twice_where_kernels_were_chosen_now() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path());
     // A choice of another kernel than the base, which a trial here need not come to.
-    let mut kept = tuned(Tuner { budget: Duration::ZERO, ..tuner(&cache) }).0.book;
+    let mut kept = tuned(Tuner { budget: Duration::ZERO, ..tuner(&cache) }).0.choices;
     kept.device.driver = "an older one".into();
     let old = forced(kept, &GPU);
     let mut work = Small { repeats: false, ..Small::new() };
-    let go_on = |work: &mut Small, record: &Book| {
+    let go_on = |work: &mut Small, record: &KernelChoices| {
         tuned_for(Tuner { kernels: None, record: Some(record.clone()), ..tuner(&cache) }, work).0
     };
     let found = go_on(&mut work, &old);
     let last = found.remarks.last().unwrap();
     assert!(last.contains("does not repeat to the bit") && !last.contains('\n'), "{found:?}");
-    assert_eq!((work.asked, found.book.cooperative()), (1, false));
+    assert_eq!((work.asked, found.choices.cooperative()), (1, false));
     // Nothing is chosen anew, so nothing is asked.
-    go_on(&mut work, &found.book);
+    go_on(&mut work, &found.choices);
     assert_eq!(work.asked, 1);
 }
 
@@ -355,20 +356,20 @@ fn whole_steps_are_taken_twice_where_kernels_were_chosen_now() {
 fn tensor_cores_whose_steps_did_not_repeat_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path());
-    let mut book = Book::new(Device::of(adapter().info()));
-    book.unordered = true;
-    let file = cache.file(&book.device).unwrap();
+    let mut choices = KernelChoices::new(Device::of(adapter().info()));
+    choices.unordered = true;
+    let file = cache.file(&choices.device).unwrap();
     fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let json = book.to_json().unwrap();
+    let json = choices.to_json().unwrap();
     fs::write(&file, &json).unwrap();
     let traits = DeviceTraits { cooperative: Some(16), workgroup_memory: 49_152, ..GPU };
     let (found, _) = tuned(Tuner { traits, budget: Duration::ZERO, ..tuner(&cache) });
     let remark = found.remarks.last().unwrap();
     assert!(remark.contains("tensor cores") && remark.contains(file.to_str().unwrap()), "{remark}");
-    assert!(!found.book.cooperative() && !remark.contains('\n'));
+    assert!(!found.choices.cooperative() && !remark.contains('\n'));
     // What is chosen without them is kept for itself.
     let (found, _) = tuned(Tuner { traits, ..tuner(&cache) });
-    assert!(found.book.matmul.iter().all(|choice| choice.untried.is_none()), "{found:?}");
+    assert!(found.choices.matmul.iter().all(|choice| choice.untried.is_none()), "{found:?}");
     assert_eq!(fs::read(&file).unwrap(), json);
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 2);
 }

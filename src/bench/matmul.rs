@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use crate::graph::{DType, Graph, GraphError, Node, ParameterTable, Tensor, TensorType};
 use crate::math::Real;
-use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::gemm::{Gemm, Matrix, Threads};
 use crate::op::{
     DeviceTraits, Dispatch, MatmulKernel, Op, Operand, Shapes, StepState, Tuning, Twin, mismatch, no_second_derivative,
     twins,
@@ -38,7 +38,7 @@ impl Product {
             if transposed { Matrix::new(data, rows).t() } else { Matrix::new(data, columns) }
         };
         let (a, b) = (view(t.real(0), k, m, transpose_a), view(t.real(1), n, k, transpose_b));
-        gemm((m, n, k), (t.out(0), n), a, b, (1.0, false), Threads::All);
+        Gemm { m, n, k, threads: Threads::All, ..Gemm::default() }.run(a, b, t.out(0), n);
     }
 }
 

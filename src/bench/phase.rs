@@ -64,12 +64,14 @@ pub(super) fn phases(plan: &Plan) -> Vec<Phase> {
         update[i] = node.inputs.iter().any(of_update) || makers(i).any(|maker| update[maker]);
     }
     // What else changes a bank prepares weights for the forward pass.
-    let prepares = |i: usize| nodes[i].op.takes_over().iter().any(|&(input, _)| bank(nodes[i].inputs[input]).is_some());
+    let prepares = |i: usize| nodes[i].op.in_place().iter().any(|&(input, _)| bank(nodes[i].inputs[input]).is_some());
     let phase = |i: usize| {
-        let pass = match nodes[i].place.backward {
-            _ if update[i] => Pass::Update,
-            true => Pass::Backward,
-            false => Pass::Forward,
+        let pass = if update[i] {
+            Pass::Update
+        } else if nodes[i].place.backward {
+            Pass::Backward
+        } else {
+            Pass::Forward
         };
         let scope = nodes[i].place.scope.filter(|_| !update[i] && !prepares(i));
         // A network's parts are scopes within its own.

@@ -282,6 +282,6 @@ fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Re
     for remark in &tuned.remarks {
         output::remark(remark);
     }
-    gpu.set_traits(tuned.book.traits(gpu.traits()));
+    gpu.set_traits(tuned.choices.traits(gpu.traits()));
     Ok(Machine::Gpu(Box::new(gpu)))
 }

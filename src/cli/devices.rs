@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::bench::{Denormals, Machine, denormals};
 use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
 use crate::graph::ParameterTable;
-use crate::tune::{Book, Cache, Device};
+use crate::tune::{Cache, Device, KernelChoices};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(crate) struct DevicesArguments {
 /// What was chosen on each adapter.
 struct Chosen {
     cache: Cache,
-    books: Vec<Book>,
+    choices: Vec<KernelChoices>,
     /// All of it, not a line.
     listed: bool,
 }
@@ -67,9 +67,9 @@ pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     let chosen = automatic.and_then(|automatic| infos.iter().position(|info| *info == automatic));
     let cpu = Cpu::here();
     let (cache, mut remarks) = (Cache::usual(), Vec::new());
-    let books = infos.iter().map(|info| cache.read(&Device::of(info), &mut remarks)).collect();
+    let choices = infos.iter().map(|info| cache.read(&Device::of(info), &mut remarks)).collect();
     let halves = adapters.iter().map(|adapter| asked(adapter, &cache)).collect();
-    let kernels = Chosen { cache, books, listed: arguments.kernels };
+    let kernels = Chosen { cache, choices, listed: arguments.kernels };
     for remark in &remarks {
         output::remark(remark);
     }
@@ -83,15 +83,15 @@ pub(crate) fn run(arguments: DevicesArguments) -> Result<(), Failure> {
 /// over its tensor cores is asked twice only.
 fn asked(adapter: &Adapter, cache: &Cache) -> Option<Denormals> {
     let (info, device) = (adapter.info(), Device::of(adapter.info()));
-    let mut attempt = cache.asking(&device);
+    let mut guard = cache.asking(&device);
     let none = ParameterTable::new(Vec::new());
     let mut gpu = if info.f16 { GpuEngine::new(adapter, none.len()).ok()? } else { return None };
     let mut traits = gpu.traits();
     if traits.cooperative.is_some() {
-        if attempt.hopeless() || cache.attempt(&device).hopeless() {
+        if guard.hopeless() || cache.guard(&device).hopeless() {
             traits.cooperative = None;
         } else {
-            attempt.begin();
+            guard.begin();
         }
     }
     gpu.set_traits(traits);
@@ -107,7 +107,7 @@ fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, (kernels, halves): (&Ch
             "workgroup_memory": a.workgroup_memory, "max_invocations": a.max_invocations,
             "subgroup_size": a.subgroup_size.map(|(least, most)| [least, most]),
             "f16": a.f16, "f16_denormals_kept": halves.get(i).copied().flatten(), "timestamps": a.timestamps, "cooperative_matrices": a.cooperative_matrices,
-            "kernels": kernels.books.get(i).map(|book| kernels::as_json(book, &kernels.cache)),
+            "kernels": kernels.choices.get(i).map(|choices| kernels::as_json(choices, &kernels.cache)),
         })
     };
     let mut all: Vec<Value> = infos.iter().enumerate().map(gpu).collect();
@@ -163,10 +163,10 @@ fn as_text(
             Some(i) => infos.get(i).map_or_else(|| about_cpu(cpu), about),
         };
         text += &format!("     {}\n", style.dim(&details));
-        let Some(book) = i.checked_sub(1).and_then(|i| kernels.books.get(i)) else { continue };
-        let lines = kernels::line(book).into_iter();
-        let all = if kernels.listed { kernels::lines(book) } else { Vec::new() };
-        let file = kernels.cache.file(&book.device).filter(|_| !all.is_empty());
+        let Some(choices) = i.checked_sub(1).and_then(|i| kernels.choices.get(i)) else { continue };
+        let lines = kernels::line(choices).into_iter();
+        let all = if kernels.listed { kernels::lines(choices) } else { Vec::new() };
+        let file = kernels.cache.file(&choices.device).filter(|_| !all.is_empty());
         let file = file.map(|path| format!("kept in {}; remove it to try them again", path.display()));
         for line in lines.chain(all.iter().map(|line| format!("  {line}"))).chain(file) {
             text += &format!("     {}\n", style.dim(&line));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn nothing() -> Chosen {
-        Chosen { cache: Cache::at("cache"), books: Vec::new(), listed: false }
+        Chosen { cache: Cache::at("cache"), choices: Vec::new(), listed: false }
     }
 
     fn radeon() -> AdapterInfo {

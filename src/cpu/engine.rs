@@ -184,7 +184,7 @@ impl<R: Precision> CpuEngine<R> {
                 }
                 Step::Run { node, .. } => {
                     let node = &graph.nodes()[*node];
-                    let t = arguments(&graph, plan, &bases, &node.inputs, &node.outputs, node.op.takes_over(), state);
+                    let t = arguments(&graph, plan, &bases, &node.inputs, &node.outputs, node.op.in_place(), state);
                     R::run(&*node.op, t);
                     round(&graph, plan, &bases, &node.outputs);
                     done(node.op.name());
@@ -202,7 +202,7 @@ fn arguments<'a, R: Precision>(
     bases: &[*mut R],
     inputs: &[Tensor],
     outputs: &[Tensor],
-    takes_over: &[(usize, usize)],
+    in_place: &[(usize, usize)],
     state: &StepState,
 ) -> Twin<'a, R> {
     let place = |t: Tensor| -> (Region, &'a TensorType) {
@@ -210,10 +210,10 @@ fn arguments<'a, R: Precision>(
         (region, graph.ty(t))
     };
     // SAFETY: regions lie inside their buffers; outputs are disjoint from each other and from every input that the
-    // op may look at. An input that an output takes over is given as an empty slice, so nothing is aliased.
+    // op may look at. An input that is worked on in place is given as an empty slice, so nothing is aliased.
     let view = |(i, &t): (usize, &Tensor)| unsafe {
         let (r, ty) = place(t);
-        let len = if takes_over.iter().any(|&(input, _)| input == i) { 0 } else { r.len };
+        let len = if in_place.iter().any(|&(input, _)| input == i) { 0 } else { r.len };
         let base = bases[r.buffer].add(r.offset);
         match ty.dtype {
             DType::F32 | DType::F16 => View::Real(std::slice::from_raw_parts(base, len)),

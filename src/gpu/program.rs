@@ -148,8 +148,8 @@ fn run(
     let node = &plan.graph().nodes()[index];
     let shapes = plan.shapes(index);
     let dispatches = node.op.dispatches(&shapes, device);
-    let taken_over = |i: usize| node.op.takes_over().iter().any(|&(_, output)| output == i);
-    let computes = shapes.outputs.iter().enumerate().any(|(i, ty)| !ty.is_empty() && !taken_over(i));
+    let in_place = |i: usize| node.op.in_place().iter().any(|&(_, output)| output == i);
+    let computes = shapes.outputs.iter().enumerate().any(|(i, ty)| !ty.is_empty() && !in_place(i));
     if dispatches.is_empty() && computes {
         // Its outputs would hold whatever was in their slots.
         return Err(context.refused(format!("op {}", node.op.name()), "it has no kernel"));

@@ -1,9 +1,9 @@
 //! Fusion: a pass by which the op that computes a tensor does at once what the next one would do to it element by element.
 //!
 //! An activation is then written once, finished, in place of being written, read and written again. What ops do first to
-//! their inputs, and what they can do to their own output, is theirs to say ([`Op::prologues`], [`Op::fused`]); this pass
-//! sees to it that nobody else wants the tensor in between, and that nothing has to be copied. It knows no op: matrix
-//! products take most over, as epilogues.
+//! their inputs, and what they can do to their own output, is theirs to say ([`Op::prologues`], [`Op::fused`]; [`Prologue`]
+//! has an example drawn); this pass sees to it that nobody else wants the tensor in between, and that nothing has to be
+//! copied. It knows no op: matrix products do most of it, as epilogues.
 //!
 //! Results stay what they were to rounding: nothing is added up in another order but where an engine's product adds to
 //! what is there block by block, and in mixed precision fewer numbers are rounded to halves on the way.
@@ -12,7 +12,7 @@ use super::{Graph, GraphError, Node, Source, Tensor};
 use crate::op::{Op, Prologue};
 use std::sync::Arc;
 
-/// A node that takes over what another does first.
+/// A node that does what another would do first.
 struct Fusion {
     producer: usize,
     op: Arc<dyn Op>,
@@ -58,9 +58,9 @@ impl Graph {
                 (true, None) => true,
                 (false, _) => node.outputs.len() == 1 && self.moves(producer, index),
             };
-            // Its memory is taken over only where it is free, for a copy would cost what is gained.
+            // It is worked on in place only where it is free, for a copy would cost what is gained.
             let taken = |&(input, _): &(usize, usize)| input >= self.nodes[producer].inputs.len();
-            let takes_side = op.takes_over().iter().any(taken);
+            let takes_side = op.in_place().iter().any(taken);
             let free = |side: Tensor| {
                 let written = matches!(self.values[side.index()].source, Source::Node { .. });
                 let read = |node: &Node| node.inputs.contains(&side);
@@ -74,13 +74,13 @@ impl Graph {
         fusions.max_by_key(|fusion| fusion.producer)
     }
 
-    /// Whether node `from` can run right before node `to`: nobody in between reads what it writes, or takes over what it
-    /// reads.
+    /// Whether node `from` can run right before node `to`: nobody in between reads what it writes, or overwrites what
+    /// it reads.
     fn moves(&self, from: usize, to: usize) -> bool {
         let node = &self.nodes[from];
         self.nodes[from + 1..to].iter().all(|between| {
             let reads = between.inputs.iter().any(|t| node.outputs.contains(t));
-            let overwrites = between.op.takes_over().iter().any(|&(i, _)| node.inputs.contains(&between.inputs[i]));
+            let overwrites = between.op.in_place().iter().any(|&(i, _)| node.inputs.contains(&between.inputs[i]));
             !reads && !overwrites
         })
     }
@@ -142,7 +142,7 @@ mod tests {
 
     const H: usize = 5;
 
-    /// A graph over a square weight, its bias, gamma and beta; x and y [7, H] are computed, so that they can be taken over.
+    /// A graph over a square weight, its bias, gamma and beta; x and y [7, H] are computed, so that they may be overwritten.
     fn graph() -> (Graph, [Tensor; 4], [Tensor; 2]) {
         let spec = |name: &str, shape: &[usize]| (name.to_string(), shape.to_vec(), true, Initialization::Zeros);
         let vectors = ["b", "gamma", "beta"].map(|name| spec(name, &[H]));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_takes_over_dropout_and_residual() {
+    fn a_layer_does_dropout_and_residual_at_once() {
         let (mut g, [w, b, gamma, beta], [x, y]) = graph();
         let z = ops::linear(&mut g, x, w, b).expect("a layer");
         let z = ops::residual_layer_norm(&mut g, z, y, (gamma, beta), ops::EPSILON, 0.1).expect("a norm");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_gradient_takes_over_the_activation_and_the_residual() {
+    fn an_input_gradient_does_the_activation_and_the_residual_at_once() {
         let g = gradient(|g, x, [w, b, gamma, beta]| {
             let z = ops::linear_activation(g, x, w, b, Activation::Relu).expect("a layer");
             let z = ops::linear(g, z, w, b).expect("a layer");

@@ -43,13 +43,13 @@ impl Graph {
                 agreed[tensor.index()] = false;
             }
         }
-        // What an output takes over is of the output's type; where that meets a tensor that is a half anyway, or a
+        // What is worked on in place is of one type; where that meets a tensor that is a half anyway, or a
         // refusal, it goes on along the chain.
         let is_half = |agreed: &[bool], t: Tensor| agreed[t.index()] || self.ty(t).dtype == DType::F16;
         loop {
             let mut changed = false;
             for node in &self.nodes {
-                for &(input, output) in node.op.takes_over() {
+                for &(input, output) in node.op.in_place() {
                     let (from, to) = (node.inputs[input], node.outputs[output]);
                     if is_half(&agreed, from) != is_half(&agreed, to) {
                         changed |= agreed[from.index()] || agreed[to.index()];
@@ -122,7 +122,7 @@ mod tests {
         let z = ops::add(&mut g, y, y).expect("a sum");
         let kept = ops::add(&mut g, z, z).expect("a sum");
         g.halve(&[kept]).expect("halved");
-        // `kept` takes `z` over, so that `z` is kept as well; `y` is taken over by `z`.
+        // `kept` is `z` in place, so that `z` is kept as well; `z` is `y` in place.
         assert_eq!([x, y, z, kept].map(|t| g.ty(t).dtype), [DType::F32; 4]);
         let mut g = Graph::new(table());
         let x = g.input("x", DType::F32, &[2, 5]);

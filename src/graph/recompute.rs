@@ -103,7 +103,7 @@ impl Graph {
             // A bank that changes cannot be changed once more.
             let changes_bank = node
                 .op
-                .takes_over()
+                .in_place()
                 .iter()
                 .any(|&(i, _)| matches!(self.values[node.inputs[i].index()].source, Source::Bank { .. }));
             if !changes_bank {

@@ -31,53 +31,73 @@ pub enum Threads {
     All,
 }
 
-/// `c = scale * a b + (accumulate ? c : 0)` for `a` of m x k, `b` of k x n and row-major `c` with rows `stride` apart.
-///
-/// # Panics
-/// If a view is too short for the sizes.
-pub fn gemm<R: Real>(
-    (m, n, k): (usize, usize, usize),
-    (c, stride): (&mut [R], usize),
-    a: Matrix<'_, R>,
-    b: Matrix<'_, R>,
-    (scale, accumulate): (f64, bool),
-    threads: Threads,
-) {
-    if m == 0 || n == 0 {
-        return;
+/// A product `c = alpha a b`, or `c += alpha a b`, for `a` of m x k, `b` of k x n and `c` of m x n. By default nothing is
+/// scaled or added to, on one thread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gemm {
+    /// Rows of a and c.
+    pub m: usize,
+    /// Columns of b and c.
+    pub n: usize,
+    /// Columns of a, rows of b.
+    pub k: usize,
+    /// What the product is multiplied by.
+    pub alpha: f64,
+    /// Adds to c.
+    pub accumulate: bool,
+    /// How many threads.
+    pub threads: Threads,
+}
+
+impl Default for Gemm {
+    fn default() -> Self {
+        Self { m: 0, n: 0, k: 0, alpha: 1.0, accumulate: false, threads: Threads::One }
     }
-    let fits = |len: usize, rows: usize, row: usize, columns: usize, column: usize| {
-        rows == 0 || columns == 0 || (rows - 1) * row + (columns - 1) * column < len
-    };
-    assert!(fits(c.len(), m, stride, n, 1), "gemm: c has {} elements for {m} x {n}", c.len());
-    assert!(fits(a.data.len(), m, a.row, k, a.column), "gemm: a has {} elements for {m} x {k}", a.data.len());
-    assert!(fits(b.data.len(), k, b.row, n, b.column), "gemm: b has {} elements for {k} x {n}", b.data.len());
-    let parallelism = match threads {
-        Threads::One => gemm::Parallelism::None,
-        Threads::All => gemm::Parallelism::Rayon(0),
-    };
-    // SAFETY: the assertions above keep every access inside the slices, and `c` is borrowed mutably.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            stride as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a.column as isize,
-            a.row as isize,
-            b.data.as_ptr(),
-            b.column as isize,
-            b.row as isize,
-            R::ONE,
-            R::of(scale),
-            false,
-            false,
-            false,
-            parallelism,
-        );
+}
+
+impl Gemm {
+    /// Computes row-major `c`, whose rows are `stride` apart.
+    ///
+    /// # Panics
+    /// If a view is too short for the sizes.
+    pub fn run<R: Real>(self, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R], stride: usize) {
+        let Self { m, n, k, alpha, accumulate, threads } = self;
+        if m == 0 || n == 0 {
+            return;
+        }
+        let fits = |len: usize, rows: usize, row: usize, columns: usize, column: usize| {
+            rows == 0 || columns == 0 || (rows - 1) * row + (columns - 1) * column < len
+        };
+        assert!(fits(c.len(), m, stride, n, 1), "gemm: c has {} elements for {m} x {n}", c.len());
+        assert!(fits(a.data.len(), m, a.row, k, a.column), "gemm: a has {} elements for {m} x {k}", a.data.len());
+        assert!(fits(b.data.len(), k, b.row, n, b.column), "gemm: b has {} elements for {k} x {n}", b.data.len());
+        let parallelism = match threads {
+            Threads::One => gemm::Parallelism::None,
+            Threads::All => gemm::Parallelism::Rayon(0),
+        };
+        // SAFETY: the assertions above keep every access inside the slices, and `c` is borrowed mutably.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                c.as_mut_ptr(),
+                1,
+                stride as isize,
+                accumulate,
+                a.data.as_ptr(),
+                a.column as isize,
+                a.row as isize,
+                b.data.as_ptr(),
+                b.column as isize,
+                b.row as isize,
+                R::ONE,
+                R::of(alpha),
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
     }
 }

@@ -30,14 +30,14 @@ pub trait Op: Debug + Send + Sync {
     /// The shape rule: the outputs' types, or what does not fit.
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError>;
 
-    /// Pairs (input, output) where the output starts with the input's contents. The plan lets the output take over
+    /// Pairs (input, output) where the op works in place: the output starts with the input's contents. The plan gives it
     /// the input's memory where it can and copies where it cannot; the op sees the output only.
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[]
     }
 
     /// The tensors that may be in half precision in place of single, for the pass `graph/mixed.rs`. The kernel's shader
-    /// leaves the types of these open. A tensor that an output takes over and the output are always of one type.
+    /// leaves the types of these open. The two of a pair of [`Self::in_place`] are always of one type.
     fn halves(&self) -> Halves {
         Halves::NONE
     }

@@ -30,6 +30,20 @@ pub struct Dropout {
 impl Eq for Dropout {}
 
 /// What an op does to one of its inputs first.
+///
+/// A layer norm of h over a residual r has `what: Residual(dropout)`, h as `input` and r as `side`, and `rest` is a layer
+/// norm alone. Where h comes from a linear layer, which can do that at its end, the pass makes of the left the right:
+///
+/// ```text
+///     x   w   b                             x   w   b   r
+///     └───┼───┘                             └───┼───┴───┘
+///       linear                                linear        y = dropout(x w^T + b) + r
+///         │ h      r                             │ y
+///     layer_norm ──┘  of dropout(h) + r       layer_norm    of y
+///         │                                      │
+/// ```
+///
+/// An addition h + r is the same with nothing left: its node goes, and the linear layer's output is the sum.
 #[derive(Debug, Clone)]
 pub struct Prologue {
     /// What it does.

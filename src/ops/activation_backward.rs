@@ -42,7 +42,7 @@ impl Op for ActivationBackward {
         }
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 0)]
     }
 

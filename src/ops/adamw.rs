@@ -120,7 +120,7 @@ impl Op for Update {
         }
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 0), (1, 1), (2, 2)]
     }
 

@@ -41,7 +41,7 @@ impl Op for Add {
         }
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 0)]
     }
 

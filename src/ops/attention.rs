@@ -11,7 +11,7 @@
 
 use super::attention_backward::AttentionBackward;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::gemm::{Gemm, Matrix};
 use crate::math::parallel::vectorize;
 use crate::math::reduce::{most, sum2};
 use crate::math::{Real, keep_threshold};
@@ -117,7 +117,8 @@ impl Attention {
             let qkv = &qkv[b * l * stride..(b + 1) * l * stride];
             for h in 0..s.heads {
                 let at = |part| Matrix::new(&qkv[s.part(h, part)..], stride);
-                gemm((l, valid, w), (scores, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
+                let gemm = Gemm { m: l, n: valid, k: w, alpha: s.scale(), ..Gemm::default() };
+                gemm.run(at(0), at(1).t(), scores, l);
                 vectorize(
                     #[inline(always)]
                     || {
@@ -131,7 +132,8 @@ impl Attention {
                     },
                 );
                 let out = &mut out[h * w..];
-                gemm((l, w, valid), (out, s.hidden()), Matrix::new(scores, l), at(2), (1.0, false), Threads::One);
+                let gemm = Gemm { m: l, n: w, k: valid, ..Gemm::default() };
+                gemm.run(Matrix::new(scores, l), at(2), out, s.hidden());
             }
         });
     }

@@ -9,7 +9,7 @@
 use super::attention::Sizes;
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use crate::math::Real;
-use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::gemm::{Gemm, Matrix};
 use crate::math::parallel::vectorize;
 use crate::math::reduce::sum2;
 use crate::op::{
@@ -55,8 +55,9 @@ impl AttentionBackward {
             for h in 0..s.heads {
                 let at = |part| Matrix::new(&qkv[s.part(h, part)..], stride);
                 let dout = Matrix::new(&d[h * w..], hidden);
-                gemm((l, valid, w), (p, l), at(0), at(1).t(), (s.scale(), false), Threads::One);
-                gemm((l, valid, w), (dp, l), dout, at(2).t(), (1.0, false), Threads::One);
+                let gemm = Gemm { m: l, n: valid, k: w, ..Gemm::default() };
+                Gemm { alpha: s.scale(), ..gemm }.run(at(0), at(1).t(), p, l);
+                gemm.run(dout, at(2).t(), dp, l);
                 vectorize(
                     #[inline(always)]
                     || {
@@ -81,13 +82,12 @@ impl AttentionBackward {
                     },
                 );
                 let scores = Matrix::new(&*dp, l);
-                let mut to = |part: usize, m: usize, k: usize, a: Matrix<'_, R>, b: Matrix<'_, R>, scale: f64| {
-                    let to = &mut dqkv[s.part(h, part)..];
-                    gemm((m, w, k), (to, stride), a, b, (scale, false), Threads::One);
-                };
-                to(0, l, valid, scores, at(1), s.scale());
-                to(1, valid, l, scores.t(), at(0), s.scale());
-                to(2, valid, l, Matrix::new(&*kept, l).t(), dout, 1.0);
+                let query = Gemm { m: l, n: w, k: valid, alpha: s.scale(), ..Gemm::default() };
+                query.run(scores, at(1), &mut dqkv[s.part(h, 0)..], stride);
+                let key = Gemm { m: valid, n: w, k: l, alpha: s.scale(), ..Gemm::default() };
+                key.run(scores.t(), at(0), &mut dqkv[s.part(h, 1)..], stride);
+                let value = Gemm { alpha: 1.0, ..key };
+                value.run(Matrix::new(&*kept, l).t(), dout, &mut dqkv[s.part(h, 2)..], stride);
             }
         });
     }

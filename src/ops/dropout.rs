@@ -60,7 +60,7 @@ impl Op for Dropout {
         }
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 0)]
     }
 

@@ -139,7 +139,7 @@ impl Op for LayerNorm {
         Ok(vec![(*x).clone(), (*x).clone(), TensorType::f32(&[x.rows(), 2])])
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 1)]
     }
 

@@ -4,7 +4,7 @@
 
 use super::activation_backward;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::gemm::{Gemm, Matrix, Threads};
 use crate::math::parallel::{self, vectorize};
 use crate::math::{Activation, Real};
 use crate::op::{
@@ -64,7 +64,7 @@ impl Linear {
         let (n, k) = (b.len(), t.input_types[0].columns());
         let product = |start: usize, out: &mut [R]| {
             let (m, x, w) = (out.len() / n, Matrix::new(&x[start * k..], k), Matrix::new(w, k));
-            gemm((m, n, k), (out, n), x, w.t(), (1.0, false), Threads::One);
+            Gemm { m, n, k, ..Gemm::default() }.run(x, w.t(), out, n);
         };
         let residual = if self.residual { t.real(3) } else { &[] };
         let draws = self.dropout.map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
@@ -229,7 +229,8 @@ impl LinearInputGradient {
         let then = self.then;
         parallel::blocks(t.out(0), k, |start, out| {
             let (m, dy, w) = (out.len() / k, Matrix::new(&dy[start * n..], n), Matrix::new(w, k));
-            gemm((m, k, n), (&mut *out, k), dy, w, (1.0, then == Some(Pointwise::Add)), Threads::One);
+            let gemm = Gemm { m, n: k, k: n, accumulate: then == Some(Pointwise::Add), ..Gemm::default() };
+            gemm.run(dy, w, out, k);
             vectorize(
                 #[inline(always)]
                 || {
@@ -270,7 +271,7 @@ impl Op for LinearInputGradient {
         }
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         if self.then == Some(Pointwise::Add) { &[(2, 0)] } else { &[] }
     }
 
@@ -323,7 +324,8 @@ impl LinearWeightGradient {
         let (dy, x) = (t.real(0), t.real(1));
         let (m, n, k) = (t.input_types[0].rows(), t.input_types[0].columns(), t.input_types[1].columns());
         let (dw, db) = (t.out(0), t.out(1));
-        gemm((n, k, m), (dw, k), Matrix::new(dy, n).t(), Matrix::new(x, k), (1.0, false), Threads::All);
+        let gemm = Gemm { m: n, n: k, k: m, threads: Threads::All, ..Gemm::default() };
+        gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
         parallel::column_sums(m, n, db, |range, sums| {
             vectorize(
                 #[inline(always)]

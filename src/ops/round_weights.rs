@@ -35,7 +35,7 @@ impl Op for RoundWeights {
         }
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
+    fn in_place(&self) -> &'static [(usize, usize)] {
         &[(1, 0)]
     }
 

@@ -11,7 +11,7 @@
 
 use super::vocabulary_nll_backward::VocabularyNllBackward;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::gemm::{Gemm, Matrix};
 use crate::math::parallel::vectorize;
 use crate::math::reduce::{self, sum2};
 use crate::math::{Draws, Real, uniform};
@@ -141,7 +141,8 @@ impl VocabularyNll {
                 let rows = ROWS.min(m - top);
                 let (a, b) = (Matrix::new(&x[top * e..], e), Matrix::new(&word[first * e..], e).t());
                 logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(&bias[first..first + words]));
-                gemm((rows, words, e), (logits, words), a, b, (1.0, true), Threads::One);
+                let gemm = Gemm { m: rows, n: words, k: e, accumulate: true, ..Gemm::default() };
+                gemm.run(a, b, logits, words);
                 vectorize(
                     #[inline(always)]
                     || {

@@ -7,7 +7,7 @@
 use super::vocabulary_nll::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use crate::math::Real;
-use crate::math::gemm::{Matrix, Threads, gemm};
+use crate::math::gemm::{Gemm, Matrix};
 use crate::math::parallel::vectorize;
 use crate::op::{
     DeviceTraits, Dispatch, Epilogue, Halves, MatmulShape, Op, Operand, Shapes, Twin, no_second_derivative, twins,
@@ -43,7 +43,8 @@ impl VocabularyNllBackward {
                     let part = Matrix::new(&x[top * e..], e);
                     let bias = &bias[first..first + words];
                     logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(bias));
-                    gemm((rows, words, e), (&mut logits, words), part, chunk.t(), (1.0, true), Threads::One);
+                    let gemm = Gemm { m: rows, n: words, k: e, accumulate: true, ..Gemm::default() };
+                    gemm.run(part, chunk.t(), &mut logits, words);
                     vectorize(
                         #[inline(always)]
                         || {
@@ -59,9 +60,10 @@ impl VocabularyNllBackward {
                         },
                     );
                     let dlogits = Matrix::new(&logits, words);
-                    let to = &mut dword[start * e..];
-                    gemm((words, e, rows), (to, e), dlogits.t(), part, (1.0, top > 0), Threads::One);
-                    gemm((rows, e, words), (&mut dx[top * e..], e), dlogits, chunk, (1.0, true), Threads::One);
+                    let gemm = Gemm { m: words, n: e, k: rows, accumulate: top > 0, ..Gemm::default() };
+                    gemm.run(dlogits.t(), part, &mut dword[start * e..], e);
+                    let gemm = Gemm { m: rows, n: e, k: words, accumulate: true, ..Gemm::default() };
+                    gemm.run(dlogits, chunk, &mut dx[top * e..], e);
                 }
             }
             dx

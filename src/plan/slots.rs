@@ -10,7 +10,7 @@ pub(super) struct Slots {
     clock: usize,
 }
 
-/// A tensor, or several that take each other over, in need of room.
+/// A tensor, or several of which each is computed in place of the one before, in need of room.
 #[derive(Debug, Clone, Copy)]
 struct Use {
     len: usize,

@@ -53,7 +53,7 @@ impl Plan {
     fn calls_of(&self, index: usize, calls: &mut Vec<Call>) {
         let (op, shapes) = (&self.graph().nodes()[index].op, self.shapes(index));
         let Target::Gpu(device) = self.target() else {
-            // An input that an output takes over is among the inputs: read as well as written.
+            // An input that is worked on in place is among the inputs: read as well as written.
             let bytes = shapes.inputs.iter().chain(&shapes.outputs).map(TensorType::bytes).sum::<usize>() as u64;
             return calls.push(Call { name: op.name(), node: Some(index), flops: op.flops(&shapes), bytes });
         };
@@ -62,7 +62,7 @@ impl Plan {
             if dispatch.workgroups.contains(&0) {
                 continue;
             }
-            let bytes = operands(&dispatch, &shapes, &scratch, op.takes_over()).values().sum();
+            let bytes = operands(&dispatch, &shapes, &scratch, op.in_place()).values().sum();
             calls.push(Call { name: dispatch.shader, node: Some(index), flops: dispatch.flops, bytes });
         }
     }
@@ -106,7 +106,7 @@ impl Plan {
         if let Target::Gpu(device) = self.target() {
             let scratch = node.op.scratch(&shapes, &device);
             for dispatch in node.op.dispatches(&shapes, &device) {
-                for (operand, bytes) in operands(&dispatch, &shapes, &scratch, node.op.takes_over()) {
+                for (operand, bytes) in operands(&dispatch, &shapes, &scratch, node.op.in_place()) {
                     *bound.entry(operand).or_default() += bytes;
                 }
             }
@@ -115,9 +115,9 @@ impl Plan {
         for (i, (&tensor, ty)) in node.inputs.iter().zip(&shapes.inputs).enumerate() {
             let whole = ty.bytes() as u64;
             let moved = |operand| bound.get(&operand).copied().unwrap_or_default();
-            let taken_over = node.op.takes_over().iter().find(|&&(input, _)| input == i);
+            let in_place = node.op.in_place().iter().find(|&&(input, _)| input == i);
             // A kernel that goes over an input several times needs it once; one that binds it nowhere does not need it.
-            let bytes = match taken_over {
+            let bytes = match in_place {
                 _ if self.target() == Target::Cpu => whole,
                 // What goes through the output beside its being written.
                 Some(&(_, output)) => moved(Operand::Output(output)).saturating_sub(whole).min(whole),
@@ -141,14 +141,14 @@ fn operands(
     dispatch: &Dispatch,
     shapes: &Shapes,
     scratch: &[TensorType],
-    takes_over: &[(usize, usize)],
+    in_place: &[(usize, usize)],
 ) -> BTreeMap<Operand, u64> {
     let mut operands = BTreeMap::new();
     for binding in &dispatch.bindings {
         let (ty, times) = match binding.operand {
             Operand::Input(i) => (shapes.inputs.get(i), 1),
-            // What an output takes over is read before it is written.
-            Operand::Output(i) => (shapes.outputs.get(i), 1 + takes_over.iter().filter(|&&(_, o)| o == i).count()),
+            // What is worked on in place is read before it is written.
+            Operand::Output(i) => (shapes.outputs.get(i), 1 + in_place.iter().filter(|&&(_, o)| o == i).count()),
             Operand::Scratch(i) => (scratch.get(i), 1),
         };
         let Some(ty) = ty else { continue };

@@ -38,7 +38,7 @@ use crate::history::{TextFacts, step_of};
 use crate::measure::Measures;
 use crate::model::Model;
 use crate::train::Snapshot;
-use crate::tune::Book;
+use crate::tune::KernelChoices;
 use lock::Lock;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
@@ -251,7 +251,7 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError::Kernels`] for a file that cannot be used.
-    pub fn kernels(&self) -> Result<Option<Book>, RunError> {
+    pub fn kernels(&self) -> Result<Option<KernelChoices>, RunError> {
         kernels::read(&self.folder)
     }
 
@@ -259,8 +259,8 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError::File`] if the disk does not take it.
-    pub fn keep_kernels(&self, book: &Book) -> Result<(), RunError> {
-        kernels::write(&self.folder, book)
+    pub fn keep_kernels(&self, choices: &KernelChoices) -> Result<(), RunError> {
+        kernels::write(&self.folder, choices)
     }
 
     /// Whether metrics.jsonl has no line yet.

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
 use crate::train::{Data, Recipe, Resources, Snapshot};
-use crate::tune::{self, BUDGET, Book, Kernels, Tuned};
+use crate::tune::{self, BUDGET, KernelChoices, Kernels, Tuned};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,10 +224,10 @@ fn is_there(config: &Config, folder: &Path, unsaved: bool) -> Result<(), Session
 }
 
 /// Keeps the kernels in the run's folder where they are not what its `record` says.
-fn keep(session: &mut Session, tuned: Option<Tuned>, record: Option<&Book>) -> Result<(), SessionError> {
-    let Some(Tuned { book, remarks }) = tuned else { return Ok(()) };
-    if record != Some(&book) {
-        session.run().keep_kernels(&book)?;
+fn keep(session: &mut Session, tuned: Option<Tuned>, record: Option<&KernelChoices>) -> Result<(), SessionError> {
+    let Some(Tuned { choices, remarks }) = tuned else { return Ok(()) };
+    if record != Some(&choices) {
+        session.run().keep_kernels(&choices)?;
     }
     let step = session.step();
     for remark in remarks {
@@ -247,7 +247,7 @@ fn setup(
     prepared: &Prepared,
     adaptation: Option<&Adaptation>,
     how: How,
-    record: Option<Book>,
+    record: Option<KernelChoices>,
     watch: &mut dyn FnMut(Stage<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
     let recipe = Recipe::new(&config);
@@ -265,18 +265,18 @@ fn setup(
         None => None,
     };
     tuned.iter().flat_map(|tuned| &tuned.remarks).for_each(|remark| watch(Stage::Remark(remark)));
-    let book = tuned.as_ref().map(|tuned| tuned.book.clone());
-    let mut first = Some((engine, with_kernels(target, book.as_ref())));
+    let choices = tuned.as_ref().map(|tuned| tuned.choices.clone());
+    let mut first = Some((engine, with_kernels(target, choices.as_ref())));
     let open = move || {
         if let Some(first) = first.take() {
             return Ok(first);
         }
         let adapter = device.adapter()?;
         // An adapter that is another one when the device is opened again has kernels of its own: the base ones.
-        let same =
-            adapter.as_ref().map(|adapter| tune::Device::of(adapter.info())) == book.as_ref().map(|b| b.device.clone());
+        let same = adapter.as_ref().map(|adapter| tune::Device::of(adapter.info()))
+            == choices.as_ref().map(|b| b.device.clone());
         let (engine, target) = open_on(adapter.as_ref(), bank)?;
-        Ok((engine, with_kernels(target, book.as_ref().filter(|_| same))))
+        Ok((engine, with_kernels(target, choices.as_ref().filter(|_| same))))
     };
     let source = |examples: &Arc<Examples>| -> Arc<dyn Source> {
         Arc::new(MaskedText::new(examples.clone(), &prepared.tokenizer, recipe.objective.masking()))
@@ -311,10 +311,10 @@ fn initial(config: &Config, model: &Model, tokenizer: &Tokenizer, adaptation: Op
     Some(bank)
 }
 
-/// `target` with the kernels of a book.
-fn with_kernels(target: Target, book: Option<&Book>) -> Target {
-    match (target, book) {
-        (Target::Gpu(traits), Some(book)) => Target::Gpu(book.traits(traits)),
+/// `target` with these kernels.
+fn with_kernels(target: Target, choices: Option<&KernelChoices>) -> Target {
+    match (target, choices) {
+        (Target::Gpu(traits), Some(choices)) => Target::Gpu(choices.traits(traits)),
         _ => target,
     }
 }

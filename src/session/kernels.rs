@@ -7,7 +7,7 @@ use crate::graph::Bank;
 use crate::op::DeviceTraits;
 use crate::plan::{Plan, Target};
 use crate::train::{Plans, Recipe, Resources, TrainError, fit};
-use crate::tune::{Book, Cache, Kernels, Tuned, Tuner, Work, tune};
+use crate::tune::{Cache, KernelChoices, Kernels, Tuned, Tuner, Work, tune};
 use std::time::Duration;
 
 /// Finds the kernels on `adapter` for training `recipe` within `resources`, trying some for no longer than asked. `record` is
@@ -18,7 +18,7 @@ use std::time::Duration;
 pub fn find_kernels(
     adapter: &Adapter,
     (kernels, budget): (Option<Kernels>, Duration),
-    record: Option<Book>,
+    record: Option<KernelChoices>,
     recipe: &Recipe,
     resources: Resources,
     say: &mut dyn FnMut(&str),

@@ -44,9 +44,10 @@ impl Agreement {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let whole = t.input_types[0].dtype == DType::U32;
         let values = |i: usize| -> Vec<f64> {
-            match whole {
-                true => t.int(i).iter().map(|&x| f64::from(x)).collect(),
-                false => t.real(i).iter().map(|x| x.wide()).collect(),
+            if whole {
+                t.int(i).iter().map(|&x| f64::from(x)).collect()
+            } else {
+                t.real(i).iter().map(|x| x.wide()).collect()
             }
         };
         let (expected, found) = (values(0), values(1));

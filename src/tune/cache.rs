@@ -1,6 +1,6 @@
 //! Where choices are kept: a file for each adapter.
 
-use super::{Attempt, Book, Device};
+use super::{CrashGuard, Device, KernelChoices};
 use crate::files::{sha256, write};
 use std::ffi::OsString;
 use std::fs;
@@ -43,28 +43,28 @@ impl Cache {
     }
 
     /// Trying on a device that may bring down the whole process.
-    pub fn attempt(&self, device: &Device) -> Attempt {
-        Attempt::new(self.file(device).map(|path| path.with_extension("trying")), device)
+    pub fn guard(&self, device: &Device) -> CrashGuard {
+        CrashGuard::new(self.file(device).map(|path| path.with_extension("trying")), device)
     }
 
-    /// As [`Self::attempt`], for asking what a device does with a single product: how that ends says nothing about trying, nor
+    /// As [`Self::guard`], for asking what a device does with a single product: how that ends says nothing about trying, nor
     /// the other way round.
-    pub fn asking(&self, device: &Device) -> Attempt {
-        Attempt::new(self.file(device).map(|path| path.with_extension("asking")), device)
+    pub fn asking(&self, device: &Device) -> CrashGuard {
+        CrashGuard::new(self.file(device).map(|path| path.with_extension("asking")), device)
     }
 
-    /// What is kept for a device; an empty book where there is nothing, or what there is was found with another driver or by
+    /// What is kept for a device; no choices where there is nothing, or what there is was found with another driver or by
     /// another leyden. A file that cannot be used gets a line in `remarks`.
-    pub fn read(&self, device: &Device, remarks: &mut Vec<String>) -> Book {
-        let none = Book::new(device.clone());
+    pub fn read(&self, device: &Device, remarks: &mut Vec<String>) -> KernelChoices {
+        let none = KernelChoices::new(device.clone());
         let Some(path) = self.file(device) else { return none };
         let found = match fs::read(&path) {
-            Ok(bytes) => Book::from_json(&bytes),
+            Ok(bytes) => KernelChoices::from_json(&bytes),
             Err(e) if e.kind() == ErrorKind::NotFound => return none,
             Err(e) => Err(e.to_string()),
         };
         match found {
-            Ok(book) if book.device == *device => book,
+            Ok(choices) if choices.device == *device => choices,
             Ok(_) => none,
             Err(reason) => {
                 remark(remarks, format!("{}: {reason}; kernels are chosen again", path.display()));
@@ -75,7 +75,7 @@ impl Cache {
 
     /// Keeps what was found, and gives what holds now: where somebody else was first, that is theirs. A folder that cannot
     /// be written gets a line in `remarks`.
-    pub fn add(&self, mut found: Book, remarks: &mut Vec<String>) -> Book {
+    pub fn add(&self, mut found: KernelChoices, remarks: &mut Vec<String>) -> KernelChoices {
         let Some(path) = self.file(&found.device) else { return found };
         let mut kept = self.read(&found.device, remarks);
         for choice in &mut found.matmul {
@@ -104,17 +104,17 @@ impl Cache {
     }
 }
 
-fn keep(path: &Path, book: &mut Book, remarks: &mut Vec<String>) {
-    book.sort();
-    if let Err(reason) = save(path, book) {
+fn keep(path: &Path, choices: &mut KernelChoices, remarks: &mut Vec<String>) {
+    choices.sort();
+    if let Err(reason) = save(path, choices) {
         remark(remarks, format!("{}: {reason}; kernels are chosen again at the next start", path.display()));
     }
 }
 
-fn save(path: &Path, book: &Book) -> Result<(), String> {
+fn save(path: &Path, choices: &KernelChoices) -> Result<(), String> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(|e| e.to_string())?;
-    let json = book.to_json().map_err(|e| e.to_string())?;
+    let json = choices.to_json().map_err(|e| e.to_string())?;
     write(path, &json).map_err(|e| e.to_string())
 }
 
@@ -167,10 +167,10 @@ mod tests {
         }
     }
 
-    fn book(device: Device, matmul: Vec<MatmulChoice>) -> Book {
-        let mut book = Book::new(device);
-        book.matmul = matmul;
-        book
+    fn choices(device: Device, matmul: Vec<MatmulChoice>) -> KernelChoices {
+        let mut choices = KernelChoices::new(device);
+        choices.matmul = matmul;
+        choices
     }
 
     const A: &str = "tiles 64x64x16 8x4";
@@ -182,11 +182,11 @@ mod tests {
         let (cache, mut remarks) = (Cache::at(folder.path().join("new/er")), Vec::new());
         assert!(cache.read(&device(), &mut remarks).matmul.is_empty());
         let found = vec![choice(8, A), choice(9, B)];
-        assert_eq!(cache.add(book(device(), found.clone()), &mut remarks).matmul, found);
+        assert_eq!(cache.add(choices(device(), found.clone()), &mut remarks).matmul, found);
         assert_eq!(cache.read(&device(), &mut remarks).matmul, found);
         // Somebody else tried meanwhile and came to something else.
         assert_eq!(
-            cache.add(book(device(), vec![choice(9, A), choice(10, A)]), &mut remarks).matmul,
+            cache.add(choices(device(), vec![choice(9, A), choice(10, A)]), &mut remarks).matmul,
             [choice(9, B), choice(10, A)]
         );
         assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(10, A), choice(8, A), choice(9, B)]);
@@ -205,12 +205,12 @@ mod tests {
         let choice =
             |kernel| AttentionChoice { kernel, ..AttentionChoice::untried(vec!["attention f16[8, 4]".into()], None) };
         let found = |kernel| {
-            let mut book = Book::new(device());
-            book.attention.push(choice(kernel));
-            book
+            let mut choices = KernelChoices::new(device());
+            choices.attention.push(choice(kernel));
+            choices
         };
         let cooperative = Some(AttentionKernel::Cooperative);
-        cache.add(book(device(), vec![super::tests::choice(8, A)]), &mut remarks);
+        cache.add(choices(device(), vec![super::tests::choice(8, A)]), &mut remarks);
         assert_eq!(cache.add(found(cooperative), &mut remarks), found(cooperative));
         assert_eq!(cache.add(found(None), &mut remarks), found(cooperative));
         let all = cache.read(&device(), &mut remarks);
@@ -225,7 +225,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
         cache.mark(&device(), false, &mut remarks);
-        cache.add(book(device(), vec![choice(8, A)]), &mut remarks);
+        cache.add(choices(device(), vec![choice(8, A)]), &mut remarks);
         cache.mark(&device(), true, &mut remarks);
         assert!(cache.read(&device(), &mut remarks).ordered);
         cache.mark(&device(), false, &mut remarks);
@@ -243,14 +243,14 @@ mod tests {
     fn another_driver_or_other_kernels_begin_anew() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
-        cache.add(book(device(), vec![choice(8, A)]), &mut remarks);
+        cache.add(choices(device(), vec![choice(8, A)]), &mut remarks);
         for other in [Device { driver: "NVIDIA 571".into(), ..device() }, Device { sources: "abd".into(), ..device() }]
         {
             assert_eq!(cache.file(&other), cache.file(&device()));
             assert!(cache.read(&other, &mut remarks).matmul.is_empty());
         }
         let newer = Device { driver: "NVIDIA 571".into(), ..device() };
-        cache.add(book(newer.clone(), vec![choice(8, B)]), &mut remarks);
+        cache.add(choices(newer.clone(), vec![choice(8, B)]), &mut remarks);
         assert_eq!(cache.read(&newer, &mut remarks).matmul, [choice(8, B)]);
         assert!(cache.read(&device(), &mut remarks).matmul.is_empty());
         assert!(remarks.is_empty(), "{remarks:?}");
@@ -260,7 +260,7 @@ mod tests {
     fn every_flipped_bit_is_noticed_and_mended() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
-        let kept = cache.add(book(device(), vec![choice(8, A)]), &mut Vec::new()).matmul;
+        let kept = cache.add(choices(device(), vec![choice(8, A)]), &mut Vec::new()).matmul;
         let path = cache.file(&device()).unwrap();
         let good = fs::read(&path).unwrap();
         for bit in 0..good.len() * 8 {
@@ -284,7 +284,7 @@ mod tests {
             assert_eq!(remarks.len(), 1, "{remarks:?}");
             assert!(remarks[0].contains("chosen again"), "{remarks:?}");
         }
-        assert_eq!(cache.add(book(device(), vec![choice(9, B)]), &mut Vec::new()).matmul, [choice(9, B)]);
+        assert_eq!(cache.add(choices(device(), vec![choice(9, B)]), &mut Vec::new()).matmul, [choice(9, B)]);
         let mut remarks = Vec::new();
         assert_eq!(cache.read(&device(), &mut remarks).matmul, [choice(9, B)]);
         assert!(remarks.is_empty(), "{remarks:?}");
@@ -294,7 +294,7 @@ mod tests {
     fn a_version_that_is_not_known_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
-        cache.add(book(device(), vec![choice(8, A)]), &mut Vec::new());
+        cache.add(choices(device(), vec![choice(8, A)]), &mut Vec::new());
         let path = cache.file(&device()).unwrap();
         let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         file["kernels"]["version"] = 2.into();
@@ -311,7 +311,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let (cache, mut remarks) = (Cache::at(file), Vec::new());
-        assert_eq!(cache.add(book(device(), vec![choice(8, A)]), &mut remarks).matmul, [choice(8, A)]);
+        assert_eq!(cache.add(choices(device(), vec![choice(8, A)]), &mut remarks).matmul, [choice(8, A)]);
         assert!(remarks.iter().any(|line| line.contains("at the next start")), "{remarks:?}");
     }
 

@@ -4,18 +4,18 @@
 //! with random numbers ([`choose`]); one that is clearly faster than the base kernel and agrees with it is taken. Other
 //! kernels add in another order, so their results differ in the last bits. For the same bits each time, a choice once
 //! made stays: it is kept in a cache by adapter, backend, driver and the kernels' sources ([`Cache`]), and a run's folder
-//! has its own, which it goes on with ([`Book`]).
+//! has its own, which it goes on with ([`KernelChoices`]).
 //!
 //! [`tune`] is all of it: `search.rs` asks the record, the cache and then `on_device.rs`, which tries what `matmul` and
 //! `attention.rs` choose among. `trial` runs one op in several ways. [`agreement`] and [`multiply_add`] are ops that no model
 //! has: they compare results where they are, and keep a device busy. The kernels themselves are [`crate::ops::kernels`]'.
 
 mod agreement;
-mod attempt;
 mod attention;
-mod book;
 mod cache;
 mod choice;
+mod crash_guard;
+mod kernel_choices;
 mod matmul;
 mod multiply_add;
 mod on_device;
@@ -25,10 +25,10 @@ mod search;
 mod trial;
 
 pub use agreement::agreement;
-pub use attempt::Attempt;
-pub use book::{Book, Device};
 pub use cache::Cache;
 pub use choice::{AttentionChoice, LeftOut, MARGIN, MatmulChoice, Tried};
+pub use crash_guard::CrashGuard;
+pub use kernel_choices::{Device, KernelChoices};
 pub use matmul::{Look, Measure, Refusal, Task, choose};
 pub use multiply_add::multiply_add;
 pub use search::{Tuned, Tuner, Work, tune};

@@ -2,7 +2,7 @@
 
 use super::attention::choose_attention;
 use super::trial::{Compared, Glance, Subject, Trials};
-use super::{AttentionChoice, Book, Cache, Device, Look, MatmulChoice, Measure, Refusal, Task, tolerance};
+use super::{AttentionChoice, Cache, Device, KernelChoices, Look, MatmulChoice, Measure, Refusal, Task, tolerance};
 use crate::gpu::Adapter;
 use crate::graph::TensorType;
 use crate::numbers::median;
@@ -104,10 +104,10 @@ impl Measure for OnDevice {
 
     fn keep(&mut self, choice: &MatmulChoice) {
         if let Some((cache, device)) = self.cache.as_ref().filter(|_| choice.untried.is_none()) {
-            let mut book = Book::new(device.clone());
-            book.matmul.push(choice.clone());
+            let mut choices = KernelChoices::new(device.clone());
+            choices.matmul.push(choice.clone());
             // Whoever adds all of them in the end is told what is wrong with the folder.
-            cache.add(book, &mut Vec::new());
+            cache.add(choices, &mut Vec::new());
         }
     }
 

@@ -1,12 +1,12 @@
 //! A run's own kernels after a change of the driver or of leyden.
 
 use super::on_device::{Heads, OnDevice};
-use super::{Book, Compared, Device, LeftOut, Measure, Task};
+use super::{Compared, Device, KernelChoices, LeftOut, Measure, Task};
 use crate::op::AttentionKernel;
 
 /// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
 pub(super) fn check_again(
-    book: &mut Book,
+    choices: &mut KernelChoices,
     before: &Device,
     tasks: &[Task],
     heads: &Heads,
@@ -16,8 +16,8 @@ pub(super) fn check_again(
     const GONE: &str = "is no kernel for this device any more";
     let (mut kept, mut dropped) = (0, Vec::new());
     // What the plans do not need any more is not checked, and not kept.
-    book.matmul.retain(|choice| tasks.iter().any(|task| task.shape == choice.shape));
-    for choice in &mut book.matmul {
+    choices.matmul.retain(|choice| tasks.iter().any(|task| task.shape == choice.shape));
+    for choice in &mut choices.matmul {
         let Some(task) = tasks.iter().find(|task| task.shape == choice.shape) else { continue };
         let [base, ..] = task.candidates[..] else { continue };
         if choice.kernel == base {
@@ -35,7 +35,7 @@ pub(super) fn check_again(
             }
         }
     }
-    let attention = book.attention.drain(..).next_back().filter(|choice| choice.ops == heads.ops());
+    let attention = choices.attention.drain(..).next_back().filter(|choice| choice.ops == heads.ops());
     if let Some(mut choice) = attention {
         if let Some(kernel) = choice.kernel {
             let known = families.contains(&kernel);
@@ -49,9 +49,9 @@ pub(super) fn check_again(
                 }
             }
         }
-        book.attention.push(choice);
+        choices.attention.push(choice);
     }
-    let what = if before.driver == book.device.driver { "leyden's kernels have" } else { "the driver has" };
+    let what = if before.driver == choices.device.driver { "leyden's kernels have" } else { "the driver has" };
     Some(match dropped.first() {
         None => {
             format!("{what} changed since this run began; its {kept} tuned kernels still agree with the base kernels")

@@ -1,11 +1,11 @@
 //! What a person is told of a search, a line each.
 
-use super::{Book, LeftOut, NO_TIME};
+use super::{KernelChoices, LeftOut, NO_TIME};
 use std::fmt::Display;
 use std::time::Duration;
 
 /// One line about what could not be tried, of `count` multiplications in all.
-pub(super) fn about_late(found: &Book, count: usize, took: Duration) -> Option<String> {
+pub(super) fn about_late(found: &KernelChoices, count: usize, took: Duration) -> Option<String> {
     let late = found.matmul.iter().filter(|choice| choice.untried.is_some()).count();
     let other = found.matmul.iter().find(|choice| choice.untried.as_deref().is_some_and(|why| why != NO_TIME));
     if let Some(choice) = other {
@@ -27,7 +27,7 @@ pub(super) fn about_late(found: &Book, count: usize, took: Duration) -> Option<S
 }
 
 /// One line about the kernels that cannot be used.
-pub(super) fn about_left_out(found: &Book) -> Option<String> {
+pub(super) fn about_left_out(found: &KernelChoices) -> Option<String> {
     fn line<K: Display>(LeftOut { kernel, reason }: &LeftOut<K>, what: &dyn Display) -> String {
         format!("{kernel} for {what}: {reason}")
     }

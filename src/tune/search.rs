@@ -4,7 +4,9 @@ use super::matmul::choose;
 use super::on_device::OnDevice;
 use super::record::check_again;
 use super::remarks::{about_late, about_left_out};
-use super::{Attempt, AttentionChoice, Book, Cache, Device, Kernels, MatmulChoice, Measure as _, NO_TIME, Task};
+use super::{
+    AttentionChoice, Cache, CrashGuard, Device, KernelChoices, Kernels, MatmulChoice, Measure as _, NO_TIME, Task,
+};
 use crate::gpu::Adapter;
 use crate::op::{AttentionKernel, DeviceTraits, MatmulFamily};
 use crate::plan::Plan;
@@ -20,7 +22,7 @@ pub struct Tuner<'a> {
     /// Which kernels were asked for; `None` leaves it to the record, and without one to the device.
     pub kernels: Option<Kernels>,
     /// What a run has been trained with so far.
-    pub record: Option<Book>,
+    pub record: Option<KernelChoices>,
     /// Where choices are kept.
     pub cache: Cache,
     /// What trying may take: [`BUDGET`](super::BUDGET).
@@ -47,7 +49,7 @@ pub trait Work {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
     /// The kernels to run, and to go on with.
-    pub book: Book,
+    pub choices: KernelChoices,
     /// What a person should know, a line each.
     pub remarks: Vec<String>,
 }
@@ -59,7 +61,7 @@ const MOST_ROUNDS: usize = 4;
 /// Finds the kernels for some work on a device.
 ///
 /// The result is a function of the record and of what is in the cache when this returns, but for what there was no time to
-/// try: that runs on base kernels, is in the book and not in the cache. `say` is told before something that takes a while.
+/// try: that runs on base kernels, is in the choices and not in the cache. `say` is told before something that takes a while.
 ///
 /// Where kernels were chosen now, whole steps are taken twice with them. naga declares the Vulkan memory model for cooperative
 /// matrices but orders no access by it (gfx-rs/wgpu#8805), which no trial of one kernel can rule out: if the steps differ,
@@ -79,44 +81,44 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
         same
     });
     let kernels = kernels.or(record.as_ref().map(|record| record.kernels()));
-    let mut book = Book::new(device);
+    let mut choices = KernelChoices::new(device);
     if kernels.unwrap_or(Kernels::default_for(&traits)) == Kernels::Base {
         if record.is_some_and(|record| record.kernels() == Kernels::Tuned) {
             remarks.push(
                 "the run was trained with tuned kernels, and goes on with base ones: not to the same bits".into(),
             );
         }
-        book.base = true;
-        return Ok(Tuned { book, remarks });
+        choices.base = true;
+        return Ok(Tuned { choices, remarks });
     }
-    let mut attempt = cache.attempt(&book.device);
+    let mut guard = cache.guard(&choices.device);
     let without = |traits: DeviceTraits| DeviceTraits { cooperative: None, ..traits };
-    let (given, hopeless) = (traits.cooperative.is_some(), attempt.hopeless());
-    let known = cache.read(&book.device, &mut remarks);
+    let (given, hopeless) = (traits.cooperative.is_some(), guard.hopeless());
+    let known = cache.read(&choices.device, &mut remarks);
     let mut unordered = given && known.unordered;
     let whole = cache.clone();
-    let mut search = Search { adapter, traits, on_trial: traits, cache, budget, attempt: &mut attempt, remarks, say };
+    let mut search = Search { adapter, traits, on_trial: traits, cache, budget, guard: &mut guard, remarks, say };
     if given && (hopeless || unordered) {
         search.on_trial = without(traits);
         // What is chosen without them is kept for itself.
         search.cache = search.cache.plain();
     }
     let record = record.filter(|record| record.kernels() == Kernels::Tuned);
-    let (mut book, tried) = search.run(book, record.clone(), work)?;
+    let (mut choices, tried) = search.run(choices, record.clone(), work)?;
     // A software driver takes minutes for a step; only cooperative matrices are worth them, until it was seen once.
-    let unsure = book.cooperative() && !known.ordered;
-    let worth = unsure || tried && (book.cooperative() || !traits.software && !book.is_plain(&traits));
-    let repeats = if worth { search.repeats(&book, work) } else { None };
-    if repeats == Some(true) && book.cooperative() {
-        whole.mark(&book.device, true, &mut search.remarks);
+    let unsure = choices.cooperative() && !known.ordered;
+    let worth = unsure || tried && (choices.cooperative() || !traits.software && !choices.is_plain(&traits));
+    let repeats = if worth { search.repeats(&choices, work) } else { None };
+    if repeats == Some(true) && choices.cooperative() {
+        whole.mark(&choices.device, true, &mut search.remarks);
     }
     if repeats == Some(false) {
-        if book.cooperative() {
+        if choices.cooperative() {
             unordered = true;
-            whole.mark(&book.device, false, &mut search.remarks);
+            whole.mark(&choices.device, false, &mut search.remarks);
             search.on_trial = without(traits);
             search.cache = whole.clone().plain();
-            book = search.run(Book::new(book.device), None, work)?.0;
+            choices = search.run(KernelChoices::new(choices.device), None, work)?.0;
         } else {
             let line = "two equal steps did not end on the same bits: a run does not repeat to the bit on";
             search.remarks.push(format!("{line} {}", adapter.info().name));
@@ -124,18 +126,18 @@ pub fn tune<W: Work>(tuner: Tuner<'_>, work: &mut W, say: &mut dyn FnMut(&str)) 
     }
     let mut remarks = search.remarks;
     // A run that was begun with them goes on with them.
-    let told = given && !book.cooperative();
+    let told = given && !choices.cooperative();
     if told && hopeless {
-        remarks.extend(attempt.remark());
+        remarks.extend(guard.remark());
     } else if told && unordered {
         let path = whole
-            .file(&book.device)
+            .file(&choices.device)
             .map_or(String::new(), |path| format!("; delete {} to have them tried again", path.display()));
         let line = "tensor cores are not used: two equal steps with them did not end on the same bits on this device";
         remarks.push(format!("{line}{path}"));
     }
-    book.sort();
-    Ok(Tuned { book, remarks })
+    choices.sort();
+    Ok(Tuned { choices, remarks })
 }
 
 /// The search for kernels on a device.
@@ -147,7 +149,7 @@ struct Search<'a> {
     on_trial: DeviceTraits,
     cache: Cache,
     budget: Duration,
-    attempt: &'a mut Attempt,
+    guard: &'a mut CrashGuard,
     remarks: Vec<String>,
     say: &'a mut dyn FnMut(&str),
 }
@@ -155,66 +157,72 @@ struct Search<'a> {
 impl Search<'_> {
     fn begin(&mut self) {
         if self.on_trial.cooperative.is_some() {
-            self.attempt.begin();
+            self.guard.begin();
         }
     }
 
     /// Whether whole steps repeat.
-    fn repeats<W: Work>(&mut self, book: &Book, work: &mut W) -> Option<bool> {
+    fn repeats<W: Work>(&mut self, choices: &KernelChoices, work: &mut W) -> Option<bool> {
         (self.say)(&format!("checking that steps repeat to the bit on {}…", self.adapter.info().name));
         self.begin();
-        work.repeats(book.traits(self.traits))
+        work.repeats(choices.traits(self.traits))
     }
 
-    /// Completes `book`, which begins as the `record` of a run if there is one; and whether anything was tried.
-    fn run<W: Work>(&mut self, mut book: Book, record: Option<Book>, work: &mut W) -> Result<(Book, bool), W::Error> {
+    /// Completes `choices`, which begins as the `record` of a run if there is one; and whether anything was tried.
+    fn run<W: Work>(
+        &mut self,
+        mut choices: KernelChoices,
+        record: Option<KernelChoices>,
+        work: &mut W,
+    ) -> Result<(KernelChoices, bool), W::Error> {
         let name = self.adapter.info().name.clone();
         let mut given_up = Vec::new();
         let families = AttentionKernel::on_trial(&self.on_trial);
         let mut trials = OnDevice::new(self.adapter, self.on_trial);
-        trials.keep_in(&self.cache, &book.device);
+        trials.keep_in(&self.cache, &choices.device);
         let (mut stale, mut tried) = (None, false);
         if let Some(record) = record {
             // The kernels are still fine after a change, unless the new driver or the new source is wrong.
-            stale = Some(record.device).filter(|before| *before != book.device);
-            (book.matmul, book.attention) = (record.matmul, record.attention);
+            stale = Some(record.device).filter(|before| *before != choices.device);
+            (choices.matmul, choices.attention) = (record.matmul, record.attention);
         }
         for _ in 0..MOST_ROUNDS {
-            let plans = work.plans(book.traits(self.traits))?;
+            let plans = work.plans(choices.traits(self.traits))?;
             let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
             if let Some(before) = stale.take() {
                 (self.say)(&format!("checking the run's kernels on {name}…"));
                 self.begin();
                 tried = true;
-                self.remarks.extend(check_again(&mut book, &before, &all, &heads, &families, &mut trials));
+                self.remarks.extend(check_again(&mut choices, &before, &all, &heads, &families, &mut trials));
             }
             let count = all.len();
-            let missing: Vec<Task> = all.into_iter().filter(|task| book.get(&task.shape).is_none()).collect();
-            let settled = heads.is_empty() || book.attention.last().is_some_and(|choice| choice.ops == heads.ops());
+            let missing: Vec<Task> = all.into_iter().filter(|task| choices.get(&task.shape).is_none()).collect();
+            let settled = heads.is_empty() || choices.attention.last().is_some_and(|choice| choice.ops == heads.ops());
             if missing.is_empty() && settled {
                 break;
             }
-            let known = self.cache.read(&book.device, &mut self.remarks);
+            let known = self.cache.read(&choices.device, &mut self.remarks);
             let mut open = Vec::new();
             for task in missing {
                 match known.get(&task.shape).filter(|choice| task.candidates.contains(&choice.kernel)) {
-                    Some(choice) => book.matmul.push(choice.alone()),
+                    Some(choice) => choices.matmul.push(choice.alone()),
                     None => open.push(task),
                 }
             }
             let before = known.attention.iter().find(|choice| choice.ops == heads.ops()).filter(|_| !settled);
-            book.attention.extend(before.map(AttentionChoice::alone));
+            choices.attention.extend(before.map(AttentionChoice::alone));
             let try_attention = !settled && before.is_none();
             if open.is_empty() && !try_attention {
                 continue;
             }
             (self.say)(&format!("trying kernels for {name} (once, up to {} s)…", self.budget.as_secs().max(1)));
             self.begin();
-            let mut found = Book::new(book.device.clone());
+            let mut found = KernelChoices::new(choices.device.clone());
             if try_attention {
-                found.attention.push(match trials.elapsed() < self.budget {
-                    true => trials.choose_attention(&heads, &families),
-                    false => AttentionChoice::untried(heads.ops(), Some(NO_TIME.into())),
+                found.attention.push(if trials.elapsed() < self.budget {
+                    trials.choose_attention(&heads, &families)
+                } else {
+                    AttentionChoice::untried(heads.ops(), Some(NO_TIME.into()))
                 });
             }
             if trials.lost() {
@@ -224,16 +232,16 @@ impl Search<'_> {
             self.remarks.extend(about_left_out(&found));
             self.remarks.extend(about_late(&found, count, trials.elapsed()));
             // What could not be tried now is tried at another start.
-            let mut late = Book::new(book.device.clone());
+            let mut late = KernelChoices::new(choices.device.clone());
             late.matmul = found.matmul.extract_if(.., |choice| choice.untried.is_some()).collect();
             late.attention = found.attention.extract_if(.., |choice| choice.untried.is_some()).collect();
             tried |= !found.is_empty();
             for now in [self.cache.add(found, &mut self.remarks), late] {
-                book.matmul.extend(now.matmul.iter().map(MatmulChoice::alone));
-                book.attention.extend(now.attention.iter().map(AttentionChoice::alone));
+                choices.matmul.extend(now.matmul.iter().map(MatmulChoice::alone));
+                choices.attention.extend(now.attention.iter().map(AttentionChoice::alone));
             }
         }
         self.budget = self.budget.saturating_sub(trials.elapsed());
-        Ok((book, tried))
+        Ok((choices, tried))
     }
 }

@@ -42,9 +42,10 @@ impl AttentionKernel {
         let tiles = s.width.is_multiple_of(4) && s.width <= TILE && device.invocations >= 256;
         // Less than half a tile would be mostly waste. On software drivers, tiles are faster where they are full: on lavapipe,
         // at 128 tokens and heads of 64, 1.7 to 3.6 times.
-        let fast = match device.software {
-            true => s.length >= 2 * TILE && s.width == TILE,
-            false => s.length > TILE / 2 && s.width >= TILE / 2,
+        let fast = if device.software {
+            s.length >= 2 * TILE && s.width == TILE
+        } else {
+            s.length > TILE / 2 && s.width >= TILE / 2
         };
         let enough = ENOUGH_HEADS[usize::from(device.software)];
         let busy = pass == Pass::Forward || s.length <= TILE || s.examples * s.heads >= enough;

@@ -45,7 +45,7 @@ impl<'a> Trial<'a> {
     pub fn guarded(&mut self, device: &DeviceTraits) -> Result<Vec<Tensor>, GraphError> {
         let outputs = &self.subject.shapes.outputs;
         let fits = |ty: &TensorType| TensorType::new(ty.dtype, &[ty.len() + GUARD]).bytes() as u64 <= self.binding;
-        if !self.subject.op.takes_over().is_empty() || outputs.len() > GUARDED.len() || !outputs.iter().all(fits) {
+        if !self.subject.op.in_place().is_empty() || outputs.len() > GUARDED.len() || !outputs.iter().all(fits) {
             return self.behind(device, None);
         }
         if self.guards.is_empty() {
@@ -130,8 +130,8 @@ impl Op for Under {
         Ok(if self.guards > 0 { outputs.iter().map(longer).collect() } else { outputs.clone() })
     }
 
-    fn takes_over(&self) -> &'static [(usize, usize)] {
-        if self.guards > 0 { &GUARDED[..self.guards] } else { self.subject.op.takes_over() }
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        if self.guards > 0 { &GUARDED[..self.guards] } else { self.subject.op.in_place() }
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {

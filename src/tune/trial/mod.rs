@@ -108,19 +108,19 @@ impl Trials {
             let (program, plan) = trial.load(engine, &outputs)?;
             // Every run says what it gave; the first one warms up, and what comes behind it is timed.
             let first = collected(engine, program)?;
-            let (second, seconds) = match timestamps {
-                // The clock of a software driver is everybody's: another round would be no better.
-                true if engine.info().software() => timed(engine, &plan, program, &nodes)?,
-                true => unmoved(|| timed(engine, &plan, program, &nodes))?,
-                false => {
-                    let second = collected(engine, program)?;
-                    let mut times = Vec::with_capacity(ways.len());
-                    for way in ways {
-                        let alone = by_submission(engine, subject, std::slice::from_ref(way), (1, 1))?;
-                        times.extend(alone.iter().map(|list| median(list)));
-                    }
-                    (second, times)
+            let (second, seconds) = if !timestamps {
+                let second = collected(engine, program)?;
+                let mut times = Vec::with_capacity(ways.len());
+                for way in ways {
+                    let alone = by_submission(engine, subject, std::slice::from_ref(way), (1, 1))?;
+                    times.extend(alone.iter().map(|list| median(list)));
                 }
+                (second, times)
+            } else if engine.info().software() {
+                // Its clock is everybody's: another round would be no better.
+                timed(engine, &plan, program, &nodes)?
+            } else {
+                unmoved(|| timed(engine, &plan, program, &nodes))?
             };
             let (types, each) = (&subject.shapes.outputs, 2 * subject.shapes.outputs.len().max(1));
             let runs = first.outputs.chunks(each).zip(second.outputs.chunks(each));
@@ -136,9 +136,12 @@ impl Trials {
     /// The engine's, where not all of them can run.
     pub fn time(&mut self, subject: &Subject, ways: &[DeviceTraits]) -> Result<Vec<Vec<f64>>, EngineError> {
         let (least, most, _) = ROUNDS;
-        self.with_engine(|engine, timestamps| match timestamps {
-            true => by_dispatch(engine, subject, ways),
-            false => by_submission(engine, subject, ways, (least, most)),
+        self.with_engine(|engine, timestamps| {
+            if timestamps {
+                by_dispatch(engine, subject, ways)
+            } else {
+                by_submission(engine, subject, ways, (least, most))
+            }
         })
     }
 

@@ -66,7 +66,7 @@ fn sources() -> &'static str {
 /// What is chosen on a device, or what a run is trained with. A kind of kernel is a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Book {
+pub struct KernelChoices {
     /// Of the file.
     version: u32,
     /// What it holds for.
@@ -88,7 +88,7 @@ pub struct Book {
     pub attention: Vec<AttentionChoice>,
 }
 
-/// The file: the book, and the hash of its compact JSON.
+/// The file: the choices, and the hash of its compact JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
@@ -96,7 +96,7 @@ struct Sealed {
     kernels: serde_json::Value,
 }
 
-impl Book {
+impl KernelChoices {
     /// Nothing chosen yet.
     pub fn new(device: Device) -> Self {
         Self {

@@ -21,14 +21,14 @@ struct Begun {
 
 /// Trying on a device.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct CrashGuard {
     path: Option<PathBuf>,
     begun: Begun,
     /// Locked, while it is under way.
     file: Option<File>,
 }
 
-impl Attempt {
+impl CrashGuard {
     /// Reads the file at `path`; without one nothing is known and nothing kept. What another driver or other kernels did does
     /// not count, nor what a process that is there does now.
     pub(super) fn new(path: Option<PathBuf>, device: &Device) -> Self {
@@ -80,7 +80,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for CrashGuard {
     fn drop(&mut self) {
         if let (Some(path), Some(file)) = (&self.path, self.file.take()) {
             // A system that removes no file that is open keeps an empty one, which says nothing.
@@ -106,39 +106,39 @@ mod tests {
             Device { adapter, backend, driver, sources }
         };
         let begin = || {
-            let mut attempt = cache.attempt(&device("1"));
-            attempt.begin();
-            attempt
+            let mut guard = cache.guard(&device("1"));
+            guard.begin();
+            guard
         };
         // As if the process were gone: its lock is.
-        let gone = |mut attempt: Attempt| {
-            drop(attempt.file.take());
+        let gone = |mut guard: CrashGuard| {
+            drop(guard.file.take());
         };
         // What ends takes its file away, begun twice or not.
-        let mut attempt = begin();
-        attempt.begin();
+        let mut guard = begin();
+        guard.begin();
         // Somebody else who tries meanwhile neither counts it nor takes it away.
         let other = begin();
         assert!(other.file.is_none() && !other.hopeless());
         drop(other);
         assert!(cache.file(&device("1")).unwrap().with_extension("trying").exists());
-        drop(attempt);
-        assert!(!cache.attempt(&device("1")).hopeless());
+        drop(guard);
+        assert!(!cache.guard(&device("1")).hopeless());
         for _ in 0..2 {
-            assert!(!cache.attempt(&device("1")).hopeless());
+            assert!(!cache.guard(&device("1")).hopeless());
             gone(begin());
         }
-        let found = cache.attempt(&device("1"));
+        let found = cache.guard(&device("1"));
         let remark = found.remark().unwrap();
         assert!(found.hopeless() && remark.contains("2 times") && !remark.contains('\n'), "{remark}");
-        assert!(!cache.attempt(&device("2")).hopeless(), "another driver deserves a trial");
+        assert!(!cache.guard(&device("2")).hopeless(), "another driver deserves a trial");
         drop(found);
-        assert!(cache.attempt(&device("1")).hopeless());
+        assert!(cache.guard(&device("1")).hopeless());
         let path = cache.file(&device("1")).unwrap().with_extension("trying");
         fs::remove_file(path).unwrap();
         gone(begin());
         drop(begin());
-        let begun = cache.attempt(&device("1"));
+        let begun = cache.guard(&device("1"));
         assert!(!begun.hopeless() && begun.remark().is_none());
     }
 }
