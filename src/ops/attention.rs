@@ -1,5 +1,5 @@
 //! Multi-head self-attention with padding mask and dropout; `shaders/attention.wgsl` or another of the kernels that
-//! [`super::AttentionKernel`] names. The gradient is in `attention_backward.rs`.
+//! [`AttentionKernel`] names. The gradient is in `attention_backward.rs`.
 //!
 //! qkv is [T, 3 H]: query, key and value of all heads side by side. With d = H / heads, for each example and head:
 //! P = softmax(Q K^T / sqrt(d)) over the first `lengths[b]` keys, O = dropout(P) V. The output is [T, H]; the
