@@ -169,16 +169,16 @@ fn a_batch_is_cut_into_parts_of_one_size() {
     for rows in [1, 2, 3, 5, 7] {
         for index in 0..5usize.div_ceil(rows) {
             let here = index * rows..((index + 1) * rows).min(5);
-            let part = whole.part(index, rows);
+            let part = whole.micro_batch(index, rows);
             check(&part);
             // The rows that are there, and empty ones.
             let expected = batches.rows(4, here.clone());
             assert_eq!(part.shape().examples, rows);
-            assert_eq!(part.part(0, here.len()), expected);
+            assert_eq!(part.micro_batch(0, here.len()), expected);
             assert!(part.column(LENGTHS.name)[here.len()..].iter().all(|&length| length == 0));
         }
     }
-    assert_eq!(whole.part(0, 5), whole);
+    assert_eq!(whole.micro_batch(0, 5), whole);
 }
 
 #[test]

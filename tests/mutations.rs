@@ -8,7 +8,7 @@ use leyden::measure::Better;
 use leyden::model::Architecture;
 use leyden::model::Model;
 use leyden::objective::electra::measures::before;
-use leyden::run::{Identity, Run, Standing};
+use leyden::run::{Identity, Run, RunStatus};
 use leyden::train::Snapshot;
 use leyden::transformers::{self, Pretrained};
 use proptest::prelude::*;
@@ -130,7 +130,7 @@ fn run() -> Folder {
     let moment2 = bank.iter().map(|x| x * x).collect();
     let snapshot =
         Snapshot { step: 3, weights: bank.clone(), moment1: bank, moment2, flops: Some(1e12), loss_scale: None };
-    let standing = Standing { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0), better: Better::Lower };
+    let standing = RunStatus { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0), better: Better::Lower };
     let identity = Identity { config: &config, model: &model, tokenizer: &tokenizer, text: "text" };
     run.checkpoint(&snapshot, &standing, identity).unwrap();
     Folder { _folder: folder, path, config, model, tokenizer, snapshot }

@@ -10,7 +10,7 @@ use egui_kittest::kittest::Queryable as _;
 use leyden::config::{Config, Precision};
 use leyden::corpus::SAMPLE;
 use leyden::graph::Recompute;
-use leyden::session::{self, Device, How};
+use leyden::session::{self, Device, SessionOptions};
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
 use std::path::Path;
@@ -24,8 +24,8 @@ fn config(text: &Path, steps: u64) -> Config {
     config
 }
 
-fn how() -> How {
-    How { device: Device::Cpu, ..How::default() }
+fn how() -> SessionOptions {
+    SessionOptions { device: Device::Cpu, ..SessionOptions::default() }
 }
 
 fn job(folder: &Path, steps: u64) -> Job {

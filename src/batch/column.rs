@@ -107,7 +107,7 @@ impl Batch {
     }
 
     /// Part `index` of the batch where it is worked through `examples` at a time. The last one is filled up with zeros.
-    pub fn part(&self, index: usize, examples: usize) -> Self {
+    pub fn micro_batch(&self, index: usize, examples: usize) -> Self {
         let first = (index * examples).min(self.shape.examples);
         let end = (first + examples).min(self.shape.examples);
         let shape = Shape { examples, ..self.shape };

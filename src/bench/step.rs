@@ -119,7 +119,7 @@ impl Stepper {
 
     /// The engine, and the table that its plans are over.
     pub fn machine(&mut self) -> (&mut Machine, Arc<ParameterTable>) {
-        (&mut self.machine, self.step.part().0.graph().table().clone())
+        (&mut self.machine, self.step.micro_batch().0.graph().table().clone())
     }
 
     /// Times `count` steps after one that is not counted. As in training, a GPU has the next step waiting when it ends

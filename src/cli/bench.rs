@@ -20,7 +20,7 @@ use crate::bench::{
 use crate::config::Config;
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
-use crate::session::{self, Device, How};
+use crate::session::{self, Device, SessionOptions};
 use crate::train::{Recipe, Resources};
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
@@ -166,7 +166,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     if arguments.window {
         let (kernels, tuning) = (arguments.kernels.kernels, arguments.kernels.budget(TUNING));
         let (device, resources) = (arguments.device, arguments.memory.resources()?);
-        let how = How { device, kernels, tuning, resources, ..How::default() };
+        let how = SessionOptions { device, kernels, tuning, resources, ..SessionOptions::default() };
         return window::run(config, how, arguments.json);
     }
     if let Some(path) = &arguments.trace {

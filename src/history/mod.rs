@@ -9,22 +9,21 @@
 //!
 //! A value that is no number is never averaged away: it breaks its curve and is kept as a mark.
 //!
-//! # How a number gets from text to a plot
+//! # From a step to a plot
 //!
 //! ```text
-//! text ─ batch ─> a batch ─ the graph's outputs ─> train::Tally::add      sums of one step, no division
-//!      ─ log_every steps later ─> train::Tally::finish                   Values: (name, number), the objective's arithmetic
+//! a step's outputs ─ the objective's Tally::add                          sums of one step, no division
+//!      ─ log_every steps later ─ Tally::finish ─> Values                 (name, number), the objective's arithmetic
 //!      ─> train::Interval { step, flops, .., values }                    the trainer's own numbers beside them
 //!      ─> session::Report::Interval ─┬─> metrics.jsonl: a line, every value under its name
 //!                                    └─> the terminal's line, the window's curve
-//! objective::electra::measures::measures ─ declared once ─> Measures                title, unit, digits, better, baselines
+//! Objective::measures ─ declared once ─> Measures                        title, unit, digits, better, baselines
 //!      ─> measures.json, beside metrics.jsonl, when a run begins or goes on
 //! both files ─ Recorded::read ─> Moment::get(name) ─> a panel, a column, a tag for each Measure
 //! ```
 //!
-//! Nothing behind [`Tally::finish`](crate::train::Tally::finish) and the declaration knows a measure by
-//! name: a new one is a value there and an entry in the declaration, and is in the metrics, the table, TensorBoard and the
-//! window's list.
+//! Nothing behind [`Tally::finish`](crate::objective::Tally::finish) and the declaration knows a measure by name: a new one is a
+//! value there and an entry in the declaration, and is in the metrics, the table, TensorBoard and the window's list.
 //! A baseline that moves is a value too, named `baseline.<measure>.<name>`.
 
 mod curve;

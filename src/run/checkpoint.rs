@@ -22,7 +22,7 @@ const MOMENTS: [&str; 2] = ["moment1.", "moment2."];
 
 /// What a checkpoint says of a run beside the numbers of its [`Snapshot`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct RunStatus {
     /// The seed in use.
     pub seed: u64,
     /// Seconds of training so far, over all sittings.
@@ -50,7 +50,7 @@ pub struct Identity<'a> {
 pub(super) fn save(
     all: &Path,
     snapshot: &Snapshot,
-    standing: &Standing,
+    standing: &RunStatus,
     identity: Identity<'_>,
 ) -> Result<PathBuf, RunError> {
     let name = format!("step-{:06}", snapshot.step);
@@ -73,7 +73,12 @@ pub(super) fn save(
     saved.map(|()| folder)
 }
 
-fn save_into(partial: &Path, snapshot: &Snapshot, standing: &Standing, identity: Identity<'_>) -> Result<(), RunError> {
+fn save_into(
+    partial: &Path,
+    snapshot: &Snapshot,
+    standing: &RunStatus,
+    identity: Identity<'_>,
+) -> Result<(), RunError> {
     let Identity { config, model, tokenizer, text } = identity;
     remove(partial)?;
     let mut files = BTreeMap::new();
@@ -283,7 +288,7 @@ mod tests {
         let tokenizer = Tokenizer::train(["some words of a text, and some others"], &options).unwrap();
         config.model.vocabulary = tokenizer.size();
         let model = model(config, true);
-        let standing = Standing { seed: 1, seconds: 0.5, held_out: None, better: Better::Lower };
+        let standing = RunStatus { seed: 1, seconds: 0.5, held_out: None, better: Better::Lower };
         let identity = Identity { config, model: &model, tokenizer: &tokenizer, text: "text" };
         let snapshot = snapshot(&model);
         (save(all, &snapshot, &standing, identity).unwrap(), model, snapshot)

@@ -28,7 +28,7 @@ mod named;
 mod settings;
 mod state;
 
-pub use checkpoint::{Identity, Standing};
+pub use checkpoint::{Identity, RunStatus};
 pub use error::RunError;
 pub use state::{State, settings_fingerprint};
 
@@ -280,7 +280,7 @@ impl Run {
     pub fn checkpoint(
         &self,
         snapshot: &Snapshot,
-        standing: &Standing,
+        standing: &RunStatus,
         identity: Identity<'_>,
     ) -> Result<PathBuf, RunError> {
         let all = self.folder.join(CHECKPOINTS);

@@ -3,7 +3,7 @@
 use super::report::{HeldOutLine, IntervalLine};
 use super::{Ending, Report, Session, SessionError, Setup, Warning};
 use crate::measure::{Better, Values};
-use crate::run::{Identity, Standing};
+use crate::run::{Identity, RunStatus};
 
 use crate::train::Event;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ impl Session {
             self.trainer.set_progress(self.progress());
         }
         let events = self.trainer.advance()?;
-        self.take_in(events, reports)
+        self.handle(events, reports)
     }
 
     /// Does what is due at this step: evaluation and checkpoint. At the end, whatever is not done yet.
@@ -67,11 +67,11 @@ impl Session {
             return Ok(());
         }
         let events = self.trainer.finish()?;
-        self.take_in(events, reports)?;
+        self.handle(events, reports)?;
         // A line of metrics ends here, so that a run which goes on from this checkpoint writes the lines that it would have
         // written otherwise.
         let rest = self.trainer.close_interval().map(Event::Interval);
-        self.take_in(rest.into_iter().collect(), reports)?;
+        self.handle(rest.into_iter().collect(), reports)?;
         let began = Instant::now();
         let mut held_out = None;
         if evaluates {
@@ -108,7 +108,7 @@ impl Session {
 
     fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
         let snapshot = self.trainer.snapshot()?;
-        let standing = Standing { seed: self.seed, seconds: self.seconds(), held_out, better: self.better() };
+        let standing = RunStatus { seed: self.seed, seconds: self.seconds(), held_out, better: self.better() };
         let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
         let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
         let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
@@ -116,7 +116,7 @@ impl Session {
         Ok(folder)
     }
 
-    fn take_in(&mut self, events: Vec<Event>, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+    fn handle(&mut self, events: Vec<Event>, reports: &mut Vec<Report>) -> Result<(), SessionError> {
         for event in events {
             match event {
                 Event::Step { step, values } => {
@@ -157,7 +157,7 @@ impl Session {
     pub fn flush(&mut self) -> Result<Vec<Report>, SessionError> {
         let mut reports = Vec::new();
         match self.trainer.finish() {
-            Ok(events) => self.take_in(events, &mut reports)?,
+            Ok(events) => self.handle(events, &mut reports)?,
             Err(error) => self.recover(error, &mut reports)?,
         }
         Ok(reports)
@@ -174,7 +174,7 @@ impl Session {
         }
         let began = Instant::now();
         let rest = self.trainer.close_interval().map(Event::Interval);
-        self.take_in(rest.into_iter().collect(), &mut reports)?;
+        self.handle(rest.into_iter().collect(), &mut reports)?;
         match self.save(None) {
             Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
             Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
 #[derive(Debug, Clone)]
-pub struct How {
+pub struct SessionOptions {
     /// The device.
     pub device: Device,
     /// Which kernels a GPU runs; if `None`, those that the run was trained with, and for a new one what suits the device.
@@ -33,7 +33,7 @@ pub struct How {
     pub stop_after: Option<u64>,
 }
 
-impl Default for How {
+impl Default for SessionOptions {
     fn default() -> Self {
         let (device, resources) = (Device::Auto, Resources::default());
         Self { device, kernels: None, tuning: BUDGET, resources, rollback: false, stop_after: None }
@@ -41,13 +41,13 @@ impl Default for How {
 }
 
 /// How far the beginning is.
-pub enum Stage<'a> {
+pub enum Startup<'a> {
     /// Work that takes a moment.
     Note(&'a str),
     /// Something that a person should know, in a line.
     Remark(&'a str),
     /// The run has another end of its schedule now.
-    Longer(&'a Config),
+    Extended(&'a Config),
     /// The text is read and the device open; training is about to begin.
     Ready {
         /// The run's settings, the vocabulary's real size among them.
@@ -80,14 +80,14 @@ pub fn start(
     folder: &Path,
     mut config: Config,
     length: Option<usize>,
-    how: How,
-    watch: &mut dyn FnMut(Stage<'_>),
+    how: SessionOptions,
+    watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<Opened, SessionError> {
     Run::check_free(folder)?;
     dataset_is_there(&config)?;
     let adaptation = adaptation(&config)?;
     if let Some(found) = &adaptation {
-        found.notes().iter().for_each(|note| watch(Stage::Remark(note)));
+        found.notes().iter().for_each(|note| watch(Startup::Remark(note)));
         found.resize(&mut config);
         config.check()?;
     }
@@ -110,7 +110,7 @@ pub fn start(
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
     /// The end of its schedule.
-    pub longer: Option<Longer>,
+    pub longer: Option<Extension>,
     /// The places of its text, which was moved; none where it was not.
     pub text: Vec<PathBuf>,
     /// The place of its dataset.
@@ -118,7 +118,7 @@ pub struct Change {
 }
 
 /// What became of a run that was to go on.
-pub enum Continued {
+pub enum Reopened {
     /// It goes on.
     Opened(Box<Opened>),
     /// Its schedule is at its end.
@@ -126,7 +126,7 @@ pub enum Continued {
         /// The run's settings.
         config: Box<Config>,
         /// How much of it is done.
-        done: Done,
+        done: Completed,
     },
 }
 
@@ -135,17 +135,17 @@ pub enum Continued {
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn go_on(
+pub fn reopen(
     folder: &Path,
     change: &Change,
-    how: How,
-    watch: &mut dyn FnMut(Stage<'_>),
-) -> Result<Continued, SessionError> {
+    how: SessionOptions,
+    watch: &mut dyn FnMut(Startup<'_>),
+) -> Result<Reopened, SessionError> {
     let found = Run::config(folder)?;
     let mut config = found.ok_or_else(|| SessionError::NoRun { folder: folder.into() })?;
     let mut run = Run::open(folder)?;
     let newest = run.newest(&config, &Model::new(&config))?;
-    let done = Done::of(newest.as_ref());
+    let done = Completed::of(newest.as_ref());
     let before = config.clone();
     if let Some(longer) = change.longer {
         let refused = |error| SessionError::Extend { folder: folder.into(), error };
@@ -156,7 +156,7 @@ pub fn go_on(
     let moved = !change.text.is_empty() || change.dataset.is_some();
     let complete = done.completes(&config);
     if complete && !moved {
-        return Ok(Continued::Done { config: Box::new(config), done });
+        return Ok(Reopened::Done { config: Box::new(config), done });
     }
     let dataset = config.data.dataset.is_some();
     if if dataset { !change.text.is_empty() } else { change.dataset.is_some() } {
@@ -188,19 +188,19 @@ pub fn go_on(
         run.rewrite_config(&config)?;
     }
     if config.training != before.training {
-        watch(Stage::Longer(&config));
+        watch(Startup::Extended(&config));
     }
     if config.data != before.data {
         run.log_event(done.steps, "text moved", &prepared.name)?;
     }
     if complete {
-        return Ok(Continued::Done { config: Box::new(config), done });
+        return Ok(Reopened::Done { config: Box::new(config), done });
     }
     let record = run.kernels()?;
     let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, record.clone(), watch)?;
     let mut session = Session::resume_from(run, setup, newest)?;
     keep(&mut session, tuned, record.as_ref())?;
-    Ok(Continued::Opened(Box::new(Opened { session, prepared })))
+    Ok(Reopened::Opened(Box::new(Opened { session, prepared })))
 }
 
 /// Whether there is something where a dataset should be.
@@ -246,25 +246,25 @@ fn setup(
     config: Config,
     prepared: &Prepared,
     adaptation: Option<&Adaptation>,
-    how: How,
+    how: SessionOptions,
     record: Option<KernelChoices>,
-    watch: &mut dyn FnMut(Stage<'_>),
+    watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
     let recipe = Recipe::new(&config);
-    let How { device, kernels, tuning, resources, rollback, stop_after } = how;
+    let SessionOptions { device, kernels, tuning, resources, rollback, stop_after } = how;
     let bank = recipe.model.table.len();
     let adapter = device.adapter()?;
     let (engine, target) = open_on(adapter.as_ref(), bank)?;
     let name = engine.describe();
-    watch(Stage::Ready { config: &config, model: &recipe.model, prepared, device: &name, from: adaptation });
+    watch(Startup::Ready { config: &config, model: &recipe.model, prepared, device: &name, from: adaptation });
     let tuned = match &adapter {
         Some(adapter) => {
-            let say = &mut |text: &str| watch(Stage::Note(text));
+            let say = &mut |text: &str| watch(Startup::Note(text));
             Some(find_kernels(adapter, (kernels, tuning), record, &recipe, resources, say)?)
         }
         None => None,
     };
-    tuned.iter().flat_map(|tuned| &tuned.remarks).for_each(|remark| watch(Stage::Remark(remark)));
+    tuned.iter().flat_map(|tuned| &tuned.remarks).for_each(|remark| watch(Startup::Remark(remark)));
     let choices = tuned.as_ref().map(|tuned| tuned.choices.clone());
     let mut first = Some((engine, with_kernels(target, choices.as_ref())));
     let open = move || {
@@ -321,14 +321,14 @@ fn with_kernels(target: Target, choices: Option<&KernelChoices>) -> Target {
 
 /// How much of a run is done.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Done {
+pub struct Completed {
     /// Steps.
     pub steps: u64,
     /// Seconds of training, over all sittings.
     pub seconds: f64,
 }
 
-impl Done {
+impl Completed {
     /// As [`Run::newest`] found it.
     pub fn of(newest: Option<&(Snapshot, State)>) -> Self {
         newest.map_or_else(Self::default, |(snapshot, state)| Self { steps: snapshot.step, seconds: state.seconds })
@@ -345,7 +345,7 @@ impl Done {
 
 /// Another end of a run's schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Longer {
+pub enum Extension {
     /// After so many steps in all.
     Steps(u64),
     /// After so many hours in all.
@@ -383,19 +383,19 @@ pub enum ExtendError {
 ///
 /// # Errors
 /// [`ExtendError`].
-pub fn extend(config: &mut Config, longer: Longer, done: Done) -> Result<bool, ExtendError> {
+pub fn extend(config: &mut Config, longer: Extension, done: Completed) -> Result<bool, ExtendError> {
     let t = &mut config.training;
     match (longer, t.hours) {
-        (Longer::Steps(_), Some(_)) => Err(ExtendError::Clock),
-        (Longer::Hours(_), None) => Err(ExtendError::Steps),
-        (Longer::Steps(asked), None) if asked != t.steps => {
+        (Extension::Steps(_), Some(_)) => Err(ExtendError::Clock),
+        (Extension::Hours(_), None) => Err(ExtendError::Steps),
+        (Extension::Steps(asked), None) if asked != t.steps => {
             if asked <= done.steps {
                 return Err(ExtendError::StepsBehind { asked, done: done.steps });
             }
             t.steps = asked;
             Ok(true)
         }
-        (Longer::Hours(asked), Some(before)) if asked != before => {
+        (Extension::Hours(asked), Some(before)) if asked != before => {
             let spent = done.seconds / 3_600.0;
             if asked <= spent {
                 return Err(ExtendError::HoursBehind { asked, done: spent });
@@ -415,21 +415,24 @@ mod tests {
     #[test]
     fn a_schedule_grows_in_its_own_unit() {
         let mut config = preset("tiny").unwrap().set("training.steps=100").unwrap();
-        let done = Done { steps: 60, seconds: 1_800.0 };
-        assert!(!done.completes(&config) && Done { steps: 100, ..done }.completes(&config));
-        assert_eq!(extend(&mut config, Longer::Steps(100), done), Ok(false));
-        assert_eq!(extend(&mut config, Longer::Steps(200), done), Ok(true));
+        let done = Completed { steps: 60, seconds: 1_800.0 };
+        assert!(!done.completes(&config) && Completed { steps: 100, ..done }.completes(&config));
+        assert_eq!(extend(&mut config, Extension::Steps(100), done), Ok(false));
+        assert_eq!(extend(&mut config, Extension::Steps(200), done), Ok(true));
         assert_eq!(config.training.steps, 200);
-        assert_eq!(extend(&mut config, Longer::Steps(60), done), Err(ExtendError::StepsBehind { asked: 60, done: 60 }));
-        assert_eq!(extend(&mut config, Longer::Hours(1.0), done), Err(ExtendError::Steps));
+        assert_eq!(
+            extend(&mut config, Extension::Steps(60), done),
+            Err(ExtendError::StepsBehind { asked: 60, done: 60 })
+        );
+        assert_eq!(extend(&mut config, Extension::Hours(1.0), done), Err(ExtendError::Steps));
         config.training.hours = Some(0.5);
         assert!(done.completes(&config));
-        assert_eq!(extend(&mut config, Longer::Hours(2.0), done), Ok(true));
+        assert_eq!(extend(&mut config, Extension::Hours(2.0), done), Ok(true));
         assert!(!done.completes(&config));
         assert_eq!(
-            extend(&mut config, Longer::Hours(0.5), done),
+            extend(&mut config, Extension::Hours(0.5), done),
             Err(ExtendError::HoursBehind { asked: 0.5, done: 0.5 })
         );
-        assert_eq!(extend(&mut config, Longer::Steps(9), done), Err(ExtendError::Clock));
+        assert_eq!(extend(&mut config, Extension::Steps(9), done), Err(ExtendError::Clock));
     }
 }

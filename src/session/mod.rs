@@ -18,7 +18,9 @@ mod warning;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
-pub use begin::{Change, Continued, Done, ExtendError, How, Longer, Opened, Stage, extend, go_on, start};
+pub use begin::{
+    Change, Completed, ExtendError, Extension, Opened, Reopened, SessionOptions, Startup, extend, reopen, start,
+};
 pub use device::{Device, open};
 pub use error::SessionError;
 pub use kernels::find_kernels;

@@ -1,6 +1,6 @@
 //! From text files or a dataset to a vocabulary and examples.
 
-use super::Stage;
+use super::Startup;
 use crate::config::{Config, ConfigError};
 use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
 use crate::dataset::{Dataset, DatasetError};
@@ -205,10 +205,10 @@ pub(super) fn prepare(
     config: &mut Config,
     length: Option<usize>,
     tokenizer: Option<&Tokenizer>,
-    watch: &mut dyn FnMut(Stage<'_>),
+    watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<Prepared, PrepareError> {
     if let Some(folder) = config.data.dataset.clone() {
-        watch(Stage::Note("checking the dataset…"));
+        watch(Startup::Note("checking the dataset…"));
         let dataset = Dataset::open(&folder)?;
         let found = dataset.manifest.settings.length;
         if let Some(asked) = length.filter(|&asked| asked != found) {
@@ -229,10 +229,10 @@ pub(super) fn prepare(
         return Ok(prepared);
     }
     if let Some(tokenizer) = tokenizer {
-        watch(Stage::Note("reading the text…"));
+        watch(Startup::Note("reading the text…"));
         return examples(config, read(config, watch)?, tokenizer.clone());
     }
-    watch(Stage::Note("reading the text and making a vocabulary…"));
+    watch(Startup::Note("reading the text and making a vocabulary…"));
     let text = read(config, watch)?;
     let options = VocabularyOptions {
         size: config.model.vocabulary,
@@ -249,7 +249,7 @@ pub(super) fn prepare(
 pub(super) fn prepare_again(
     config: &Config,
     folder: &Path,
-    watch: &mut dyn FnMut(Stage<'_>),
+    watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<Prepared, PrepareError> {
     let tokenizer = Tokenizer::load_saved(folder)?;
     // A published model may have more embeddings than its tokenizer has words.
@@ -258,10 +258,10 @@ pub(super) fn prepare_again(
         return Err(PrepareError::Words { folder: folder.into(), found, expected });
     }
     let Some(data) = &config.data.dataset else {
-        watch(Stage::Note("reading the text…"));
+        watch(Startup::Note("reading the text…"));
         return examples(config, read(config, watch)?, tokenizer);
     };
-    watch(Stage::Note("checking the dataset…"));
+    watch(Startup::Note("checking the dataset…"));
     let dataset = Dataset::open(data)?;
     let found = dataset.manifest.settings.length;
     if !same_words(&tokenizer, &dataset.tokenizer) || found != config.data.length {
@@ -313,7 +313,7 @@ struct Text {
 }
 
 /// The sample, or the files that `config` names, read as it says.
-fn read(config: &Config, watch: &mut dyn FnMut(Stage<'_>)) -> Result<Text, PrepareError> {
+fn read(config: &Config, watch: &mut dyn FnMut(Startup<'_>)) -> Result<Text, PrepareError> {
     let files = &config.data.text;
     let Some(first) = files.first() else {
         let documents = corpus::documents(corpus::SAMPLE).into_iter().map(Cow::Borrowed).collect();
@@ -324,6 +324,6 @@ fn read(config: &Config, watch: &mut dyn FnMut(Stage<'_>)) -> Result<Text, Prepa
         n => format!("{} and {} more", first.display(), n - 1),
     };
     let read = read_documents(files, &config.data.reading)?;
-    read.report.remarks().iter().for_each(|remark| watch(Stage::Remark(remark)));
+    read.report.remarks().iter().for_each(|remark| watch(Startup::Remark(remark)));
     Ok(Text { name, documents: read.documents.into_iter().map(Cow::Owned).collect() })
 }

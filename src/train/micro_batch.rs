@@ -2,7 +2,7 @@
 
 use super::fit::Fit;
 use super::recipe::Recipe;
-use super::step::{PlannedStep, evaluation_shape, evaluation_step, part_step, training_step, update_step};
+use super::step::{PlannedStep, evaluation_shape, evaluation_step, micro_batch_step, training_step, update_step};
 use crate::batch::Shape;
 use crate::graph::{Bank, GraphError, Recompute};
 use crate::plan::{Footprint, Plan, Target};
@@ -57,7 +57,7 @@ impl Plans {
             recompute,
             training: match whole {
                 true => training_step(recipe, shape, target, recompute, &[])?,
-                false => part_step(recipe, shape, target, recompute)?,
+                false => micro_batch_step(recipe, shape, target, recompute)?,
             },
             update: if whole { None } else { Some(update_step(recipe, target)?) },
             evaluation: evaluation_step(recipe, evaluation_shape, target)?,

@@ -6,15 +6,15 @@ mod error;
 mod event;
 mod fit;
 mod micro_batch;
-mod parts;
 mod recipe;
 pub mod step;
 mod trainer;
+mod training_step;
 
 pub use error::TrainError;
 pub use event::{Event, Interval, Snapshot};
 pub use fit::{Candidate, Fit, Resources, candidates, fit};
 pub use micro_batch::{MicroBatch, Plans, flops_a_step};
-pub use parts::TrainingStep;
 pub use recipe::Recipe;
 pub use trainer::{Data, Trainer};
+pub use training_step::TrainingStep;

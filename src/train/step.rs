@@ -80,7 +80,7 @@ pub fn training_step(
 
 /// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
 /// before. [`update_step`] follows the last part.
-pub fn part_step(
+pub fn micro_batch_step(
     recipe: &Recipe,
     shape: Shape,
     target: Target,

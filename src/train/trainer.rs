@@ -4,9 +4,9 @@ use super::error::TrainError;
 use super::event::{Event, Interval, Snapshot};
 use super::fit::{Fit, Resources, fit};
 use super::micro_batch::{MicroBatch, Plans, flops_a_step};
-use super::parts::TrainingStep;
 use super::recipe::Recipe;
 use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, learning_rate};
+use super::training_step::TrainingStep;
 use crate::batch::{Ahead, Batch, Batches, Evaluation, Source};
 use crate::config::Precision;
 use crate::graph::Bank;
@@ -232,12 +232,12 @@ impl Trainer {
             let batch = self.recipe.shape.examples;
             let Some(out) = self.training.collect(&mut *self.engine, batch, wait)? else { break };
             let Some(started) = self.waiting.pop_front() else { break };
-            self.take_in(&started, &out, &mut events)?;
+            self.record(&started, &out, &mut events)?;
         }
         Ok(events)
     }
 
-    fn take_in(&mut self, started: &Started, out: &Results, events: &mut Vec<Event>) -> Result<(), TrainError> {
+    fn record(&mut self, started: &Started, out: &Results, events: &mut Vec<Event>) -> Result<(), TrainError> {
         let step = started.step;
         let losses = self.training.losses(out);
         let norm = out.scalar(GRADIENT_NORM).unwrap_or(f32::NAN);

@@ -6,7 +6,7 @@ use super::panes;
 use super::state::{AppState, Drawn, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
-use crate::session::{Change, How, Longer};
+use crate::session::{Change, Extension, SessionOptions};
 use egui::{Context, Ui, ViewportCommand};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ pub struct App {
     pub(super) turns: Option<Arc<Turns>>,
     worker: Option<Worker>,
     /// What the last sitting used.
-    how: Option<How>,
+    how: Option<SessionOptions>,
     wake: Wake,
     picked: (Sender<Picked>, Receiver<Picked>),
     followed: Instant,
@@ -155,7 +155,7 @@ impl App {
     }
 
     /// Goes on with the run that is shown, if that was stopped or only looked at; `longer` gives it another end.
-    pub(super) fn go_on(&mut self, longer: Option<Longer>) {
+    pub(super) fn go_on(&mut self, longer: Option<Extension>) {
         let Some(folder) = self.state.folder() else { return };
         // The device of the sitting before, if that was here.
         match self.how.clone().map_or_else(|| self.state.form.how(), Ok) {

@@ -4,7 +4,7 @@ use crate::bench::median;
 use crate::cli::Failure;
 use crate::cli::output::{print, print_json};
 use crate::config::Config;
-use crate::session::How;
+use crate::session::SessionOptions;
 use crate::window::{Job, Opening, Turns, open};
 use serde_json::json;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const PAIRS: usize = 4;
 const TURN: Duration = Duration::from_secs(10);
 
 /// Trains in a window that is drawn in every other turn, and says how fast both were.
-pub(super) fn run(mut config: Config, how: How, json: bool) -> Result<(), Failure> {
+pub(super) fn run(mut config: Config, how: SessionOptions, json: bool) -> Result<(), Failure> {
     let folder = std::env::temp_dir().join(format!("leyden-bench-window-{}", std::process::id()));
     // Nothing but steps: no end, no evaluation and no checkpoint in between.
     let t = &mut config.training;

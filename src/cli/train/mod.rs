@@ -19,7 +19,8 @@ use crate::model::Model;
 use crate::numbers::counted;
 use crate::run::Run;
 use crate::session::{
-    self, Change, Continued, Device, Ending, How, Longer, Opened, Prepared, Report, Session, SessionError, Stage,
+    self, Change, Device, Ending, Extension, Opened, Prepared, Reopened, Report, Session, SessionError, SessionOptions,
+    Startup,
 };
 use crate::tune::BUDGET;
 use crate::window::{self, Job, Opening};
@@ -163,8 +164,8 @@ fn settings(arguments: &TrainArguments) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn how(arguments: &TrainArguments) -> Result<How, Failure> {
-    Ok(How {
+fn how(arguments: &TrainArguments) -> Result<SessionOptions, Failure> {
+    Ok(SessionOptions {
         device: arguments.device.clone(),
         kernels: arguments.kernels.kernels,
         tuning: arguments.kernels.budget(BUDGET),
@@ -190,17 +191,17 @@ fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop)
 fn go_on(arguments: &TrainArguments, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     refuse_fixed(arguments, folder)?;
     let mut said = Ok(());
-    let continued = session::go_on(folder, &change(arguments), how(arguments)?, &mut |stage| {
+    let continued = session::reopen(folder, &change(arguments), how(arguments)?, &mut |stage| {
         said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
     });
     said?;
     match continued.map_err(failure)? {
-        Continued::Opened(opened) => {
+        Reopened::Opened(opened) => {
             let Opened { session, prepared } = *opened;
             say!("going on from step {}", grouped(session.step()));
             sitting(session, &prepared, stop)
         }
-        Continued::Done { config, done } => {
+        Reopened::Done { config, done } => {
             let flag = if config.training.hours.is_some() { "--hours" } else { "--steps" };
             let place = folder.display();
             say!("{place} is done, {} steps; {flag} with a larger number lets it go on", done.steps);
@@ -223,7 +224,7 @@ fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure
 
 /// What may be another for a run that goes on: the end of its schedule, and where its text is.
 fn change(arguments: &TrainArguments) -> Change {
-    let longer = arguments.settings.steps.map(Longer::Steps).or(arguments.hours.map(Longer::Hours));
+    let longer = arguments.settings.steps.map(Extension::Steps).or(arguments.hours.map(Extension::Hours));
     Change { longer, text: arguments.text.clone(), dataset: arguments.data.clone() }
 }
 
@@ -232,16 +233,16 @@ fn failure(error: SessionError) -> Failure {
     if error.is_input() { Failure::input(error) } else { Failure::work(error) }
 }
 
-fn show(stage: Stage<'_>) -> Result<(), Failure> {
+fn show(stage: Startup<'_>) -> Result<(), Failure> {
     match stage {
-        Stage::Note(text) => output::note(text),
-        Stage::Remark(text) => output::remark(text),
-        Stage::Longer(config) => {
+        Startup::Note(text) => output::note(text),
+        Startup::Remark(text) => output::remark(text),
+        Startup::Extended(config) => {
             let t = &config.training;
             let end = t.hours.map_or_else(|| format!("{} steps", grouped(t.steps)), |hours| format!("{hours} hours"));
             say!("{end}: the learning rate falls to 0 there");
         }
-        Stage::Ready { config, model, prepared, device, from } => {
+        Startup::Ready { config, model, prepared, device, from } => {
             say!("{}", heading(Style::stdout(), config, model, prepared, device));
             if let Some(found) = from {
                 say!("{}    {}", Style::stdout().bold("from"), found.describe());
@@ -261,7 +262,7 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
     let (mut tokens, mut held_out, mut ending) = (0, None, None);
     while !session.has_ended() {
         for report in session.advance(stop.asked()).map_err(Failure::work)? {
-            progress.take_in(&session, &report);
+            progress.show(&session, &report);
             match report {
                 Report::Interval { interval, .. } => tokens += interval.tokens,
                 Report::HeldOut { values, .. } => held_out = Some(values),

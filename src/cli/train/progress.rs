@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// Shows what happened.
-    pub(super) fn take_in(&mut self, session: &Session, report: &Report) {
+    pub(super) fn show(&mut self, session: &Session, report: &Report) {
         match report {
             Report::Step { step, values } => self.step(session, step + 1, values),
             Report::Interval { interval, tokens_per_second } => self.interval(session, interval, *tokens_per_second),

@@ -1,7 +1,7 @@
 //! What controls a run, and what is known of it.
 
 use crate::numbers::{bytes, duration, flop, grouped};
-use crate::session::Longer;
+use crate::session::Extension;
 use crate::window::app::App;
 use crate::window::look::Palette;
 use crate::window::state::{AppState, Phase, paper_days};
@@ -65,23 +65,23 @@ fn buttons(ui: &mut Ui, app: &mut App) {
 }
 
 /// Another end where the run is at its end: half as long again.
-fn longer(begun: &crate::window::worker::Begun, run: Option<&crate::window::state::Track>) -> Option<Longer> {
+fn longer(begun: &crate::window::worker::Begun, run: Option<&crate::window::state::Track>) -> Option<Extension> {
     let t = &begun.config.training;
     let run = run?;
     let seconds = run.intervals.last().map_or(0.0, |m| m.seconds);
     match t.hours {
-        Some(hours) => (seconds >= 3_600.0 * hours * 0.999).then_some(Longer::Hours(hours * 1.5)),
-        None => (run.step() >= t.steps).then_some(Longer::Steps(t.steps + t.steps / 2)),
+        Some(hours) => (seconds >= 3_600.0 * hours * 0.999).then_some(Extension::Hours(hours * 1.5)),
+        None => (run.step() >= t.steps).then_some(Extension::Steps(t.steps + t.steps / 2)),
     }
 }
 
-fn going_on(ui: &mut Ui, app: &mut App, size: egui::Vec2, longer: Option<Longer>) {
+fn going_on(ui: &mut Ui, app: &mut App, size: egui::Vec2, longer: Option<Extension>) {
     let (name, tip) = match longer {
         None => ("Go on training".to_string(), "From the newest checkpoint"),
-        Some(Longer::Steps(steps)) => {
+        Some(Extension::Steps(steps)) => {
             (format!("Go on to {} steps", grouped(steps)), "The learning rate rises again and falls to 0 there")
         }
-        Some(Longer::Hours(hours)) => {
+        Some(Extension::Hours(hours)) => {
             (format!("Go on to {:.1} min", 60.0 * hours), "The learning rate rises again and falls to 0 there")
         }
     };

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, ConfigError, Precision, preset};
 use crate::graph::Recompute;
-use crate::session::{Device, How};
+use crate::session::{Device, SessionOptions};
 use crate::train::Resources;
 use crate::window::Job;
 use bytesize::ByteSize;
@@ -191,7 +191,7 @@ impl Form {
     ///
     /// # Errors
     /// [`StartError::Field`] for memory that is no size.
-    pub fn how(&self) -> Result<How, StartError> {
+    pub fn how(&self) -> Result<SessionOptions, StartError> {
         let memory = match self.memory.trim() {
             "" => None,
             text => match text.parse::<ByteSize>() {
@@ -201,7 +201,7 @@ impl Form {
         };
         let Ok(device): Result<Device, _> = self.device.trim().parse();
         let resources = Resources { memory, recompute: self.recompute };
-        Ok(How { device, resources, ..How::default() })
+        Ok(SessionOptions { device, resources, ..SessionOptions::default() })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::measure::Measures;
 use crate::model::{Architecture, Model};
 use crate::run::Run;
-use crate::session::{self, Adaptation, Change, Continued, How, Opened, Prepared, Session, Stage};
+use crate::session::{self, Adaptation, Change, Opened, Prepared, Reopened, Session, SessionOptions, Startup};
 use crate::train::MicroBatch;
 use crate::window::state::Track;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub enum Job {
         /// Files and folders to make a dataset of first; the settings say what is read otherwise.
         files: Vec<PathBuf>,
         /// The device and more.
-        how: How,
+        how: SessionOptions,
     },
     /// Go on with a run.
     GoOn {
@@ -39,7 +39,7 @@ pub enum Job {
         /// What is to be another.
         change: Change,
         /// The device and more.
-        how: How,
+        how: SessionOptions,
     },
     /// Load a run's newest networks, to be asked about sentences.
     Look {
@@ -106,11 +106,11 @@ pub(super) fn run(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) {
 }
 
 fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
-    let mut watch = |stage: Stage<'_>| {
+    let mut watch = |stage: Startup<'_>| {
         match stage {
-            Stage::Note(text) => outbox.tell(News::Note(text.into())),
-            Stage::Remark(text) => outbox.tell(News::Complaint(text.into())),
-            Stage::Longer(_) | Stage::Ready { .. } => true,
+            Startup::Note(text) => outbox.tell(News::Note(text.into())),
+            Startup::Remark(text) => outbox.tell(News::Complaint(text.into())),
+            Startup::Extended(_) | Startup::Ready { .. } => true,
         };
     };
     let words = |e: &dyn std::fmt::Display| e.to_string();
@@ -128,9 +128,9 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
             session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
         }
         Job::GoOn { folder, change, how } => {
-            match session::go_on(&folder, &change, how, &mut watch).map_err(|e| words(&e))? {
-                Continued::Opened(opened) => *opened,
-                Continued::Done { .. } => return look(&folder, inbox, outbox),
+            match session::reopen(&folder, &change, how, &mut watch).map_err(|e| words(&e))? {
+                Reopened::Opened(opened) => *opened,
+                Reopened::Done { .. } => return look(&folder, inbox, outbox),
             }
         }
         Job::Look { folder } => return look(&folder, inbox, outbox),

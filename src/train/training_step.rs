@@ -49,7 +49,7 @@ impl TrainingStep {
     }
 
     /// The whole step's plan, or a part's, and the program it is.
-    pub fn part(&self) -> (&Plan, Program) {
+    pub fn micro_batch(&self) -> (&Plan, Program) {
         (&self.step.plan, self.program)
     }
 
@@ -96,7 +96,7 @@ impl TrainingStep {
             return engine.submit(self.program, state, true);
         };
         for index in 0..self.fit.micro_batch.parts {
-            let part = batch.part(index, self.fit.micro_batch.rows);
+            let part = batch.micro_batch(index, self.fit.micro_batch.rows);
             self.step.write(engine, self.program, &part, batch);
             engine.submit(self.program, &StepState { part: index as u32, ..*state }, true)?;
         }
