@@ -163,7 +163,7 @@ fn step(config: &Config, shape: Shape, target: Target, fuse: bool) -> Result<Pla
     let model = Model::new(config);
     let mut g = Graph::new(model.table.clone());
     let mut inputs = Inputs::new(shape);
-    let o = config.objective.build(&mut g, &model, &mut inputs, Mode { dropout: true, given: &[] })?;
+    let o = config.objective.build(&mut g, &model, &mut inputs, Mode { dropout: true, ..Mode::default() })?;
     g.backward(o.loss(), |_| true)?;
     if fuse {
         g.fuse(&o.tensors())?;

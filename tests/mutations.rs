@@ -128,8 +128,15 @@ fn run() -> Folder {
     }
     let bank = model.initial(1);
     let moment2 = bank.iter().map(|x| x * x).collect();
-    let snapshot =
-        Snapshot { step: 3, weights: bank.clone(), moment1: bank, moment2, flops: Some(1e12), loss_scale: None };
+    let snapshot = Snapshot {
+        step: 3,
+        phase: 0,
+        weights: bank.clone(),
+        moment1: bank,
+        moment2,
+        flops: Some(1e12),
+        loss_scale: None,
+    };
     let standing = RunStatus { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0), better: Better::Lower };
     let identity = Identity { config: &config, model: &model, tokenizer: &tokenizer, text: "text" };
     run.checkpoint(&snapshot, &standing, identity).unwrap();

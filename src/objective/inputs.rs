@@ -10,6 +10,8 @@ use std::borrow::Cow;
 pub struct Mode {
     /// Whether there is dropout: in training, not in evaluation.
     pub dropout: bool,
+    /// Which of the objective's phases it is built for.
+    pub phase: usize,
     /// Results that are columns of the batch in place of being worked out, by name: as tests need it, to give samples.
     pub given: &'static [&'static str],
 }

@@ -13,6 +13,7 @@ mod inputs;
 mod list;
 pub mod mlm;
 mod outputs;
+mod phase;
 mod words;
 
 pub use demonstration::{Demonstration, Shown};
@@ -20,6 +21,7 @@ pub use generator::{Generator, GeneratorSizes};
 pub use inputs::{Bound, Inputs, Mode};
 pub use list::ObjectiveConfig;
 pub use outputs::{LOSS, Merge, Output, Outputs, Results};
+pub use phase::Phase;
 
 use crate::batch::{Batch, Masking};
 use crate::config::ConfigError;
@@ -65,6 +67,11 @@ pub trait Objective: Debug + Send + Sync {
 
     /// What can be shown of a sentence.
     fn demonstration(&self) -> Demonstration;
+
+    /// Training in phases, one behind the other.
+    fn phases(&self) -> Vec<Phase> {
+        vec![Phase::WHOLE]
+    }
 
     /// How large its generator is, where it has one.
     fn generator_mut(&mut self) -> Option<&mut Generator> {

@@ -104,6 +104,7 @@ fn save_into(
     let state = State {
         version: State::version(),
         step: snapshot.step,
+        phase: snapshot.phase,
         seed: standing.seed,
         seconds: standing.seconds,
         settings: settings_fingerprint(config),
@@ -128,10 +129,13 @@ pub(super) fn prune(all: &Path, keep: usize) -> Result<(), RunError> {
     list[..old].iter().filter(|(step, _)| Some(*step) != best).try_for_each(|(_, folder)| remove(folder))
 }
 
-/// The step and held-out measure of the checkpoint that did best; those whose state cannot be read do not count.
+/// The step and held-out measure of the checkpoint that did best; those whose state cannot be read do not count. Of a run in
+/// phases, those of the last phase: what is measured in one says nothing of another.
 pub(super) fn best(list: &[(u64, PathBuf)]) -> Option<(u64, f64)> {
-    let states = list.iter().filter_map(|(_, folder)| State::read(folder).ok());
-    let measured = states.filter_map(|state| Some((state.step, state.held_out?, state.better)));
+    let states: Vec<State> = list.iter().filter_map(|(_, folder)| State::read(folder).ok()).collect();
+    let last = states.iter().map(|state| state.phase).max()?;
+    let of_phase = states.into_iter().filter(|state| state.phase == last);
+    let measured = of_phase.filter_map(|state| Some((state.step, state.held_out?, state.better)));
     measured
         .reduce(|best, new| if new.2.beats(new.1, best.1) { new } else { best })
         .map(|(step, value, _)| (step, value))
@@ -219,8 +223,15 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
         read.map(|()| bank).map_err(|reason| damaged(&path, reason))
     };
     let (moment1, moment2) = (moment(MOMENTS[0])?, moment(MOMENTS[1])?);
-    let snapshot =
-        Snapshot { step: state.step, weights, moment1, moment2, flops: state.flops, loss_scale: state.loss_scale };
+    let snapshot = Snapshot {
+        step: state.step,
+        phase: state.phase,
+        weights,
+        moment1,
+        moment2,
+        flops: state.flops,
+        loss_scale: state.loss_scale,
+    };
     Ok((snapshot, state))
 }
 
@@ -279,7 +290,7 @@ mod tests {
         });
         banks[2].iter_mut().for_each(|x| *x *= *x);
         let [weights, moment1, moment2] = banks;
-        Snapshot { step: 3, weights, moment1, moment2, flops: Some(1e9), loss_scale: Some([512.0, 1.0]) }
+        Snapshot { step: 3, phase: 1, weights, moment1, moment2, flops: Some(1e9), loss_scale: Some([512.0, 1.0]) }
     }
 
     /// A checkpoint of such a model, and what it was made from.

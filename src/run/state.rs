@@ -26,6 +26,9 @@ pub struct State {
     pub version: u32,
     /// Steps done.
     pub step: u64,
+    /// Which of the objective's phases they were of.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub phase: usize,
     /// The seed in use: the configuration's unless the run was rolled back.
     pub seed: u64,
     /// Seconds of training so far, over all sittings.
@@ -54,6 +57,10 @@ pub struct State {
 
 fn lower() -> Better {
     Better::Lower
+}
+
+fn is_first(phase: &usize) -> bool {
+    *phase == 0
 }
 
 fn is_lower(better: &Better) -> bool {
@@ -166,6 +173,7 @@ mod tests {
         State {
             version: VERSION,
             step: 7,
+            phase: 2,
             seed: 1,
             seconds: 0.1 + 0.2,
             settings: "a".into(),
@@ -213,6 +221,14 @@ mod tests {
         assert_eq!(best(Better::Lower, [2.0, 1.0, 3.0]), Some((2, 1.0)));
         assert_eq!(best(Better::Higher, [0.5, 0.9, 0.2]), Some((2, 0.9)));
         assert_eq!(best(Better::Higher, [f64::NAN, 0.1, f64::NAN]).map(|b| b.0), Some(2));
+        // What was measured in a phase says nothing of the next.
+        let list: Vec<_> = (1..=4).map(|step| (step, folder.path().join(format!("step-{step:06}")))).collect();
+        fs::create_dir_all(&list[3].1).unwrap();
+        let next = |held_out| State { step: 4, phase: 3, held_out, ..state() };
+        for held_out in [None, Some(0.05)] {
+            fs::write(list[3].1.join(STATE), next(held_out).to_json().unwrap()).unwrap();
+            assert_eq!(super::super::checkpoint::best(&list), held_out.map(|value| (4, value)));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A session step by step: what is due after each, and what is said of it.
 
 use super::report::{HeldOutLine, IntervalLine};
+use super::watch::Watch;
 use super::{Ending, Report, Session, SessionError, Setup, Warning};
 use crate::measure::{Better, Values};
 use crate::run::{Identity, RunStatus};
@@ -31,6 +32,9 @@ impl Session {
     }
 
     fn go(&mut self, stop: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+        if self.setup.recipe.training.hours.is_some() {
+            self.trainer.set_progress(self.progress());
+        }
         let complete = self.is_complete();
         let ends = complete || stop || self.step() >= self.until;
         if self.step() > self.settled || ends {
@@ -47,9 +51,6 @@ impl Session {
             reports.push(Report::Ended(ending));
             return Ok(());
         }
-        if self.setup.recipe.training.hours.is_some() {
-            self.trainer.set_progress(self.progress());
-        }
         let events = self.trainer.advance()?;
         self.handle(events, reports)
     }
@@ -61,8 +62,10 @@ impl Session {
         let unsettled = step > self.settled;
         let by_clock =
             t.checkpoint_minutes > 0.0 && self.saved_at.elapsed().as_secs_f64() > 60.0 * t.checkpoint_minutes;
-        let evaluates = unsettled && step.is_multiple_of(t.evaluate_every) || complete;
-        let saves = unsettled && step.is_multiple_of(t.checkpoint_every) || by_clock || ends;
+        // The last that there is of a phase.
+        let phase_ends = unsettled && self.trainer.next_phase() != self.trainer.recipe().phase;
+        let evaluates = unsettled && step.is_multiple_of(t.evaluate_every) || phase_ends || complete;
+        let saves = unsettled && step.is_multiple_of(t.checkpoint_every) || phase_ends || by_clock || ends;
         if !evaluates && !saves {
             return Ok(());
         }
@@ -125,6 +128,13 @@ impl Session {
                     if let Some(warning) = warning {
                         self.warn(step + 1, warning, reports)?;
                     }
+                }
+                Event::Phase { step, name } => {
+                    // What was measured before says nothing of what is measured from here on.
+                    self.best = None;
+                    self.watch = Watch::new(&self.setup.recipe, &self.setup.measures);
+                    self.run.log_event(step, "phase", name)?;
+                    reports.push(Report::Phase { step, name });
                 }
                 Event::Interval(interval) => {
                     let seconds = self.seconds();

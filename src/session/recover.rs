@@ -57,6 +57,14 @@ impl Session {
         let model = self.trainer.model();
         let zeros = vec![0.0; model.table.len()];
         let weights = self.setup.initial.clone().unwrap_or_else(|| model.initial(self.setup.recipe.seed));
-        Snapshot { step: 0, weights, moment1: zeros.clone(), moment2: zeros, flops: Some(0.0), loss_scale: None }
+        Snapshot {
+            step: 0,
+            phase: 0,
+            weights,
+            moment1: zeros.clone(),
+            moment2: zeros,
+            flops: Some(0.0),
+            loss_scale: None,
+        }
     }
 }

@@ -35,6 +35,13 @@ pub enum Report {
         /// Whether the measure that chooses the best checkpoint is better than ever before.
         best: bool,
     },
+    /// Another phase of the objective begins.
+    Phase {
+        /// After how many steps.
+        step: u64,
+        /// What it is called.
+        name: &'static str,
+    },
     /// A checkpoint was written.
     Saved {
         /// After how many steps.

@@ -4,7 +4,6 @@ use super::Warning;
 use super::warning::wide;
 use crate::measure::{Advice, Better, Measure, Measures, Values};
 use crate::numbers::fixed;
-use crate::train::step::learning_rate;
 use crate::train::{Interval, Recipe};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,7 +49,7 @@ pub(super) fn beforehand(recipe: &Recipe, step: u64, (examples, held_out): (usiz
 /// warm-up or in the middle of the run, whatever is first, and falls from there.
 fn peak(recipe: &Recipe, from: u64, to: u64) -> f64 {
     let top = recipe.optimizer.warmup.min(recipe.training.steps / 2);
-    learning_rate(&recipe.optimizer, recipe.training.steps, top.clamp(from, to.max(from)) as f64)
+    recipe.learning_rate(top.clamp(from, to.max(from)) as f64)
 }
 
 /// Watches the steps and intervals of a sitting.
@@ -463,7 +462,7 @@ mod tests {
         assert!(few[0].to_string().contains("7 examples, fewer than the 32"), "{}", few[0]);
         // The rate asked for is reached where the warm-up ends before the middle.
         let tiny = tiny(None);
-        let learning_rate = |step| learning_rate(&tiny.optimizer, tiny.training.steps, step);
+        let learning_rate = |step| tiny.learning_rate(step);
         assert_eq!(peak(&tiny, 0, 4_500), learning_rate(500.0));
         assert_eq!(peak(&tiny, 0, 100), learning_rate(100.0));
         assert_eq!(peak(&tiny, 2_000, 4_500), learning_rate(2_000.0));

@@ -15,6 +15,13 @@ pub enum Event {
     },
     /// `log_every` steps have finished, or the last one.
     Interval(Interval),
+    /// Another phase begins.
+    Phase {
+        /// Steps done.
+        step: u64,
+        /// What it is called.
+        name: &'static str,
+    },
 }
 
 /// The means over some steps.
@@ -50,6 +57,8 @@ fn is_zero(n: &u64) -> bool {
 pub struct Snapshot {
     /// Steps done.
     pub step: u64,
+    /// Which of the objective's phases they were of. Where the next one begins, it has not yet.
+    pub phase: usize,
     /// The bank of parameters.
     pub weights: Vec<f32>,
     /// Adam's first moments.

@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod fit;
 mod micro_batch;
+mod phases;
 mod recipe;
 pub mod step;
 mod trainer;

@@ -1,10 +1,12 @@
 //! What is trained, and how: all that a step is planned from.
 
-use super::step::step_state;
+use super::phases::{in_schedule, trained};
+use super::step::{learning_rate, step_state};
 use crate::batch::Shape;
 use crate::config::{Config, OptimizerConfig, TrainingConfig};
+use crate::graph::Parameter;
 use crate::model::Model;
-use crate::objective::Objective;
+use crate::objective::{Objective, Phase};
 use crate::op::StepState;
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ pub struct Recipe {
     pub training: TrainingConfig,
     /// Decides initial weights, batches, masks, dropout and samples.
     pub seed: u64,
+    /// Which of the objective's phases its steps are of.
+    pub phase: usize,
 }
 
 impl Recipe {
@@ -37,11 +41,30 @@ impl Recipe {
             optimizer: config.optimizer.clone(),
             training: config.training.clone(),
             seed: config.seed,
+            phase: 0,
         }
+    }
+
+    /// The same in another phase.
+    pub fn in_phase(&self, phase: usize) -> Self {
+        Self { phase, ..self.clone() }
+    }
+
+    /// Which parameters are trained in its phase.
+    pub fn trained(&self) -> impl Fn(&Parameter) -> bool + use<> {
+        let phases = self.objective.phases();
+        trained(&self.model, phases.get(self.phase).unwrap_or(&Phase::WHOLE))
+    }
+
+    /// The learning rate at `step` (from 0), which may be between two.
+    pub fn learning_rate(&self, step: f64) -> f64 {
+        let (step, steps) = in_schedule(&self.objective.phases(), self.training.steps, self.phase, step);
+        learning_rate(&self.optimizer, steps, step)
     }
 
     /// What step `step` (from 0) tells every kernel.
     pub fn step_state(&self, step: u64) -> StepState {
-        step_state(&self.optimizer, self.training.steps, self.seed, step)
+        let learning_rate = self.learning_rate(step as f64) as f32;
+        StepState { learning_rate, ..step_state(&self.optimizer, self.seed, step) }
     }
 }

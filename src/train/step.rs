@@ -47,8 +47,15 @@ impl PlannedStep {
     }
 }
 
-/// The objective's page.
-fn page(g: &mut Graph, recipe: &Recipe, inputs: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
+/// The objective's page in the recipe's phase.
+fn page(
+    g: &mut Graph,
+    recipe: &Recipe,
+    inputs: &mut Inputs,
+    dropout: bool,
+    given: &'static [&'static str],
+) -> Result<Outputs, GraphError> {
+    let mode = Mode { dropout, phase: recipe.phase, given };
     recipe.objective.build(g, &recipe.model, inputs, mode)
 }
 
@@ -72,7 +79,7 @@ pub fn training_step(
     given: &'static [&'static str],
 ) -> Result<PlannedStep, GraphError> {
     let (mut g, mut inputs) = (Graph::new(recipe.model.table.clone()), Inputs::new(shape));
-    let outputs = page(&mut g, recipe, &mut inputs, Mode { dropout: true, given })?;
+    let outputs = page(&mut g, recipe, &mut inputs, true, given)?;
     gradients(&mut g, &outputs, recipe, recompute)?;
     let update = update(&mut g, Bank::Gradients, recipe)?;
     Ok(PlannedStep::new(g, inputs, [outputs.into_list(), update].concat(), target))
@@ -87,7 +94,7 @@ pub fn micro_batch_step(
     recompute: Recompute,
 ) -> Result<PlannedStep, GraphError> {
     let (mut g, mut inputs) = (Graph::new(recipe.model.table.clone()), Inputs::new(shape));
-    let outputs = page(&mut g, recipe, &mut inputs, Mode { dropout: true, given: &[] })?;
+    let outputs = page(&mut g, recipe, &mut inputs, true, &[])?;
     gradients(&mut g, &outputs, recipe, recompute)?;
     ops::accumulate(&mut g)?;
     Ok(PlannedStep::new(g, inputs, outputs.into_list(), target))
@@ -95,14 +102,14 @@ pub fn micro_batch_step(
 
 /// Reverse mode, and what follows from it: the passes over the whole graph.
 fn gradients(g: &mut Graph, outputs: &Outputs, recipe: &Recipe, recompute: Recompute) -> Result<(), GraphError> {
-    let (loss, keep) = (outputs.loss(), outputs.tensors());
+    let (loss, keep, trained) = (outputs.loss(), outputs.tensors(), recipe.trained());
     match recipe.training.precision {
         Precision::F32 => {
-            g.backward(loss, |_| true)?;
+            g.backward(loss, trained)?;
             g.fuse(&keep)?;
         }
         Precision::Mixed => {
-            g.backward_scaled(loss, |_| true)?;
+            g.backward_scaled(loss, trained)?;
             g.fuse(&keep)?;
             g.halve(&keep)?;
         }
@@ -122,7 +129,8 @@ fn update(g: &mut Graph, bank: Bank, recipe: &Recipe) -> Result<Vec<Output>, Gra
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
     let scaled = recipe.training.precision == Precision::Mixed;
-    let spans = g.table().spans(|_| Some(1.0));
+    let trained = recipe.trained();
+    let spans = g.table().spans(|parameter| trained(parameter).then_some(1.0));
     ops::adamw(g, gradients, norm, scaled, adamw_settings(&recipe.optimizer), spans)?;
     let output = |name, tensor| Output { name, tensor, merge: Merge::Sum };
     if !scaled {
@@ -135,7 +143,7 @@ fn update(g: &mut Graph, bank: Bank, recipe: &Recipe) -> Result<Vec<Output>, Gra
 /// The objective without dropout, gradient or update.
 pub fn evaluation_step(recipe: &Recipe, shape: Shape, target: Target) -> Result<PlannedStep, GraphError> {
     let (mut g, mut inputs) = (Graph::new(recipe.model.table.clone()), Inputs::new(shape));
-    let outputs = page(&mut g, recipe, &mut inputs, Mode::default())?;
+    let outputs = page(&mut g, recipe, &mut inputs, false, &[])?;
     let keep = outputs.tensors();
     g.fuse(&keep)?;
     if recipe.training.precision == Precision::Mixed {
@@ -156,15 +164,14 @@ pub fn learning_rate(optimizer: &OptimizerConfig, steps: u64, step: f64) -> f64 
     optimizer.learning_rate * (1.0 - step / steps as f64).max(0.0) * warm
 }
 
-/// What step `step` (from 0) of so many tells every kernel.
-pub fn step_state(optimizer: &OptimizerConfig, steps: u64, seed: u64, step: u64) -> StepState {
+/// What step `step` (from 0) tells every kernel, but for the learning rate.
+pub(super) fn step_state(optimizer: &OptimizerConfig, seed: u64, step: u64) -> StepState {
     let correction = |beta: f64| {
         if optimizer.bias_correction { (1.0 / (1.0 - beta.powf((step + 1) as f64))) as f32 } else { 1.0 }
     };
     StepState {
         seed: [seed as u32, (seed >> 32) as u32],
         step: step as u32,
-        learning_rate: learning_rate(optimizer, steps, step as f64) as f32,
         correction1: correction(optimizer.beta1),
         correction2: correction(optimizer.beta2),
         ..StepState::default()

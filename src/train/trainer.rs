@@ -4,8 +4,9 @@ use super::error::TrainError;
 use super::event::{Event, Interval, Snapshot};
 use super::fit::{Fit, Resources, fit};
 use super::micro_batch::{MicroBatch, Plans, flops_a_step};
+use super::phases::{copy, phase_at};
 use super::recipe::Recipe;
-use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep, learning_rate};
+use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep};
 use super::training_step::TrainingStep;
 use crate::batch::{Ahead, Batch, Batches, Evaluation, Source};
 use crate::config::Precision;
@@ -31,18 +32,17 @@ pub struct Data {
 /// Training, step after step.
 pub struct Trainer {
     engine: Box<dyn Engine>,
+    target: Target,
+    resources: Resources,
     recipe: Recipe,
-    training: TrainingStep,
-    evaluation: Loaded,
-    short_of_memory: bool,
+    steps: Steps,
     batches: Ahead,
-    held_out: Evaluation,
+    held_out: Arc<dyn Source>,
     next: u64,
     /// How much of the schedule is behind, where the clock decides it.
     progress: Option<f64>,
     waiting: VecDeque<Started>,
-    /// Floating-point operations of a step, and of all that were reported on.
-    flops_a_step: f64,
+    /// Floating-point operations of all steps that were reported on.
     flops: f64,
     tally: Box<dyn Tally>,
     /// Of the steps in the tally: how many, and their tokens without padding.
@@ -73,11 +73,46 @@ struct LastStep {
 /// Skipped steps in a row after which a run will not recover: from the largest loss scale to the smallest, and some more.
 const MOST_SKIPPED: u32 = 32;
 
-/// The evaluation step, the engine's name for it, and its examples.
-struct Loaded {
-    step: PlannedStep,
-    program: Program,
-    rows: usize,
+/// The steps of a phase as they are loaded.
+struct Steps {
+    training: TrainingStep,
+    /// The evaluation step, the engine's name for it, and its examples.
+    evaluation: (PlannedStep, Program, usize),
+    /// Whether the device had less memory than was planned with.
+    short_of_memory: bool,
+    /// Floating-point operations of a training step.
+    flops: f64,
+}
+
+impl Steps {
+    fn load(
+        engine: &mut dyn Engine,
+        target: Target,
+        recipe: &Recipe,
+        resources: Resources,
+    ) -> Result<Self, TrainError> {
+        let planned = fit(recipe, target, resources, engine.limits())?;
+        let mut parts = planned.micro_batch.parts;
+        loop {
+            let fit = Fit { micro_batch: MicroBatch::new(recipe.shape.examples, parts), ..planned };
+            let plans = Plans::new(recipe, fit, target)?;
+            let mut load = || -> Result<_, EngineError> {
+                Ok((TrainingStep::load(engine, &plans)?, engine.load(plans.evaluation.plan.clone())?))
+            };
+            match load() {
+                Err(EngineError::OutOfMemory { .. }) if plans.micro_batch.rows > 1 => {
+                    engine.reset();
+                    parts *= 2;
+                }
+                loaded => {
+                    let (training, program) = loaded?;
+                    let evaluation = (plans.evaluation.clone(), program, plans.evaluation_shape.examples);
+                    let (short_of_memory, flops) = (training.fit() != planned, flops_a_step(recipe)? as f64);
+                    return Ok(Self { training, evaluation, short_of_memory, flops });
+                }
+            }
+        }
+    }
 }
 
 /// Seed of the samples drawn while evaluating: the same in every run, so that figures can be compared.
@@ -85,8 +120,11 @@ const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
 
 impl Trainer {
     /// Plans both steps, loads them into `engine` and initialises the weights. A step's batch is worked through in as many
-    /// parts, and computes as many activations again, as it takes to stay within `resources` and what the device can hold
-    /// ([`fit`]); where the device turns out to have less, in more.
+    /// micro-batches, and computes as many activations again, as it takes to stay within `resources` and what the device can
+    /// hold ([`fit`]); where the device turns out to have less, in more. Of an objective in phases, every phase has to fit.
+    ///
+    /// # Errors
+    /// [`TrainError`]: a device that is too small, or fails.
     pub fn new(
         mut engine: Box<dyn Engine>,
         target: Target,
@@ -94,41 +132,28 @@ impl Trainer {
         data: Data,
         resources: Resources,
     ) -> Result<Self, TrainError> {
-        let planned = fit(&recipe, target, resources, engine.limits())?;
-        let mut parts = planned.micro_batch.parts;
-        let (training, evaluation) = loop {
-            let fit = Fit { micro_batch: MicroBatch::new(recipe.shape.examples, parts), ..planned };
-            let plans = Plans::new(&recipe, fit, target)?;
-            match load(&mut *engine, &plans) {
-                Err(EngineError::OutOfMemory { .. }) if plans.micro_batch.rows > 1 => {
-                    engine.reset();
-                    parts *= 2;
-                }
-                loaded => break loaded?,
-            }
-        };
-        let short_of_memory = training.fit() != planned;
+        for later in 1..recipe.objective.phases().len() {
+            fit(&recipe.in_phase(later), target, resources, engine.limits())?;
+        }
+        let steps = Steps::load(&mut *engine, target, &recipe, resources)?;
         engine.write_bank(Bank::Parameters, &recipe.model.initial(recipe.seed))?;
         if recipe.training.precision == Precision::Mixed {
             engine.write_bank(Bank::LossScale, &LossScale::initial())?;
         }
-        let batches = Batches::new(data.training, recipe.shape.examples, recipe.seed);
-        let most = recipe.training.evaluation_examples;
-        let held_out = Evaluation::new(data.held_out, evaluation.rows, most, EVALUATION_SEED);
-        let flops_a_step = flops_a_step(&recipe)? as f64;
+        let Data { training, held_out } = data;
+        let batches = Batches::new(training, recipe.shape.examples, recipe.seed);
         Ok(Self {
             engine,
+            target,
+            resources,
             tally: recipe.objective.tally(),
             recipe,
-            training,
-            evaluation,
-            short_of_memory,
+            steps,
             batches: Ahead::new(batches),
             held_out,
             next: 0,
             progress: None,
             waiting: VecDeque::new(),
-            flops_a_step,
             flops: 0.0,
             counted: (0, 0),
             last: LastStep::default(),
@@ -152,7 +177,7 @@ impl Trainer {
 
     /// How a step's batch is worked through.
     pub fn fit(&self) -> Fit {
-        self.training.fit()
+        self.steps.training.fit()
     }
 
     /// The parts that a step's batch is worked through in.
@@ -173,7 +198,7 @@ impl Trainer {
 
     /// Floating-point operations of a step by kind of operation.
     pub fn flops_by_op(&self) -> Vec<(&'static str, u64)> {
-        self.training.flops_by_op()
+        self.steps.training.flops_by_op()
     }
 
     /// The weights as they are: a bank, laid out as [`Model::table`] says. Waits for the device.
@@ -186,7 +211,7 @@ impl Trainer {
 
     /// Whether the device had less memory than was planned with, so that there are more parts.
     pub fn short_of_memory(&self) -> bool {
-        self.short_of_memory
+        self.steps.short_of_memory
     }
 
     /// Floating-point operations of all steps that were reported on, since the run began.
@@ -211,14 +236,48 @@ impl Trainer {
 
     /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device.
     pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
+        let mut events = self.change_phase()?;
         let batch = self.batches.batch(self.next);
-        let Recipe { optimizer, training, .. } = &self.recipe;
-        let learning_rate = learning_rate(optimizer, training.steps, self.schedule_step());
+        let learning_rate = self.recipe.learning_rate(self.schedule_step());
         let state = StepState { learning_rate: learning_rate as f32, ..self.recipe.step_state(self.next) };
-        self.training.submit(&mut *self.engine, &batch, &state)?;
+        self.steps.training.submit(&mut *self.engine, &batch, &state)?;
         self.waiting.push_back(Started { step: self.next, batch, learning_rate });
         self.next += 1;
-        self.report(false)
+        events.extend(self.report(false)?);
+        Ok(events)
+    }
+
+    /// The phase that the next step is of.
+    pub fn next_phase(&self) -> usize {
+        phase_at(&self.recipe.objective.phases(), self.recipe.training.steps, self.schedule_step())
+    }
+
+    /// Begins the next step's phase, if that is another one: all that went before is reported on.
+    fn change_phase(&mut self) -> Result<Vec<Event>, TrainError> {
+        let (phases, next) = (self.recipe.objective.phases(), self.next_phase());
+        let mut events = Vec::new();
+        while self.recipe.phase < next {
+            events.extend(self.finish()?);
+            events.extend(self.close_interval().map(Event::Interval));
+            let mut snapshot = self.snapshot()?;
+            snapshot.phase += 1;
+            let phase = &phases[snapshot.phase];
+            if let Some(networks) = phase.copies {
+                let moments = [&mut snapshot.moment1, &mut snapshot.moment2];
+                copy(&self.recipe.model, networks, &mut snapshot.weights, moments);
+            }
+            self.resume(&snapshot, self.recipe.seed)?;
+            events.push(Event::Phase { step: self.next, name: phase.name });
+        }
+        Ok(events)
+    }
+
+    /// Loads the steps of another phase in place of those that are loaded. The banks are zeros then.
+    fn load_phase(&mut self, phase: usize) -> Result<(), TrainError> {
+        self.engine.reset();
+        self.recipe.phase = phase;
+        self.steps = Steps::load(&mut *self.engine, self.target, &self.recipe, self.resources)?;
+        Ok(())
     }
 
     /// Waits for every step that was started and reports on them.
@@ -230,7 +289,7 @@ impl Trainer {
         let mut events = Vec::new();
         while !self.waiting.is_empty() {
             let batch = self.recipe.shape.examples;
-            let Some(out) = self.training.collect(&mut *self.engine, batch, wait)? else { break };
+            let Some(out) = self.steps.training.collect(&mut *self.engine, batch, wait)? else { break };
             let Some(started) = self.waiting.pop_front() else { break };
             self.record(&started, &out, &mut events)?;
         }
@@ -239,7 +298,7 @@ impl Trainer {
 
     fn record(&mut self, started: &Started, out: &Results, events: &mut Vec<Event>) -> Result<(), TrainError> {
         let step = started.step;
-        let losses = self.training.losses(out);
+        let losses = self.steps.training.losses(out);
         let norm = out.scalar(GRADIENT_NORM).unwrap_or(f32::NAN);
         let loss_scale = out.scalar(LOSS_SCALE);
         let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
@@ -250,7 +309,7 @@ impl Trainer {
         self.tally.add(&started.batch, out);
         let (steps, tokens) = self.counted;
         self.counted = (steps + 1, tokens + started.batch.tokens());
-        self.flops += self.flops_a_step;
+        self.flops += self.steps.flops;
         let last = &mut self.last;
         (last.learning_rate, last.loss_scale) = (started.learning_rate, loss_scale);
         if skipped {
@@ -288,8 +347,10 @@ impl Trainer {
     /// device; call it when every step has been reported on ([`Trainer::finish`]).
     pub fn evaluate(&mut self) -> Result<Values, TrainError> {
         let mut tally = self.recipe.objective.tally();
-        for index in 0..self.held_out.len() {
-            let batch = self.held_out.batch(index);
+        let most = self.recipe.training.evaluation_examples;
+        let held_out = self.evaluation(self.held_out.clone(), most);
+        for index in 0..held_out.len() {
+            let batch = held_out.batch(index);
             if let Some(out) = self.run_evaluation(&batch, index)? {
                 tally.add(&batch, &out);
             }
@@ -301,7 +362,7 @@ impl Trainer {
     /// objective has nothing to show.
     pub fn show(&mut self, source: Arc<dyn Source>) -> Result<Vec<Vec<Shown>>, TrainError> {
         let (demonstration, count) = (self.recipe.objective.demonstration(), source.examples());
-        let source = Evaluation::new(source, self.evaluation.rows, count, EVALUATION_SEED);
+        let source = self.evaluation(source, count);
         let mut shown = Vec::new();
         for index in 0..source.len() {
             let batch = source.batch(index);
@@ -312,13 +373,19 @@ impl Trainer {
         Ok(shown)
     }
 
+    /// At most `count` examples of `source` in batches for the evaluation step.
+    fn evaluation(&self, source: Arc<dyn Source>, count: usize) -> Evaluation {
+        Evaluation::new(source, self.steps.evaluation.2, count, EVALUATION_SEED)
+    }
+
     fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Results>, TrainError> {
-        self.evaluation.step.write(&mut *self.engine, self.evaluation.program, batch, batch);
+        let (step, program, _) = &self.steps.evaluation;
+        step.write(&mut *self.engine, *program, batch, batch);
         let seed = [EVALUATION_SEED as u32, (EVALUATION_SEED >> 32) as u32];
         // Parts of one great batch: what is drawn for an example does not depend on how many fit into a step.
         let state = StepState { seed, part: index as u32, ..StepState::default() };
-        self.engine.submit(self.evaluation.program, &state, true)?;
-        Ok(self.engine.collect(true)?.map(|fetched| self.evaluation.step.results(fetched)))
+        self.engine.submit(*program, &state, true)?;
+        Ok(self.engine.collect(true)?.map(|fetched| step.results(fetched)))
     }
 
     /// All that a run needs to go on from here, as banks laid out as [`Model::table`] says. Waits for the device; call it
@@ -334,7 +401,8 @@ impl Trainer {
             Precision::Mixed => self.engine.read_bank(Bank::LossScale)?.first_chunk().copied(),
         };
         let flops = Some(self.flops);
-        Ok(Snapshot { step: self.next, weights, moment1, moment2, flops, loss_scale })
+        let (step, phase) = (self.next, self.recipe.phase);
+        Ok(Snapshot { step, phase, weights, moment1, moment2, flops, loss_scale })
     }
 
     /// Replaces the initial weights before the first step. As a bank, laid out as [`Model::table`] says.
@@ -346,8 +414,11 @@ impl Trainer {
     /// step, so with the same seed what follows is what would have followed then: bit for bit on the same device. Steps
     /// that are under way are waited for and forgotten.
     pub fn resume(&mut self, snapshot: &Snapshot, seed: u64) -> Result<(), TrainError> {
-        self.training.abandon(&mut *self.engine)?;
+        self.steps.training.abandon(&mut *self.engine)?;
         self.waiting.clear();
+        if snapshot.phase != self.recipe.phase {
+            self.load_phase(snapshot.phase)?;
+        }
         self.engine.write_bank(Bank::Parameters, &snapshot.weights)?;
         self.engine.write_bank(Bank::Moment1, &snapshot.moment1)?;
         self.engine.write_bank(Bank::Moment2, &snapshot.moment2)?;
@@ -361,15 +432,9 @@ impl Trainer {
         self.recipe.seed = seed;
         self.batches = self.batches.with_seed(seed);
         self.next = snapshot.step;
-        self.flops = snapshot.flops.unwrap_or(snapshot.step as f64 * self.flops_a_step);
+        self.flops = snapshot.flops.unwrap_or(snapshot.step as f64 * self.steps.flops);
         (self.tally, self.counted) = (self.recipe.objective.tally(), (0, 0));
         self.last = LastStep::default();
         Ok(())
     }
-}
-
-fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<(TrainingStep, Loaded), EngineError> {
-    let training = TrainingStep::load(engine, plans)?;
-    let program = engine.load(plans.evaluation.plan.clone())?;
-    Ok((training, Loaded { step: plans.evaluation.clone(), program, rows: plans.evaluation_shape.examples }))
 }

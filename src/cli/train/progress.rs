@@ -62,6 +62,9 @@ impl Progress {
         match report {
             Report::Step { step, values } => self.step(session, step + 1, values),
             Report::Interval { interval, tokens_per_second } => self.interval(session, interval, *tokens_per_second),
+            Report::Phase { step, name } => {
+                self.say(&format!("{} {name}, from step {step} on", Style::stderr().bold("phase:")));
+            }
             Report::Warning(warning) => self.say(&format!("{} {warning}", Style::stderr().yellow("warning:"))),
             Report::RolledBack { reason, step, seed } => {
                 let what = format!("{reason}; going on from step {step} with seed {seed}");

@@ -201,6 +201,7 @@ impl AppState {
         }
         match report {
             Report::Saved { step, .. } => self.saved = Some(*step),
+            Report::Phase { step, name } => self.tell(false, &format!("phase: {name}, from step {step} on")),
             Report::Warning(warning) => self.tell(true, &warning.to_string()),
             Report::RolledBack { reason, step, .. } => self.tell(true, &format!("{reason}; going on from step {step}")),
             Report::Reopened { reason, step } => {

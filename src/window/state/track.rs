@@ -127,7 +127,7 @@ impl Track {
                 self.held_out.push(Moment { step, tokens, seconds, flops, values, ..Moment::default() });
             }
             Report::RolledBack { step, .. } | Report::Reopened { step, .. } => self.rewind(*step),
-            Report::Saved { .. } | Report::Warning(_) | Report::Ended(_) => {}
+            Report::Phase { .. } | Report::Saved { .. } | Report::Warning(_) | Report::Ended(_) => {}
         }
     }
 
