@@ -13,7 +13,7 @@ use leyden::graph::{Bank, Recompute, Tensor};
 use leyden::model::Model;
 use leyden::op::StepState;
 use leyden::plan::{Engine, EngineError, Fetched, Footprint, Limits, Plan, Program, Target};
-use leyden::train::{Data, Fit, MicroBatch, Plans, Recipe, Resources, TrainError, Trainer, candidates, fit};
+use leyden::train::{Data, Fit, MicroBatches, Plans, Recipe, Resources, TrainError, Trainer, candidates, fit};
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -173,13 +173,13 @@ fn the_peak_is_what_the_cpu_engine_allocates() {
         let report = small_json("cpu", memory, "off");
         let engine = Box::new(CpuEngine::<f32>::new(Model::new(&small_config()).table.len()));
         let (allocated, found) = allocated_by_a_trainer(engine, Target::Cpu, parts_of(memory));
-        let found = found.micro_batch;
+        let found = found.micro_batches;
         assert_eq!(report["memory"]["peak"], allocated);
         assert!(allocated <= memory, "{allocated} bytes of {memory}");
-        assert_eq!([&report["micro_batch"]["parts"], &report["micro_batch"]["rows"]], [found.parts, found.rows]);
-        assert_eq!(report["evaluation"]["batch"], found.rows.min(32));
+        assert_eq!([&report["micro_batch"]["parts"], &report["micro_batch"]["rows"]], [found.count, found.examples]);
+        assert_eq!(report["evaluation"]["batch"], found.examples.min(32));
         assert!(report["training"]["nodes"].as_u64() > report["evaluation"]["nodes"].as_u64());
-        split.push(found.parts);
+        split.push(found.count);
     }
     assert!(split[0] == 1 && split.is_sorted() && split[2] > split[1] && split[1] > 1, "{split:?}");
 }
@@ -197,7 +197,7 @@ fn a_device_with_less_memory_than_planned_gets_smaller_parts() {
         let (trainer, allocated) = trainer(engine, target, 700_000, parts_of(10 * PLENTY));
         let mut trainer = trainer.unwrap();
         assert!(trainer.short_of_memory() && allocated.get() <= 700_000, "{} bytes", allocated.get());
-        assert_eq!(trainer.micro_batch(), MicroBatch { parts: 4, rows: 9 });
+        assert_eq!(trainer.micro_batches(), MicroBatches { count: 4, examples: 9 });
         let (early, late) = (trainer.advance().unwrap(), trainer.finish().unwrap());
         assert_eq!(early.len() + late.len(), 1, "events of one step");
     }
@@ -251,14 +251,14 @@ fn the_peak_is_what_the_gpu_engine_allocates() {
         let readback = |step: &str| memory[step]["readback"].as_u64().unwrap_or_default();
         let readbacks = readback("training") + readback("update") + readback("evaluation");
         let (allocated, split) = allocated_by_a_trainer(Box::new(new()), target, parts_of(budget));
-        let split = split.micro_batch;
+        let split = split.micro_batches;
         assert_eq!(allocated, number(&memory["peak"]) - readbacks);
-        assert!(number(&memory["peak"]) <= budget && (split.parts > 1) == (budget < PLENTY), "{split:?}");
+        assert!(number(&memory["peak"]) <= budget && (split.count > 1) == (budget < PLENTY), "{split:?}");
     }
 
     // A step whose outputs nobody collects holds a readback buffer, up to a most.
     let mut engine = new();
-    let fit = Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute: Recompute::Off };
+    let fit = Fit { micro_batches: MicroBatches::new(BATCH, 1), recompute: Recompute::Off };
     let plans = Plans::new(&Recipe::new(&config), fit, target).unwrap();
     let footprint = Footprint::of(&plans.training.plan);
     let shared = Footprint::shared(model.table.len(), plans.banks());
@@ -295,7 +295,7 @@ fn what_is_computed_again_needs_no_memory() {
         let report = small_json("cpu", 10 * PLENTY, recompute.name());
         let resources = Resources { memory: None, recompute: Some(recompute) };
         let (allocated, found) = allocated_by_a_trainer(Box::new(CpuEngine::<f32>::new(len)), Target::Cpu, resources);
-        assert_eq!(found, Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute });
+        assert_eq!(found, Fit { micro_batches: MicroBatches::new(BATCH, 1), recompute });
         assert_eq!([&report["memory"]["peak"], &report["candidates"][0]["peak"]], [allocated, allocated]);
         assert_eq!(report["recompute"], recompute.name());
         peaks.push((allocated, report["training"]["flops"].as_u64().unwrap()));
@@ -318,8 +318,8 @@ fn the_least_work_that_fits_is_chosen() {
             Some(best.fit)
         })
         .collect();
-    assert_eq!(chosen[0], Fit { micro_batch: MicroBatch::new(BATCH, 1), recompute: Recompute::Off });
-    assert!(chosen.len() > 4 && chosen.iter().any(|fit| fit.micro_batch.parts > 1), "{chosen:?}");
+    assert_eq!(chosen[0], Fit { micro_batches: MicroBatches::new(BATCH, 1), recompute: Recompute::Off });
+    assert!(chosen.len() > 4 && chosen.iter().any(|fit| fit.micro_batches.count > 1), "{chosen:?}");
     assert_ne!(chosen.last().unwrap().recompute, Recompute::Off, "{chosen:?}");
 }
 

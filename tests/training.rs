@@ -14,11 +14,11 @@ use leyden::objective::electra::outputs::{BEST, DISCRIMINATOR_LOSS, GENERATOR_LO
 use leyden::ops::LossScale;
 use leyden::plan::{Engine, Target};
 use leyden::train::step::{GRADIENT_NORM, LOSS_SCALE};
-use leyden::train::{Fit, MicroBatch, Plans, Recipe, TrainingStep};
+use leyden::train::{Fit, MicroBatches, Plans, Recipe, TrainingStep};
 
 /// A step in `parts` parts that keeps everything.
 fn in_parts(parts: usize) -> Fit {
-    Fit { micro_batch: MicroBatch::new(SHAPE.examples, parts), recompute: Recompute::Off }
+    Fit { micro_batches: MicroBatches::new(SHAPE.examples, parts), recompute: Recompute::Off }
 }
 
 /// Takes `steps` steps on the one batch; what each left.
@@ -292,7 +292,7 @@ fn left(engine: &mut dyn Engine, target: Target, config: &Config, fit: Fit) -> (
         .into_iter()
         .map(|step| step.outputs.into_iter().map(|(_, words)| words).collect())
         .collect();
-    let gradients = if fit.micro_batch.parts > 1 { Bank::Accumulated } else { Bank::Gradients };
+    let gradients = if fit.micro_batches.count > 1 { Bank::Accumulated } else { Bank::Gradients };
     let bits = [gradients, Bank::Parameters].map(|bank| {
         let bank = engine.read_bank(bank).unwrap();
         bank.into_iter().map(f32::to_bits).collect()

@@ -7,7 +7,7 @@ use leyden::config::{Config, preset};
 use leyden::measure::Values;
 use leyden::probe::{Guess, Sentence, Token};
 use leyden::session::Report;
-use leyden::train::{Interval, MicroBatch, Recipe, flops_a_step};
+use leyden::train::{Interval, MicroBatches, Recipe, flops_a_step};
 use leyden::window::App;
 use leyden::window::state::{Page, Quiz};
 use leyden::window::worker::{At, Begun, News};
@@ -74,7 +74,7 @@ fn begun(config: Config, masked_lm: bool) -> App {
         device: Some("CPU (2 threads)".into()),
         text: "sample (State of the Union addresses)".into(),
         parameters: 567_553,
-        micro_batch: Some(MicroBatch { parts: 1, rows: 32 }),
+        micro_batches: Some(MicroBatches { count: 1, examples: 32 }),
         memory: 37_000_000,
         flops_by_op: Vec::new(),
         step: 0,

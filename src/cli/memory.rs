@@ -64,9 +64,9 @@ pub(crate) fn failure(error: TrainError) -> Failure {
 
 /// `in 3 parts of 43, activations computed again (full)`, nothing where a step is worked through at once and everything is kept.
 pub(crate) fn how(fit: Fit) -> Option<String> {
-    let split = fit.micro_batch;
-    let parts = (split.parts > 1)
-        .then(|| format!("in {} parts of {}", grouped(split.parts as u64), grouped(split.rows as u64)));
+    let split = fit.micro_batches;
+    let parts = (split.count > 1)
+        .then(|| format!("in {} parts of {}", grouped(split.count as u64), grouped(split.examples as u64)));
     let again =
         (fit.recompute != Recompute::Off).then(|| format!("activations computed again ({})", fit.recompute.name()));
     let said: Vec<String> = parts.into_iter().chain(again).collect();
@@ -76,7 +76,7 @@ pub(crate) fn how(fit: Fit) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::MicroBatch;
+    use crate::train::MicroBatches;
 
     #[test]
     fn reads_decimal_and_binary_units() {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn says_what_was_done() {
-        let fit = |parts, recompute| Fit { micro_batch: MicroBatch { parts, rows: 43 }, recompute };
+        let fit = |parts, recompute| Fit { micro_batches: MicroBatches { count: parts, examples: 43 }, recompute };
         assert_eq!(how(fit(1, Recompute::Off)), None);
         assert_eq!(how(fit(3, Recompute::Off)).as_deref(), Some("in 3 parts of 43"));
         assert_eq!(how(fit(1, Recompute::Full)).as_deref(), Some("activations computed again (full)"));

@@ -119,7 +119,7 @@ impl Report {
         let model = &recipe.model;
         let (best, candidates) = candidates(&recipe, target, resources, limits).map_err(memory::failure)?;
         let plans = Plans::new(&recipe, best.fit, target).map_err(Failure::work)?;
-        let rows = best.fit.micro_batch.rows;
+        let rows = best.fit.micro_batches.examples;
         let gpu = target != Target::Cpu;
         let len = model.table.len();
         let size = |bank: Bank| if gpu { Footprint::bank(bank, len) } else { bank.ty(len).len() as u64 * 4 };
@@ -149,12 +149,12 @@ impl Report {
             "batch": self.config.training.batch,
             "length": self.config.data.length,
             "drawn": self.slots,
-            "micro_batch": { "parts": self.best.fit.micro_batch.parts, "rows": self.best.fit.micro_batch.rows },
+            "micro_batch": { "parts": self.best.fit.micro_batches.count, "rows": self.best.fit.micro_batches.examples },
             "recompute": self.best.fit.recompute.name(),
             "candidates": self.candidates.iter().map(|c| json!({
                 "recompute": c.fit.recompute.name(),
-                "parts": c.fit.micro_batch.parts,
-                "rows": c.fit.micro_batch.rows,
+                "parts": c.fit.micro_batches.count,
+                "rows": c.fit.micro_batches.examples,
                 "peak": c.bytes,
                 "flops": c.flops,
                 "relative_work": c.work as f64 / self.best.work.max(1) as f64,
@@ -257,8 +257,8 @@ impl Report {
             let chosen = if way.fit == self.best.fit { "* " } else { "  " };
             table.row([
                 format!("{chosen}{}", way.fit.recompute.name()),
-                grouped(way.fit.micro_batch.parts as u64),
-                grouped(way.fit.micro_batch.rows as u64),
+                grouped(way.fit.micro_batches.count as u64),
+                grouped(way.fit.micro_batches.examples as u64),
                 bytes(way.bytes),
                 flop(way.flops),
                 format!("{:.2}", way.work as f64 / self.best.work.max(1) as f64),

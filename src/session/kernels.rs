@@ -60,7 +60,7 @@ impl Work for Training<'_> {
         let (target, limits) = (Target::Gpu(traits), self.adapter.info().limits());
         let fit = fit(recipe, target, resources, limits)?;
         let Plans { training, update, evaluation, .. } = Plans::new(recipe, fit, target)?;
-        let mut plans = vec![(training.plan, fit.micro_batch.parts), (evaluation.plan, 1)];
+        let mut plans = vec![(training.plan, fit.micro_batches.count), (evaluation.plan, 1)];
         plans.extend(update.map(|update| (update.plan, 1)));
         Ok(plans)
     }

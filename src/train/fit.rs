@@ -1,11 +1,11 @@
-//! How a step is made to fit into the memory: in parts, and by computing activations again.
+//! How a step is made to fit into the memory: in micro-batches, and by computing activations again.
 //!
-//! Both give the same numbers, parts to rounding, recomputation to the bit. Parts cost the weights and gradients moved once more
+//! Both give the same numbers, micro-batches to rounding, recomputation to the bit. Micro-batches cost the weights and gradients moved once more
 //! for each, and launches; recomputation costs arithmetic. The rule: of the ways that fit, that of the least estimated work
 //! ([`work`]), and of two alike the one that computes less again.
 
 use super::error::TrainError;
-use super::micro_batch::{MicroBatch, Plans};
+use super::micro_batches::{MicroBatches, Plans};
 use super::recipe::Recipe;
 use crate::batch::Ahead;
 use crate::graph::{GraphError, Recompute};
@@ -24,8 +24,8 @@ pub struct Resources {
 /// A way to work through a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fit {
-    /// The parts.
-    pub micro_batch: MicroBatch,
+    /// The micro-batches.
+    pub micro_batches: MicroBatches,
     /// What is computed again.
     pub recompute: Recompute,
 }
@@ -37,9 +37,9 @@ pub struct Candidate {
     pub fit: Fit,
     /// Bytes that the engine holds.
     pub bytes: u64,
-    /// Floating-point operations of a step, all parts together, that [`crate::op::Op::flops`] counts.
+    /// Floating-point operations of a step, all micro-batches together, that [`crate::op::Op::flops`] counts.
     pub flops: u64,
-    /// The estimated work of a step in operations, all parts together.
+    /// The estimated work of a step in operations, all micro-batches together.
     pub work: u64,
 }
 
@@ -61,12 +61,12 @@ pub fn work(plan: &Plan) -> u64 {
 
 impl Candidate {
     fn new(plans: &Plans) -> Self {
-        let parts = plans.micro_batch.parts as u64;
+        let parts = plans.micro_batches.count as u64;
         let sum = |of: &dyn Fn(&Plan) -> u64| {
             of(&plans.training.plan) * parts + plans.update.iter().map(|update| of(&update.plan)).sum::<u64>()
         };
         Self {
-            fit: Fit { micro_batch: plans.micro_batch, recompute: plans.recompute },
+            fit: Fit { micro_batches: plans.micro_batches, recompute: plans.recompute },
             bytes: plans.bytes(),
             flops: sum(&Plan::flops),
             work: sum(&work),
@@ -82,7 +82,7 @@ impl Candidate {
 pub fn fit(recipe: &Recipe, target: Target, resources: Resources, limits: Limits) -> Result<Fit, TrainError> {
     if resources.recompute.is_none() {
         // Nothing is less work than everything at once.
-        let whole = Fit { micro_batch: MicroBatch::new(recipe.shape.examples, 1), recompute: Recompute::Off };
+        let whole = Fit { micro_batches: MicroBatches::new(recipe.shape.examples, 1), recompute: Recompute::Off };
         if within(recipe, target, whole, resources, limits)?.is_ok() {
             return Ok(whole);
         }
@@ -90,8 +90,8 @@ pub fn fit(recipe: &Recipe, target: Target, resources: Resources, limits: Limits
     Ok(candidates(recipe, target, resources, limits)?.0.fit)
 }
 
-/// The best of the ways that fit, and all of them: for each setting of recomputation that `resources` allows, the fewest parts
-/// that do. More parts are taken to need no more memory.
+/// The best of the ways that fit, and all of them: for each setting of recomputation that `resources` allows, the fewest
+/// micro-batches that do. More of them are taken to need no more memory.
 ///
 /// # Errors
 /// [`fit`]'s.
@@ -124,10 +124,10 @@ fn fewest_parts(
 ) -> Result<Result<Candidate, TrainError>, GraphError> {
     let batch = recipe.shape.examples;
     let fits = |parts: usize| {
-        let fit = Fit { micro_batch: MicroBatch::new(batch, parts), recompute };
+        let fit = Fit { micro_batches: MicroBatches::new(batch, parts), recompute };
         within(recipe, target, fit, resources, limits)
     };
-    // Twice as many parts until they fit, then between the last two.
+    // Twice as many micro-batches until they fit, then between the last two.
     let (mut fail, mut parts) = (0, 1);
     let mut found = loop {
         match fits(parts)? {

@@ -5,7 +5,7 @@
 mod error;
 mod event;
 mod fit;
-mod micro_batch;
+mod micro_batches;
 mod phases;
 mod recipe;
 pub mod step;
@@ -15,7 +15,7 @@ mod training_step;
 pub use error::TrainError;
 pub use event::{Event, Interval, Snapshot};
 pub use fit::{Candidate, Fit, Resources, candidates, fit};
-pub use micro_batch::{MicroBatch, Plans, flops_a_step};
+pub use micro_batches::{MicroBatches, Plans, flops_a_step};
 pub use recipe::Recipe;
 pub use trainer::{Data, Trainer};
 pub use training_step::TrainingStep;

@@ -1,4 +1,4 @@
-//! One training step, whole or in parts, and one evaluation step as plans.
+//! One training step, whole or in micro-batches, and one evaluation step as plans.
 
 use super::recipe::Recipe;
 use crate::batch::{Batch, Shape};
@@ -85,7 +85,7 @@ pub fn training_step(
     Ok(PlannedStep::new(g, inputs, [outputs.into_list(), update].concat(), target))
 }
 
-/// Forward and backward of a part of a step's batch, `shape` its shape: its gradients are added to those of the parts
+/// Forward and backward of a micro-batch, `shape` its shape: its gradients are added to those of the micro-batches
 /// before. [`update_step`] follows the last part.
 pub fn micro_batch_step(
     recipe: &Recipe,

@@ -3,7 +3,7 @@
 use super::error::TrainError;
 use super::event::{Event, Interval, Snapshot};
 use super::fit::{Fit, Resources, fit};
-use super::micro_batch::{MicroBatch, Plans, flops_a_step};
+use super::micro_batches::{MicroBatches, Plans, flops_a_step};
 use super::phases::{copy, phase_at};
 use super::recipe::Recipe;
 use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep};
@@ -92,15 +92,15 @@ impl Steps {
         resources: Resources,
     ) -> Result<Self, TrainError> {
         let planned = fit(recipe, target, resources, engine.limits())?;
-        let mut parts = planned.micro_batch.parts;
+        let mut parts = planned.micro_batches.count;
         loop {
-            let fit = Fit { micro_batch: MicroBatch::new(recipe.shape.examples, parts), ..planned };
+            let fit = Fit { micro_batches: MicroBatches::new(recipe.shape.examples, parts), ..planned };
             let plans = Plans::new(recipe, fit, target)?;
             let mut load = || -> Result<_, EngineError> {
                 Ok((TrainingStep::load(engine, &plans)?, engine.load(plans.evaluation.plan.clone())?))
             };
             match load() {
-                Err(EngineError::OutOfMemory { .. }) if plans.micro_batch.rows > 1 => {
+                Err(EngineError::OutOfMemory { .. }) if plans.micro_batches.examples > 1 => {
                     engine.reset();
                     parts *= 2;
                 }
@@ -180,9 +180,9 @@ impl Trainer {
         self.steps.training.fit()
     }
 
-    /// The parts that a step's batch is worked through in.
-    pub fn micro_batch(&self) -> MicroBatch {
-        self.fit().micro_batch
+    /// The micro-batches that a step's batch is worked through in.
+    pub fn micro_batches(&self) -> MicroBatches {
+        self.fit().micro_batches
     }
 
     /// Bytes of the device's memory that training takes.
@@ -209,7 +209,7 @@ impl Trainer {
         Ok(self.engine.read_bank(Bank::Parameters)?)
     }
 
-    /// Whether the device had less memory than was planned with, so that there are more parts.
+    /// Whether the device had less memory than was planned with, so that there are more micro-batches.
     pub fn short_of_memory(&self) -> bool {
         self.steps.short_of_memory
     }

@@ -1,7 +1,7 @@
 //! A training step on an engine: submitted part after part, and its outputs put together again.
 
 use super::fit::Fit;
-use super::micro_batch::Plans;
+use super::micro_batches::Plans;
 use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep};
 use crate::batch::Batch;
 use crate::measure::Values;
@@ -11,7 +11,7 @@ use crate::plan::{Engine, EngineError, Plan, Program, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A training step that is loaded into an engine, whole or in parts.
+/// A training step that is loaded into an engine, whole or in micro-batches.
 #[derive(Debug)]
 pub struct TrainingStep {
     fit: Fit,
@@ -35,7 +35,7 @@ impl TrainingStep {
             Some(update) => Some((update.clone(), engine.load(update.plan.clone())?)),
             None => None,
         };
-        let fit = Fit { micro_batch: plans.micro_batch, recompute: plans.recompute };
+        let fit = Fit { micro_batches: plans.micro_batches, recompute: plans.recompute };
         let step = plans.training.clone();
         let sums = step.outputs.iter().filter(|output| output.merge == Merge::Sum).map(|output| output.name);
         let losses = sums.filter(|name| ![LOSS, GRADIENT_NORM, LOSS_SCALE].contains(name));
@@ -43,7 +43,7 @@ impl TrainingStep {
         Ok(Self { fit, step, program, update, losses, found: Vec::new() })
     }
 
-    /// The parts, and what is computed again.
+    /// The micro-batches, and what is computed again.
     pub fn fit(&self) -> Fit {
         self.fit
     }
@@ -62,7 +62,7 @@ impl TrainingStep {
     /// Every plan that a step runs, with how often it does.
     pub fn plans(&self) -> impl Iterator<Item = (&Plan, usize)> {
         let update = self.update.iter().map(|(update, _)| (&update.plan, 1));
-        [(&self.step.plan, self.fit.micro_batch.parts)].into_iter().chain(update)
+        [(&self.step.plan, self.fit.micro_batches.count)].into_iter().chain(update)
     }
 
     /// Floating-point operations of a whole step by kind of operation.
@@ -95,8 +95,8 @@ impl TrainingStep {
             self.step.write(engine, self.program, batch, batch);
             return engine.submit(self.program, state, true);
         };
-        for index in 0..self.fit.micro_batch.parts {
-            let part = batch.micro_batch(index, self.fit.micro_batch.rows);
+        for index in 0..self.fit.micro_batches.count {
+            let part = batch.micro_batch(index, self.fit.micro_batches.examples);
             self.step.write(engine, self.program, &part, batch);
             engine.submit(self.program, &StepState { part: index as u32, ..*state }, true)?;
         }
@@ -117,9 +117,9 @@ impl TrainingStep {
         let Some((update, _)) = &self.update else {
             return Ok(engine.collect(wait)?.map(|fetched| self.step.results(fetched)));
         };
-        while self.found.len() <= self.fit.micro_batch.parts {
+        while self.found.len() <= self.fit.micro_batches.count {
             let Some(fetched) = engine.collect(wait)? else { return Ok(None) };
-            let of = if self.found.len() < self.fit.micro_batch.parts { &self.step } else { update };
+            let of = if self.found.len() < self.fit.micro_batches.count { &self.step } else { update };
             self.found.push(of.results(fetched));
         }
         Ok(Some(self.merge(batch)))
@@ -135,9 +135,9 @@ impl TrainingStep {
         Ok(())
     }
 
-    /// The parts' outputs as [`Merge`] says, rows without those that filled up the last part, and the update's own.
+    /// The micro-batches' outputs as [`Merge`] says, rows without those that filled up the last one, and the update's own.
     fn merge(&mut self, batch: usize) -> Results {
-        let rows = self.fit.micro_batch.rows;
+        let rows = self.fit.micro_batches.examples;
         let mut parts = std::mem::take(&mut self.found);
         let update = parts.pop();
         let merged = |output: &Output| {

@@ -265,7 +265,7 @@ mod tests {
     use crate::gpu::{Choice, choose};
     use crate::graph::Recompute;
     use crate::plan::Target;
-    use crate::train::{Fit, MicroBatch, Plans, Recipe};
+    use crate::train::{Fit, MicroBatches, Plans, Recipe};
 
     /// Cooperative matrices are nothing that the tests' device has; the general kernels in place of tiles are the same kind
     /// of choice.
@@ -278,7 +278,7 @@ mod tests {
         let settings = settings.iter().chain(&["data.length=36", "generator.hidden=32", "generator.layers=1"]);
         let config = settings.fold(preset("tiny").unwrap(), |config, setting| config.set(setting).unwrap());
         let traits = DeviceTraits::FLOOR;
-        let fit = Fit { micro_batch: MicroBatch { parts: 1, rows: 2 }, recompute: Recompute::Off };
+        let fit = Fit { micro_batches: MicroBatches { count: 1, examples: 2 }, recompute: Recompute::Off };
         let plans = Plans::new(&Recipe::new(&config), fit, Target::Gpu(traits)).unwrap();
         let plans = [(plans.training.plan, 1)];
         let mut device = OnDevice::new(&adapter, traits);

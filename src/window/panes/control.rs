@@ -122,8 +122,8 @@ fn facts(ui: &mut Ui, state: &AppState) {
         rows.push(("Memory", bytes(begun.memory)));
     }
     rows.push(("Model", format!("{}, {} parameters", c.preset, grouped(begun.parameters))));
-    let parts = begun.micro_batch.filter(|split| split.parts > 1);
-    let parts = parts.map_or(String::new(), |split| format!(", in {} parts", split.parts));
+    let parts = begun.micro_batches.filter(|split| split.count > 1);
+    let parts = parts.map_or(String::new(), |split| format!(", in {} parts", split.count));
     rows.push(("Batch", format!("{} × {} tokens{parts}", c.training.batch, c.data.length)));
     if !begun.text.is_empty() {
         rows.push(("Text", begun.text.clone()));

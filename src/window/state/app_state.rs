@@ -325,7 +325,7 @@ mod tests {
             text: "sample".into(),
             measures: Some(invented()),
             parameters: 1,
-            micro_batch: None,
+            micro_batches: None,
             memory: 0,
             flops_by_op: Vec::new(),
             recorded: None,

@@ -10,7 +10,7 @@ use crate::measure::Measures;
 use crate::model::{Architecture, Model};
 use crate::run::Run;
 use crate::session::{self, Adaptation, Change, Opened, Prepared, Reopened, Session, SessionOptions, Startup};
-use crate::train::MicroBatch;
+use crate::train::MicroBatches;
 use crate::window::state::Track;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -77,7 +77,7 @@ pub struct Begun {
     /// Parameters of its networks.
     pub parameters: u64,
     /// The parts that a step's batch is worked through in.
-    pub micro_batch: Option<MicroBatch>,
+    pub micro_batches: Option<MicroBatches>,
     /// Bytes of the device's memory that training takes.
     pub memory: u64,
     /// Floating-point operations of a step by kind of operation.
@@ -153,7 +153,7 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         text: prepared.name.clone(),
         measures: Some(session.measures().clone()),
         parameters: trainer.model().table.count() as u64,
-        micro_batch: Some(trainer.micro_batch()),
+        micro_batches: Some(trainer.micro_batches()),
         memory: trainer.allocated() as u64,
         flops_by_op: trainer.flops_by_op(),
         step: session.step(),
@@ -251,7 +251,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         text: String::new(),
         measures: None,
         parameters: model.table.count() as u64,
-        micro_batch: None,
+        micro_batches: None,
         memory: 0,
         flops_by_op: Vec::new(),
         step,

@@ -1,4 +1,4 @@
-//! A step's batch in parts, and the plans of everything that training runs.
+//! A step's batch in micro-batches, and the plans of everything that training runs.
 
 use super::fit::Fit;
 use super::recipe::Recipe;
@@ -8,20 +8,20 @@ use crate::graph::{Bank, GraphError, Recompute};
 use crate::plan::{Footprint, Plan, Target};
 use std::collections::BTreeSet;
 
-/// A step's batch, worked through in parts of a size.
+/// How a step's batch is worked through: in micro-batches of one size, whose gradients are added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MicroBatch {
-    /// Parts of a step.
-    pub parts: usize,
-    /// Examples of a part; the last part is filled up with empty ones.
-    pub rows: usize,
+pub struct MicroBatches {
+    /// How many there are in a step.
+    pub count: usize,
+    /// Examples in each; the last one is filled up with empty ones.
+    pub examples: usize,
 }
 
-impl MicroBatch {
-    /// A batch of `batch` examples in at most `parts` parts that are as equal as can be.
-    pub fn new(batch: usize, parts: usize) -> Self {
-        let rows = batch.div_ceil(parts.max(1)).max(1);
-        Self { parts: batch.div_ceil(rows).max(1), rows }
+impl MicroBatches {
+    /// A batch of `batch` examples in at most `most` micro-batches that are as equal as can be.
+    pub fn new(batch: usize, most: usize) -> Self {
+        let examples = batch.div_ceil(most.max(1)).max(1);
+        Self { count: batch.div_ceil(examples).max(1), examples }
     }
 }
 
@@ -29,12 +29,12 @@ impl MicroBatch {
 #[derive(Debug, Clone)]
 pub struct Plans {
     /// The split that the plans are for.
-    pub micro_batch: MicroBatch,
+    pub micro_batches: MicroBatches,
     /// What their backward part computes again.
     pub recompute: Recompute,
-    /// The whole training step, or a part of it.
+    /// The whole training step, or a micro-batch of it.
     pub training: PlannedStep,
-    /// What follows the last part; none where the step is whole.
+    /// What follows the last micro-batch; none where the step is whole.
     pub update: Option<PlannedStep>,
     /// Measuring held-out text.
     pub evaluation: PlannedStep,
@@ -48,16 +48,17 @@ impl Plans {
     /// # Errors
     /// [`GraphError`] where the model does not fit together.
     pub fn new(recipe: &Recipe, fit: Fit, target: Target) -> Result<Self, GraphError> {
-        let Fit { micro_batch, recompute } = fit;
-        let whole = micro_batch.parts == 1;
-        let shape = Shape { examples: micro_batch.rows, ..recipe.shape };
-        let evaluation_shape = evaluation_shape(recipe, micro_batch.rows);
+        let Fit { micro_batches, recompute } = fit;
+        let whole = micro_batches.count == 1;
+        let shape = Shape { examples: micro_batches.examples, ..recipe.shape };
+        let evaluation_shape = evaluation_shape(recipe, micro_batches.examples);
         Ok(Self {
-            micro_batch,
+            micro_batches,
             recompute,
-            training: match whole {
-                true => training_step(recipe, shape, target, recompute, &[])?,
-                false => micro_batch_step(recipe, shape, target, recompute)?,
+            training: if whole {
+                training_step(recipe, shape, target, recompute, &[])?
+            } else {
+                micro_batch_step(recipe, shape, target, recompute)?
             },
             update: if whole { None } else { Some(update_step(recipe, target)?) },
             evaluation: evaluation_step(recipe, evaluation_shape, target)?,
