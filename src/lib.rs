@@ -57,12 +57,16 @@
 //!   agree with the base kernel there before they are used.
 //! * In mixed precision what is large and passed on is stored in 16 bits; what adds up is in 32.
 //! * Weights are written as `transformers` names them, beside their old version and renamed.
+//!
+//! What is hidden here (`cli`, `window`, `picture`, `bench`, `tune`, `math`) is public for the program and its tests alone.
 #![warn(missing_docs)]
 
 pub mod batch;
+#[doc(hidden)]
 pub mod bench;
 #[cfg(feature = "burn")]
 pub mod burn;
+#[doc(hidden)]
 pub mod cli;
 pub mod config;
 pub mod corpus;
@@ -72,6 +76,7 @@ mod files;
 pub mod gpu;
 pub mod graph;
 pub mod history;
+#[doc(hidden)]
 pub mod math;
 pub mod measure;
 pub mod model;
@@ -79,6 +84,7 @@ mod numbers;
 pub mod objective;
 pub mod op;
 pub mod ops;
+#[doc(hidden)]
 pub mod picture;
 pub mod plan;
 pub mod probe;
@@ -88,5 +94,7 @@ pub mod session;
 pub mod text;
 pub mod train;
 pub mod transformers;
+#[doc(hidden)]
 pub mod tune;
+#[doc(hidden)]
 pub mod window;

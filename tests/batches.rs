@@ -29,7 +29,7 @@ fn examples(count: usize) -> Arc<Examples> {
 }
 
 fn text(examples: Arc<Examples>) -> Arc<MaskedText> {
-    Arc::new(MaskedText::of(examples, (SPECIAL, 9_999), Masking::default()))
+    Arc::new(MaskedText::of(examples, (SPECIAL, (5..9_999).collect()), Masking::default()))
 }
 
 fn batches(count: usize, batch_size: usize, seed: u64) -> Batches {

@@ -78,6 +78,8 @@ fn a_masked_language_model_is_trained_drawn_asked_and_handed_on() {
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
     }
+    let hint = shown.lines().find(|line| line.contains("--mask \"")).unwrap();
+    assert!(hint.contains("[MASK]") && !hint.contains("##"), "{hint}");
     assert!(!shown.contains("generator") && !shown.contains("discriminator"), "{shown}");
 
     // Stopped and gone on with, it is the same run.
@@ -109,7 +111,7 @@ fn a_masked_language_model_is_trained_drawn_asked_and_handed_on() {
     // Handed on: to another run like it, and as the generator of an ELECTRA.
     let on = folder.path().join("on");
     let shown = train(&on, &["--steps", "1", "--init-from", place]);
-    assert!(shown.contains("from    generator of") || shown.contains("from    encoder of"), "{shown}");
+    assert!(shown.contains("from    encoder of"), "{shown}");
     let electra = folder.path().join("electra");
     let mut command = leyden();
     command.args([
@@ -124,12 +126,23 @@ fn a_masked_language_model_is_trained_drawn_asked_and_handed_on() {
         "model.layers=1",
         "--init-from",
     ]);
-    command.arg(place).arg("--run").arg(&electra).assert().success();
+    let output = command.arg(place).arg("--run").arg(&electra).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("encoder begins as the generator; the discriminator"), "{said}");
     let config = fs::read_to_string(electra.join("config.toml")).unwrap();
     assert!(config.contains("name = \"electra\"") && config.contains("hidden = 32"), "{config}");
     // And the discriminator of an ELECTRA begins as an encoder.
     let back = folder.path().join("back");
-    train(&back, &["--steps", "1", "--init-from", electra.to_str().unwrap()]);
+    let mut command = leyden();
+    command
+        .arg("train")
+        .args(SMALL)
+        .args(["--steps", "1", "--init-from", electra.to_str().unwrap(), "--run"])
+        .arg(&back);
+    let said = String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap();
+    for part in ["generator is left out: one network is trained", "the head that guesses words begins anew"] {
+        assert!(said.contains(part), "{said}");
+    }
     let config = fs::read_to_string(back.join("config.toml")).unwrap();
     assert!(config.contains("name = \"mlm\"") && config.contains("hidden = 128"), "{config}");
 }

@@ -84,7 +84,7 @@ impl Objective for OneAfterTheOther {
     }
 
     fn demonstration(&self) -> Demonstration {
-        Demonstration::None
+        Demonstration::Masked { guesses: "best" }
     }
 
     fn phases(&self) -> Vec<Phase> {
@@ -125,7 +125,7 @@ fn trainer() -> Trainer {
         examples.push(&[2, 5 + i, 6 + 2 * i, 30 - i, 40 + i, 7, 8, 3], 8);
     }
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
-    let source = Arc::new(MaskedText::of(Arc::new(examples), (special, 60), recipe.objective.masking()));
+    let source = Arc::new(MaskedText::of(Arc::new(examples), (special, (5..60).collect()), recipe.objective.masking()));
     let data = Data { training: source.clone(), held_out: source };
     let engine = Box::new(CpuEngine::<f32>::new(recipe.model.table.len()));
     Trainer::new(engine, Target::Cpu, recipe, data, Resources::default()).unwrap()

@@ -24,18 +24,22 @@ pub trait Source: Debug + Send + Sync {
 pub struct MaskedText {
     examples: Arc<Examples>,
     special: SpecialTokens,
-    words: usize,
+    /// The ids that are words, of which random ones are drawn.
+    words: Arc<[u32]>,
     masking: Masking,
 }
 
 impl MaskedText {
     /// Examples of a tokenizer's ids, masked.
     pub fn new(examples: Arc<Examples>, tokenizer: &Tokenizer, masking: Masking) -> Self {
-        Self::of(examples, (tokenizer.special(), tokenizer.size()), masking)
+        let special = tokenizer.special();
+        // There may be holes among the ids.
+        let words = (0..tokenizer.size() as u32).filter(|&id| !special.contains(id) && tokenizer.token(id).is_some());
+        Self::of(examples, (special, words.collect()), masking)
     }
 
-    /// Examples of ids of which these are special, and those below the number are words.
-    pub fn of(examples: Arc<Examples>, (special, words): (SpecialTokens, usize), masking: Masking) -> Self {
+    /// Examples of ids of which these are special, and those are words.
+    pub fn of(examples: Arc<Examples>, (special, words): (SpecialTokens, Arc<[u32]>), masking: Masking) -> Self {
         Self { examples, special, words, masking }
     }
 }
@@ -59,7 +63,7 @@ impl Source for MaskedText {
         let ids = &mut batch.column_mut(IDS.name)[tokens.clone()];
         let (length, boundary) = self.examples.copy(index, ids);
         let mut masked = ids[..length].to_vec();
-        let selected = self.masking.draw(&mut masked, slots, (self.special, self.words), random);
+        let selected = self.masking.draw(&mut masked, slots, (self.special, &self.words), random);
         let targets: Vec<u32> = selected.iter().map(|&position| ids[position as usize]).collect();
         let set = |to: &mut [u32], first: usize, words: &[u32]| to[first..first + words.len()].copy_from_slice(words);
         batch.column_mut(LENGTHS.name)[row] = length as u32;

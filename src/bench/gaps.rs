@@ -12,7 +12,7 @@ use std::fmt;
 pub struct Gaps {
     /// Dispatches of the step.
     pub dispatches: usize,
-    /// What a dispatch needs to begin behind another, as [`super::drain`] measures it; none on the CPU engine, which has no
+    /// What a dispatch needs to begin behind another, as `drain` measures it; none on the CPU engine, which has no
     /// dispatches, and where that was not found.
     pub drain: Option<f64>,
     /// Between submissions, those of the step before included, where the end of one and the beginning of the next are known: on

@@ -17,7 +17,7 @@ use std::time::Instant;
 const SPECIAL: u32 = 5;
 const MASK: u32 = 4;
 
-/// A batch of full examples of random words, masked as `recipe` says: a pure function of `seed`.
+/// A batch of full examples of random words, masked as often as `recipe` says; one that is not masked stays. A pure function of `seed`.
 pub fn random_batch(recipe: &Recipe, seed: u64) -> Batch {
     let shape @ Shape { examples, length, slots } = recipe.shape;
     let mut rng = Pcg64Mcg::seed_from_u64(seed);

@@ -3,6 +3,7 @@
 use super::weights::{gradients, load, values};
 use super::{Batch, BurnError, Discriminator, Generator};
 use crate::config::{Config, preset};
+use crate::graph::GraphError;
 use crate::model::Model;
 use crate::model::{Architecture, ModelConfig};
 use crate::objective::electra::Electra as Settings;
@@ -88,8 +89,11 @@ impl Electra {
     /// [`BurnError::Network`] where `model` is no ELECTRA, [`BurnError::Parameter`] where `bank` is another model's.
     pub fn from_bank(config: &Config, model: &Model, bank: &[f32], device: &Device) -> Result<Self, BurnError> {
         let generator = model.network("generator")?;
-        // A model that has a generator is of settings that have both weights.
-        let settings = config.objective.electra().cloned().unwrap_or_default();
+        let settings = config.objective.electra().ok_or_else(|| GraphError {
+            op: "electra",
+            found: config.objective.name().into(),
+            expected: "the settings of electra".into(),
+        })?;
         Ok(Self {
             generator: load(Generator::new(generator, device), model, generator, bank)?,
             discriminator: Discriminator::from_bank(model, bank, device)?,

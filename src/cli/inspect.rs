@@ -207,7 +207,7 @@ fn text(report: &Report) -> String {
     let _ = writeln!(
         out,
         "\n  {} tokens at most an example, {} words in the vocabulary, {} of them used\n  {} nats unigram entropy: the \
-         loss of a generator that knows only how frequent words are\n  {} of text, {} shards, {} left out\n  fingerprint {}",
+         loss of a network that knows only how frequent words are\n  {} of text, {} shards, {} left out\n  fingerprint {}",
         report.length,
         grouped(report.vocabulary as u64),
         grouped(report.distinct as u64),

@@ -32,7 +32,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a generator and a discriminator together
+    /// Train the networks of ELECTRA, or of another objective, on a text
     Train(train::TrainArguments),
     /// Make a dataset of text: a vocabulary and examples, in files that any corpus fits into
     Prepare(prepare::PrepareArguments),

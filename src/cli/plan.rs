@@ -28,7 +28,7 @@ Examples:
   leyden plan --preset small --device cpu
   leyden plan --preset small --batch 128 --memory 2GB
   leyden plan --preset small --batch 128 --recompute full
-  leyden plan --preset small --batch 32 --set generator.layers=6 --json")]
+  leyden plan --preset small --batch 32 --set objective.generator.layers=6 --json")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     settings: Settings,
@@ -188,7 +188,7 @@ impl Report {
         let c = &self.config;
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
         let mut text =
-            format!("{} on {}, {batch}, {} selected in each\n", style.bold(&c.preset), self.device, self.slots);
+            format!("{} on {}, {batch}, {} selected in each\n", style.bold(&c.run_name()), self.device, self.slots);
         if let Some(how) = memory::how(self.best.fit) {
             text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }

@@ -29,7 +29,7 @@ Examples:
   leyden probe google-electra-small --json - < sentences.txt | jq .p_replaced
   leyden probe run --mask \"Paris is the [MASK] of France.\"")]
 pub(crate) struct ProbeArguments {
-    /// A run, one of its checkpoints, or a folder in which transformers saved an ELECTRA discriminator (generator for --mask)
+    /// A run, one of its checkpoints, or a folder in which transformers saved an ELECTRA discriminator (for --mask a masked language model)
     ///
     /// Of a run, its discriminator/ is taken or else the newest of checkpoints/step-N/discriminator/; with --mask it is
     /// generator/, or encoder/ where masked language modelling was the objective. Other folders hold config.json, model.safetensors (or its shards, or
@@ -63,8 +63,7 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| failure(e.into()))?;
     pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
     pretrained.notes.iter().for_each(|note| remark(note));
-    let guesser = Architecture::MaskedLm.folders().iter().find(|name| pretrained.folder.ends_with(name));
-    let guesser = guesser.map_or(Architecture::MaskedLm.network(), |name| *name);
+    let guesser = pretrained.network().name;
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
     let network = match architecture {

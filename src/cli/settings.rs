@@ -13,7 +13,7 @@ pub(crate) struct Settings {
     /// tiny, mini, small, small++ or base [default: tiny]
     #[arg(long)]
     pub preset: Option<String>,
-    /// What is learnt: electra, or mlm, masked language modelling as BERT has it [default: electra]
+    /// What is learnt [default: electra]
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(ObjectiveConfig::NAMES))]
     pub objective: Option<String>,
     /// A TOML file with any of the settings that the run's config.toml lists

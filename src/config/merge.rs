@@ -11,10 +11,10 @@ impl Config {
     pub fn merge(base: &Config, text: &str, place: &str) -> Result<Config, ConfigError> {
         let error = |e: &dyn std::fmt::Display| unusable(place, e);
         let mut over: Table = text.parse().map_err(|e: toml::de::Error| error(&e.message()))?;
-        of_before(&mut over);
+        of_before(&mut over).map_err(|e| error(&e))?;
         let mut base = base.clone();
         if let Some(name) = name(&over).filter(|name| *name != base.objective.name()) {
-            base = base.with_objective(name)?;
+            base = base.with_objective(name).map_err(|e| error(&e))?;
         }
         // One size over a fraction changes the sizes that it gives.
         let sizes = over.get("objective").and_then(|objective| objective.get("generator")).is_some_and(Value::is_table);
@@ -57,12 +57,7 @@ impl Config {
     pub fn from_toml(text: &str, place: &str) -> Result<Config, ConfigError> {
         let error = |e: toml::de::Error| unusable(place, &e.message());
         let mut all: Table = text.parse().map_err(error)?;
-        of_before(&mut all);
-        if name(&all).is_none()
-            && let Some(Value::Table(objective)) = all.get_mut("objective")
-        {
-            objective.insert("name".into(), "electra".into());
-        }
+        of_before(&mut all).map_err(|e| unusable(place, &e))?;
         let config: Config = all.try_into().map_err(error)?;
         config.check()?;
         Ok(config)
@@ -79,13 +74,31 @@ fn name(settings: &Table) -> Option<&str> {
     settings.get("objective")?.get("name")?.as_str()
 }
 
-/// Before there was another objective than ELECTRA, its generator was a section of its own.
-fn of_before(settings: &mut Table) {
-    if let Some(generator) = settings.remove("generator") {
-        let objective = settings.entry("objective").or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(objective) = objective {
-            objective.entry("generator").or_insert(generator);
+/// Before there was another objective than ELECTRA, it had no name, and its generator was a section of its own.
+fn of_before(settings: &mut Table) -> Result<(), String> {
+    let generator = settings.remove("generator");
+    let objective = match settings.get_mut("objective") {
+        Some(Value::Table(objective)) => objective,
+        Some(other) => return Err(format!("objective is {other}, expected a table with its name and settings")),
+        None if generator.is_none() => return Ok(()),
+        None => match settings.entry("objective").or_insert_with(|| Value::Table(Table::new())) {
+            Value::Table(objective) => objective,
+            _ => return Ok(()),
+        },
+    };
+    let whole = ["masked_fraction", "mask_probability", "generator_weight", "discriminator_weight"];
+    if whole.iter().all(|key| objective.contains_key(*key)) {
+        objective.entry("name").or_insert_with(|| "electra".into());
+    }
+    match generator {
+        Some(_) if objective.contains_key("generator") => {
+            Err("generator and objective.generator are both set, expected one of them".into())
         }
+        Some(generator) => {
+            objective.insert("generator".into(), generator);
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
@@ -161,9 +174,11 @@ mod tests {
         let tiny = preset("tiny").unwrap();
         assert_eq!(merge(&merge(&tiny, "objective.name = 'mlm'"), "objective.name = 'electra'"), tiny);
         for (text, expected) in [
-            ("[objective]\nname = 'bert'", "no objective \"bert\"; there are electra, mlm"),
+            ("[objective]\nname = 'bert'", "test: no objective \"bert\"; there are electra, mlm"),
             ("[objective]\nname = 'mlm'\ngenerator_weight = 1", "unknown field `generator_weight`, expected one of"),
             ("[objective]\nname = 3", "test: "),
+            ("objective = 'mlm'", "test: objective is \"mlm\", expected a table with its name and settings"),
+            ("generator = 0.5\nobjective.generator = 0.25", "test: generator and objective.generator are both set"),
         ] {
             let error = Config::merge(&base, text, "test").unwrap_err().to_string();
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");
@@ -211,6 +226,8 @@ mod tests {
         let old = [&new[..start], old, &new[end..]].concat();
         assert_eq!(Config::from_toml(&old, "test").unwrap(), base);
         assert_eq!(Config::merge(&preset("small").unwrap(), &old, "test").unwrap(), base);
+        // It is ELECTRA's, whatever was meant before.
+        assert_eq!(Config::merge(&base.with_objective("mlm").unwrap(), &old, "test").unwrap(), base);
         let error = base.with_objective("mlm").unwrap().set("generator.layers=3").unwrap_err().to_string();
         assert!(error.contains("unknown field `generator`"), "{error}");
     }

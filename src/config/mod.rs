@@ -143,7 +143,7 @@ pub struct TrainingConfig {
     /// be after half of `steps`, however many were done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<f64>,
-    /// A folder with a generator, a discriminator or both to start from instead of random weights. `--init-from` sets it.
+    /// A folder with a generator, a discriminator, both or an encoder to start from instead of random weights. `--init-from` sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
     /// Held-out examples that an evaluation takes.
@@ -199,11 +199,11 @@ impl Config {
         })
     }
 
-    /// What a run's folder is called that was given no name: its preset, and its objective where that is not ELECTRA.
+    /// What a run's folder is called that was given no name: its preset, and its objective where that is not the usual one.
     pub fn run_name(&self) -> String {
-        match &self.objective {
-            ObjectiveConfig::Electra(_) => self.preset.clone(),
-            other => format!("{}-{}", self.preset, other.name()),
+        match self.objective.name() {
+            name if name == ObjectiveConfig::USUAL => self.preset.clone(),
+            other => format!("{}-{other}", self.preset),
         }
     }
 

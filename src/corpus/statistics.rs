@@ -11,8 +11,8 @@ pub struct Statistics {
     pub unknown: u64,
     /// Different tokens that occur.
     pub distinct: usize,
-    /// Entropy of the token frequencies, in nats: the loss of a generator that knows how frequent every token is and
-    /// nothing else. A generator that stays above it has learnt nothing from context.
+    /// Entropy of the token frequencies, in nats: the loss of a network that knows how frequent every token is and
+    /// nothing else. One that stays above it has learnt nothing from context.
     pub unigram_entropy: f64,
 }
 

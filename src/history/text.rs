@@ -9,7 +9,7 @@ pub struct TextFacts {
     pub documents: u64,
     /// Tokens to train on, special tokens apart.
     pub tokens: u64,
-    /// Entropy of the token frequencies in nats: the generator's loss if it knew only how frequent every token is.
+    /// Entropy of the token frequencies in nats: the loss of guessing words by how frequent each is.
     pub unigram_entropy: f64,
 }
 

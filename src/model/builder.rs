@@ -75,8 +75,7 @@ impl Builder {
         Model { table: Arc::new(ParameterTable::new(self.specs)), networks }
     }
 
-    /// A network whose lowest storeys are those of `to`, as many as are `shared`: embeddings, projection, and the layers one by
-    /// one.
+    /// A network that has its lowest parts from `to`, as many as are `shared`: embeddings, projection, and the layers one by one.
     fn encoder(&mut self, name: &'static str, config: ModelConfig, to: Option<&Network>, shared: usize) -> Network {
         let ModelConfig { vocabulary, positions, types, embedding, hidden, layers, feed_forward, .. } = config;
         let normal = config.normal();
@@ -84,7 +83,7 @@ impl Builder {
             PositionInitialization::Normal => normal,
             PositionInitialization::Sinusoidal => Initialization::Sinusoidal(config.initializer_range as f32),
         };
-        let there = |storey: usize| to.filter(|_| storey < shared);
+        let there = |part: usize| to.filter(|_| part < shared);
         let mut parts = Vec::new();
         let mut own = Parameters { network: name, shared: there(0), specs: &mut self.specs, parts: &mut parts };
         let mut table = |part: &str, rows, init| {

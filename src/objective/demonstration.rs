@@ -6,8 +6,6 @@ use crate::batch::{Batch, IDS, LENGTHS, POSITIONS, WEIGHTS};
 /// What networks can show of what they have learnt, with a sentence; the names are those of a step's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demonstration {
-    /// Nothing.
-    None,
     /// A word for every masked one.
     Masked {
         /// The likeliest words: [B K].
@@ -39,7 +37,6 @@ impl Demonstration {
     /// The tokens of each example of an evaluation step's batch, without padding; examples without tokens are left out.
     pub fn tokens(self, batch: &Batch, out: &Results) -> Vec<Vec<Shown>> {
         let (words, logits) = match self {
-            Self::None => return Vec::new(),
             Self::Masked { guesses } => (out.words(guesses), None),
             Self::Replaced { samples, logits } => (out.words(samples), Some(out.reals(logits))),
         };

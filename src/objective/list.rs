@@ -22,6 +22,9 @@ macro_rules! objectives {
             /// Their names.
             pub const NAMES: &[&str] = &[$($name),+];
 
+            /// The one that is meant where none is named.
+            pub const USUAL: &str = Self::NAMES[0];
+
             /// The objective of that name as it is without further settings; `None` if there is none.
             pub fn named(name: &str) -> Option<Self> {
                 match name {

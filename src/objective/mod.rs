@@ -50,7 +50,8 @@ pub trait Objective: Debug + Send + Sync {
     /// Which tokens of an example are selected, and what becomes of them.
     fn masking(&self) -> Masking;
 
-    /// The page: from a batch to the loss. `model` has this objective's networks.
+    /// The page: from a batch to the loss, and the losses that it is made of as sums by the names of their measures: those are shown
+    /// step by step, and watched. `model` has this objective's networks.
     ///
     /// # Errors
     /// [`GraphError`] where the model is another one's, or does not fit together.

@@ -96,7 +96,8 @@ impl Demonstrator {
     pub fn new(model: Model, masking: Masking, tokenizer: &Tokenizer) -> Self {
         let has = |architecture| model.with_head(architecture).is_ok();
         let (guesses, discriminates) = (has(Architecture::MaskedLm), has(Architecture::PreTraining));
-        let masking = if discriminates { masking } else { Masking { mask_probability: 1.0, ..masking } };
+        let masking =
+            if discriminates { masking } else { Masking { mask_probability: 1.0, random_probability: 0.0, ..masking } };
         let positions = model.networks.iter().map(|network| network.config.positions).min().unwrap_or_default();
         let engine = Box::new(CpuEngine::<f32>::new(model.table.len()));
         let network = Network::of(model, positions, tokenizer.clone(), engine, Target::Cpu);
@@ -163,10 +164,9 @@ impl Demonstrator {
             return Vec::new();
         }
         let special = self.network.tokenizer.special();
-        let words = self.network.tokenizer.size();
         let ids = masked.to_vec();
         let mut positions = match request.masks {
-            true => self.masking.draw(masked, self.masking.slots(ids.len()), (special, words), random),
+            true => self.masking.draw(masked, self.masking.slots(ids.len()), (special, &[]), random),
             false => Vec::new(),
         };
         let inner = 1..ids.len().saturating_sub(1);

@@ -8,10 +8,10 @@
 //!   kernels.json             on a GPU: the kernels it is trained with, and a checksum
 //!   measures.json            what is measured: names, units, and what it is held against
 //!   metrics.jsonl            a line an interval, and one for each evaluation of the held-out text
-//!   samples.jsonl            held-out sentences: original, what the generator made of it, the discriminator's verdicts
+//!   samples.jsonl            held-out sentences: original, and what the networks made of it
 //!   events.jsonl             when the run was started, continued, stopped, rolled back, and what it was warned of
-//!   checkpoints/step-001000/ generator/ and discriminator/, two folders that transformers loads; rest.safetensors, where a
-//!                            model has parameters that are in neither; optimizer.safetensors, the moments by parameter; and
+//!   checkpoints/step-001000/ a folder for each network, such as generator/ and discriminator/, that transformers loads;
+//!                            rest.safetensors, where a model has parameters that are in none; optimizer.safetensors, the moments by parameter; and
 //!                            state.json, with which the run goes on and which holds a checksum of every file
 //!   lock                     held by the process that trains
 //! ```

@@ -83,18 +83,36 @@ impl Adaptation {
             (Err((true, _)), Ok(discriminator)) => (None, discriminator),
             (Err((false, error)), _) | (_, Err((_, error))) => return Err(error.into()),
         };
+        let alone = objective.clone().generator_mut().is_none();
+        let mut notes = Vec::new();
         let (generator, discriminator) = match (generator, discriminator) {
-            (Some(g), Some(d)) if objective.clone().generator_mut().is_none() => {
-                if g.folder.ends_with(Architecture::MaskedLm.network()) { (None, Some(d)) } else { (Some(g), None) }
+            (Some(g), Some(d)) if alone => {
+                let (taken, left) = if g.network().name == "generator" { (&d, &g) } else { (&g, &d) };
+                notes.push(format!(
+                    "{} is left out: one network is trained, and begins as {}",
+                    left.folder.display(),
+                    taken.folder.display()
+                ));
+                if g.network().name == "generator" { (None, Some(d)) } else { (Some(g), None) }
             }
             both => both,
         };
-        let mut notes: Vec<String> =
-            [&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()).collect();
+        notes.extend([&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()));
+        match (&generator, &discriminator) {
+            (None, Some(d)) if alone && !d.network().heads.is_empty() => notes.push(format!(
+                "{}: only its encoder is taken; the head that guesses words begins anew",
+                d.folder.display()
+            )),
+            (Some(g), None) if !alone && g.network().name == "encoder" => notes.push(format!(
+                "{} begins as the generator; the discriminator, which is what one keeps, begins at random",
+                g.folder.display()
+            )),
+            _ => {}
+        }
         if let Some(g) = generator.as_ref().filter(|g| g.network().has_own_output()) {
             notes.push(format!(
                 "{}: its own output matrix, generator_lm_head.weight, is left out: the word embeddings are trained as the \
-                 output matrix, so the generator begins worse than it was",
+                 output matrix, so it begins worse than it was",
                 g.folder.display()
             ));
         }

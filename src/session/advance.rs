@@ -5,7 +5,6 @@ use super::watch::Watch;
 use super::{Ending, Report, Session, SessionError, Setup, Warning};
 use crate::measure::{Better, Values};
 use crate::run::{Identity, RunStatus};
-
 use crate::train::Event;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

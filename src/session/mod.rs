@@ -59,7 +59,7 @@ pub struct Setup {
     pub tokenizer: Tokenizer,
     /// A fingerprint of the examples, by which a text that was changed is noticed.
     pub fingerprint: String,
-    /// How much text it is, and the entropy of its word frequencies: what a generator reaches that knows nothing else.
+    /// How much text it is, and the entropy of its word frequencies: the loss of whoever knows nothing else.
     pub facts: TextFacts,
     /// A bank of weights to start from instead of random ones.
     pub initial: Option<Vec<f32>>,
@@ -267,12 +267,12 @@ impl Session {
         for ids in prepared.sentences(COUNT, TOKENS) {
             picked.push(&ids, ids.len());
         }
-        let verdicts = self.show(Arc::new(picked))?;
+        let shown = self.show(Arc::new(picked))?;
         let step = self.step();
-        for sentence in &verdicts {
+        for sentence in &shown {
             self.run.log_sample(&report::sample_line(step, sentence, &prepared.tokenizer))?;
         }
-        Ok(verdicts)
+        Ok(shown)
     }
 
     /// Leaves out `time` that has passed while the session was made to wait: it was no training.

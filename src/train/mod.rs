@@ -1,4 +1,4 @@
-//! Training: the step, the loop as a value that one advances, and what is measured.
+//! Training: the recipe, the step, and the loop as a value that one advances.
 //!
 //! Nothing here touches files, clocks or a screen: [`Trainer::advance`] gives [`Event`]s to whoever drives it.
 

@@ -1,7 +1,7 @@
 //! What is trained, and how: all that a step is planned from.
 
 use super::phases::{in_schedule, trained};
-use super::step::{learning_rate, step_state};
+use super::step::learning_rate;
 use crate::batch::Shape;
 use crate::config::{Config, OptimizerConfig, TrainingConfig};
 use crate::graph::Parameter;
@@ -64,7 +64,17 @@ impl Recipe {
 
     /// What step `step` (from 0) tells every kernel.
     pub fn step_state(&self, step: u64) -> StepState {
-        let learning_rate = self.learning_rate(step as f64) as f32;
-        StepState { learning_rate, ..step_state(&self.optimizer, self.seed, step) }
+        let (optimizer, seed) = (&self.optimizer, self.seed);
+        let correction = |beta: f64| {
+            if optimizer.bias_correction { (1.0 / (1.0 - beta.powf((step + 1) as f64))) as f32 } else { 1.0 }
+        };
+        StepState {
+            seed: [seed as u32, (seed >> 32) as u32],
+            step: step as u32,
+            learning_rate: self.learning_rate(step as f64) as f32,
+            correction1: correction(optimizer.beta1),
+            correction2: correction(optimizer.beta2),
+            ..StepState::default()
+        }
     }
 }

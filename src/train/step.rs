@@ -5,7 +5,6 @@ use crate::batch::{Batch, Shape};
 use crate::config::{OptimizerConfig, Precision};
 use crate::graph::{Bank, Graph, GraphError, Recompute, Tensor};
 use crate::objective::{Bound, Inputs, Merge, Mode, Output, Outputs, Results};
-use crate::op::StepState;
 use crate::ops::{self, AdamW};
 use crate::plan::{Engine, Fetched, Plan, Program, Target};
 use std::sync::Arc;
@@ -162,18 +161,4 @@ pub fn learning_rate(optimizer: &OptimizerConfig, steps: u64, step: f64) -> f64 
     let warmup = optimizer.warmup as f64;
     let warm = if warmup > 0.0 { (step / warmup).min(1.0) } else { 1.0 };
     optimizer.learning_rate * (1.0 - step / steps as f64).max(0.0) * warm
-}
-
-/// What step `step` (from 0) tells every kernel, but for the learning rate.
-pub(super) fn step_state(optimizer: &OptimizerConfig, seed: u64, step: u64) -> StepState {
-    let correction = |beta: f64| {
-        if optimizer.bias_correction { (1.0 / (1.0 - beta.powf((step + 1) as f64))) as f32 } else { 1.0 }
-    };
-    StepState {
-        seed: [seed as u32, (seed >> 32) as u32],
-        step: step as u32,
-        correction1: correction(optimizer.beta1),
-        correction2: correction(optimizer.beta2),
-        ..StepState::default()
-    }
 }

@@ -18,7 +18,7 @@ pub struct TrainingStep {
     step: PlannedStep,
     program: Program,
     update: Option<(PlannedStep, Program)>,
-    /// The names of what the loss that is minimised is made of, as outputs and as values.
+    /// The names of what the loss that is minimised is made of, as outputs and as values; its own where that is all there is.
     losses: Vec<(&'static str, Arc<str>)>,
     /// What has come back of the oldest step that is not complete.
     found: Vec<Results>,
@@ -38,8 +38,11 @@ impl TrainingStep {
         let fit = Fit { micro_batches: plans.micro_batches, recompute: plans.recompute };
         let step = plans.training.clone();
         let sums = step.outputs.iter().filter(|output| output.merge == Merge::Sum).map(|output| output.name);
-        let losses = sums.filter(|name| ![LOSS, GRADIENT_NORM, LOSS_SCALE].contains(name));
-        let losses = losses.map(|name| (name, name.into())).collect();
+        let mut losses: Vec<_> = sums.filter(|name| ![GRADIENT_NORM, LOSS_SCALE].contains(name)).collect();
+        if losses.len() > 1 {
+            losses.retain(|name| *name != LOSS);
+        }
+        let losses = losses.into_iter().map(|name| (name, name.into())).collect();
         Ok(Self { fit, step, program, update, losses, found: Vec::new() })
     }
 

@@ -65,7 +65,7 @@ pub enum CheckpointError {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The path does not exist.
-    #[error("{} does not exist; expected a run's folder or that of an ELECTRA {}", path.display(), network.network())]
+    #[error("{} does not exist; expected a run's folder or that of an {}", path.display(), network.name())]
     Missing {
         /// The path asked for.
         path: PathBuf,
@@ -190,7 +190,11 @@ fn instead(network: Architecture, other: &Option<PathBuf>) -> String {
                 other.display()
             )
         }
-        (None, _) => format!("model; expected config.json, or {name}/ or checkpoints/step-N/{name}/ as a run has"),
+        (None, _) => {
+            let folders =
+                network.folders().iter().flat_map(|name| [format!("{name}/"), format!("checkpoints/step-N/{name}/")]);
+            format!("model; expected config.json, or {} as a run has", folders.collect::<Vec<_>>().join(" or "))
+        }
     }
 }
 
@@ -201,7 +205,7 @@ fn beside(other: &Option<PathBuf>) -> String {
 /// What the network that was not looked for is and cannot do.
 fn not(expected: Architecture) -> &'static str {
     match expected {
-        Architecture::PreTraining => "generator, which judges nothing",
+        Architecture::PreTraining => "masked language model, which judges nothing",
         Architecture::MaskedLm => "discriminator, which guesses nothing",
     }
 }

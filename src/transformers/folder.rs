@@ -85,7 +85,7 @@ impl Pretrained {
         check_size(&files, &described.config)?;
         let own_output = architecture == Architecture::MaskedLm && published.has_own_output().map_err(misfit)?;
         let mut b = Builder::default();
-        let mut network = b.network(architecture.network(), &described.config);
+        let mut network = b.network(name_of(&folder, architecture), &described.config);
         match architecture {
             _ if encoder.is_some() => {}
             Architecture::MaskedLm => b.masked_lm(&mut network, described.tied && !own_output),
@@ -105,11 +105,11 @@ impl Pretrained {
         match (&encoder, left.first()) {
             (Some(what), _) => notes.push(format!("{} is {what}; only its encoder is taken", folder.display())),
             (None, Some(first)) => notes.push(format!(
-                "{}: {} of its tensors, such as {first}, {} no part of an ELECTRA {} with this config.json and left out",
+                "{}: {} of its tensors, such as {first}, {} no part of an {} with this config.json and left out",
                 folder.display(),
                 left.len(),
                 if left.len() == 1 { "is" } else { "are" },
-                architecture.network()
+                architecture.name()
             )),
             (None, None) => {}
         }
@@ -123,6 +123,12 @@ impl Pretrained {
         }
         Ok(Self { folder, model, weights, notes, tokenizer, home })
     }
+}
+
+/// The network's name: its folder's, where that is one that networks of its kind have.
+fn name_of(folder: &Path, architecture: Architecture) -> &'static str {
+    let known = architecture.folders().iter().find(|name| folder.ends_with(name));
+    known.map_or(architecture.network(), |name| *name)
 }
 
 /// What a folder is that has no head of ELECTRA's pre-training.

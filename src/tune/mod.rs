@@ -7,7 +7,7 @@
 //! has its own, which it goes on with ([`KernelChoices`]).
 //!
 //! [`tune`] is all of it: `search.rs` asks the record, the cache and then `on_device.rs`, which tries what `matmul` and
-//! `attention.rs` choose among. `trial` runs one op in several ways. [`agreement`] and [`multiply_add`] are ops that no model
+//! `attention.rs` choose among. `trial` runs one op in several ways. `agreement` and `multiply_add` are ops that no model
 //! has: they compare results where they are, and keep a device busy. The kernels themselves are [`crate::ops::kernels`]'.
 
 mod agreement;

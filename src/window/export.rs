@@ -107,7 +107,7 @@ fn losses(state: &AppState) -> Result<String, String> {
 }
 
 fn sentence(state: &AppState) -> Result<String, String> {
-    let sentence = state.sentence.answer.as_ref().ok_or("no sentence was played yet")?;
+    let sentence = state.sentence.answer.as_ref().ok_or("no sentence was shown yet")?;
     if sentence.tokens.is_empty() {
         return Err("the sentence has no tokens".into());
     }

@@ -1,4 +1,4 @@
-//! The desktop window: both losses live, one sentence with its fakes and verdicts, and full control of a run.
+//! The desktop window: losses live, one sentence and what the networks make of it, and full control of a run.
 //!
 //! ```text
 //! worker   the thread that trains: a session and its device; commands in, news out

@@ -112,9 +112,23 @@ def orders(count, batch, seed):
 # ---------------------------------------------------------------- model
 
 
+def generator_sizes(generator, encoder):
+    """The sizes of a generator: its own, or a fraction of the encoder's width, as src/objective/generator.rs works it out."""
+    if isinstance(generator, dict):
+        return generator
+    if generator is None:
+        sys.exit("config.toml has no generator: only ELECTRA's runs can be trained here")
+    width, narrow = encoder["hidden"] // encoder["heads"], round(generator * encoder["hidden"])
+    heads = 1 if narrow < width else round(generator * encoder["heads"])
+    hidden = narrow if narrow < width else heads * width
+    feed_forward = -(-encoder["feed_forward"] * hidden // encoder["hidden"])
+    return dict(hidden=hidden, layers=encoder["layers"], heads=heads, feed_forward=feed_forward)
+
+
 def models(config, seed):
     """Generator and discriminator with tied embeddings, initialised, and their parameters by name, each once."""
-    m, g = config["model"], config["generator"]
+    m = config["model"]
+    g = generator_sizes(config["objective"].get("generator", config.get("generator")), m)
     common = dict(
         vocab_size=m["vocabulary"], embedding_size=m["embedding"], max_position_embeddings=m["positions"],
         type_vocab_size=m["types"], hidden_dropout_prob=m["dropout"], attention_probs_dropout_prob=m["attention_dropout"],

@@ -34,6 +34,11 @@ impl Peer {
     /// [`Failure::Input`] where that is the CPU engine, and burn's own.
     pub(super) fn new(device: &Device, config: &Config, steps: usize) -> Result<Self, Failure> {
         use crate::gpu::{Choice, choose};
+        let name = config.objective.name();
+        if config.objective.electra().is_none() {
+            let what = format!("--against burn: the peer trains electra, not {name}; leave --objective out");
+            return Err(Failure::Input(what));
+        }
         let choice = match device {
             Device::Cpu => None,
             Device::Auto => Some(Choice::Auto),

@@ -64,7 +64,7 @@ pub(crate) struct TrainArguments {
     /// End after so many hours of training instead of a number of steps; the learning rate then follows the clock
     #[arg(long, value_name = "HOURS", conflicts_with = "steps", allow_negative_numbers = true)]
     hours: Option<f64>,
-    /// Start from a generator, a discriminator or both in a folder that transformers or leyden saved, with their tokenizer
+    /// Start from a generator, a discriminator, both or an encoder in a folder that transformers or leyden saved, with their tokenizer
     /// and sizes, instead of from random weights
     ///
     /// Of a fine-tuned model, its encoder is taken. Weights are model.safetensors, its shards, or pytorch_model.bin.
@@ -76,7 +76,7 @@ pub(crate) struct TrainArguments {
     /// What to do when a loss is not a number: end, or go back one checkpoint and on with another seed
     #[arg(long, default_value = "stop", value_name = "stop|rollback")]
     on_nan: OnNan,
-    /// Show it in a window: both losses, a sentence with its fakes, and what controls the run
+    /// Show it in a window: the losses, a sentence and what the networks make of it, and what controls the run
     #[arg(long)]
     window: bool,
 }
@@ -288,7 +288,8 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
     say!("\n{}", summary::losses(style, &*session.config().objective, &outcome));
     let shown = session.sample(prepared).map_err(Failure::work)?;
     let objective = &session.config().objective;
-    say!("{}", sentences::table(style, objective.demonstration(), &shown, &prepared.tokenizer));
+    let networks: Vec<&str> = session.trainer().model().networks.iter().map(|network| network.name).collect();
+    say!("{}", sentences::table(style, objective.demonstration(), &networks, &shown, &prepared.tokenizer));
     say!("{}", summary::files(style, &session, &folder, &shown, &prepared.tokenizer));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A few held-out sentences with the generator's fakes and the discriminator's verdict on every token.
+//! A few held-out sentences, and what the networks made of them.
 
 use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
@@ -43,23 +43,25 @@ fn column(shown: &Shown, tokenizer: &Tokenizer) -> Column {
     Column { original: token(shown.original), below: [put].into_iter().chain(verdict).collect() }
 }
 
-/// The sentences in rows: the text, what a network put in, and a discriminator's percentages where there is one. Nothing where
-/// there is nothing to show.
+/// The sentences in rows: the text, what a network put in, and a discriminator's percentages where there is one. The rows have the
+/// names of the networks.
 pub(super) fn table(
     style: Style,
     demonstration: Demonstration,
+    networks: &[&str],
     sentences: &[Vec<Shown>],
     tokenizer: &Tokenizer,
 ) -> String {
-    let (names, about): (&[&str], _) = match demonstration {
-        Demonstration::None => return String::new(),
+    let (names, about) = match demonstration {
         Demonstration::Masked { .. } => {
-            (&["encoder"], "what the encoder guesses where words were masked (= where it hit the word)")
+            let names = &networks[networks.len().saturating_sub(1)..];
+            (names, format!("what the {} guesses where words were masked (= where it hit the word)", names.join("")))
         }
         Demonstration::Replaced { .. } => (
-            &["generator", "discriminator"],
-            "what the generator put where words were selected (= where it hit the word),\nand the discriminator's percentage of \
-             \"replaced\" for every token; over 50 it cries fake",
+            networks,
+            "what the generator put where words were selected (= where it hit the word),\nand the discriminator's \
+             percentage of \"replaced\" for every token; over 50 it cries fake"
+                .to_string(),
         ),
     };
     let mut out = format!("\n{}: {about}\n", style.bold("held-out sentences"));

@@ -6,7 +6,7 @@ use crate::cli::style::Style;
 use crate::corpus::Tokenizer;
 use crate::measure::Baseline;
 use crate::numbers::fixed;
-use crate::objective::{Demonstration, Objective, Shown};
+use crate::objective::{Demonstration, Objective, ObjectiveConfig, Shown};
 use crate::session::Session;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -70,7 +70,6 @@ pub(super) fn files(
     };
     let demonstration = session.config().objective.demonstration();
     let attempt = match demonstration {
-        Demonstration::None => String::new(),
         Demonstration::Masked { .. } => format!(
             "hide a word, and see what the {} puts there:\n         leyden probe {folder} --mask \"{}\"\n       ",
             networks.join(" and "),
@@ -89,14 +88,14 @@ pub(super) fn files(
         networks.join(" and "),
         style.bold("next"),
         match session.config().objective.name() {
-            "electra" => String::new(),
+            name if name == ObjectiveConfig::USUAL => String::new(),
             other => format!(" --objective {other}"),
         }
     )
 }
 
-/// The first sentence without its special tokens, and without what a shell would read otherwise; with `[MASK]` for a word that
-/// was asked for, if that is wanted.
+/// The first sentence without its special tokens, and without what a shell would read otherwise; with `[MASK]` for a whole word that
+/// was asked for, if that is wanted and there is one.
 fn sentence(shown: &[Vec<Shown>], tokenizer: &Tokenizer, masked: bool) -> String {
     let Some(shown) = shown.first() else { return String::new() };
     let sep = tokenizer.special().sep;
@@ -105,7 +104,14 @@ fn sentence(shown: &[Vec<Shown>], tokenizer: &Tokenizer, masked: bool) -> String
         let ids: Vec<u32> = tokens.iter().map(|token| token.original).collect();
         tokenizer.decode(&ids).unwrap_or_default().replace(['"', '$', '`', '\\', '!'], "")
     };
-    match tokens.iter().position(|token| token.selected).filter(|_| masked) {
+    // A piece of a word with the rest of it beside a mask would be other tokens.
+    let begins = |place: usize| {
+        let token = tokens.get(place).and_then(|token| tokenizer.token(token.original));
+        token.is_none_or(|token| !token.starts_with("##"))
+    };
+    let whole = |place: &usize| begins(*place) && begins(place + 1);
+    let asked = |place: &usize| tokens[*place].selected;
+    match (0..tokens.len()).filter(whole).find(asked).filter(|_| masked) {
         Some(place) => format!("{} [MASK] {}", plain(&tokens[..place]), plain(&tokens[place + 1..])).trim().to_string(),
         None => plain(&tokens),
     }

@@ -6,8 +6,7 @@ use crate::objective::{Generator, Setting, words};
 
 /// The measures of a run with these settings.
 pub(super) fn measures(objective: &Electra, setting: &Setting) -> Measures {
-    let known = (Some(setting.vocabulary), Some(setting.unigram_entropy));
-    declared(known.0, known.1, Some((objective, setting)))
+    declared(Some(setting.vocabulary), Some(setting.unigram_entropy), Some((objective, setting)))
 }
 
 /// The measures of a run whose folder has no measures.json, as all had before there was another objective. Where nothing

@@ -31,15 +31,16 @@ pub fn differences(configs: &[Option<&Config>]) -> Vec<Difference> {
 }
 
 fn flatten(config: &Config) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let Ok(table) = toml::Table::try_from(config) else { return found };
-    for (key, value) in table {
-        match value {
-            toml::Value::Table(inner) => found.extend(inner.into_iter().map(|(k, v)| (format!("{key}.{k}"), text(&v)))),
-            other => found.push((key, text(&other))),
-        }
-    }
-    found
+    toml::Table::try_from(config).map_or_else(|_| Vec::new(), |table| keys("", &table))
+}
+
+/// Every key of a table and of those in it, behind `before`, and its value.
+fn keys(before: &str, table: &toml::Table) -> Vec<(String, String)> {
+    let one = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(inner) => keys(&format!("{before}{key}."), inner),
+        other => vec![(format!("{before}{key}"), text(other))],
+    };
+    table.iter().flat_map(one).collect()
 }
 
 fn text(value: &toml::Value) -> String {
@@ -68,6 +69,13 @@ mod tests {
             found.iter().any(|d| d.values == ["2", "3"]) && found.iter().any(|d| d.values[1] == "0.5"),
             "{found:?}"
         );
+        let wider = tiny.set("objective.generator.hidden=16").unwrap();
+        let found = differences(&[Some(&tiny), Some(&wider)]);
+        assert_eq!(
+            (found[0].key.as_str(), &found[0].values[..]),
+            ("objective.generator.hidden", &["8".into(), "16".into()][..])
+        );
+        assert_eq!(found.len(), 1);
         let unknown = differences(&[Some(&tiny), None]);
         assert!(unknown.iter().all(|d| d.values[1] == "–") && unknown.len() > 20);
     }

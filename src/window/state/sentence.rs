@@ -96,9 +96,15 @@ impl SentencePane {
 
     /// Masks a token, or shows it if it is masked.
     pub fn toggle_mask(&mut self, position: usize) {
-        let token = self.answer.iter().flat_map(|s| &s.tokens).find(|t| t.position == position);
-        if let Some(token) = token {
-            self.request.chosen.insert(position, !token.selected);
+        // What was asked for last may not have been answered yet.
+        let asked = self.request.chosen.get(&position).copied();
+        let answered = || {
+            let token = self.answer.iter().flat_map(|s| &s.tokens).find(|t| t.position == position)?;
+            // A [MASK] in the text has no word to be shown.
+            (mark(token) != Mark::Open).then_some(token.selected)
+        };
+        if let Some(masked) = asked.or_else(answered) {
+            self.request.chosen.insert(position, !masked);
         }
     }
 

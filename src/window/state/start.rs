@@ -108,7 +108,7 @@ pub struct Form {
     pub precision: Precision,
     /// What the backward part computes again; whatever is fastest of what fits if `None`.
     pub recompute: Option<Recompute>,
-    /// The run's folder; the first free `runs/PRESET` if empty.
+    /// The run's folder; the first free one of its settings' name if empty.
     pub folder: String,
     /// The vocabulary that is learnt keeps case.
     pub cased: bool,

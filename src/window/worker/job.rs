@@ -7,7 +7,8 @@ use crate::config::Config;
 use crate::corpus::{Tokenizer, VocabularyOptions};
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::measure::Measures;
-use crate::model::{Architecture, Model};
+use crate::model::Model;
+use crate::objective::Demonstration;
 use crate::run::Run;
 use crate::session::{self, Adaptation, Change, Opened, Prepared, Reopened, Session, SessionOptions, Startup};
 use crate::train::MicroBatches;
@@ -21,7 +22,7 @@ use std::time::Instant;
 pub enum Job {
     /// Begin a new run.
     Start {
-        /// Its folder; the first free one of the preset's name if `None`.
+        /// Its folder; the first free one of its settings' name if `None`.
         folder: Option<PathBuf>,
         /// Its settings.
         config: Box<Config>,
@@ -158,14 +159,14 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         flops_by_op: trainer.flops_by_op(),
         step: session.step(),
         recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
-        masked_lm: is_masked_lm(trainer.model()),
+        masked_lm: is_masked_lm(session.config()),
         sentences: prepared.sentences(SENTENCES, TOKENS).into_iter().filter_map(decode).collect(),
     }
 }
 
-fn is_masked_lm(model: &Model) -> bool {
-    let has = |architecture| model.with_head(architecture).is_ok();
-    has(Architecture::MaskedLm) && !has(Architecture::PreTraining)
+/// Whether it is guesses of masked words that can be shown, and no fakes.
+fn is_masked_lm(config: &Config) -> bool {
+    matches!(config.objective.demonstration(), Demonstration::Masked { .. })
 }
 
 /// Makes a dataset of `files` in a free folder beside the runs; `None` if that was stopped.
@@ -256,7 +257,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
         flops_by_op: Vec::new(),
         step,
         recorded: Track::read(folder).ok(),
-        masked_lm: is_masked_lm(&model),
+        masked_lm: is_masked_lm(&config),
         sentences: sentences(folder, &tokenizer),
         config,
     };
