@@ -346,7 +346,7 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
             assert!(error.contains(word), "{word:?} is not in {error}");
         }
     };
-    says(refusal(&golden("probe_generator")), &["is a generator", "discriminator"]);
+    says(refusal(&golden("probe_generator")), &["is a masked language model", "discriminator"]);
     let masked = |folder: &Path, sentence: &str| {
         let run = probe().arg(folder).args([sentence, "--mask", "--json", "--device", "cpu"]).assert().code(2);
         assert!(run.get_output().stdout.is_empty());
@@ -548,7 +548,7 @@ fn weights_as_others_saved_them_are_the_same_weights() {
     assert!(error.contains("fine-tuned") && error.contains("ElectraForSequenceClassification"), "{error}");
     fs::write(&config, text.replace("ElectraForPreTraining", "ElectraForMaskedLM")).unwrap();
     let error = refusal(folder);
-    assert!(error.contains("is a generator"), "{error}");
+    assert!(error.contains("is a masked language model"), "{error}");
 }
 
 #[test]
