@@ -5,14 +5,14 @@ mod common;
 
 use common::small_config;
 use leyden::batch::{Batch, MASKED_IDS, MaskedText, Masking, POSITIONS, TARGETS, WEIGHTS};
-use leyden::config::{Config, ConfigError};
+use leyden::config::Config;
 use leyden::corpus::{self, ExampleOptions, Examples, SAMPLE, SpecialTokens, Tokenizer, VocabularyOptions};
 use leyden::cpu::CpuEngine;
 use leyden::graph::{Graph, GraphError};
 use leyden::history::TextFacts;
 use leyden::measure::{Mean, Measure, Measures, Plot, Values};
 use leyden::model::{Builder, Model, ModelConfig, Network, Tie};
-use leyden::objective::{Demonstration, Inputs, Mode, Objective, Outputs, Phase, Results, Setting, Tally};
+use leyden::objective::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Phase, Results, Setting, Tally};
 use leyden::op::StepState;
 use leyden::ops;
 use leyden::plan::{Engine, Target};
@@ -39,7 +39,7 @@ impl Objective for OneAfterTheOther {
         ""
     }
 
-    fn check(&self, _: &ModelConfig) -> Result<(), ConfigError> {
+    fn check(&self, _: &ModelConfig) -> Result<(), BadValue> {
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! Which tokens are asked for, and what stands in their place.
 
-use crate::config::ConfigError;
 use crate::corpus::SpecialTokens;
 use crate::random::Random;
 
@@ -34,28 +33,6 @@ impl Masking {
     /// K, the most positions selected in an example of at most `length` tokens: int((fraction + 0.005) * length), at least 1.
     pub fn slots(&self, length: usize) -> usize {
         (((self.fraction + 0.005) * length as f64) as usize).clamp(1, length.max(1))
-    }
-
-    /// Whether there can be such a masking.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`] names what cannot be.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        for (key, p, most) in [
-            ("objective.masked_fraction", self.fraction, 0.9),
-            ("objective.mask_probability", self.mask_probability, 1.0),
-        ] {
-            if !(p > 0.0 && p <= most) {
-                return Err(ConfigError::value(key, p, format!("more than 0 and at most {most}")));
-            }
-        }
-        let most = 1.0 - self.mask_probability;
-        // .1 beside .9 is .1, whatever the sum is in binary.
-        if !(0.0..=most + 1e-9).contains(&self.random_probability) {
-            let expected = format!("0 to what objective.mask_probability leaves, {most:.3}");
-            return Err(ConfigError::value("objective.random_probability", self.random_probability, expected));
-        }
-        Ok(())
     }
 
     /// Selects positions of an example, ascending, and masks them in `masked`, a copy of its ids; random words are some of `words`.
@@ -172,29 +149,6 @@ mod tests {
         assert!(other.abs_diff(6_000 * 44 / 45) < 300, "{other}");
         let possible = |id: usize| id > 4 && id != 7;
         assert!((0..50).all(|id| (words[id] > 60) == possible(id) && words[id] < 220), "{words:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_is_named() {
-        let check = |fraction, mask_probability, random_probability| {
-            Masking { fraction, mask_probability, random_probability }.check().map_err(|e| e.to_string())
-        };
-        for (mask, random) in [(0.8, 0.2), (0.9, 0.1), (0.7, 0.3), (1.0, 0.0)] {
-            check(0.15, mask, random).unwrap();
-        }
-        let refused = [
-            (check(0.0, 0.8, 0.1), "objective.masked_fraction is 0, expected more than 0"),
-            (check(0.15, 1.5, 0.0), "objective.mask_probability is 1.5"),
-            (
-                check(0.15, 0.8, 0.3),
-                "objective.random_probability is 0.3, expected 0 to what objective.mask_probability leaves, 0.200",
-            ),
-            (check(0.15, 0.8, f64::NAN), "objective.random_probability is NaN"),
-        ];
-        for (found, expected) in refused {
-            let error = found.unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
     }
 
     proptest! {

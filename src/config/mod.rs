@@ -7,7 +7,7 @@ pub use presets::{PRESETS, preset};
 
 use crate::measure::Measures;
 use crate::model::{Builder, EPSILONS, Model, ModelConfig};
-use crate::objective::{ObjectiveConfig, Setting};
+use crate::objective::{BadValue, ObjectiveConfig, Setting};
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -47,10 +47,9 @@ pub enum ConfigError {
     },
 }
 
-impl ConfigError {
-    /// A value that cannot be.
-    pub fn value(key: &'static str, found: impl ToString, expected: impl Into<String>) -> Self {
-        Self::Value { key, found: found.to_string(), expected: expected.into() }
+impl From<BadValue> for ConfigError {
+    fn from(BadValue { key, found, expected }: BadValue) -> Self {
+        Self::Value { key, found, expected }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How large a generator is beside the encoder that it works for.
 
-use crate::config::ConfigError;
+use super::BadValue;
 use crate::model::ModelConfig;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -57,14 +57,14 @@ impl Generator {
     /// Whether there can be such a network.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] names what cannot be.
-    pub fn check(&self, encoder: &ModelConfig) -> Result<(), ConfigError> {
+    /// [`BadValue`] names what cannot be.
+    pub fn check(&self, encoder: &ModelConfig) -> Result<(), BadValue> {
         if let Self::Fraction(fraction) = self {
             let good = (1.0 / 64.0..=1.0).contains(fraction);
             return if good {
                 Ok(())
             } else {
-                Err(ConfigError::value("objective.generator", fraction, "1/64 to 1, or sizes"))
+                Err(BadValue::new("objective.generator", fraction, "1/64 to 1, or sizes"))
             };
         }
         let GeneratorSizes { hidden, layers, heads, feed_forward } = self.sizes(encoder);
@@ -75,12 +75,12 @@ impl Generator {
             ("objective.generator.feed_forward", feed_forward, 1 << 20),
         ] {
             if size == 0 || size > most {
-                return Err(ConfigError::value(key, size, format!("1 to {most}")));
+                return Err(BadValue::new(key, size, format!("1 to {most}")));
             }
         }
         if !hidden.is_multiple_of(heads) {
             let expected = format!("a divisor of objective.generator.hidden, {hidden}");
-            return Err(ConfigError::value("objective.generator.heads", heads, expected));
+            return Err(BadValue::new("objective.generator.heads", heads, expected));
         }
         Ok(())
     }

@@ -9,9 +9,8 @@
 //! the layers and the head are those of `transformers`' ElectraForMaskedLM, whose embeddings may be narrower than the layers.
 
 use super::words::{self, count_hits};
-use super::{Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
+use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
 use crate::batch::{Batch, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
-use crate::config::ConfigError;
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
@@ -54,8 +53,8 @@ impl Objective for MaskedLm {
         "Some words are hidden, and a network guesses them. What it learns on the way is what you keep."
     }
 
-    fn check(&self, _: &ModelConfig) -> Result<(), ConfigError> {
-        self.masking().check()
+    fn check(&self, _: &ModelConfig) -> Result<(), BadValue> {
+        words::check(self.masking())
     }
 
     /// An "encoder" with a masked language model's head.

@@ -24,7 +24,6 @@ pub use outputs::{LOSS, Merge, Output, Outputs, Results};
 pub use phase::Phase;
 
 use crate::batch::{Batch, Masking};
-use crate::config::ConfigError;
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
@@ -41,8 +40,8 @@ pub trait Objective: Debug + Send + Sync {
     /// Whether its settings can go together with each other and with a network of these `sizes`.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] names the first that cannot.
-    fn check(&self, sizes: &ModelConfig) -> Result<(), ConfigError>;
+    /// [`BadValue`] names the first that cannot.
+    fn check(&self, sizes: &ModelConfig) -> Result<(), BadValue>;
 
     /// The networks that are trained together. The last has these `sizes` and is the one that is kept.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network>;
@@ -77,6 +76,25 @@ pub trait Objective: Debug + Send + Sync {
     /// How large its generator is, where it has one.
     fn generator_mut(&mut self) -> Option<&mut Generator> {
         None
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} is {found}, expected {expected}")]
+pub struct BadValue {
+    /// The setting, as in `objective.masked_fraction`.
+    pub key: &'static str,
+    /// Its value.
+    pub found: String,
+    /// What it may be.
+    pub expected: String,
+}
+
+impl BadValue {
+    /// With a value that is written as it is.
+    pub fn new(key: &'static str, found: impl ToString, expected: impl Into<String>) -> Self {
+        Self { key, found: found.to_string(), expected: expected.into() }
     }
 }
 

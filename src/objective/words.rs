@@ -1,8 +1,30 @@
-//! What objectives that guess words have in common: the baselines and the tally of guesses.
+//! What objectives that guess words have in common: what is asked, the baselines, and the tally of guesses.
 
-use super::{Results, Setting};
-use crate::batch::{Batch, TARGETS, WEIGHTS};
+use super::{BadValue, Results, Setting};
+use crate::batch::{Batch, Masking, TARGETS, WEIGHTS};
 use crate::measure::{Advice, Baseline, Mean};
+
+/// Whether there can be such a masking.
+///
+/// # Errors
+/// [`BadValue`] names what cannot be.
+pub(super) fn check(masking: Masking) -> Result<(), BadValue> {
+    let Masking { fraction, mask_probability, random_probability } = masking;
+    for (key, p, most) in
+        [("objective.masked_fraction", fraction, 0.9), ("objective.mask_probability", mask_probability, 1.0)]
+    {
+        if !(p > 0.0 && p <= most) {
+            return Err(BadValue::new(key, p, format!("more than 0 and at most {most}")));
+        }
+    }
+    let most = 1.0 - mask_probability;
+    // .1 beside .9 is .1, whatever the sum is in binary.
+    if !(0.0..=most + 1e-9).contains(&random_probability) {
+        let expected = format!("0 to what objective.mask_probability leaves, {most:.3}");
+        return Err(BadValue::new("objective.random_probability", random_probability, expected));
+    }
+    Ok(())
+}
 
 /// What is known without having learnt anything of a word's neighbours: blind guessing and word frequencies. Where nothing says how
 /// many words there are, or how frequent, there is no such baseline.
@@ -32,4 +54,32 @@ pub(super) fn count_hits(right: &mut Mean, batch: &Batch, out: &Results, words: 
     let words = out.words(words).iter().zip(batch.column(TARGETS.name)).zip(batch.reals(WEIGHTS.name));
     let hits = words.filter(|((found, target), w)| **w > 0.0 && found == target).count();
     right.add_sum(hits as f64, f64::from(batch.total(WEIGHTS.name)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        let check = |fraction, mask_probability, random_probability| {
+            super::check(Masking { fraction, mask_probability, random_probability }).map_err(|e| e.to_string())
+        };
+        for (mask, random) in [(0.8, 0.2), (0.9, 0.1), (0.7, 0.3), (1.0, 0.0)] {
+            check(0.15, mask, random).unwrap();
+        }
+        let refused = [
+            (check(0.0, 0.8, 0.1), "objective.masked_fraction is 0, expected more than 0"),
+            (check(0.15, 1.5, 0.0), "objective.mask_probability is 1.5"),
+            (
+                check(0.15, 0.8, 0.3),
+                "objective.random_probability is 0.3, expected 0 to what objective.mask_probability leaves, 0.200",
+            ),
+            (check(0.15, 0.8, f64::NAN), "objective.random_probability is NaN"),
+        ];
+        for (found, expected) in refused {
+            let error = found.unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

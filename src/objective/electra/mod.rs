@@ -9,10 +9,10 @@ pub mod measures;
 mod tally;
 
 use super::{
-    Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Setting, Tally,
+    BadValue, Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Setting,
+    Tally, words,
 };
 use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
-use crate::config::ConfigError;
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network, Tie};
@@ -84,14 +84,14 @@ impl Objective for Electra {
         "A small network replaces some words; a larger one finds out which. What the larger one learns on the way is what you keep."
     }
 
-    fn check(&self, sizes: &ModelConfig) -> Result<(), ConfigError> {
-        self.masking().check()?;
+    fn check(&self, sizes: &ModelConfig) -> Result<(), BadValue> {
+        words::check(self.masking())?;
         for (key, weight) in [
             ("objective.generator_weight", self.generator_weight),
             ("objective.discriminator_weight", self.discriminator_weight),
         ] {
             if !(0.0..=1e6).contains(&weight) {
-                return Err(ConfigError::value(key, weight, "0 to 1,000,000"));
+                return Err(BadValue::new(key, weight, "0 to 1,000,000"));
             }
         }
         self.generator.check(sizes)

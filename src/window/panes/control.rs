@@ -121,7 +121,7 @@ fn facts(ui: &mut Ui, state: &AppState) {
         rows.push(("Device", device.clone()));
         rows.push(("Memory", bytes(begun.memory)));
     }
-    rows.push(("Model", format!("{}, {} parameters", c.preset, grouped(begun.parameters))));
+    rows.push(("Model", format!("{}, {} parameters", c.run_name(), grouped(begun.parameters))));
     let parts = begun.micro_batches.filter(|split| split.count > 1);
     let parts = parts.map_or(String::new(), |split| format!(", in {} parts", split.count));
     rows.push(("Batch", format!("{} × {} tokens{parts}", c.training.batch, c.data.length)));
