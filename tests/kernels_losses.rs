@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Input, Tolerance, check, check_gradient, check_with};
-use leyden::graph::{Bank, Graph, GraphError, Tensor};
+use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::math::Activation;
 use leyden::ops::{self, AdamW};
 
@@ -69,6 +69,105 @@ fn binary_nll() {
         }
     }
     check_gradient("binary_nll", &[Input::parameter(&[4, 5]).scaled(3.0), Input::words(&[20], 2)], nll);
+}
+
+#[test]
+fn binary_nll_of_several_labels_a_row() {
+    for (rows, labels) in [(1, 3), (7, 5), (33, 28)] {
+        let inputs = [Input::parameter(&[rows, labels]).scaled(4.0), Input::words(&[rows, labels], 2)];
+        check("binary_nll, several labels", &inputs, nll);
+    }
+    check_gradient("binary_nll", &[Input::parameter(&[3, 4]).scaled(2.0), Input::words(&[3, 4], 2)], nll);
+}
+
+fn softmax(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    let out = ops::softmax_nll(g, t[0], t[1])?;
+    Ok(vec![out.nll, out.best])
+}
+
+#[test]
+fn softmax_nll() {
+    let shapes = [(1, 1), (3, 2), (257, 3), (70, 9), (5, 64), (33, 65), (2, 1_000), (3, 4_096)];
+    for (rows, classes) in shapes {
+        // Beyond 88, exp() overflows in single precision.
+        for scale in [1.0, 12.0, 300.0] {
+            let inputs = [Input::parameter(&[rows, classes]).scaled(scale), Input::words(&[rows], classes as u32)];
+            check_with("softmax_nll", &inputs, Tolerance { absolute: 2e-6, relative: 1e-5 }, &[1, 2], softmax);
+        }
+    }
+    for scale in [1.0, 6.0] {
+        let inputs = [Input::parameter(&[5, 4]).scaled(scale), Input::words(&[5], 4)];
+        check_gradient("softmax_nll", &inputs, softmax);
+    }
+}
+
+#[test]
+fn softmax_nll_of_sure_logits_keeps_its_accuracy() {
+    // The target is far above the others: log(1 + 2 exp(-13)), about 5e-6, of logits of about 500.
+    let logits: Vec<f32> = (0..90).map(|i| if i % 3 == 1 { 513.0 } else { 500.0 + (i % 5) as f32 / 8.0 }).collect();
+    let inputs = [Input::values(&[30, 3], &logits), Input::exactly(&[30], &[1; 30])];
+    check_with("softmax_nll", &inputs, Tolerance { absolute: 1.5e-7, relative: 0.0 }, &[1], softmax);
+}
+
+#[test]
+fn softmax_nll_of_equals_of_no_numbers_and_of_targets_that_are_no_class() {
+    let equal = [Input::values(&[2, 70], &[1.5; 140]), Input::exactly(&[2], &[3, 69])];
+    check("softmax_nll", &equal, softmax);
+    let none = f32::NAN;
+    let logits = [1.0, none, 2.0, none, none, none, f32::INFINITY, 0.0, 1.0, 0.0, 5.0, 1.0];
+    let odd = [Input::values(&[4, 3], &logits), Input::exactly(&[4], &[0, 1, 2, 7])];
+    check("softmax_nll", &odd, softmax);
+}
+
+fn span(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    let out = ops::span_nll(g, t[0], t[1], t[2])?;
+    Ok(vec![out.nll, out.best])
+}
+
+/// Logits of `examples` of `length` tokens each, which end early by turns; the last has no token.
+fn span_inputs(examples: usize, length: usize, questions: usize, scale: f64) -> [Input; 3] {
+    let lengths: Vec<u32> = (0..examples).map(|b| (length - b * 5 % length) as u32).collect();
+    let lengths = if examples > 2 { [&lengths[1..], &[0]].concat() } else { lengths };
+    [
+        Input::parameter(&[examples * length, questions]).scaled(scale),
+        // Some are behind the last token.
+        Input::words(&[examples, questions], length as u32),
+        Input::exactly(&[examples], &lengths),
+    ]
+}
+
+#[test]
+fn span_nll() {
+    for (examples, length, questions) in [(1, 1, 1), (2, 5, 1), (3, 7, 2), (5, 33, 3), (9, 130, 2), (4, 512, 2)] {
+        for scale in [1.0, 40.0] {
+            let inputs = span_inputs(examples, length, questions, scale);
+            check_with("span_nll", &inputs, Tolerance { absolute: 2e-6, relative: 1e-5 }, &[1, 2], span);
+        }
+    }
+    check_gradient("span_nll", &span_inputs(4, 6, 2, 2.0), span);
+}
+
+#[test]
+fn span_nll_refuses_what_does_not_fit() {
+    let sizes: [([usize; 2], [usize; 2], usize); 3] = [([6, 2], [3, 2], 2), ([7, 2], [2, 2], 2), ([6, 2], [2, 1], 2)];
+    for (logits, targets, examples) in sizes {
+        let mut g = Graph::new(Default::default());
+        let logits = g.input("logits", DType::F32, &logits);
+        let targets = g.input("targets", DType::U32, &targets);
+        let lengths = g.input("lengths", DType::U32, &[examples]);
+        let error = ops::span_nll(&mut g, logits, targets, lengths).expect_err("refused").to_string();
+        assert!(error.contains("logits [B L, S]"), "{error}");
+    }
+}
+
+#[test]
+fn squared_error() {
+    let error = |g: &mut Graph, t: &[Tensor]| Ok(vec![ops::squared_error(g, t[0], t[1])?]);
+    for rows in [1, 5, 130, 1_025] {
+        let inputs = [Input::parameter(&[rows, 1]).scaled(3.0), Input::real(&[rows]).scaled(3.0)];
+        check_with("squared_error", &inputs, Tolerance { absolute: 1e-6, relative: 1e-5 }, &[1, 2], error);
+    }
+    check_gradient("squared_error", &[Input::parameter(&[7, 1]), Input::real(&[7])], error);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_
 struct BinaryNll;
 
 /// The negative log-likelihood of each label, nats, `[T]`: -log sigmoid(logit) where it is 1, -log sigmoid(-logit) where it is 0.
-/// `logits` and `labels`, u32 and 0 or 1, have T elements.
+/// `logits` and `labels`, u32 and 0 or 1, have T elements: a token each, or [M, C] of M rows with C labels each, any number of
+/// which may be 1.
 pub fn binary_nll(g: &mut Graph, logits: Tensor, labels: Tensor) -> Result<Tensor, GraphError> {
     g.add1(BinaryNll, &[logits, labels])
 }
