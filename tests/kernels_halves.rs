@@ -101,6 +101,35 @@ fn gather_rows() {
     }
 }
 
+/// Outputs of a head in mixed precision, and the losses that are in single precision behind them.
+#[test]
+fn losses_behind_a_narrow_layer_of_halves() {
+    for (examples, length, columns, outputs) in [(2, 3, 8, 2), (3, 7, 20, 5), (1, 33, 12, 1)] {
+        let rows = examples * length;
+        let inputs = [
+            Input::half(&[rows, columns]),
+            Input::parameter(&[outputs, columns]),
+            Input::parameter(&[outputs]),
+            Input::words(&[rows], outputs as u32),
+            Input::words(&[examples, outputs], length as u32),
+            Input::exactly(&[examples], &(0..examples as u32).map(|b| length as u32 - b).collect::<Vec<_>>()),
+            Input::words(&[rows, outputs], 2),
+            Input::real(&[rows, outputs]),
+        ];
+        check_halves("losses", &inputs, Tolerance::HALVES, &[1, 2], |g, t| {
+            let logits = ops::linear(g, t[0], t[1], t[2])?;
+            let classes = ops::softmax_nll(g, logits, t[3])?.nll;
+            let places = ops::span_nll(g, logits, t[4], t[5])?.nll;
+            Ok(vec![classes, places, ops::binary_nll(g, logits, t[6])?, ops::squared_error(g, logits, t[7])?])
+        });
+        check_halves("first rows", &inputs, Tolerance::HALVES, &[3], |g, t| {
+            let first = ops::zero_indices(g, &[examples, 1])?;
+            let first = ops::gather_rows(g, t[0], first)?;
+            Ok(vec![ops::linear(g, first, t[1], t[2])?])
+        });
+    }
+}
+
 #[test]
 fn round_weights() {
     for len in [1, 130, 3_000] {

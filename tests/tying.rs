@@ -202,7 +202,7 @@ fn a_folder_of_each_architecture_comes_back_as_it_was() {
         let mut network = b.network(architecture.unwrap_or(Architecture::PreTraining).network(), &sizes);
         match architecture {
             Some(Architecture::MaskedLm) => b.masked_lm(&mut network, tied),
-            Some(Architecture::PreTraining) => b.replaced_tokens(&mut network),
+            Some(_) => b.replaced_tokens(&mut network),
             None => {}
         }
         let model = b.finish(vec![network]);

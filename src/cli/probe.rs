@@ -66,9 +66,10 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let guesser = pretrained.network().name;
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
     let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
-    let network = match architecture {
-        Architecture::MaskedLm => Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?),
-        Architecture::PreTraining => Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?),
+    let network = if arguments.mask {
+        Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?)
+    } else {
+        Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?)
     };
     let style = Style::stdout();
     let mut probe = Probe { network, top: arguments.top.max(1), json: arguments.json, style };

@@ -17,7 +17,10 @@ pub(crate) use config::EPSILONS;
 pub use config::{ModelConfig, PositionInitialization};
 pub use encoder::Encoded;
 pub(crate) use heads::TIED;
-pub use heads::{Architecture, Head, MaskedLm, ReplacedTokens};
+pub use heads::{
+    Architecture, ClassifierKind, Head, MaskedLm, Problem, QuestionAnswering, ReplacedTokens, SequenceClassification,
+    TokenClassification,
+};
 
 use crate::graph::{GraphError, ParameterTable};
 use std::sync::Arc;

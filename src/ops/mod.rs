@@ -39,7 +39,7 @@ pub use adamw::{AdamW, MOST_SPANS, adamw};
 pub use add::add;
 pub use attention::attention;
 pub use binary_nll::binary_nll;
-pub use constant::constant;
+pub use constant::{constant, zero_indices};
 pub use dropout::dropout;
 pub use embedding::{EmbeddingTables, embedding};
 pub use embedding_gradient::{position_gradient, word_gradient};

@@ -185,19 +185,19 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
     let types = g.input("types", DType::U32, &tokens);
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
     let input = Encoded { types, lengths, dropout: false };
-    let architecture = if shape.slots > 0 { Architecture::MaskedLm } else { Architecture::PreTraining };
-    let network = model.with_head(architecture)?;
-    let hidden = network.encode(&mut g, ids, input)?;
-    let (logits, positions) = match architecture {
-        Architecture::PreTraining => (network.replaced_tokens()?.logits(&mut g, hidden)?, None),
-        Architecture::MaskedLm => {
-            let positions = g.input("positions", DType::U32, &[shape.rows, shape.slots]);
-            let head = network.masked_lm()?;
-            let selected = ops::gather_rows(&mut g, hidden, positions)?;
-            let x = head.hidden(&mut g, selected)?;
-            let (output, bias) = (g.parameter(head.output), g.parameter(head.bias));
-            (ops::linear(&mut g, x, output, bias)?, Some(positions))
-        }
+    let (logits, positions) = if shape.slots > 0 {
+        let network = model.with_head(Architecture::MaskedLm)?;
+        let hidden = network.encode(&mut g, ids, input)?;
+        let positions = g.input("positions", DType::U32, &[shape.rows, shape.slots]);
+        let head = network.masked_lm()?;
+        let selected = ops::gather_rows(&mut g, hidden, positions)?;
+        let x = head.hidden(&mut g, selected)?;
+        let (output, bias) = (g.parameter(head.output), g.parameter(head.bias));
+        (ops::linear(&mut g, x, output, bias)?, Some(positions))
+    } else {
+        let network = model.with_head(Architecture::PreTraining)?;
+        let hidden = network.encode(&mut g, ids, input)?;
+        (network.replaced_tokens()?.logits(&mut g, hidden)?, None)
     };
     Ok(Graphed { g, logits, ids, types, lengths, positions })
 }

@@ -2,15 +2,16 @@
 
 use super::CheckpointError;
 use crate::math::Activation;
-use crate::model::{Architecture, EPSILONS, ModelConfig, Network, PositionInitialization};
+use crate::model::{Architecture, EPSILONS, Head, ModelConfig, Network, PositionInitialization, Problem};
+use crate::numbers::counted;
 use crate::ops::EPSILON;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// A network's config.json for `transformers`.
+/// A network's config.json for `transformers`. The labels of a classifier are in it.
 pub fn config_json(network: &Network) -> String {
     let c = &network.config;
     let architecture = network.heads.first().map_or("ElectraModel", |head| head.architecture().name());
-    let json = json!({
+    let mut json = json!({
         "architectures": [architecture],
         "attention_probs_dropout_prob": decimal(c.attention_dropout),
         "embedding_size": c.embedding,
@@ -30,6 +31,19 @@ pub fn config_json(network: &Network) -> String {
         "type_vocab_size": c.types,
         "vocab_size": c.vocabulary,
     });
+    let (labels, problem) = match network.heads.first() {
+        Some(Head::SequenceClassification(head)) => (&head.labels[..], Some(head.problem)),
+        Some(Head::TokenClassification(head)) => (&head.labels[..], None),
+        _ => (&[][..], None),
+    };
+    if !labels.is_empty() {
+        let ids = || labels.iter().enumerate();
+        json["id2label"] = ids().map(|(i, label)| (i.to_string(), json!(label))).collect::<Map<_, _>>().into();
+        json["label2id"] = ids().map(|(i, label)| (label.clone(), json!(i))).collect::<Map<_, _>>().into();
+    }
+    if let Some(problem) = problem {
+        json["problem_type"] = problem.name().into();
+    }
     format!("{json:#}\n")
 }
 
@@ -43,7 +57,7 @@ fn decimal(x: f32) -> f64 {
 pub struct Described {
     /// The class that the weights are of, such as `ElectraForPreTraining`; older files do not say.
     pub class: Option<String>,
-    /// Which that is, if it is one with a head of pre-training; else the tensors decide.
+    /// Which that is, if it is one that is known here; else the tensors decide.
     pub architecture: Option<Architecture>,
     /// Whether the word embeddings are meant to be the output matrix too.
     pub tied: bool,
@@ -124,7 +138,8 @@ pub fn read_config_json(text: &str) -> Result<Described, CheckpointError> {
     let architecture = match class.as_deref() {
         Some(name) if name.contains("MaskedLM") => Some(Architecture::MaskedLm),
         Some(name) if name.contains("PreTraining") => Some(Architecture::PreTraining),
-        _ => None,
+        Some(name) => Architecture::FINE_TUNED.into_iter().find(|known| name.ends_with(known.name())),
+        None => None,
     };
     Ok(Described { class, architecture, tied: flag("tie_word_embeddings", true)?, config })
 }
@@ -139,6 +154,40 @@ fn class(json: &Value) -> Result<Option<String>, String> {
     };
     let names = names.ok_or_else(|| format!("architectures is {}, expected a list of names", brief(found)))?;
     Ok(names.first().map(|name| name.to_string()))
+}
+
+/// What a classifier's config.json says of its outputs: what is asked, and their names; where it does not name them, as many as
+/// there are `outputs`, as `transformers` names them then.
+///
+/// # Errors
+/// [`CheckpointError::Config`].
+pub(super) fn read_labels(text: &str, outputs: usize) -> Result<(Problem, Vec<String>), CheckpointError> {
+    let bad = |what: String| CheckpointError::Config(what);
+    let json: Value = serde_json::from_str(text).map_err(|e| bad(format!("not JSON ({e})")))?;
+    let labels = match &json["id2label"] {
+        Value::Null => (0..outputs).map(|i| format!("LABEL_{i}")).collect(),
+        Value::Object(names) if !names.is_empty() => {
+            let name = |i: usize| match names.get(&i.to_string()) {
+                Some(Value::String(name)) => Ok(name.clone()),
+                found => {
+                    let found = found.map_or("nothing".into(), brief);
+                    let count = counted(names.len() as u64, "label");
+                    Err(bad(format!("id2label has {count} and {found} for {i}, expected a name")))
+                }
+            };
+            (0..names.len()).map(name).collect::<Result<Vec<_>, _>>()?
+        }
+        other => return Err(bad(format!("id2label is {}, expected a name for each number from 0", brief(other)))),
+    };
+    let problem = match &json["problem_type"] {
+        Value::Null if labels.len() == 1 => Problem::Regression,
+        Value::Null => Problem::SingleLabel,
+        found => Problem::ALL.into_iter().find(|problem| found == problem.name()).ok_or_else(|| {
+            let possible = Problem::ALL.map(Problem::name).join(", ");
+            bad(format!("problem_type is {}, expected one of {possible}", brief(found)))
+        })?,
+    };
+    Ok((problem, labels))
 }
 
 /// A value as a message shows it.
@@ -178,6 +227,27 @@ mod tests {
     use super::*;
     use crate::config::preset;
     use crate::model::{Head, Model};
+
+    #[test]
+    fn labels_are_read_as_transformers_reads_them() {
+        let read = |json: Value| read_labels(&json.to_string(), 3).map_err(|error| error.to_string());
+        let three = ["LABEL_0", "LABEL_1", "LABEL_2"].map(String::from).to_vec();
+        assert_eq!(read(json!({})), Ok((Problem::SingleLabel, three)));
+        let one = json!({"id2label": {"0": "stars"}});
+        assert_eq!(read(one), Ok((Problem::Regression, vec!["stars".into()])));
+        let several = json!({"id2label": {"1": "b", "0": "a"}, "problem_type": "multi_label_classification"});
+        assert_eq!(read(several), Ok((Problem::MultiLabel, vec!["a".into(), "b".into()])));
+        for (json, expected) in [
+            (json!({"id2label": {"0": "a", "2": "b"}}), "id2label has 2 labels and nothing for 1"),
+            (json!({"id2label": {"0": 7}}), "id2label has 1 label and 7 for 0"),
+            (json!({"id2label": ["a"]}), "id2label is [\"a\"], expected"),
+            (json!({"id2label": {}}), "id2label is {}, expected"),
+            (json!({"problem_type": "ranking"}), "problem_type is \"ranking\", expected one of regression"),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn config_json_says_what_the_model_is() {

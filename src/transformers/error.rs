@@ -65,7 +65,7 @@ pub enum CheckpointError {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The path does not exist.
-    #[error("{} does not exist; expected a run's folder or that of an {}", path.display(), network.name())]
+    #[error("{} does not exist; expected a run's folder or that of {}", path.display(), kind(*network))]
     Missing {
         /// The path asked for.
         path: PathBuf,
@@ -103,6 +103,18 @@ pub enum FolderError {
         what: String,
         /// Which network was looked for.
         expected: Architecture,
+    },
+    /// A folder with another head than one that comes of fine-tuning, or with none.
+    #[error(
+        "{} is {what}; expected a fine-tuned model: {}",
+        path.display(),
+        Architecture::FINE_TUNED.map(Architecture::name).join(", ")
+    )]
+    NotFineTuned {
+        /// The folder.
+        path: PathBuf,
+        /// What it is, in words.
+        what: String,
     },
     /// The other network's folder.
     #[error(
@@ -177,6 +189,14 @@ pub enum FolderError {
     },
 }
 
+/// What is looked for.
+fn kind(network: Architecture) -> String {
+    match Architecture::PRE_TRAINED.contains(&network) {
+        true => format!("an {}", network.name()),
+        false => "a fine-tuned model".into(),
+    }
+}
+
 /// What a folder does not hold, and what to do.
 fn instead(network: Architecture, other: &Option<PathBuf>) -> String {
     let name = network.network();
@@ -190,6 +210,7 @@ fn instead(network: Architecture, other: &Option<PathBuf>) -> String {
                 other.display()
             )
         }
+        (Some(other), _) => format!("fine-tuned model; {} is a pre-trained one", other.display()),
         (None, _) => {
             let folders =
                 network.folders().iter().flat_map(|name| [format!("{name}/"), format!("checkpoints/step-N/{name}/")]);
@@ -206,6 +227,6 @@ fn beside(other: &Option<PathBuf>) -> String {
 fn not(expected: Architecture) -> &'static str {
     match expected {
         Architecture::PreTraining => "masked language model, which judges nothing",
-        Architecture::MaskedLm => "discriminator, which guesses nothing",
+        _ => "discriminator, which guesses nothing",
     }
 }

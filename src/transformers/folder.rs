@@ -1,10 +1,11 @@
 //! A network's folder: where it is in a run, and what is in it.
 
+use super::config_json::{Described, read_config_json, read_labels};
 use super::published::Published;
 use super::tensors::{Other, SAFETENSORS, Weights};
-use super::{FolderError, read_config_json};
+use super::{CheckpointError, FolderError};
 use crate::corpus::Tokenizer;
-use crate::model::{Architecture, Builder, Model, ModelConfig, Network, TIED};
+use crate::model::{Architecture, Builder, ClassifierKind, Model, ModelConfig, Network, TIED};
 use crate::run;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,7 @@ impl Pretrained {
     /// # Errors
     /// [`FolderError`], for everything that can be wrong with the files.
     pub fn load(path: &Path, architecture: Architecture) -> Result<Self, FolderError> {
-        Self::open(path, architecture, false)
+        Self::open(path, Wanted { heads: &[architecture], or_encoder: false })
     }
 
     /// As a discriminator, the encoder of a folder that holds one under the head of another task, or under none.
@@ -42,7 +43,16 @@ impl Pretrained {
     /// # Errors
     /// As [`Pretrained::load`].
     pub fn load_encoder(path: &Path) -> Result<Self, FolderError> {
-        Self::open(path, Architecture::PreTraining, true)
+        Self::open(path, Wanted { heads: &[Architecture::PreTraining], or_encoder: true })
+    }
+
+    /// Loads what was fine-tuned, whichever of [`Architecture::FINE_TUNED`] it is: its head is the network's first. It lies in a
+    /// run's `model/`, else in that of the newest `checkpoints/step-N/`, or in a folder that `transformers` saved.
+    ///
+    /// # Errors
+    /// As [`Pretrained::load`], and [`FolderError::NotFineTuned`].
+    pub fn load_fine_tuned(path: &Path) -> Result<Self, FolderError> {
+        Self::open(path, Wanted { heads: &Architecture::FINE_TUNED, or_encoder: false })
     }
 
     /// The network.
@@ -50,8 +60,8 @@ impl Pretrained {
         &self.model.networks[0]
     }
 
-    fn open(path: &Path, architecture: Architecture, headless: bool) -> Result<Self, FolderError> {
-        let folder = find(path, architecture)?;
+    fn open(path: &Path, wanted: Wanted<'_>) -> Result<Self, FolderError> {
+        let folder = find(path, wanted.architecture())?;
         let file = folder.join(CONFIG);
         let text = std::fs::read_to_string(&file).map_err(|source| FolderError::Read { path: file, source })?;
         let misfit = |source| FolderError::Checkpoint { path: folder.clone(), source };
@@ -59,37 +69,22 @@ impl Pretrained {
         if described.config.positions < 2 {
             return Err(FolderError::Positions { path: folder, found: described.config.positions });
         }
-        let other_network = || {
-            let other = folder.parent().and_then(|parent| inside(parent, architecture));
-            let other = other.filter(|other| *other != folder);
-            FolderError::OtherNetwork { path: folder.clone(), expected: architecture, other }
-        };
         // A name settles it before anything large is read.
-        if described.architecture.is_some_and(|found| found != architecture) {
-            return Err(other_network());
-        }
+        wanted.check_name(&folder, &described)?;
         let files = Weights::open(&folder)?;
         let misfit = |source| FolderError::Checkpoint { path: files.path.clone(), source };
         let published = Published::new(&files).map_err(misfit)?;
-        let mut encoder = None;
-        if described.architecture.is_none() && !published.has_head(architecture) {
-            if Architecture::ALL.into_iter().any(|other| published.has_head(other)) {
-                return Err(other_network());
-            }
-            let what = without_head(described.class.as_deref(), &published);
-            if !headless {
-                return Err(FolderError::Encoder { path: folder, what, expected: architecture });
-            }
-            encoder = Some(what);
-        }
+        let found = wanted.head(&folder, &described, &published)?;
+        let architecture = found.unwrap_or(wanted.architecture());
         check_size(&files, &described.config)?;
         let own_output = architecture == Architecture::MaskedLm && published.has_own_output().map_err(misfit)?;
         let mut b = Builder::default();
         let mut network = b.network(name_of(&folder, architecture), &described.config);
-        match architecture {
-            _ if encoder.is_some() => {}
-            Architecture::MaskedLm => b.masked_lm(&mut network, described.tied && !own_output),
-            Architecture::PreTraining => b.replaced_tokens(&mut network),
+        match found {
+            None => {}
+            Some(Architecture::MaskedLm) => b.masked_lm(&mut network, described.tied && !own_output),
+            Some(Architecture::PreTraining) => b.replaced_tokens(&mut network),
+            Some(fine_tuned) => put_head(&mut b, &mut network, fine_tuned, &text, &published).map_err(misfit)?,
         }
         let model = b.finish(vec![network]);
         let mut weights = vec![0.0; model.table.len()];
@@ -102,16 +97,19 @@ impl Pretrained {
                 folder.display()
             ));
         }
-        match (&encoder, left.first()) {
-            (Some(what), _) => notes.push(format!("{} is {what}; only its encoder is taken", folder.display())),
-            (None, Some(first)) => notes.push(format!(
+        match (found, left.first()) {
+            (None, _) => {
+                let what = without_head(&described, &published);
+                notes.push(format!("{} is {what}; only its encoder is taken", folder.display()));
+            }
+            (Some(_), Some(first)) => notes.push(format!(
                 "{}: {} of its tensors, such as {first}, {} no part of an {} with this config.json and left out",
                 folder.display(),
                 left.len(),
                 if left.len() == 1 { "is" } else { "are" },
                 architecture.name()
             )),
-            (None, None) => {}
+            (Some(_), None) => {}
         }
         let has_tokenizer = |f: &&Path| f.join("tokenizer.json").is_file() || f.join("vocab.txt").is_file();
         let home = [&folder, path].into_iter().find(has_tokenizer).unwrap_or(&folder);
@@ -131,16 +129,107 @@ fn name_of(folder: &Path, architecture: Architecture) -> &'static str {
     known.map_or(architecture.network(), |name| *name)
 }
 
-/// What a folder is that has no head of ELECTRA's pre-training.
-fn without_head(class: Option<&str>, published: &Published<'_>) -> String {
-    match (class, published.foreign()) {
-        (Some("ElectraModel"), _) | (None, None) => "an encoder alone (ElectraModel)".into(),
-        (Some(name), _) => {
-            let name: String = name.chars().take(60).collect();
-            format!("fine-tuned for another task ({name})")
+/// What a folder is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    /// The heads that will do: of pre-training one, of fine-tuning one or more.
+    heads: &'a [Architecture],
+    /// Whether the encoder will do where it has none of pre-training.
+    or_encoder: bool,
+}
+
+impl Wanted<'_> {
+    /// What the folder is looked for as.
+    fn architecture(&self) -> Architecture {
+        self.heads[0]
+    }
+
+    fn is_fine_tuned(&self) -> bool {
+        Architecture::FINE_TUNED.contains(&self.architecture())
+    }
+
+    fn other_network(&self, folder: &Path) -> FolderError {
+        let expected = self.architecture();
+        let other = folder.parent().and_then(|parent| inside(parent, expected));
+        FolderError::OtherNetwork { path: folder.into(), expected, other: other.filter(|other| other != folder) }
+    }
+
+    /// Whether config.json says that it is something else.
+    fn check_name(&self, folder: &Path, described: &Described) -> Result<(), FolderError> {
+        let Some(found) = described.architecture.filter(|found| !self.heads.contains(found)) else { return Ok(()) };
+        match (self.is_fine_tuned(), Architecture::PRE_TRAINED.contains(&found)) {
+            (false, true) => Err(self.other_network(folder)),
+            // An encoder under another head.
+            (false, false) => Ok(()),
+            (true, true) => {
+                Err(FolderError::NotFineTuned { path: folder.into(), what: format!("an {}", found.name()) })
+            }
+            (true, false) => Err(FolderError::NotFineTuned { path: folder.into(), what: another_task(found.name()) }),
         }
+    }
+
+    /// Which of the heads it has; `None` where the encoder will do.
+    fn head(
+        &self,
+        folder: &Path,
+        described: &Described,
+        published: &Published<'_>,
+    ) -> Result<Option<Architecture>, FolderError> {
+        let named = described.architecture.filter(|found| self.heads.contains(found));
+        if let Some(found) = named.or_else(|| self.heads.iter().copied().find(|&head| published.has_head(head))) {
+            return Ok(Some(found));
+        }
+        let other = Architecture::PRE_TRAINED.into_iter().find(|&other| published.has_head(other));
+        let path = folder.to_path_buf();
+        match (self.is_fine_tuned(), other) {
+            (false, Some(_)) => Err(self.other_network(folder)),
+            (true, Some(other)) => Err(FolderError::NotFineTuned { path, what: format!("an {}", other.name()) }),
+            (true, None) => Err(FolderError::NotFineTuned { path, what: without_head(described, published) }),
+            (false, None) if self.or_encoder => Ok(None),
+            (false, None) => {
+                let (what, expected) = (without_head(described, published), self.architecture());
+                Err(FolderError::Encoder { path, what, expected })
+            }
+        }
+    }
+}
+
+/// Puts a head that comes of fine-tuning on `network`, with the labels of its config.json, `text`.
+fn put_head(
+    b: &mut Builder,
+    network: &mut Network,
+    architecture: Architecture,
+    text: &str,
+    published: &Published<'_>,
+) -> Result<(), CheckpointError> {
+    let labels = |output: &str| read_labels(text, published.rows(output).max(1));
+    match architecture {
+        Architecture::SequenceClassification => {
+            let (problem, labels) = labels("classifier.out_proj.weight")?;
+            b.sequence_classification(network, ClassifierKind::Dense, problem, labels);
+        }
+        Architecture::LinearClassification => {
+            let (problem, labels) = labels("linear_classifier.weight")?;
+            b.sequence_classification(network, ClassifierKind::Linear, problem, labels);
+        }
+        Architecture::TokenClassification => b.token_classification(network, labels("classifier.weight")?.1),
+        Architecture::QuestionAnswering => b.question_answering(network),
+        Architecture::MaskedLm | Architecture::PreTraining => {}
+    }
+    Ok(())
+}
+
+/// What a folder is that has no head of ELECTRA's pre-training.
+fn without_head(described: &Described, published: &Published<'_>) -> String {
+    match (described.class.as_deref(), published.foreign()) {
+        (Some("ElectraModel"), _) | (None, None) => "an encoder alone (ElectraModel)".into(),
+        (Some(name), _) => another_task(name),
         (None, Some(tensor)) => format!("an encoder with another head (the tensor {tensor})"),
     }
+}
+
+fn another_task(class: &str) -> String {
+    format!("fine-tuned for another task ({class:.60})")
 }
 
 /// The folder that holds the network.
@@ -160,7 +249,7 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
             _ if other != Other::None => FolderError::NoWeights { path: path.into(), other },
             true => FolderError::Read { path: path.join(CONFIG), source: std::io::ErrorKind::NotFound.into() },
             false => {
-                let other = Architecture::ALL.into_iter().find_map(in_run);
+                let other = Architecture::PRE_TRAINED.into_iter().find_map(in_run);
                 FolderError::NoModel { path: path.into(), network: architecture, other }
             }
         }

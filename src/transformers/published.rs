@@ -37,6 +37,12 @@ impl<'a> Published<'a> {
         self.names.keys().any(|name| architecture.prefixes().iter().any(|prefix| name.starts_with(prefix)))
     }
 
+    /// Rows of a tensor; 0 where it is not there.
+    pub fn rows(&self, name: &str) -> usize {
+        let shape = self.names.get(name).and_then(|name| self.weights.shape(name));
+        shape.and_then(<[usize]>::first).copied().unwrap_or(0)
+    }
+
     /// A tensor that is no part of the encoder.
     pub fn foreign(&self) -> Option<&str> {
         self.names.keys().find(|name| !name.starts_with(ENCODER)).map(String::as_str)

@@ -1,0 +1,171 @@
+"""Writes the golden state of a small encoder under each head that is fine-tuned: task_single.safetensors (one of three classes),
+task_regression.safetensors (a number), task_multi.safetensors (any of four labels), task_linear.safetensors (the reference's head: one
+linear layer on [CLS]), task_tokens.safetensors (a class for every token) and task_span.safetensors (where an answer starts and ends).
+
+Logits, losses and gradients are those of transformers' ElectraForSequenceClassification, ElectraForTokenClassification and
+ElectraForQuestionAnswering given `labels`; of the linear head, which transformers does not have, those of PyTorch's cross entropy.
+transformers takes padding for a place where an answer could be; so every example is given to it without its padding, and the loss
+is the mean over examples. Everything is computed in float64 and stored as float32; parameters are rounded first. Before anything is
+written the script checks every gradient against a central difference, and that a folder which transformers saves has the tensors
+that are stored here and no other.
+
+Run:  python tests/golden/make_tasks.py            (README.md has the versions)
+
+  model.<name of transformers>   parameters
+  batch.ids .type_ids [B, L]   .lengths [B]
+  batch.labels   [B] classes; [B] float32 numbers; [B, 4] 0 or 1; [B, L] classes; [B, 2] positions of start and end
+  batch.weights [B, L] float32   of the classes of tokens only: 1 where a token has one
+  logits [B, C]; [B, L, C] and [B, L, 2] with what stands at padding   loss []   grad.<parameter>
+
+The metadata has `sizes`, `shape`, and `config`: the config.json that transformers saves with it.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from make_electra import B, L, check, make_batch, save
+from make_mlm import IGNORED, check_gradients
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional as F
+from transformers import (
+    ElectraConfig,
+    ElectraForQuestionAnswering,
+    ElectraForSequenceClassification,
+    ElectraForTokenClassification,
+    ElectraModel,
+    ElectraPreTrainedModel,
+)
+from transformers.utils import logging
+
+HERE = Path(__file__).parent
+# What shifts all tokens of an example alike, and so none of the places of an answer.
+SHIFTS = ("key.bias", "qa_outputs.bias", "layer.1.output.LayerNorm.bias")
+# As many words as the tokenizer in probe/ has, so that the two make a folder.
+WORDS = len((HERE / "probe" / "vocab.txt").read_text().splitlines())
+SIZES = dict(
+    vocab_size=WORDS, max_position_embeddings=15, type_vocab_size=2, num_hidden_layers=2, layer_norm_eps=1e-12, hidden_act="gelu",
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=0, embedding_size=8, hidden_size=12,
+    num_attention_heads=2, intermediate_size=20,
+)  # fmt: skip
+
+
+class ElectraWithLinearClassifier(ElectraPreTrainedModel):
+    """The reference's head: dropout, which is 0 here, and one linear layer on [CLS]."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.electra = ElectraModel(config)
+        self.linear_classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, ids, labels, **inputs):
+        logits = self.linear_classifier(self.electra(ids, **inputs).last_hidden_state[:, 0])
+        return type("Output", (), {"logits": logits, "loss": F.cross_entropy(logits, labels)})
+
+
+CASES = {
+    "single": (ElectraForSequenceClassification, ["no", "yes", "maybe"], "single_label_classification"),
+    "regression": (ElectraForSequenceClassification, ["stars"], "regression"),
+    "multi": (ElectraForSequenceClassification, ["short", "loud", "old", "new"], "multi_label_classification"),
+    "linear": (ElectraWithLinearClassifier, ["no", "yes", "maybe"], "single_label_classification"),
+    "tokens": (ElectraForTokenClassification, ["O", "B-NP", "I-NP", "B-VP", "I-VP"], None),
+    "span": (ElectraForQuestionAnswering, None, None),
+}
+
+
+class Network:
+    def __init__(self, name, seed):
+        cls, labels, problem = CASES[name]
+        more = {} if labels is None else dict(id2label=dict(enumerate(labels)), label2id={x: i for i, x in enumerate(labels)})
+        if problem is not None:
+            more["problem_type"] = problem
+        self.name = name
+        self.model = cls(ElectraConfig(**SIZES, **more, attn_implementation="eager"))
+        self.model.electra.embeddings.word_embeddings.padding_idx = None  # its gradient is what the formulas say, not 0
+        self.parameters = {f"model.{name}": p for name, p in self.model.named_parameters()}
+        random = np.random.Generator(np.random.PCG64(seed))
+        for key, parameter in self.parameters.items():
+            value = random.standard_normal(tuple(parameter.shape)) * (0.15 if key.endswith("bias") else 0.3)
+            parameter.data = torch.tensor((value + key.endswith("LayerNorm.weight")).astype(np.float32))
+        self.saved = self.save()
+        self.model.double().train()
+
+    def save(self):
+        """The config.json that transformers saves; the tensors that it saves are the parameters."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.save_pretrained(folder)
+            saved = load_file(Path(folder) / "model.safetensors")
+            names = {name.removeprefix("model.") for name in self.parameters}
+            check(set(saved) == names, f"saved are {sorted(set(saved) ^ names)} more or less")
+            return json.loads((Path(folder) / "config.json").read_text())
+
+    def forward(self, batch):
+        """Logits and the loss, over the count + 1e-6, as leyden divides."""
+        mask = (torch.arange(L)[None, :] < batch["lengths"][:, None]).long()
+        inputs, labels = dict(token_type_ids=batch["type_ids"], attention_mask=mask), batch["labels"]
+        count = labels.numel()
+        if self.name == "span":
+            out = self.model(batch["ids"], **inputs)
+            logits, losses = torch.stack([out.start_logits, out.end_logits], dim=-1), []
+            for b, length in enumerate(batch["lengths"].tolist()):
+                one = slice(b, b + 1), slice(0, length)
+                start, end = labels[b : b + 1, 0], labels[b : b + 1, 1]
+                types = batch["type_ids"][one]
+                losses.append(self.model(batch["ids"][one], token_type_ids=types, start_positions=start, end_positions=end).loss)
+            loss = torch.stack(losses).mean()
+        else:
+            if self.name == "tokens":
+                used = batch["weights"] > 0
+                labels, count = labels.masked_fill(~used, IGNORED), used.sum().item()
+            elif self.name in ("regression", "multi"):
+                labels = labels.double()
+            out = self.model(batch["ids"], labels=labels, **inputs)
+            logits, loss = out.logits, out.loss
+        return logits, loss * count / (count + 1e-6)
+
+
+def make_labels(name, batch, seed):
+    random = np.random.Generator(np.random.PCG64(seed))
+    labels = CASES[name][1]
+    if name == "regression":
+        return {"labels": torch.tensor(random.standard_normal(B).astype(np.float32))}
+    if name == "multi":
+        return {"labels": torch.tensor(random.integers(0, 2, (B, len(labels))))}
+    if name == "span":
+        places = [sorted(random.integers(0, length, 2).tolist()) for length in batch["lengths"].tolist()]
+        return {"labels": torch.tensor(places)}
+    if name == "tokens":
+        # Neither [CLS] nor [SEP] has a class, nor has every third token: the later pieces of words.
+        place, last = torch.arange(L)[None, :], batch["lengths"][:, None] - 1
+        used = (place > 0) & (place < last) & (place % 3 != 2)
+        return {"labels": torch.tensor(random.integers(0, len(labels), (B, L))), "weights": used.float()}
+    return {"labels": torch.tensor(random.integers(0, len(labels), B))}
+
+
+def make(name, seed):
+    path = HERE / f"task_{name}.safetensors"
+    batch, _ = make_batch(seed + 1, WORDS)
+    batch = {key: batch[key] for key in ("ids", "type_ids", "lengths")}
+    batch |= make_labels(name, batch, seed + 2)
+    network = Network(name, seed)
+    logits, loss = network.forward(batch)
+    gradients = dict(zip(network.parameters, torch.autograd.grad(loss, list(network.parameters.values()))))
+    worst = check_gradients(network, batch, gradients, SHIFTS if name == "span" else SHIFTS[:1])
+    print(f"{path.name}: loss {loss:.6f}, finite differences agree to {worst:.1e}")
+    tensors = {key: parameter.data.clone() for key, parameter in network.parameters.items()}
+    tensors |= {f"batch.{key}": value for key, value in batch.items()}
+    tensors |= {f"grad.{key}": value for key, value in gradients.items()}
+    tensors |= {"logits": logits, "loss": loss}
+    metadata = {"sizes": json.dumps(SIZES), "shape": json.dumps({"batch": B, "length": L}), "config": json.dumps(network.saved)}
+    save(path, tensors, metadata)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    for number, case in enumerate(CASES):
+        make(case, seed=70 + 10 * number)
