@@ -156,8 +156,8 @@ fn class(json: &Value) -> Result<Option<String>, String> {
     Ok(names.first().map(|name| name.to_string()))
 }
 
-/// What a classifier's config.json says of its outputs: what is asked, and their names; where it does not name them, as many as
-/// there are `outputs`, as `transformers` names them then.
+/// What a classifier's config.json says of its outputs, of which there are so many: what is asked, and their names; where it does
+/// not name them, as `transformers` names them then.
 ///
 /// # Errors
 /// [`CheckpointError::Config`].
@@ -166,16 +166,22 @@ pub(super) fn read_labels(text: &str, outputs: usize) -> Result<(Problem, Vec<St
     let json: Value = serde_json::from_str(text).map_err(|e| bad(format!("not JSON ({e})")))?;
     let labels = match &json["id2label"] {
         Value::Null => (0..outputs).map(|i| format!("LABEL_{i}")).collect(),
-        Value::Object(names) if !names.is_empty() => {
+        Value::Object(names) if names.len() != outputs => {
+            let [found, expected] =
+                [(names.len(), "label"), (outputs, "output")].map(|(n, what)| counted(n as u64, what));
+            return Err(bad(format!(
+                "id2label has {found}, but the weights have {expected}; expected a label for each"
+            )));
+        }
+        Value::Object(names) => {
             let name = |i: usize| match names.get(&i.to_string()) {
                 Some(Value::String(name)) => Ok(name.clone()),
                 found => {
                     let found = found.map_or("nothing".into(), brief);
-                    let count = counted(names.len() as u64, "label");
-                    Err(bad(format!("id2label has {count} and {found} for {i}, expected a name")))
+                    Err(bad(format!("id2label has {found} for {i}, expected a name")))
                 }
             };
-            (0..names.len()).map(name).collect::<Result<Vec<_>, _>>()?
+            (0..outputs).map(name).collect::<Result<Vec<_>, _>>()?
         }
         other => return Err(bad(format!("id2label is {}, expected a name for each number from 0", brief(other)))),
     };
@@ -230,21 +236,21 @@ mod tests {
 
     #[test]
     fn labels_are_read_as_transformers_reads_them() {
-        let read = |json: Value| read_labels(&json.to_string(), 3).map_err(|error| error.to_string());
+        let read = |outputs, json: Value| read_labels(&json.to_string(), outputs).map_err(|error| error.to_string());
         let three = ["LABEL_0", "LABEL_1", "LABEL_2"].map(String::from).to_vec();
-        assert_eq!(read(json!({})), Ok((Problem::SingleLabel, three)));
+        assert_eq!(read(3, json!({})), Ok((Problem::SingleLabel, three)));
         let one = json!({"id2label": {"0": "stars"}});
-        assert_eq!(read(one), Ok((Problem::Regression, vec!["stars".into()])));
+        assert_eq!(read(1, one), Ok((Problem::Regression, vec!["stars".into()])));
         let several = json!({"id2label": {"1": "b", "0": "a"}, "problem_type": "multi_label_classification"});
-        assert_eq!(read(several), Ok((Problem::MultiLabel, vec!["a".into(), "b".into()])));
+        assert_eq!(read(2, several), Ok((Problem::MultiLabel, vec!["a".into(), "b".into()])));
         for (json, expected) in [
-            (json!({"id2label": {"0": "a", "2": "b"}}), "id2label has 2 labels and nothing for 1"),
-            (json!({"id2label": {"0": 7}}), "id2label has 1 label and 7 for 0"),
+            (json!({"id2label": {"0": "a", "2": "b"}}), "id2label has nothing for 1, expected a name"),
+            (json!({"id2label": {"0": "a", "1": 7}}), "id2label has 7 for 1, expected a name"),
+            (json!({"id2label": {"0": "a"}}), "id2label has 1 label, but the weights have 2 outputs"),
             (json!({"id2label": ["a"]}), "id2label is [\"a\"], expected"),
-            (json!({"id2label": {}}), "id2label is {}, expected"),
             (json!({"problem_type": "ranking"}), "problem_type is \"ranking\", expected one of regression"),
         ] {
-            let error = read(json).unwrap_err();
+            let error = read(2, json).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
     }

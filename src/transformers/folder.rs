@@ -202,7 +202,7 @@ fn put_head(
     text: &str,
     published: &Published<'_>,
 ) -> Result<(), CheckpointError> {
-    let labels = |output: &str| read_labels(text, published.rows(output).max(1));
+    let labels = |output: &str| read_labels(text, published.rows(output, architecture.network())?);
     match architecture {
         Architecture::SequenceClassification => {
             let (problem, labels) = labels("classifier.out_proj.weight")?;

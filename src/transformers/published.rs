@@ -37,10 +37,15 @@ impl<'a> Published<'a> {
         self.names.keys().any(|name| architecture.prefixes().iter().any(|prefix| name.starts_with(prefix)))
     }
 
-    /// Rows of a tensor; 0 where it is not there.
-    pub fn rows(&self, name: &str) -> usize {
-        let shape = self.names.get(name).and_then(|name| self.weights.shape(name));
-        shape.and_then(<[usize]>::first).copied().unwrap_or(0)
+    /// Rows of a tensor of `network`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Missing`] where it is not there, or has none.
+    pub fn rows(&self, name: &str, network: &'static str) -> Result<usize, CheckpointError> {
+        let shape = self.names.get(name).and_then(|name| self.weights.shape(name)).unwrap_or_default();
+        // No more than there are bytes, whatever a shape says.
+        let rows = shape.first().copied().filter(|&rows| rows > 0 && rows as u64 <= self.weights.size);
+        rows.ok_or_else(|| CheckpointError::Missing { count: 1, first: name.into(), network })
     }
 
     /// A tensor that is no part of the encoder.
