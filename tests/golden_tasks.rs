@@ -213,8 +213,10 @@ fn a_folder_that_transformers_saved_is_read_as_what_it_is() {
 #[test]
 fn what_is_not_fine_tuned_is_refused_with_what_it_is() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    for (name, what) in [("probe", "probe is a discriminator;"), ("probe_generator", "probe_generator is a generator;")]
-    {
+    for (name, what) in [
+        ("probe", "probe is an ElectraForPreTraining;"),
+        ("probe_generator", "probe_generator is an ElectraForMaskedLM;"),
+    ] {
         let error = Pretrained::load_fine_tuned(&golden.join(name)).unwrap_err().to_string();
         assert!(error.contains(what) && error.contains("ElectraForQuestionAnswering"), "{error}");
     }
