@@ -17,7 +17,7 @@ pub struct SoftmaxOutput {
     pub best: Tensor,
 }
 
-/// Which of C classes, a row: -log softmax(logits)[target], of `logits` [M, C] and the classes `targets`, u32, M of them. A target
+/// Which of C classes, a row: -log softmax(logits)\[target\], of `logits` [M, C] and the classes `targets`, u32, M of them. A target
 /// that is no class counts as the last one.
 pub fn softmax_nll(g: &mut Graph, logits: Tensor, targets: Tensor) -> Result<SoftmaxOutput, GraphError> {
     let length = g.ty(logits).columns();
