@@ -8,8 +8,9 @@ use leyden::cpu::CpuEngine;
 use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
 use leyden::model::{Architecture, Builder, ClassifierKind, Encoded, Head, Model, ModelConfig, Problem};
 use leyden::op::StepState;
-use leyden::ops;
+use leyden::ops::{self, AdamW};
 use leyden::plan::{Engine, Plan, Target};
+use leyden::train::Rates;
 use leyden::transformers::{Pretrained, config_json, entries, read_config_json, to_bytes};
 use serde_json::Value;
 use std::path::Path;
@@ -168,6 +169,54 @@ fn kernels() {
         let target = Target::Gpu(engine.traits());
         case.run(&case.model, &case.golden.bank(&case.model, ""), &mut engine, target, 5e-6);
     }
+}
+
+/// Ten steps whose rates fall towards the input.
+fn ten_steps(engine: &mut dyn Engine, target: Target, tolerance: f32) {
+    let case = Case::new("single");
+    let t = case.golden.meta("training");
+    let number = |key: &str| t[key].as_f64().unwrap();
+    let mut g = Graph::new(case.model.table.clone());
+    let built = case.build(&mut g, &case.model).unwrap();
+    g.backward(built.loss, |_| true).unwrap();
+    g.fuse(&[built.loss]).unwrap();
+    let bank = g.bank(Bank::Gradients);
+    let norm = ops::global_norm(&mut g, bank).unwrap();
+    let settings = AdamW {
+        beta1: number("beta1"),
+        beta2: number("beta2"),
+        epsilon: number("epsilon"),
+        weight_decay: number("weight_decay"),
+        clip_norm: number("clip"),
+    };
+    let factors = Rates::ByLayer(number("layer_decay") as f32).factors(&case.model);
+    let spans = g.table().spans(|parameter| Some(factors(parameter)));
+    // Two for each depth: what decays and what does not.
+    assert_eq!(spans.len(), 2 * (2 + case.model.networks[0].encoder.layers.len()));
+    ops::adamw(&mut g, bank, norm, false, settings, spans).unwrap();
+    let program = engine.load(Plan::new(Arc::new(g), &[built.loss, norm], target)).unwrap();
+    engine.write_bank(Bank::Parameters, &case.golden.bank(&case.model, "")).unwrap();
+    let [rates, losses, norms] = ["lr", "loss", "grad_norm"].map(|name| case.golden.reals(&format!("steps.{name}")));
+    for (step, &learning_rate) in rates.iter().enumerate() {
+        built.inputs.iter().for_each(|(tensor, words)| engine.write(program, *tensor, words));
+        let state = StepState { learning_rate, correction1: 1.0, correction2: 1.0, ..StepState::default() };
+        engine.submit(program, &state, true).unwrap();
+        let out = engine.collect(true).unwrap().unwrap();
+        close(&format!("loss {step}"), out.real(0)[0], losses[step], tolerance);
+        close(&format!("norm {step}"), out.real(1)[0], norms[step], 5.0 * tolerance);
+    }
+    let after = engine.read_bank(Bank::Parameters).unwrap();
+    compare_banks(&case.model, "after.", &after, &case.golden.bank(&case.model, "after."), 10.0 * tolerance);
+}
+
+#[test]
+fn ten_steps_are_slower_towards_the_input() {
+    let len = Case::new("single").model.table.len();
+    ten_steps(&mut CpuEngine::<f64>::new(len), Target::Cpu, 2e-6);
+    ten_steps(&mut CpuEngine::<f32>::new(len), Target::Cpu, 2e-5);
+    let mut engine = gpu(len);
+    let target = Target::Gpu(engine.traits());
+    ten_steps(&mut engine, target, 5e-5);
 }
 
 #[test]

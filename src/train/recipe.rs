@@ -1,6 +1,7 @@
 //! What is trained, and how: all that a step is planned from.
 
 use super::phases::{in_schedule, trained};
+use super::rates::Rates;
 use super::step::learning_rate;
 use crate::batch::Shape;
 use crate::config::{Config, OptimizerConfig, TrainingConfig};
@@ -25,6 +26,8 @@ pub struct Recipe {
     pub training: TrainingConfig,
     /// Decides initial weights, batches, masks, dropout and samples.
     pub seed: u64,
+    /// How fast each parameter learns beside the others.
+    pub rates: Rates,
     /// Which of the objective's phases its steps are of.
     pub phase: usize,
 }
@@ -41,6 +44,7 @@ impl Recipe {
             optimizer: config.optimizer.clone(),
             training: config.training.clone(),
             seed: config.seed,
+            rates: Rates::Uniform,
             phase: 0,
         }
     }

@@ -128,8 +128,8 @@ fn update(g: &mut Graph, bank: Bank, recipe: &Recipe) -> Result<Vec<Output>, Gra
     let gradients = g.bank(bank);
     let norm = ops::global_norm(g, gradients)?;
     let scaled = recipe.training.precision == Precision::Mixed;
-    let trained = recipe.trained();
-    let spans = g.table().spans(|parameter| trained(parameter).then_some(1.0));
+    let (trained, rates) = (recipe.trained(), recipe.rates.factors(&recipe.model));
+    let spans = g.table().spans(|parameter| trained(parameter).then(|| rates(parameter)));
     ops::adamw(g, gradients, norm, scaled, adamw_settings(&recipe.optimizer), spans)?;
     let output = |name, tensor| Output { name, tensor, merge: Merge::Sum };
     if !scaled {

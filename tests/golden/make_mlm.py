@@ -106,8 +106,8 @@ def check_gradients(encoder, batch, gradients, ignored=("key.bias",)):
     return worst
 
 
-def train(encoder, batch):
-    """Takes the steps of make_electra.py's AdamW without bias correction."""
+def train(encoder, batch, factor=lambda name: 1.0):
+    """Takes the steps of make_electra.py's AdamW without bias correction; `factor` of a parameter's name times the learning rate."""
     t, log = TRAINING, {"loss": [], "grad_norm": []}
     first = {name: torch.zeros_like(p) for name, p in encoder.parameters.items()}
     second = {name: torch.zeros_like(p) for name, p in encoder.parameters.items()}
@@ -123,7 +123,7 @@ def train(encoder, batch):
             update = m / (v.sqrt() + t["epsilon"])
             if decayed(name):
                 update = update + t["weight_decay"] * parameter.data
-            parameter.data -= rate * update
+            parameter.data -= factor(name) * rate * update
     return {name: torch.tensor(values, dtype=torch.float64) for name, values in log.items()}
 
 

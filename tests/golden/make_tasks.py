@@ -15,6 +15,7 @@ Run:  python tests/golden/make_tasks.py            (README.md has the versions)
   batch.ids .type_ids [B, L]   .lengths [B]
   batch.labels   [B] classes; [B] float32 numbers; [B, 4] 0 or 1; [B, L] classes; [B, 2] positions of start and end
   batch.weights [B, L] float32   of the classes of tokens only: 1 where a token has one
+  steps.lr .loss .grad_norm [N]   after.<parameter>   of one of three classes: ten AdamW steps, slower towards the input
   logits [B, C]; [B, L, C] and [B, L, 2] with what stands at padding   loss []   grad.<parameter>
 
 The metadata has `sizes`, `shape`, and `config`: the config.json that transformers saves with it.
@@ -26,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from make_electra import B, L, check, make_batch, save
-from make_mlm import IGNORED, check_gradients
+from make_electra import TRAINING, B, L, check, learning_rate, make_batch, save
+from make_mlm import IGNORED, check_gradients, train
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
@@ -42,6 +43,7 @@ from transformers import (
 from transformers.utils import logging
 
 HERE = Path(__file__).parent
+LAYER_DECAY = 0.8
 # What shifts all tokens of an example alike, and so none of the places of an answer.
 SHIFTS = ("key.bias", "qa_outputs.bias", "layer.1.output.LayerNorm.bias")
 # As many words as the tokenizer in probe/ has, so that the two make a folder.
@@ -128,6 +130,23 @@ class Network:
         return logits, loss * count / (count + 1e-6)
 
 
+    def step(self, batch):
+        _, loss = self.forward(batch)
+        return loss.detach(), dict(zip(self.parameters, torch.autograd.grad(loss, list(self.parameters.values()))))
+
+
+def by_layer(name):
+    """The reference's decay of the learning rate towards the input."""
+    layers = SIZES["num_hidden_layers"]
+    if name.startswith("model.electra.embeddings"):
+        depth = 0
+    elif name.startswith("model.electra.encoder.layer."):
+        depth = int(name.split(".")[4]) + 1
+    else:
+        depth = layers + 2
+    return LAYER_DECAY ** (layers + 2 - depth)
+
+
 def make_labels(name, batch, seed):
     random = np.random.Generator(np.random.PCG64(seed))
     labels = CASES[name][1]
@@ -153,14 +172,22 @@ def make(name, seed):
     batch |= make_labels(name, batch, seed + 2)
     network = Network(name, seed)
     logits, loss = network.forward(batch)
-    gradients = dict(zip(network.parameters, torch.autograd.grad(loss, list(network.parameters.values()))))
+    _, gradients = network.step(batch)
     worst = check_gradients(network, batch, gradients, SHIFTS if name == "span" else SHIFTS[:1])
     print(f"{path.name}: loss {loss:.6f}, finite differences agree to {worst:.1e}")
     tensors = {key: parameter.data.clone() for key, parameter in network.parameters.items()}
     tensors |= {f"batch.{key}": value for key, value in batch.items()}
     tensors |= {f"grad.{key}": value for key, value in gradients.items()}
     tensors |= {"logits": logits, "loss": loss}
-    metadata = {"sizes": json.dumps(SIZES), "shape": json.dumps({"batch": B, "length": L}), "config": json.dumps(network.saved)}
+    steps = {}
+    if name == "single":
+        log = train(network, batch, by_layer)
+        tensors["steps.lr"] = torch.tensor([learning_rate(s) for s in range(TRAINING["steps"])], dtype=torch.float64)
+        tensors |= {f"steps.{key}": value for key, value in log.items()}
+        tensors |= {f"after.{key}": parameter.data.clone() for key, parameter in network.parameters.items()}
+        steps["training"] = json.dumps(dict(TRAINING, layer_decay=LAYER_DECAY))
+        print(f"  loss {log['loss'][0]:.4f} to {log['loss'][-1]:.4f}")
+    metadata = steps | {"sizes": json.dumps(SIZES), "shape": json.dumps({"batch": B, "length": L}), "config": json.dumps(network.saved)}
     save(path, tensors, metadata)
 
 
