@@ -119,6 +119,10 @@ fn recipe() -> Recipe {
 }
 
 fn trainer() -> Trainer {
+    trainer_on(Box::new(CpuEngine::<f32>::new(recipe().model.table.len())), Target::Cpu)
+}
+
+fn trainer_on(engine: Box<dyn Engine>, target: Target) -> Trainer {
     let recipe = recipe();
     let mut examples = Examples::new(recipe.shape.length);
     for i in 0..9 {
@@ -127,8 +131,13 @@ fn trainer() -> Trainer {
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
     let source = Arc::new(MaskedText::of(Arc::new(examples), (special, (5..60).collect()), recipe.objective.masking()));
     let data = Data { training: source.clone(), held_out: source };
-    let engine = Box::new(CpuEngine::<f32>::new(recipe.model.table.len()));
-    Trainer::new(engine, Target::Cpu, recipe, data, Resources::default()).unwrap()
+    Trainer::new(engine, target, recipe, data, Resources::default()).unwrap()
+}
+
+/// Every number of a bank within a tolerance.
+fn close(found: &[f32], expected: &[f32]) {
+    let far = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+    assert!(found.len() == expected.len() && far < 1e-3, "off by {far}");
 }
 
 /// What was reported, and the state at the end.
@@ -198,6 +207,16 @@ fn the_second_network_begins_as_the_first() {
     let own = |bank, name| windows(model, bank, name).0;
     assert_eq!(own(&then.weights, "second"), own(&first.weights, "first"));
     assert_ne!(own(&first.weights, "second"), own(&first.weights, "first"));
+}
+
+#[test]
+fn a_gpu_changes_its_phase_as_the_cpu_does() {
+    let gpu = common::gpu(recipe().model.table.len());
+    let target = Target::Gpu(gpu.traits());
+    let (events, found) = to_the_end(&mut trainer_on(Box::new(gpu), target));
+    let (expected, on_cpu) = to_the_end(&mut trainer());
+    assert_eq!((found.step, found.phase, events.len()), (on_cpu.step, on_cpu.phase, expected.len()));
+    close(&found.weights, &on_cpu.weights);
 }
 
 #[test]
