@@ -91,6 +91,7 @@ pub mod probe;
 pub mod random;
 pub mod run;
 pub mod session;
+pub mod task;
 pub mod text;
 pub mod train;
 pub mod transformers;

@@ -1,0 +1,2 @@
+//! Labelled tasks.
+pub mod score;
