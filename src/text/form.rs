@@ -11,7 +11,7 @@ pub(super) const HEAD: usize = 1 << 16;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Lines of text.
     Text,
     /// Lines of text in which `<doc ...>` and `</doc>` stand around documents, as WikiExtractor writes them.
@@ -31,7 +31,7 @@ pub(super) enum Form {
 
 impl Form {
     /// In words.
-    pub(super) fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Text => "plain text",
             Self::Wiki => "WikiExtractor's documents",

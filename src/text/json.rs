@@ -2,7 +2,7 @@
 
 use crate::numbers::shortened;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, BufReader, Read};
 
@@ -48,7 +48,7 @@ fn nested<'a>(record: &str, field: &str) -> Result<Cow<'a, str>, Bad> {
 }
 
 /// A name with a dot may be a key as it is, or lead inside.
-fn inside<'v>(value: &'v Value, field: &str) -> Option<&'v Value> {
+pub(crate) fn inside<'v>(value: &'v Value, field: &str) -> Option<&'v Value> {
     if let Some(found) = value.get(field) {
         return Some(found);
     }
@@ -58,18 +58,23 @@ fn inside<'v>(value: &'v Value, field: &str) -> Option<&'v Value> {
 /// The fields of a record, for a person to choose from.
 pub(super) fn fields(record: &str) -> String {
     let Ok(Value::Object(record)) = serde_json::from_str(record) else { return "none".into() };
+    listed(&field_names(&record))
+}
+
+/// The names of a record's fields, those of an object inside behind a dot.
+pub(crate) fn field_names(record: &Map<String, Value>) -> Vec<String> {
     let mut names = Vec::new();
-    for (name, value) in &record {
+    for (name, value) in record {
         match value {
             Value::Object(inner) if !inner.is_empty() => names.extend(inner.keys().map(|key| format!("{name}.{key}"))),
             _ => names.push(name.clone()),
         }
     }
-    listed(&names)
+    names
 }
 
 /// Names in a line of bounded length.
-pub(super) fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     let mut shown: Vec<String> = names.iter().take(8).map(|name| shortened(name, 30)).collect();
     if names.len() > shown.len() {
         shown.push(format!("{} more", names.len() - shown.len()));
@@ -124,7 +129,7 @@ struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The values of a JSON text one after the other: the elements of its arrays, or values end to end, over any number of lines.
 /// They are told apart by brackets and quotation marks alone, so one that is broken inside does not take the others with it.
-pub(super) struct Values<R> {
+pub(crate) struct Values<R> {
     reader: BufReader<R>,
     bytes: Vec<u8>,
     limit: usize,
@@ -134,7 +139,7 @@ pub(super) struct Values<R> {
 }
 
 /// One of them.
-pub(super) struct Found<'a> {
+pub(crate) struct Found<'a> {
     /// As it stands in the file; its beginning only where it is longer than the limit.
     pub bytes: &'a [u8],
     /// The line it starts on, from 1.
@@ -148,7 +153,7 @@ pub(super) struct Found<'a> {
 }
 
 impl<R: Read> Values<R> {
-    pub(super) fn new(reader: R, limit: usize) -> Self {
+    pub(crate) fn new(reader: R, limit: usize) -> Self {
         let reader = BufReader::with_capacity(1 << 18, reader);
         Self { reader, bytes: Vec::new(), limit, line: 1, offset: 0, array: false }
     }
@@ -165,7 +170,7 @@ impl<R: Read> Values<R> {
     }
 
     /// The next value; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
         self.bytes.clear();
         loop {
             match self.peek()? {

@@ -26,10 +26,15 @@ mod unpack;
 
 pub use error::ReadError;
 pub use find::{Found, find};
+pub(crate) use form::Form;
+pub(crate) use json::{Values, field_names, inside, listed};
+pub(crate) use parquet::ParquetFile;
+pub(crate) use read::read_whole;
 pub use read::{Documents, read, read_documents};
 pub use reading::{DocumentRule, Reading, TextEncoding};
 pub use report::{FileReport, Report};
 pub use source::Source;
+pub(crate) use table::unquoted;
 
 /// Longer documents are cut where memory must have a bound, at a line end if there is one.
 pub const MAXIMUM_DOCUMENT: usize = 1 << 20;

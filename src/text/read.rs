@@ -2,10 +2,10 @@
 
 use super::find::Found;
 use super::source::Records;
-use super::{FileReport, ReadError, Reading, Report, find};
+use super::{FileReport, Form, ReadError, Reading, Report, Source, TextEncoding, find};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -114,4 +114,16 @@ pub fn read_documents(inputs: &[PathBuf], reading: &Reading) -> Result<Documents
         return Err(ReadError::Empty { path: inputs.first().cloned().unwrap_or_default() });
     }
     Ok(Documents { documents, report })
+}
+
+/// All that one file holds, unpacked and decoded, and what it is; of parquet, which is read by columns, no text.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) fn read_whole(path: &Path, encoding: TextEncoding) -> Result<(String, Form), ReadError> {
+    let about = std::fs::metadata(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => ReadError::Missing { path: path.into() },
+        _ => ReadError::Read { path: path.into(), source },
+    })?;
+    Source::file(path, about.len(), false).whole(encoding)
 }

@@ -8,7 +8,7 @@ use super::lines::{LineError, Lines, pieces};
 use super::read::Job;
 use super::table::{Table, TableError};
 use super::unpack::{self, MAXIMUM_WINDOW, Packing};
-use super::{DocumentRule, ReadError, Sink, parquet};
+use super::{DocumentRule, ReadError, Sink, TextEncoding, parquet};
 use crate::numbers::shortened;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -65,7 +65,7 @@ impl Source {
     pub(super) fn read(&self, job: &mut Job<'_>, sink: &mut Sink<'_>) -> Result<(), ReadError> {
         let (ending, packing) =
             self.path.as_deref().map_or(Ok((None, None)), |path| form::of_path(&self.name, path))?;
-        let opened = self.open(job, ending, packing)?;
+        let opened = self.open(job.reading.encoding, &job.counter, ending, packing)?;
         if ending.is_some_and(|ending| !same_kind(ending, opened.form)) {
             job.report.forms.push((self.name.clone(), opened.form.describe()));
         }
@@ -107,8 +107,34 @@ impl Source {
         Err(ReadError::NoRecord { name: name(), records: records.read, place, reason })
     }
 
-    fn open(&self, job: &Job<'_>, ending: Option<Form>, packing: Option<Packing>) -> Result<Opened, ReadError> {
-        let counter = job.counter.clone();
+    /// All that a file holds, in memory; of parquet, which is read by columns, nothing.
+    pub(super) fn whole(&self, encoding: TextEncoding) -> Result<(String, Form), ReadError> {
+        let (ending, packing) =
+            self.path.as_deref().map_or(Ok((None, None)), |path| form::of_path(&self.name, path))?;
+        let Opened { mut content, form, packing } = self.open(encoding, &Arc::default(), ending, packing)?;
+        if form == Form::Parquet {
+            return Ok((String::new(), form));
+        }
+        let mut bytes = Vec::new();
+        let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        if let Err(error) = content.read_to_end(&mut bytes) {
+            return Err(self.read_error(error, packing, lines(&bytes)));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            ReadError::NotUtf8 { name: self.name.clone(), line: lines(valid) + 1, offset: valid.len() as u64 }
+        })?;
+        Ok((text, form))
+    }
+
+    fn open(
+        &self,
+        encoding: TextEncoding,
+        counter: &Arc<AtomicU64>,
+        ending: Option<Form>,
+        packing: Option<Packing>,
+    ) -> Result<Opened, ReadError> {
+        let counter = counter.clone();
         let read_error = |source| ReadError::Read { path: self.path.clone().unwrap_or_default(), source };
         let mut content: Content = match &self.path {
             None => Box::new(Counted { inner: io::stdin(), counter }),
@@ -124,7 +150,7 @@ impl Source {
             head = beginning(&mut content).map_err(|e| self.read_error(e, Some(packing), 0))?;
         }
         form::check(&self.name, &head)?;
-        let mut encoding = job.reading.encoding.0;
+        let mut encoding = encoding.0;
         let mut mark = 0;
         if let Some((said, length)) = form::byte_order_mark(&head) {
             (encoding, mark) = (said, length);

@@ -71,7 +71,7 @@ impl<R: Read> Table<R> {
 }
 
 /// A cell without quotation marks around all of it, where the library leaves them.
-fn unquoted(cell: &str, quoting: bool) -> Cow<'_, str> {
+pub(crate) fn unquoted(cell: &str, quoting: bool) -> Cow<'_, str> {
     match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
         Some(inner) if !quoting && !inner.replace("\"\"", "").contains('"') => Cow::Owned(inner.replace("\"\"", "\"")),
         _ => Cow::Borrowed(cell),
