@@ -38,7 +38,7 @@ pub use text::{documents, sentences};
 pub(crate) use tokenizer::MOST_WORDS;
 pub use tokenizer::{SPECIAL_TOKENS, SpecialTokens, Tokenizer};
 pub use wordpiece::{MINIMUM_VOCABULARY, VocabularyOptions};
-pub(crate) use words::{Encoder, REMEMBERED_WORDS, WordCounts};
+pub(crate) use words::{Encoder, REMEMBERED_WORDS, WordCounts, words_of};
 
 /// The text carried in the binary: public-domain English, about 1.6 MB, a sentence a line, a blank line between documents.
 /// `assets/README.md` says where it is from.

@@ -182,7 +182,7 @@ impl Tokenizer {
     }
 
     /// Whether words between white space may be encoded one by one.
-    pub(super) fn is_separable(&self) -> bool {
+    pub(crate) fn is_separable(&self) -> bool {
         self.separable
     }
 

@@ -81,7 +81,7 @@ impl<'a> Encoder<'a> {
 
 /// The words between white space. Vertical tab, form feed and next line are white space to Unicode but control characters
 /// to BERT, which removes them and so joins what they stand between.
-pub(super) fn words_of(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() && !matches!(c, '\u{b}' | '\u{c}' | '\u{85}'))
         .filter(|word| !word.is_empty())
 }

@@ -29,12 +29,14 @@
 
 pub mod conll;
 mod error;
+pub mod features;
 pub mod glue;
 mod labels;
 mod record;
 mod report;
 mod rows;
 pub mod score;
+pub mod split;
 pub mod squad;
 pub mod table;
 
