@@ -107,7 +107,7 @@ impl Rows {
                 let mut names = Vec::new();
                 let mut looked_at = 0;
                 records(text, *lines, |_, record| {
-                    for name in record.iter().flat_map(|record| field_names(record)) {
+                    for name in record.iter().flat_map(field_names) {
                         if !names.contains(&name) {
                             names.push(name);
                         }

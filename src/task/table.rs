@@ -331,6 +331,30 @@ mod tests {
     }
 
     #[test]
+    fn parquet_is_read_by_columns() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet");
+        let columns = Columns { text: "text".into(), label: Some("id".into()), ..Columns::default() };
+        let expected = fs::read_to_string(folder.join("rows.txt")).unwrap();
+        for name in ["none", "snappy", "snappy_v2", "zstd", "zstd_v2", "gzip", "lz4"] {
+            let path = folder.join(format!("{name}.parquet"));
+            let read =
+                |columns: &Columns, part| read(&path, TextEncoding::default(), columns, LabelKind::Value, None, part);
+            let data = read(&columns, Part::Train).unwrap();
+            let found: Vec<_> = texts(&data).into_iter().map(|(_, text, ..)| text).collect();
+            assert_eq!(found, expected.lines().collect::<Vec<_>>(), "{name}");
+            // The eighth row is missing, and labels go on behind it.
+            assert_eq!((data.report.rows, data.report.left_out()), (60, 1));
+            assert_eq!((data.records[7].line, &data.records[7].label), (9, &Some(Label::Value(8.0))));
+            let other = Columns { text: "body".into(), ..columns.clone() };
+            let said = read(&other, Part::Test).unwrap_err().to_string();
+            assert!(
+                said.ends_with("no column \"body\"; there are id, text; name columns with --text, --pair, --label"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
     fn there_may_be_several_labels() {
         let kind = LabelKind::Classes { separator: ';' };
         let data = read_text("a.csv", "review,stars\na,x; y\nb,\nc,y;y\n", kind, None, Part::Train).unwrap();
