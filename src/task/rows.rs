@@ -126,7 +126,7 @@ impl Rows {
         TaskError::Row { file: self.file.clone(), place: format!("line {line}"), reason: error.to_string() }
     }
 
-    /// Whether there is a column of this name. Fields of JSON may also be inside of lists and the like, by dots.
+    /// Whether there is a column of this name. A field inside of an object of JSON has a dot: `a.b`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }
