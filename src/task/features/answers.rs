@@ -66,7 +66,7 @@ impl Candidate {
     }
 }
 
-/// The best answers to a question, from its windows and their logits of start and end, each [L] or longer.
+/// The best answers to a question, from its windows and their logits of start and end, each `[L]` or longer.
 ///
 /// As in BERT: of each window the best starts and ends are put together where the start is a token around which no other window shows
 /// more, and the answer is not too long. Tried are places of the context only, while BERT tries the question's too and drops them

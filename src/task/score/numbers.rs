@@ -23,7 +23,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
         (of_x, of_y, both) = (of_x + a * a, of_y + b * b, both + a * b);
     }
     // Rounding may lead a little beyond.
-    (both / of_x.sqrt() / of_y.sqrt()).clamp(-1.0, 1.0)
+    (both / (of_x * of_y).sqrt()).clamp(-1.0, 1.0)
 }
 
 /// Spearman's correlation: Pearson's of the ranks, ties having the mean of theirs; NaN as [`pearson`].
