@@ -95,7 +95,7 @@ impl Rows {
     fn header(&self) -> Result<Vec<String>, TaskError> {
         Ok(match &self.content {
             Content::Table { text, separator: b'\t' } => {
-                let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                let header = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
                 header.split('\t').map(|name| unquoted(name, false).trim().to_owned()).collect()
             }
             Content::Table { text, separator } => {
