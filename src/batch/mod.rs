@@ -5,12 +5,14 @@ mod ahead;
 mod batches;
 mod column;
 mod masking;
+mod padded;
 mod source;
 
 pub use ahead::Ahead;
 pub use batches::{Batches, Evaluation};
 pub use column::{Batch, Column, Extent, Shape};
 pub use masking::Masking;
+pub use padded::padded;
 pub use source::{MaskedText, Source};
 
 /// The example's tokens, padding behind them.

@@ -10,6 +10,7 @@ mod memory;
 mod output;
 mod plan;
 mod plot;
+mod predict;
 mod prepare;
 mod probe;
 mod reading;
@@ -40,6 +41,8 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Show each token's probability that it was replaced
     Probe(probe::ProbeArguments),
+    /// Let a fine-tuned model classify texts, tag words or answer questions
+    Predict(predict::PredictArguments),
     /// List the GPUs and what matters about them for training
     Devices(devices::DevicesArguments),
     /// Print parameters, dispatches, FLOPs and memory of a training step
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(a) => prepare::run(a),
         Command::Inspect(a) => inspect::run(a),
         Command::Probe(a) => probe::run(a),
+        Command::Predict(a) => predict::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
         Command::Window(a) => window::run(a),

@@ -1,6 +1,6 @@
 //! `leyden probe`.
 
-mod lines;
+pub(super) mod lines;
 mod show;
 
 use super::Failure;

@@ -4,8 +4,9 @@
 use super::ProbeError;
 use super::guess::{Guess, guesses};
 use super::judge::sigmoid;
-use super::network::{Network, Shape, padded};
+use super::network::{Network, Shape};
 use crate::batch::Masking;
+use crate::batch::padded;
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
 use crate::model::{Architecture, Model};

@@ -1,7 +1,8 @@
 //! A discriminator: each token's probability that it was replaced.
 
 use super::ProbeError;
-use super::network::{Network, Shape, padded};
+use super::network::{Network, Shape};
+use crate::batch::padded;
 use crate::model::Architecture;
 use crate::plan::{Engine, Target};
 use crate::transformers::Pretrained;

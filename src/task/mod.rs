@@ -32,6 +32,7 @@ mod error;
 pub mod features;
 pub mod glue;
 mod labels;
+mod predictor;
 mod record;
 mod report;
 mod rows;
@@ -42,5 +43,6 @@ pub mod table;
 
 pub use error::TaskError;
 pub use labels::LabelNames;
+pub use predictor::{PredictError, Prediction, Predictor};
 pub use record::{Answer, Input, Label, Part, Record, TaskData};
 pub use report::{Oddity, Report};

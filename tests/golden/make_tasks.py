@@ -33,6 +33,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 from transformers import (
+    AutoTokenizer,
     ElectraConfig,
     ElectraForQuestionAnswering,
     ElectraForSequenceClassification,
@@ -165,6 +166,44 @@ def make_labels(name, batch, seed):
     return {"labels": torch.tensor(random.integers(0, len(labels), B))}
 
 
+TEXTS = ["the storm was large .", ["the cat sat", "a dog ran"], "", "one two three four five six seven eight nine ten eleven twelve"]
+WORDS_TO_TAG = "the cat sat on the jar ."
+QUESTION = ["who sat", "the cat sat on it ."]
+
+
+def predict(network):
+    """What the weights that are stored say of a few texts, with the tokenizer in probe/: logits, or the best answer and its score."""
+    tokenizer = AutoTokenizer.from_pretrained(HERE / "probe")
+    model, most = network.model.eval(), SIZES["max_position_embeddings"]
+
+    def logits(*text):
+        inputs = tokenizer(*text, truncation=True, max_length=most, return_tensors="pt")
+        inputs["ids"] = inputs.pop("input_ids")
+        if not isinstance(model, ElectraWithLinearClassifier):
+            inputs["input_ids"] = inputs.pop("ids")
+            return model(**inputs)
+        return model(labels=torch.zeros(1, dtype=torch.long), **inputs)
+
+    with torch.no_grad():
+        if network.name == "tokens":
+            words = WORDS_TO_TAG.split()
+            inputs = tokenizer(words, is_split_into_words=True, return_tensors="pt")
+            rows, first = model(**inputs).logits[0].argmax(-1).tolist(), {}
+            for place, word in enumerate(inputs.word_ids()):
+                first.setdefault(word, place)
+            labels = CASES["tokens"][1]
+            return {"text": WORDS_TO_TAG, "tags": [labels[rows[first[w]]] for w in range(len(words))]}
+        if network.name == "span":
+            inputs = tokenizer(*QUESTION, return_offsets_mapping=True, return_tensors="pt")
+            offsets = inputs.pop("offset_mapping")[0].tolist()
+            out = model(**inputs)
+            places = [p for p, part in enumerate(inputs.sequence_ids()) if part == 1]
+            score, s, e = max((out.start_logits[0, s] + out.end_logits[0, e], s, e) for s in places for e in places if s <= e)
+            return {"text": "\t".join(QUESTION), "answer": QUESTION[1][offsets[s][0] : offsets[e][1]], "score": score.item()}
+        texts = [text if isinstance(text, list) else [text] for text in TEXTS]
+        return [{"text": "\t".join(text), "logits": logits(*text).logits[0].tolist()} for text in texts]
+
+
 def make(name, seed):
     path = HERE / f"task_{name}.safetensors"
     batch, _ = make_batch(seed + 1, WORDS)
@@ -173,6 +212,8 @@ def make(name, seed):
     network = Network(name, seed)
     logits, loss = network.forward(batch)
     _, gradients = network.step(batch)
+    predictions = predict(network)
+    network.model.train()
     worst = check_gradients(network, batch, gradients, SHIFTS if name == "span" else SHIFTS[:1])
     print(f"{path.name}: loss {loss:.6f}, finite differences agree to {worst:.1e}")
     tensors = {key: parameter.data.clone() for key, parameter in network.parameters.items()}
@@ -189,10 +230,11 @@ def make(name, seed):
         print(f"  loss {log['loss'][0]:.4f} to {log['loss'][-1]:.4f}")
     metadata = steps | {"sizes": json.dumps(SIZES), "shape": json.dumps({"batch": B, "length": L}), "config": json.dumps(network.saved)}
     save(path, tensors, metadata)
+    return predictions
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     logging.disable_progress_bar()
-    for number, case in enumerate(CASES):
-        make(case, seed=70 + 10 * number)
+    found = {case: make(case, seed=70 + 10 * number) for number, case in enumerate(CASES)}
+    (HERE / "task_predictions.json").write_text(json.dumps(found, indent=1) + "\n")

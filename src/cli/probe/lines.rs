@@ -4,15 +4,15 @@ use std::io::{BufRead as _, BufReader, Read};
 
 /// A line, or a sentence that was given in another way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Its number, from 1.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// Its text without its end, or what is wrong with it.
-    pub(super) text: Result<String, String>,
+    pub(crate) text: Result<String, String>,
 }
 
 /// Reads lines in batches without waiting for a batch to be full.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     reader: BufReader<R>,
     /// Bytes of a line that are kept; the rest of a longer one is passed over.
     most: usize,
@@ -20,20 +20,20 @@ pub(super) struct Lines<R> {
 }
 
 /// How the input ended: well, or for this reason.
-pub(super) type End = Result<(), String>;
+pub(crate) type End = Result<(), String>;
 
 /// Bytes of a character at most.
 const CHARACTER: usize = 4;
 
 impl<R: Read> Lines<R> {
     /// Of a line a little more than `most` bytes are kept, so that it is longer than that to whoever looks at no more.
-    pub(super) fn new(reader: R, most: usize) -> Self {
+    pub(crate) fn new(reader: R, most: usize) -> Self {
         Self { reader: BufReader::with_capacity(1 << 16, reader), most: most + CHARACTER, read: 0 }
     }
 
     /// Waits for one line and takes what other whole lines have come with it, at most `most` in all; then how the input
     /// ended, if it did.
-    pub(super) fn next(&mut self, most: usize) -> (Vec<Line>, Option<End>) {
+    pub(crate) fn next(&mut self, most: usize) -> (Vec<Line>, Option<End>) {
         let mut lines = Vec::new();
         while lines.is_empty() || (lines.len() < most && self.reader.buffer().contains(&b'\n')) {
             match self.line() {

@@ -1,0 +1,252 @@
+//! `leyden predict`: what a fine-tuned network says of texts, a line each.
+
+use super::Failure;
+use super::output::{grouped, print, remark};
+use super::probe::lines::{Line, Lines};
+use super::style::Style;
+use crate::model::Head;
+use crate::plan::EngineError;
+use crate::session::{Device, open};
+use crate::task::features::Candidate;
+use crate::task::{Input, PredictError, Prediction, Predictor, Record};
+use crate::transformers::Pretrained;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// Lines that are read together.
+const BATCH: usize = 64;
+/// Bytes of a line that are looked at.
+const MOST_BYTES: usize = 1 << 24;
+/// Answers that `--json` lists.
+const N_BEST: usize = 5;
+
+/// Arguments of `leyden predict`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  leyden predict models/sst2 \"A film that lingers.\"
+  leyden predict models/rte --json < pairs.txt            # a tab between the two texts of a pair
+  leyden predict models/ner < sentences.txt               # a word and its tag a line
+  leyden predict models/squad < questions.txt             # a question, a tab, and the text that answers it")]
+pub(crate) struct PredictArguments {
+    /// A folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words, or to answer questions
+    #[arg(value_name = "MODEL")]
+    dir: PathBuf,
+    /// Texts; without any, or for -, lines of standard input
+    ///
+    /// Two texts of a pair, and a question and the text that answers it, have a tab between them. Words to be tagged have spaces
+    /// between them. Texts are cut at the model's length; long sentences and contexts are read in windows. A line that cannot be
+    /// answered is named on standard error; the others are answered, and the exit code is 2.
+    #[arg(value_name = "TEXT")]
+    texts: Vec<String>,
+    /// Print a JSON object a line: text, and label and probabilities; value; tokens and tags; or answer, score and n_best
+    #[arg(long)]
+    json: bool,
+    /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
+    device: Device,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
+    let found = Pretrained::load_fine_tuned(&arguments.dir).map_err(Failure::input)?;
+    found.tokenizer.notes().iter().for_each(|note| remark(note));
+    found.notes.iter().for_each(|note| remark(note));
+    let (engine, target) = open(&arguments.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
+    let predictor = Predictor::new(found, engine, target).map_err(failure)?;
+    let mut answers = Answers { predictor, json: arguments.json, all: 0, bad: 0 };
+    if arguments.texts.is_empty() || arguments.texts == ["-"] {
+        return answers.of_lines();
+    }
+    let texts: Vec<Line> = (1..).zip(arguments.texts).map(|(number, text)| Line { number, text: Ok(text) }).collect();
+    for texts in texts.chunks(BATCH) {
+        if !answers.print(texts)? {
+            return Ok(());
+        }
+    }
+    answers.end()
+}
+
+/// What the person named is wrong (2), or the device failed (1).
+fn failure(error: PredictError) -> Failure {
+    match error {
+        PredictError::Engine(EngineError::NoAdapter { .. }) | PredictError::Task(_) => Failure::input(error),
+        _ => Failure::work(error),
+    }
+}
+
+struct Answers {
+    predictor: Predictor,
+    json: bool,
+    all: usize,
+    bad: usize,
+}
+
+impl Answers {
+    /// Standard input, answered as lines arrive.
+    fn of_lines(&mut self) -> Result<(), Failure> {
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            eprintln!("{}", Style::stderr().dim("One text a line; end with Ctrl-D (Ctrl-Z and Enter on Windows)."));
+        }
+        let mut lines = Lines::new(stdin.lock(), MOST_BYTES);
+        loop {
+            let (texts, end) = lines.next(BATCH);
+            if !texts.is_empty() && !self.print(&texts)? {
+                return Ok(());
+            }
+            match end {
+                None => {}
+                Some(Ok(())) => return self.end(),
+                Some(Err(message)) => return Err(Failure::Input(message)),
+            }
+        }
+    }
+
+    /// `false` once nobody reads the answers.
+    fn print(&mut self, lines: &[Line]) -> Result<bool, Failure> {
+        self.all += lines.len();
+        let head = self.predictor.head().cloned();
+        let inputs: Vec<Result<Input, String>> =
+            lines.iter().map(|line| line.text.clone().and_then(|text| input(head.as_ref(), &text))).collect();
+        let good = lines.iter().zip(&inputs).filter_map(|(line, input)| Some((line, input.as_ref().ok()?.clone())));
+        let records: Vec<Record> = good
+            .map(|(line, input)| Record { id: line.number.to_string(), line: line.number as u64, input, label: None })
+            .collect();
+        let mut found = records.iter().zip(self.predictor.predict(&records).map_err(failure)?);
+        let mut out = String::new();
+        for (line, input) in lines.iter().zip(&inputs) {
+            match input {
+                Err(reason) => out += &self.refuse(line.number, reason),
+                Ok(_) => {
+                    let Some((record, prediction)) = found.next() else { continue };
+                    let labels = self.predictor.labels();
+                    out += &if self.json {
+                        format!("{}\n", as_json(line.text.as_deref().unwrap_or_default(), record, &prediction, labels))
+                    } else {
+                        as_text(record, &prediction, labels)
+                    };
+                }
+            }
+        }
+        print(&out)
+    }
+
+    /// Says that a line cannot be answered. What is to be printed in its place.
+    fn refuse(&mut self, number: usize, reason: &str) -> String {
+        self.bad += 1;
+        eprintln!("{} line {number}: {reason}", Style::stderr().yellow("not answered:"));
+        if self.json { format!("{}\n", json!({ "line": number, "error": reason })) } else { String::new() }
+    }
+
+    /// The command's end: whether all were answered.
+    fn end(&self) -> Result<(), Failure> {
+        match self.bad {
+            0 => Ok(()),
+            bad => Err(Failure::Input(format!(
+                "{} of {} lines could not be answered",
+                grouped(bad as u64),
+                grouped(self.all as u64)
+            ))),
+        }
+    }
+}
+
+/// What a line asks of a network with this head.
+fn input(head: Option<&Head>, text: &str) -> Result<Input, String> {
+    let parts = text.split_once('\t');
+    match head {
+        Some(Head::TokenClassification(_)) => {
+            let words: Vec<String> = text.split_whitespace().map(str::to_string).collect();
+            if words.is_empty() { Err("it has no word to be tagged".into()) } else { Ok(Input::Words(words)) }
+        }
+        Some(Head::QuestionAnswering(_)) => match parts {
+            Some((question, context)) if !context.trim().is_empty() => {
+                Ok(Input::Question { question: question.into(), context: context.into() })
+            }
+            _ => {
+                Err("it has no text behind its question; expected a question, a tab, and the text that answers it"
+                    .into())
+            }
+        },
+        _ => {
+            let (text, pair) = parts.map_or((text, None), |(text, pair)| (text, Some(pair.to_string())));
+            Ok(Input::Text { text: text.into(), pair })
+        }
+    }
+}
+
+/// Labels with their probabilities, the likeliest first.
+fn ranked<'a>(probabilities: &[f32], labels: &'a [String]) -> Vec<(&'a str, f32)> {
+    let mut ranked: Vec<(&str, f32)> = labels.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+/// A line (of tags a line a word, and an empty one behind them), with tabs between what is said.
+fn as_text(record: &Record, prediction: &Prediction, labels: &[String]) -> String {
+    match prediction {
+        Prediction::Class(probabilities) => {
+            ranked(probabilities, labels).first().map_or("\n".into(), |(label, p)| format!("{label}\t{p:.4}\n"))
+        }
+        Prediction::Labels(probabilities) => {
+            let ranked = ranked(probabilities, labels);
+            let said: Vec<String> =
+                ranked.iter().filter(|(_, p)| *p > 0.5).map(|(label, p)| format!("{label}\t{p:.4}")).collect();
+            // None of them is likely.
+            if said.is_empty() { "-\n".into() } else { format!("{}\n", said.join("\t")) }
+        }
+        Prediction::Values(values) => {
+            format!("{}\n", values.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join("\t"))
+        }
+        Prediction::Tags(tags) => {
+            let Input::Words(words) = &record.input else { return "\n".into() };
+            let line = |(word, &tag): (&String, &usize)| format!("{word}\t{}\n", labels[tag]);
+            words.iter().zip(tags).map(line).collect::<String>() + "\n"
+        }
+        Prediction::Answer(found) => {
+            found.best.first().map_or("-\n".into(), |best| format!("{}\t{:.4}\n", best.text, best.probability))
+        }
+        Prediction::None => "\n".into(),
+    }
+}
+
+fn as_json(text: &str, record: &Record, prediction: &Prediction, labels: &[String]) -> Value {
+    let by_label = |probabilities: &[f32]| -> Map<String, Value> {
+        labels.iter().cloned().zip(probabilities.iter().map(|&p| p.into())).collect()
+    };
+    let answer = |c: &Candidate| json!({ "text": c.text, "score": c.score, "probability": c.probability });
+    match prediction {
+        Prediction::Class(p) => {
+            let label = ranked(p, labels).first().map(|(label, _)| *label);
+            json!({ "text": text, "label": label, "probabilities": by_label(p) })
+        }
+        Prediction::Labels(p) => {
+            let said: Vec<&str> =
+                ranked(p, labels).into_iter().filter(|(_, p)| *p > 0.5).map(|(label, _)| label).collect();
+            json!({ "text": text, "labels": said, "probabilities": by_label(p) })
+        }
+        Prediction::Values(values) => match &values[..] {
+            [one] => json!({ "text": text, "value": one }),
+            _ => json!({ "text": text, "values": by_label(values) }),
+        },
+        Prediction::Tags(tags) => {
+            let tags: Vec<&String> = tags.iter().map(|&tag| &labels[tag]).collect();
+            let words = if let Input::Words(words) = &record.input { &words[..] } else { &[] };
+            json!({ "text": text, "tokens": words, "tags": tags })
+        }
+        Prediction::Answer(found) => {
+            let best = found.best.first();
+            let n_best: Vec<Value> = found.best.iter().take(N_BEST).map(answer).collect();
+            json!({
+                "id": record.id,
+                "answer": best.map_or("", |best| &best.text),
+                "score": best.map(|best| best.probability),
+                "n_best": n_best,
+            })
+        }
+        Prediction::None => json!({ "text": text }),
+    }
+}

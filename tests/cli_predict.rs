@@ -1,0 +1,152 @@
+//! `leyden predict` through the binary: what `transformers` says of the same texts with the same folders, lines as they come,
+//! and what cannot be answered. `golden/make_tasks.py` makes the numbers.
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::leyden;
+use safetensors::SafeTensors;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn golden() -> PathBuf {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&root).join("tests/golden")
+}
+
+/// A folder as `transformers` saves it.
+fn model(name: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+        fs::copy(golden().join("probe").join(file), folder.path().join(file)).unwrap();
+    }
+    let bytes = fs::read(golden().join(format!("task_{name}.safetensors"))).unwrap();
+    let (_, meta) = SafeTensors::read_metadata(&bytes).unwrap();
+    fs::write(folder.path().join("config.json"), &meta.metadata().as_ref().unwrap()["config"]).unwrap();
+    let all = SafeTensors::deserialize(&bytes).unwrap();
+    let own =
+        all.tensors().into_iter().filter_map(|(name, view)| Some((name.strip_prefix("model.")?.to_string(), view)));
+    let own: Vec<_> = own.collect();
+    safetensors::serialize_to_file(own, None, &folder.path().join("model.safetensors")).unwrap();
+    folder
+}
+
+fn expected(name: &str) -> Value {
+    let all: Value =
+        serde_json::from_str(&fs::read_to_string(golden().join("task_predictions.json")).unwrap()).unwrap();
+    all[name].clone()
+}
+
+fn says(folder: &TempDir, arguments: &[&str], lines: &str) -> String {
+    let mut command = leyden();
+    command.arg("predict").arg(folder.path()).args(["--device", "cpu"]).args(arguments).write_stdin(lines);
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn objects(folder: &TempDir, lines: &str) -> Vec<Value> {
+    let text = says(folder, &["--json"], lines);
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+fn reals(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+fn close(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+}
+
+#[test]
+fn texts_are_classified_as_transformers_does() {
+    for name in ["single", "linear", "multi", "regression"] {
+        let (folder, expected) = (model(name), expected(name));
+        let expected = expected.as_array().unwrap();
+        let lines: String = expected.iter().map(|e| format!("{}\n", e["text"].as_str().unwrap())).collect();
+        let found = objects(&folder, &lines);
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert_eq!(found["text"], expected["text"]);
+            let logits = reals(&expected["logits"]);
+            if name == "regression" {
+                close(found["value"].as_f64().unwrap(), logits[0]);
+                continue;
+            }
+            let config: Value =
+                serde_json::from_str(&fs::read_to_string(folder.path().join("config.json")).unwrap()).unwrap();
+            let label = |i: usize| config["id2label"][i.to_string()].as_str().unwrap();
+            let total: f64 = logits.iter().map(|x| x.exp()).sum();
+            let p = |x: f64| if name == "multi" { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / total };
+            for (i, &logit) in logits.iter().enumerate() {
+                close(found["probabilities"][label(i)].as_f64().unwrap(), p(logit));
+            }
+            let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+            match name {
+                "multi" => {
+                    let said = found["labels"].as_array().unwrap();
+                    assert_eq!(said.len(), logits.iter().filter(|&&x| x > 0.0).count());
+                    assert!(logits[best] <= 0.0 || said[0] == label(best), "{found}");
+                }
+                _ => assert_eq!(found["label"], label(best)),
+            }
+        }
+        // One at a time, and as words on the command line, it is the same.
+        let first = expected[0]["text"].as_str().unwrap();
+        assert_eq!(says(&folder, &["--json", first], ""), says(&folder, &["--json"], &format!("{first}\n")));
+        let plain = says(&folder, &[], &lines);
+        assert_eq!(plain.lines().count(), expected.len());
+        if name == "single" {
+            let mut fields = plain.lines().next().unwrap().split('\t');
+            assert_eq!(fields.next(), found[0]["label"].as_str());
+            assert!(fields.next().unwrap().parse::<f64>().is_ok() && fields.next().is_none(), "{plain}");
+        }
+    }
+}
+
+#[test]
+fn words_are_tagged_and_questions_answered_as_transformers_does() {
+    let (folder, tags) = (model("tokens"), expected("tokens"));
+    let text = tags["text"].as_str().unwrap();
+    let found = &objects(&folder, &format!("{text}\n"))[0];
+    assert_eq!(found["tags"], tags["tags"]);
+    assert_eq!(found["tokens"].as_array().unwrap().len(), text.split(' ').count());
+    let plain = says(&folder, &[text], "");
+    assert_eq!(plain.lines().count(), text.split(' ').count() + 1);
+    // A sentence of many windows has a tag a word.
+    let long = objects(&folder, &format!("{}\n", "the cat ".repeat(40)));
+    assert_eq!(long[0]["tags"].as_array().unwrap().len(), 80);
+
+    let (folder, answer) = (model("span"), expected("span"));
+    let found = &objects(&folder, &format!("{}\n", answer["text"].as_str().unwrap()))[0];
+    assert_eq!(found["answer"], answer["answer"]);
+    close(found["n_best"][0]["score"].as_f64().unwrap(), answer["score"].as_f64().unwrap());
+    let context = "the cat sat on a jar and the dog ran over it again . ".repeat(6);
+    let found = &objects(&folder, &format!("who ran\t{context}\n"))[0];
+    assert!(context.contains(found["answer"].as_str().unwrap()), "{found}");
+}
+
+#[test]
+fn what_cannot_be_answered_is_named_and_the_rest_is_answered() {
+    let refused = |folder: &Path, lines: &[u8], code: i32| {
+        let mut command = leyden();
+        command.arg("predict").arg(folder).args(["--device", "cpu", "--json"]).write_stdin(lines);
+        let output = command.assert().code(code).get_output().clone();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (shown, error) = refused(model("span").path(), b"who sat\nwho sat\tthe cat sat\nwho\t \n", 2);
+    assert_eq!(shown.lines().count(), 3);
+    assert!(shown.lines().nth(1).unwrap().contains("\"answer\":\""), "{shown}");
+    for part in ["line 1: it has no text behind its question", "line 3", "2 of 3 lines could not be answered"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let (shown, error) = refused(model("tokens").path(), b"the cat\n\n", 2);
+    assert!(shown.contains("\"tags\"") && error.contains("line 2: it has no word to be tagged"), "{error}");
+    let (shown, error) = refused(model("single").path(), b"good\nb\xff\nbetter\n", 2);
+    assert!(shown.lines().filter(|line| line.contains("\"label\"")).count() == 2, "{shown}");
+    assert!(error.contains("line 2: byte 2 is not UTF-8"), "{error}");
+    let (_, error) = refused(&golden().join("probe"), b"a\n", 2);
+    assert!(error.contains("ElectraForPreTraining; expected a fine-tuned model"), "{error}");
+    let (_, error) = refused(Path::new("no/such/model"), b"a\n", 2);
+    assert!(error.contains("no/such/model does not exist"), "{error}");
+}
