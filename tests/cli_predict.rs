@@ -150,3 +150,121 @@ fn what_cannot_be_answered_is_named_and_the_rest_is_answered() {
     let (_, error) = refused(Path::new("no/such/model"), b"a\n", 2);
     assert!(error.contains("no/such/model does not exist"), "{error}");
 }
+
+fn evaluated(folder: &TempDir, file: &Path, more: &[&str]) -> Value {
+    let mut command = leyden();
+    command.arg("evaluate").arg(folder.path()).args(["--device", "cpu", "--json", "--dev"]).arg(file).args(more);
+    serde_json::from_slice(&command.assert().success().get_output().stdout).unwrap()
+}
+
+#[test]
+fn classes_are_held_against_labels() {
+    let folder = model("single");
+    let file = folder.path().join("dev.csv");
+    let texts = ["the storm was large .", "the cat sat", "a dog ran", "one two three"];
+    let said: Vec<String> = objects(&folder, &(texts.join("\n") + "\n"))
+        .iter()
+        .map(|found| found["label"].as_str().unwrap().to_string())
+        .collect();
+    // The last is labelled otherwise.
+    let other = if said[3] == "maybe" { "no" } else { "maybe" };
+    let write = |label: &dyn Fn(&str) -> String| {
+        let labelled = [&said[0], &said[1], &said[2], other];
+        let rows: String = texts.iter().zip(labelled).map(|(text, l)| format!("{text},{}\n", label(l))).collect();
+        fs::write(&file, format!("review,stars\n{rows}")).unwrap();
+    };
+    let columns = ["--text", "review", "--label", "stars"];
+    write(&str::to_string);
+    let found = evaluated(&folder, &file, &columns);
+    assert_eq!((&found["count"], &found["scores"]["accuracy"]), (&4.into(), &0.75.into()), "{found}");
+    let counts: Vec<u64> = found["confusion"]["counts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(counts.iter().sum::<u64>(), 4);
+    let mistake = &found["mistakes"][0];
+    assert_eq!(
+        (&mistake["line"], &mistake["expected"], &mistake["said"]),
+        (&5.into(), &other.into(), &said[3].clone().into())
+    );
+    // For people.
+    let mut command = leyden();
+    command.arg("evaluate").arg(folder.path()).args(["--device", "cpu", "--dev"]).arg(&file).args(columns);
+    let shown = String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap();
+    for part in ["4 records", "accuracy", "0.7500", "Matthews", "the worst mistakes", "line 5: one two three"] {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    // Numbers are taken in the model's order, if there are as many.
+    let places = |label: &str| ["no", "yes", "maybe"].iter().position(|name| *name == label).unwrap().to_string();
+    write(&places);
+    fs::write(&file, fs::read_to_string(&file).unwrap() + "the jar,0\nthe mat,1\nthe hat,2\n").unwrap();
+    let found = evaluated(&folder, &file, &columns);
+    assert_eq!(found["count"], 7);
+    assert!(found["confusion"]["labels"] == serde_json::json!(["no", "yes", "maybe"]), "{found}");
+
+    let refused = |file: &Path, more: &[&str]| {
+        let mut command = leyden();
+        command.arg("evaluate").arg(folder.path()).args(["--device", "cpu", "--dev"]).arg(file).args(more);
+        String::from_utf8(command.assert().code(2).get_output().stderr.clone()).unwrap()
+    };
+    write(&|label| format!("{label}!"));
+    let error = refused(&file, &columns);
+    assert!(error.contains("the model's labels are no, yes, maybe, the file's are"), "{error}");
+    let error = refused(&file, &[]);
+    assert!(error.contains("no column \"text\"; there are review, stars"), "{error}");
+    let error = refused(&file, &["--task", "wnli"]);
+    assert!(error.contains("wnli is not offered"), "{error}");
+    assert!(refused(&folder.path().join("none.csv"), &columns).contains("none.csv"));
+}
+
+#[test]
+fn tags_answers_and_numbers_are_held_against_labels() {
+    let folder = model("tokens");
+    let file = folder.path().join("dev.conll");
+    let text = "the cat sat on the jar .";
+    let found = &objects(&folder, &format!("{text}\n"))[0];
+    let tags: Vec<&str> = found["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap()).collect();
+    // What it says, and a word that it takes for more than it is.
+    let lines: Vec<String> = text.split(' ').zip(&tags).map(|(word, tag)| format!("{word} {tag}")).collect();
+    fs::write(&file, format!("{}\n\njar O\n", lines.join("\n"))).unwrap();
+    let found = evaluated(&folder, &file, &[]);
+    assert_eq!(found["count"], 2);
+    // An I- without a B- begins a span, so that all spans are found, and one more than there is.
+    assert_eq!(found["scores"]["recall"], 1.0, "{found}");
+    assert!(found["scores"]["precision"].as_f64().unwrap() < 1.0 && found["scores"]["accuracy"].is_f64(), "{found}");
+
+    let (folder, answer) = (model("span"), expected("span"));
+    let file = folder.path().join("dev.json");
+    let (question, context) = answer["text"].as_str().unwrap().split_once('\t').unwrap();
+    let squad = |text: &str| {
+        let start = context.find(text).unwrap();
+        let answers = serde_json::json!([{ "text": text, "answer_start": start }]);
+        let qas = serde_json::json!([{ "id": "a", "question": question, "answers": answers, "is_impossible": false }]);
+        let paragraphs = serde_json::json!([{ "context": context, "qas": qas }]);
+        let data = serde_json::json!([{ "title": "t", "paragraphs": paragraphs }]);
+        fs::write(&file, serde_json::json!({ "version": "1.1", "data": data }).to_string()).unwrap();
+    };
+    squad(answer["answer"].as_str().unwrap());
+    for more in [&[][..], &["--task", "squad2"]] {
+        let found = evaluated(&folder, &file, more);
+        assert_eq!((&found["scores"]["exact"], &found["scores"]["F1"]), (&1.0.into(), &1.0.into()), "{found}");
+    }
+    squad("it");
+    let found = evaluated(&folder, &file, &[]);
+    assert!(found["scores"]["exact"] == 0.0 && found["mistakes"][0]["expected"] == "it", "{found}");
+
+    let folder = model("regression");
+    let file = folder.path().join("dev.jsonl");
+    let line =
+        |e: &Value| format!("{}\n", serde_json::json!({ "text": e["text"], "label": reals(&e["logits"])[0] + 1.0 }));
+    let all = expected("regression");
+    let rows: String =
+        all.as_array().unwrap().iter().filter(|e| !e["text"].as_str().unwrap().contains('\t')).map(line).collect();
+    fs::write(&file, rows).unwrap();
+    let found = evaluated(&folder, &file, &[]);
+    close(found["scores"]["Pearson"].as_f64().unwrap(), 1.0);
+    close(found["scores"]["Spearman"].as_f64().unwrap(), 1.0);
+    close(found["scores"]["squared error"].as_f64().unwrap(), 1.0);
+}

@@ -3,6 +3,7 @@
 mod bench;
 mod completions;
 mod devices;
+mod evaluate;
 mod inspect;
 mod kernels;
 mod man;
@@ -43,6 +44,8 @@ enum Command {
     Probe(probe::ProbeArguments),
     /// Let a fine-tuned model classify texts, tag words or answer questions
     Predict(predict::PredictArguments),
+    /// Hold a fine-tuned model against a labelled file
+    Evaluate(evaluate::EvaluateArguments),
     /// List the GPUs and what matters about them for training
     Devices(devices::DevicesArguments),
     /// Print parameters, dispatches, FLOPs and memory of a training step
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(a) => inspect::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Predict(a) => predict::run(a),
+        Command::Evaluate(a) => evaluate::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
         Command::Window(a) => window::run(a),

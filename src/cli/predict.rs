@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
 }
 
 /// What the person named is wrong (2), or the device failed (1).
-fn failure(error: PredictError) -> Failure {
+pub(super) fn failure(error: PredictError) -> Failure {
     match error {
         PredictError::Engine(EngineError::NoAdapter { .. }) | PredictError::Task(_) => Failure::input(error),
         _ => Failure::work(error),

@@ -29,6 +29,7 @@
 
 pub mod conll;
 mod error;
+pub mod evaluation;
 pub mod features;
 pub mod glue;
 mod labels;

@@ -1,0 +1,201 @@
+//! `leyden evaluate`: how well a fine-tuned model's answers fit what a person labelled.
+
+use super::Failure;
+use super::output::{grouped, print, remark};
+use super::predict::failure;
+use super::style::Style;
+use super::table::Table;
+use crate::model::{Head, Problem};
+use crate::session::{Device, open};
+use crate::task::conll::{self, ConllColumns, TagScheme};
+use crate::task::evaluation::{Evaluation, evaluate, in_short, matched};
+use crate::task::score::Confusion;
+use crate::task::score::answers::Version;
+use crate::task::table::{self, Columns, LabelKind};
+use crate::task::{Part, Predictor, TaskData, TaskError, glue, squad};
+use crate::text::TextEncoding;
+use crate::transformers::Pretrained;
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Records that are read together.
+const BATCH: usize = 1_024;
+/// Mistakes that are shown.
+const MISTAKES: usize = 5;
+/// Classes whose table fits on a screen.
+const MOST_CLASSES: usize = 12;
+
+/// Arguments of `leyden evaluate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  leyden evaluate models/sst2 --task sst2 --dev dev.tsv
+  leyden evaluate models/reviews --dev reviews.csv --text review --label stars
+  leyden evaluate models/ner --dev test.conll
+  leyden evaluate models/squad --task squad2 --dev dev-v2.0.json --json")]
+pub(crate) struct EvaluateArguments {
+    /// A folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words, or to answer questions
+    #[arg(value_name = "MODEL")]
+    dir: PathBuf,
+    /// The labelled file: csv, tsv, jsonl or parquet; columns of words and tags; or SQuAD's JSON
+    #[arg(long, value_name = "FILE")]
+    dev: PathBuf,
+    /// What the file is: cola, sst2, mrpc, stsb, qqp, mnli, qnli or rte with GLUE's columns; squad1 or squad2. Without it: a table of
+    /// one's own, words and their tags, or SQuAD 1.1, as the model is
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// The column of the text, in a table of one's own
+    #[arg(long, value_name = "COLUMN", default_value = "text")]
+    text: String,
+    /// The column of the second text of a pair
+    #[arg(long, value_name = "COLUMN")]
+    pair: Option<String>,
+    /// The column of the label
+    #[arg(long, value_name = "COLUMN", default_value = "label")]
+    label: String,
+    /// Print a JSON object: count, scores, confusion and mistakes
+    #[arg(long)]
+    json: bool,
+    /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
+    device: Device,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
+    let found = Pretrained::load_fine_tuned(&arguments.dir).map_err(Failure::input)?;
+    found.tokenizer.notes().iter().for_each(|note| remark(note));
+    found.notes.iter().for_each(|note| remark(note));
+    let head = found.network().heads.first().cloned();
+    let (data, version) = read(&arguments, head.as_ref())?;
+    data.report.remarks().iter().for_each(|text| remark(text));
+    let (engine, target) = open(&arguments.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
+    let mut predictor = Predictor::new(found, engine, target).map_err(failure)?;
+    let labels = predictor.labels().to_vec();
+    let places = match data.labels.is_empty() {
+        true => Vec::new(),
+        false => matched(&data.labels, &labels)
+            .map_err(|reason| Failure::Input(format!("{}: {reason}", arguments.dev.display())))?,
+    };
+    if data.labels.names().iter().zip(&places).any(|(name, &place)| !labels[place].eq_ignore_ascii_case(name)) {
+        remark(&format!(
+            "the file's labels {} are taken for the model's {}",
+            listed(data.labels.names()),
+            listed(&labels)
+        ));
+    }
+    let mut predictions = Vec::with_capacity(data.records.len());
+    for records in data.records.chunks(BATCH) {
+        predictions.extend(predictor.predict(records).map_err(failure)?);
+    }
+    let evaluation = evaluate(&data.records, &predictions, &labels, &places, version);
+    if evaluation.count == 0 {
+        let reason = "none of its records has a label that this model could be held against";
+        return Err(Failure::Input(format!("{}: {reason}; expected another --task", arguments.dev.display())));
+    }
+    let text = match arguments.json {
+        true => format!("{}\n", as_json(&evaluation, &data, &labels)),
+        false => as_text(&evaluation, &data, &labels, &arguments.dev),
+    };
+    print(&text).map(drop)
+}
+
+fn listed(names: &[String]) -> String {
+    names.join(", ")
+}
+
+/// The file as the task, or else the model, says.
+fn read(arguments: &EvaluateArguments, head: Option<&Head>) -> Result<(TaskData, Version), Failure> {
+    let path = &arguments.dev;
+    let bad = |error: TaskError| Failure::input(error);
+    let kind = match head {
+        Some(Head::SequenceClassification(head)) => match head.problem {
+            Problem::SingleLabel => LabelKind::Class,
+            Problem::MultiLabel => LabelKind::Classes { separator: ',' },
+            Problem::Regression => LabelKind::Value,
+        },
+        Some(Head::TokenClassification(head)) => {
+            let spans = head.labels.iter().any(|label| label.starts_with("B-"));
+            let scheme = if spans { TagScheme::Bio } else { TagScheme::Plain };
+            let data = conll::read(path, TextEncoding::default(), ConllColumns::default(), scheme, None, Part::Dev);
+            return Ok((data.map_err(bad)?, Version::One));
+        }
+        _ => {
+            let version = if arguments.task.as_deref() == Some("squad2") { Version::Two } else { Version::One };
+            return Ok((squad::read(path, version, Part::Dev).map_err(bad)?, version));
+        }
+    };
+    if let Some(name) = &arguments.task {
+        let task = glue::task(name).map_err(bad)?;
+        return Ok((task.read(path, Part::Dev).map_err(bad)?, Version::One));
+    }
+    let columns = Columns {
+        text: arguments.text.clone(),
+        pair: arguments.pair.clone(),
+        label: Some(arguments.label.clone()),
+        id: None,
+    };
+    let data = table::read(path, TextEncoding::default(), &columns, kind, None, Part::Dev).map_err(bad)?;
+    Ok((data, Version::One))
+}
+
+fn as_json(evaluation: &Evaluation, data: &TaskData, labels: &[String]) -> Value {
+    let scores: serde_json::Map<String, Value> =
+        evaluation.scores.iter().map(|&(name, score)| (name.to_string(), score.into())).collect();
+    let confusion = evaluation.confusion.as_ref().map(|confusion| {
+        let row = |truth: usize| (0..labels.len()).map(|said| confusion.count(truth, said)).collect::<Vec<u64>>();
+        json!({ "labels": labels, "counts": (0..labels.len()).map(row).collect::<Vec<_>>() })
+    });
+    let mistakes: Vec<Value> = evaluation
+        .mistakes
+        .iter()
+        .take(MISTAKES)
+        .map(|m| {
+            let record = &data.records[m.record];
+            json!({ "id": record.id, "line": record.line, "expected": m.expected, "said": m.said, "sure": m.sure })
+        })
+        .collect();
+    json!({ "count": evaluation.count, "scores": scores, "confusion": confusion, "mistakes": mistakes })
+}
+
+fn as_text(evaluation: &Evaluation, data: &TaskData, labels: &[String], path: &Path) -> String {
+    let style = Style::stdout();
+    let mut text =
+        format!("{}: {} records\n\n", style.bold(&path.display().to_string()), grouped(evaluation.count as u64));
+    let mut table = Table::new(&[false, true]);
+    for (name, score) in &evaluation.scores {
+        table.row([name.to_string(), format!("{score:.4}")]);
+    }
+    table.lines().iter().for_each(|line| text += &format!("{line}\n"));
+    if let Some(confusion) = evaluation.confusion.as_ref().filter(|c| c.classes() <= MOST_CLASSES) {
+        text += &format!("\n{}\n", style.bold("labelled (a row), and what was said of it"));
+        confusion_table(confusion, labels).lines().iter().for_each(|line| text += &format!("{line}\n"));
+    }
+    if !evaluation.mistakes.is_empty() {
+        text += &format!("\n{}\n", style.bold("the worst mistakes"));
+    }
+    for mistake in evaluation.mistakes.iter().take(MISTAKES) {
+        let record = &data.records[mistake.record];
+        let short = |text: &str| crate::numbers::shortened(text, 60);
+        text += &format!(
+            "line {}: {}\n  labelled {}, said {} ({:.3})\n",
+            record.line,
+            in_short(record, 100),
+            short(&mistake.expected),
+            short(&mistake.said),
+            mistake.sure
+        );
+    }
+    text
+}
+
+fn confusion_table(confusion: &Confusion, labels: &[String]) -> Table {
+    let mut table = Table::new(&[&[false][..], &vec![true; labels.len()]].concat());
+    table.row(std::iter::once(String::new()).chain(labels.iter().cloned()));
+    for (truth, label) in labels.iter().enumerate() {
+        let counts = (0..labels.len()).map(|said| grouped(confusion.count(truth, said)));
+        table.row(std::iter::once(label.clone()).chain(counts));
+    }
+    table
+}
