@@ -151,6 +151,32 @@ fn what_cannot_be_answered_is_named_and_the_rest_is_answered() {
     assert!(error.contains("no/such/model does not exist"), "{error}");
 }
 
+#[test]
+fn a_file_is_answered_with_its_ids() {
+    let folder = model("single");
+    let (file, out) = (folder.path().join("test.csv"), folder.path().join("said.tsv"));
+    fs::write(&file, "number,review\n7,the cat sat\n9,\"a dog, ran\"\n").unwrap();
+    let predict = |more: &[&str], code: i32| {
+        let mut command = leyden();
+        command.arg("predict").arg(folder.path()).args(["--device", "cpu", "--input"]).arg(&file).args(more);
+        let output = command.assert().code(code).get_output().clone();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let columns = ["--text", "review", "--id", "number"];
+    let shown = predict(&columns, 0).0;
+    let alone = says(&folder, &["the cat sat"], "");
+    assert!(shown.starts_with(&format!("7\t{alone}")) && shown.lines().nth(1).unwrap().starts_with("9\t"), "{shown}");
+    let (nothing, said) = predict(&[&columns[..], &["--out", out.to_str().unwrap()]].concat(), 0);
+    assert!(nothing.is_empty() && said.contains("said.tsv: 2 answers"), "{said}");
+    assert_eq!(fs::read_to_string(&out).unwrap(), shown);
+    let lines = predict(&[&columns[..], &["--json"]].concat(), 0).0;
+    let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&second["id"], &second["text"]), (&"9".into(), &"a dog, ran".into()));
+    let error = predict(&["--text", "nothing"], 2).1;
+    assert!(error.contains("no column \"nothing\"; there are number, review"), "{error}");
+    assert!(predict(&["--out", "no/such/folder/x.tsv", "--text", "review"], 1).1.contains("no/such/folder"));
+}
+
 fn evaluated(folder: &TempDir, file: &Path, more: &[&str]) -> Value {
     let mut command = leyden();
     command.arg("evaluate").arg(folder.path()).args(["--device", "cpu", "--json", "--dev"]).arg(file).args(more);

@@ -1,19 +1,15 @@
 //! `leyden evaluate`: how well a fine-tuned model's answers fit what a person labelled.
 
 use super::Failure;
+use super::labelled::FileArguments;
 use super::output::{grouped, print, remark};
 use super::predict::failure;
 use super::style::Style;
 use super::table::Table;
-use crate::model::{Head, Problem};
 use crate::session::{Device, open};
-use crate::task::conll::{self, ConllColumns, TagScheme};
 use crate::task::evaluation::{Evaluation, evaluate, in_short, matched};
 use crate::task::score::Confusion;
-use crate::task::score::answers::Version;
-use crate::task::table::{self, Columns, LabelKind};
-use crate::task::{Part, Predictor, TaskData, TaskError, glue, squad};
-use crate::text::TextEncoding;
+use crate::task::{Part, Predictor, TaskData};
 use crate::transformers::Pretrained;
 use clap::Args;
 use serde_json::{Value, json};
@@ -41,19 +37,8 @@ pub(crate) struct EvaluateArguments {
     /// The labelled file: csv, tsv, jsonl or parquet; columns of words and tags; or SQuAD's JSON
     #[arg(long, value_name = "FILE")]
     dev: PathBuf,
-    /// What the file is: cola, sst2, mrpc, stsb, qqp, mnli, qnli or rte with GLUE's columns; squad1 or squad2. Without it: a table of
-    /// one's own, words and their tags, or SQuAD 1.1, as the model is
-    #[arg(long, value_name = "NAME")]
-    task: Option<String>,
-    /// The column of the text, in a table of one's own
-    #[arg(long, value_name = "COLUMN", default_value = "text")]
-    text: String,
-    /// The column of the second text of a pair
-    #[arg(long, value_name = "COLUMN")]
-    pair: Option<String>,
-    /// The column of the label
-    #[arg(long, value_name = "COLUMN", default_value = "label")]
-    label: String,
+    #[command(flatten)]
+    form: FileArguments,
     /// Print a JSON object: count, scores, confusion and mistakes
     #[arg(long)]
     json: bool,
@@ -68,7 +53,7 @@ pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
     found.tokenizer.notes().iter().for_each(|note| remark(note));
     found.notes.iter().for_each(|note| remark(note));
     let head = found.network().heads.first().cloned();
-    let (data, version) = read(&arguments, head.as_ref())?;
+    let (data, version) = arguments.form.read(&arguments.dev, head.as_ref(), Part::Dev)?;
     data.report.remarks().iter().for_each(|text| remark(text));
     let (engine, target) = open(&arguments.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
     let mut predictor = Predictor::new(found, engine, target).map_err(failure)?;
@@ -103,41 +88,6 @@ pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
 
 fn listed(names: &[String]) -> String {
     names.join(", ")
-}
-
-/// The file as the task, or else the model, says.
-fn read(arguments: &EvaluateArguments, head: Option<&Head>) -> Result<(TaskData, Version), Failure> {
-    let path = &arguments.dev;
-    let bad = |error: TaskError| Failure::input(error);
-    let kind = match head {
-        Some(Head::SequenceClassification(head)) => match head.problem {
-            Problem::SingleLabel => LabelKind::Class,
-            Problem::MultiLabel => LabelKind::Classes { separator: ',' },
-            Problem::Regression => LabelKind::Value,
-        },
-        Some(Head::TokenClassification(head)) => {
-            let spans = head.labels.iter().any(|label| label.starts_with("B-"));
-            let scheme = if spans { TagScheme::Bio } else { TagScheme::Plain };
-            let data = conll::read(path, TextEncoding::default(), ConllColumns::default(), scheme, None, Part::Dev);
-            return Ok((data.map_err(bad)?, Version::One));
-        }
-        _ => {
-            let version = if arguments.task.as_deref() == Some("squad2") { Version::Two } else { Version::One };
-            return Ok((squad::read(path, version, Part::Dev).map_err(bad)?, version));
-        }
-    };
-    if let Some(name) = &arguments.task {
-        let task = glue::task(name).map_err(bad)?;
-        return Ok((task.read(path, Part::Dev).map_err(bad)?, Version::One));
-    }
-    let columns = Columns {
-        text: arguments.text.clone(),
-        pair: arguments.pair.clone(),
-        label: Some(arguments.label.clone()),
-        id: None,
-    };
-    let data = table::read(path, TextEncoding::default(), &columns, kind, None, Part::Dev).map_err(bad)?;
-    Ok((data, Version::One))
 }
 
 fn as_json(evaluation: &Evaluation, data: &TaskData, labels: &[String]) -> Value {

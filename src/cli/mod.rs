@@ -6,6 +6,7 @@ mod devices;
 mod evaluate;
 mod inspect;
 mod kernels;
+mod labelled;
 mod man;
 mod memory;
 mod output;

@@ -1,6 +1,7 @@
 //! `leyden predict`: what a fine-tuned network says of texts, a line each.
 
 use super::Failure;
+use super::labelled::FileArguments;
 use super::output::{grouped, print, remark};
 use super::probe::lines::{Line, Lines};
 use super::style::Style;
@@ -8,15 +9,17 @@ use crate::model::Head;
 use crate::plan::EngineError;
 use crate::session::{Device, open};
 use crate::task::features::Candidate;
-use crate::task::{Input, PredictError, Prediction, Predictor, Record};
+use crate::task::{Input, Part, PredictError, Prediction, Predictor, Record};
 use crate::transformers::Pretrained;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Lines that are read together.
 const BATCH: usize = 64;
+/// Records of a file that are read together.
+const FILE_BATCH: usize = 1_024;
 /// Bytes of a line that are looked at.
 const MOST_BYTES: usize = 1 << 24;
 /// Answers that `--json` lists.
@@ -29,7 +32,8 @@ Examples:
   leyden predict models/sst2 \"A film that lingers.\"
   leyden predict models/rte --json < pairs.txt            # a tab between the two texts of a pair
   leyden predict models/ner < sentences.txt               # a word and its tag a line
-  leyden predict models/squad < questions.txt             # a question, a tab, and the text that answers it")]
+  leyden predict models/squad < questions.txt             # a question, a tab, and the text that answers it
+  leyden predict models/sst2 --input test.csv --text review --id number --out said.tsv")]
 pub(crate) struct PredictArguments {
     /// A folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words, or to answer questions
     #[arg(value_name = "MODEL")]
@@ -41,6 +45,14 @@ pub(crate) struct PredictArguments {
     /// answered is named on standard error; the others are answered, and the exit code is 2.
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
+    /// A file instead of lines: csv, tsv, jsonl or parquet; columns of words; or SQuAD's JSON. Each answer has its id in front
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    input: Option<PathBuf>,
+    /// Where the answers go; standard output without it
+    #[arg(long, value_name = "FILE", requires = "input")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    form: FileArguments,
     /// Print a JSON object a line: text, and label and probabilities; value; tokens and tags; or answer, score and n_best
     #[arg(long)]
     json: bool,
@@ -57,6 +69,9 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
     let (engine, target) = open(&arguments.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
     let predictor = Predictor::new(found, engine, target).map_err(failure)?;
     let mut answers = Answers { predictor, json: arguments.json, all: 0, bad: 0 };
+    if let Some(input) = &arguments.input {
+        return answers.of_file(input, arguments.out.as_deref(), &arguments.form);
+    }
     if arguments.texts.is_empty() || arguments.texts == ["-"] {
         return answers.of_lines();
     }
@@ -103,6 +118,37 @@ impl Answers {
                 Some(Err(message)) => return Err(Failure::Input(message)),
             }
         }
+    }
+
+    /// A file's records, each behind its id. A file of answers is written beside and renamed.
+    fn of_file(&mut self, input: &Path, out: Option<&Path>, form: &FileArguments) -> Result<(), Failure> {
+        let (data, _) = form.read(input, self.predictor.head(), Part::Test)?;
+        data.report.remarks().iter().for_each(|text| remark(text));
+        let mut said = String::new();
+        for records in data.records.chunks(FILE_BATCH) {
+            let predictions = self.predictor.predict(records).map_err(failure)?;
+            let labels = self.predictor.labels();
+            for (record, prediction) in records.iter().zip(&predictions) {
+                said += &if self.json {
+                    let mut line = as_json(&whole(&record.input), record, prediction, labels);
+                    line["id"] = record.id.clone().into();
+                    format!("{line}\n")
+                } else if matches!(prediction, Prediction::Tags(_)) {
+                    // A word and its tag a line, as in the file.
+                    as_text(record, prediction, labels)
+                } else {
+                    format!("{}\t{}", record.id, as_text(record, prediction, labels))
+                };
+            }
+            if out.is_none() && !print(&std::mem::take(&mut said))? {
+                return Ok(());
+            }
+        }
+        let Some(out) = out else { return Ok(()) };
+        crate::files::write(out, said.as_bytes()).map_err(|e| Failure::Work(format!("{}: {e}", out.display())))?;
+        let count = grouped(data.records.len() as u64);
+        eprintln!("wrote {}: {count} answers", out.display());
+        Ok(())
     }
 
     /// `false` once nobody reads the answers.
@@ -175,6 +221,15 @@ fn input(head: Option<&Head>, text: &str) -> Result<Input, String> {
             let (text, pair) = parts.map_or((text, None), |(text, pair)| (text, Some(pair.to_string())));
             Ok(Input::Text { text: text.into(), pair })
         }
+    }
+}
+
+/// As a line of standard input has it.
+fn whole(input: &Input) -> String {
+    match input {
+        Input::Text { text, pair } => pair.as_ref().map_or_else(|| text.clone(), |pair| format!("{text}\t{pair}")),
+        Input::Words(words) => words.join(" "),
+        Input::Question { question, context } => format!("{question}\t{context}"),
     }
 }
 

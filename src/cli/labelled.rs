@@ -1,0 +1,67 @@
+//! Flags that say what a file of texts or questions holds, shared by `predict` and `evaluate`.
+
+use super::Failure;
+use crate::model::{Head, Problem};
+use crate::task::conll::{self, ConllColumns, TagScheme};
+use crate::task::score::answers::Version;
+use crate::task::table::{self, Columns, LabelKind};
+use crate::task::{Part, TaskData, glue, squad};
+use crate::text::TextEncoding;
+use clap::Args;
+use std::path::Path;
+
+/// What a file holds.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FileArguments {
+    /// What the file is: cola, sst2, mrpc, stsb, qqp, mnli, qnli or rte with GLUE's columns; squad1 or squad2. Without it: a table of
+    /// one's own, words and their tags, or SQuAD 1.1, as the model is
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// The column of the text, in a table of one's own
+    #[arg(long, value_name = "COLUMN", default_value = "text")]
+    text: String,
+    /// The column of the second text of a pair
+    #[arg(long, value_name = "COLUMN")]
+    pair: Option<String>,
+    /// The column of the label
+    #[arg(long, value_name = "COLUMN", default_value = "label")]
+    label: String,
+    /// The column of an id; a row's number without one
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+}
+
+impl FileArguments {
+    /// Reads a file as the task, or else a model with this head, says, and how its answers are compared.
+    pub(crate) fn read(&self, path: &Path, head: Option<&Head>, part: Part) -> Result<(TaskData, Version), Failure> {
+        let kind = match head {
+            Some(Head::SequenceClassification(head)) => match head.problem {
+                Problem::SingleLabel => LabelKind::Class,
+                Problem::MultiLabel => LabelKind::Classes { separator: ',' },
+                Problem::Regression => LabelKind::Value,
+            },
+            Some(Head::TokenClassification(head)) => {
+                let spans = head.labels.iter().any(|label| label.starts_with("B-"));
+                let scheme = if spans { TagScheme::Bio } else { TagScheme::Plain };
+                let data = conll::read(path, TextEncoding::default(), ConllColumns::default(), scheme, None, part);
+                return Ok((data.map_err(Failure::input)?, Version::One));
+            }
+            _ => {
+                let version = if self.task.as_deref() == Some("squad2") { Version::Two } else { Version::One };
+                return Ok((squad::read(path, version, part).map_err(Failure::input)?, version));
+            }
+        };
+        if let Some(name) = &self.task {
+            let task = glue::task(name).map_err(Failure::input)?;
+            return Ok((task.read(path, part).map_err(Failure::input)?, Version::One));
+        }
+        let columns = Columns {
+            text: self.text.clone(),
+            pair: self.pair.clone(),
+            label: Some(self.label.clone()),
+            id: self.id.clone(),
+        };
+        let data = table::read(path, TextEncoding::default(), &columns, kind, None, part).map_err(Failure::input)?;
+        Ok((data, Version::One))
+    }
+}
