@@ -106,7 +106,7 @@ fn a_masked_language_model_is_trained_drawn_asked_and_handed_on() {
     assert!(guesses.contains("encoder") && guesses.contains("[MASK]"), "{guesses}");
     let place = whole.to_str().unwrap();
     refuses(&["probe", place, "the people"], "holds no discriminator; ");
-    refuses(&["probe", place, "the people"], "leyden probe --mask asks it");
+    refuses(&["probe", place, "the people"], "guesses masked words: --mask asks it");
 
     // Handed on: to another run like it, and as the generator of an ELECTRA.
     let on = folder.path().join("on");

@@ -141,6 +141,12 @@ fn failure(error: ProbeError) -> Failure {
         ProbeError::Folder(FolderError::OtherNetwork { expected: Architecture::PreTraining, .. }) => {
             Failure::Input(format!("{error}; or use --mask, and write [MASK] where a word is to be guessed"))
         }
+        ProbeError::Folder(FolderError::NoModel { other: Some(_), network: Architecture::PreTraining, .. }) => {
+            Failure::Input(format!("{error}: --mask asks it, with [MASK] where a word is to be guessed"))
+        }
+        ProbeError::Folder(FolderError::NoModel { other: Some(_), network: Architecture::MaskedLm, .. }) => {
+            Failure::Input(format!("{error}: without --mask it is asked"))
+        }
         ProbeError::Engine(_) | ProbeError::Graph(_) => Failure::work(error),
         _ => Failure::input(error),
     }

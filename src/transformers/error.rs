@@ -197,18 +197,15 @@ fn kind(network: Architecture) -> String {
     }
 }
 
-/// What a folder does not hold, and what to do.
+/// What a folder does not hold, and what it holds instead or is expected to.
 fn instead(network: Architecture, other: &Option<PathBuf>) -> String {
     let name = network.network();
     match (other, network) {
         (Some(other), Architecture::PreTraining) => {
-            format!("{name}; {} guesses masked words: leyden probe --mask asks it", other.display())
+            format!("{name}; {} guesses masked words", other.display())
         }
         (Some(other), Architecture::MaskedLm) => {
-            format!(
-                "masked language model; {} tells replaced tokens: leyden probe without --mask asks it",
-                other.display()
-            )
+            format!("{name} and no encoder; {} tells replaced tokens", other.display())
         }
         (Some(other), _) => format!("fine-tuned model; {} is a pre-trained one", other.display()),
         (None, _) => {
