@@ -358,7 +358,7 @@ fn what_cannot_be_probed_is_refused_in_a_line() {
     says(masked(&golden("probe_generator"), &late), &["no [MASK] within the model's positions"]);
     let half = temporary.path().join("half");
     copy(&half.join("discriminator"));
-    says(masked(&half, "a [MASK]"), &["holds no masked language model", "discriminator", "without --mask"]);
+    says(masked(&half, "a [MASK]"), &["holds no generator and no encoder", "discriminator", "without --mask"]);
     let run = probe().arg(golden("probe")).args(["a", "--top", "3"]).assert().code(2);
     says(String::from_utf8_lossy(&run.get_output().stderr).into(), &["--mask"]);
     says(refusal(&folder), &["does not exist"]);
