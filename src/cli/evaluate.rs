@@ -1,16 +1,14 @@
 //! `leyden evaluate`: how well a fine-tuned model's answers fit what a person labelled.
 
 use super::Failure;
-use super::labelled::FileArguments;
+use super::labelled::{FileArguments, failure, predictor};
 use super::output::{grouped, print, remark};
-use super::predict::failure;
 use super::style::Style;
 use super::table::Table;
-use crate::session::{Device, open};
+use crate::session::Device;
 use crate::task::evaluation::{Evaluation, evaluate, in_short, matched};
 use crate::task::score::Confusion;
-use crate::task::{Part, Predictor, TaskData};
-use crate::transformers::Pretrained;
+use crate::task::{Part, TaskData};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -49,14 +47,9 @@ pub(crate) struct EvaluateArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
-    let found = Pretrained::load_fine_tuned(&arguments.dir).map_err(Failure::input)?;
-    found.tokenizer.notes().iter().for_each(|note| remark(note));
-    found.notes.iter().for_each(|note| remark(note));
-    let head = found.network().heads.first().cloned();
-    let (data, version) = arguments.form.read(&arguments.dev, head.as_ref(), Part::Dev)?;
+    let mut predictor = predictor(&arguments.dir, &arguments.device)?;
+    let (data, version) = arguments.form.read(&arguments.dev, predictor.head(), Part::Dev)?;
     data.report.remarks().iter().for_each(|text| remark(text));
-    let (engine, target) = open(&arguments.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
-    let mut predictor = Predictor::new(found, engine, target).map_err(failure)?;
     let labels = predictor.labels().to_vec();
     let places = match data.labels.is_empty() {
         true => Vec::new(),

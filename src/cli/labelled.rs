@@ -1,12 +1,16 @@
-//! Flags that say what a file of texts or questions holds, shared by `predict` and `evaluate`.
+//! What `predict` and `evaluate` share: a fine-tuned model on a device, and flags that say what a file of texts or questions holds.
 
 use super::Failure;
+use super::output::remark;
 use crate::model::{Head, Problem};
+use crate::plan::EngineError;
+use crate::session::{Device, open};
 use crate::task::conll::{self, ConllColumns, TagScheme};
 use crate::task::score::answers::Version;
 use crate::task::table::{self, Columns, LabelKind};
-use crate::task::{Part, TaskData, glue, squad};
+use crate::task::{Part, PredictError, Predictor, TaskData, glue, squad};
 use crate::text::TextEncoding;
+use crate::transformers::Pretrained;
 use clap::Args;
 use std::path::Path;
 
@@ -29,6 +33,22 @@ pub(crate) struct FileArguments {
     /// The column of an id; a row's number without one
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
+}
+
+/// The fine-tuned model in `folder`, on a device; says what a person should know of it.
+pub(crate) fn predictor(folder: &Path, device: &Device) -> Result<Predictor, Failure> {
+    let found = Pretrained::load_fine_tuned(folder).map_err(Failure::input)?;
+    found.tokenizer.notes().iter().chain(&found.notes).for_each(|note| remark(note));
+    let (engine, target) = open(device, found.model.table.len()).map_err(|e| failure(e.into()))?;
+    Predictor::new(found, engine, target).map_err(failure)
+}
+
+/// What the person named is wrong (2), or the device failed (1).
+pub(crate) fn failure(error: PredictError) -> Failure {
+    match error {
+        PredictError::Engine(EngineError::NoAdapter { .. }) | PredictError::Task(_) => Failure::input(error),
+        _ => Failure::work(error),
+    }
 }
 
 impl FileArguments {

@@ -1,16 +1,14 @@
 //! `leyden predict`: what a fine-tuned network says of texts, a line each.
 
 use super::Failure;
-use super::labelled::FileArguments;
+use super::labelled::{FileArguments, failure, predictor};
 use super::output::{grouped, print, remark};
 use super::probe::lines::{Line, Lines};
 use super::style::Style;
 use crate::model::Head;
-use crate::plan::EngineError;
-use crate::session::{Device, open};
+use crate::session::Device;
 use crate::task::features::Candidate;
-use crate::task::{Input, Part, PredictError, Prediction, Predictor, Record};
-use crate::transformers::Pretrained;
+use crate::task::{Input, Part, Prediction, Predictor, Record};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::IsTerminal as _;
@@ -63,11 +61,7 @@ pub(crate) struct PredictArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
-    let found = Pretrained::load_fine_tuned(&arguments.dir).map_err(Failure::input)?;
-    found.tokenizer.notes().iter().for_each(|note| remark(note));
-    found.notes.iter().for_each(|note| remark(note));
-    let (engine, target) = open(&arguments.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
-    let predictor = Predictor::new(found, engine, target).map_err(failure)?;
+    let predictor = predictor(&arguments.dir, &arguments.device)?;
     let mut answers = Answers { predictor, json: arguments.json, all: 0, bad: 0 };
     if let Some(input) = &arguments.input {
         return answers.of_file(input, arguments.out.as_deref(), &arguments.form);
@@ -82,14 +76,6 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
         }
     }
     answers.end()
-}
-
-/// What the person named is wrong (2), or the device failed (1).
-pub(super) fn failure(error: PredictError) -> Failure {
-    match error {
-        PredictError::Engine(EngineError::NoAdapter { .. }) | PredictError::Task(_) => Failure::input(error),
-        _ => Failure::work(error),
-    }
 }
 
 struct Answers {
@@ -154,9 +140,9 @@ impl Answers {
     /// `false` once nobody reads the answers.
     fn print(&mut self, lines: &[Line]) -> Result<bool, Failure> {
         self.all += lines.len();
-        let head = self.predictor.head().cloned();
+        let head = self.predictor.head();
         let inputs: Vec<Result<Input, String>> =
-            lines.iter().map(|line| line.text.clone().and_then(|text| input(head.as_ref(), &text))).collect();
+            lines.iter().map(|line| line.text.clone().and_then(|text| input(head, &text))).collect();
         let good = lines.iter().zip(&inputs).filter_map(|(line, input)| Some((line, input.as_ref().ok()?.clone())));
         let records: Vec<Record> = good
             .map(|(line, input)| Record { id: line.number.to_string(), line: line.number as u64, input, label: None })

@@ -133,6 +133,11 @@ fn gelu_new_derivative<R: Real>(x: R) -> R {
     gate + x * gate * (R::ONE - gate) * (R::of(SLOPE) + R::of(3.0 * SLOPE * CUBIC) * square)
 }
 
+/// The probability of a logit.
+pub fn sigmoid(x: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(x)).exp())) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ pub mod parallel;
 mod real;
 pub mod reduce;
 
-pub use activation::Activation;
+pub use activation::{Activation, sigmoid};
 pub use draws::{Draws, keep_threshold, uniform};
 pub use halves::{pack, unpack};
 pub use real::Real;

@@ -3,12 +3,12 @@
 
 use super::ProbeError;
 use super::guess::{Guess, guesses};
-use super::judge::sigmoid;
 use super::network::{Network, Shape};
 use crate::batch::Masking;
 use crate::batch::padded;
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
+use crate::math::sigmoid;
 use crate::model::{Architecture, Model};
 use crate::plan::Target;
 use crate::random::Random;

@@ -3,6 +3,7 @@
 use super::ProbeError;
 use super::network::{Network, Shape};
 use crate::batch::padded;
+use crate::math::sigmoid;
 use crate::model::Architecture;
 use crate::plan::{Engine, Target};
 use crate::transformers::Pretrained;
@@ -78,8 +79,4 @@ impl Judge {
         }
         Ok(judged)
     }
-}
-
-pub(super) fn sigmoid(x: f32) -> f32 {
-    (1.0 / (1.0 + (-f64::from(x)).exp())) as f32
 }

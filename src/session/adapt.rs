@@ -87,13 +87,14 @@ impl Adaptation {
         let mut notes = Vec::new();
         let (generator, discriminator) = match (generator, discriminator) {
             (Some(g), Some(d)) if alone => {
-                let (taken, left) = if g.network().name == "generator" { (&d, &g) } else { (&g, &d) };
+                // A generator is small; what was trained for itself is worth more.
+                let (taken, left) = if g.network().name == "generator" { (d, g) } else { (g, d) };
                 notes.push(format!(
                     "{} is left out: one network is trained, and begins as {}",
                     left.folder.display(),
                     taken.folder.display()
                 ));
-                if g.network().name == "generator" { (None, Some(d)) } else { (Some(g), None) }
+                if taken.network().masked_lm().is_ok() { (Some(taken), None) } else { (None, Some(taken)) }
             }
             both => both,
         };

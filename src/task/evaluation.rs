@@ -1,5 +1,6 @@
 //! How well a network's predictions fit what a person labelled.
 
+use super::predictor::best;
 use super::score::answers::{Judged, Version, best_threshold, compare};
 use super::score::{Confusion, MultiLabel, SpanCounts, pearson, spearman};
 use super::{Input, Label, LabelNames, Prediction, Record};
@@ -235,10 +236,4 @@ pub fn in_short(record: &Record, most: usize) -> String {
         Input::Question { question, .. } => question.clone(),
     };
     shortened(&text, most)
-}
-
-/// The place of the largest, of equals the first.
-fn best(probabilities: &[f32]) -> usize {
-    let larger = |a: usize, b: usize| if probabilities[b] > probabilities[a] { b } else { a };
-    (0..probabilities.len()).reduce(larger).unwrap_or_default()
 }

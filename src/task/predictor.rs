@@ -5,6 +5,7 @@ use super::{Input, Record, TaskError};
 use crate::batch::padded;
 use crate::corpus::Tokenizer;
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
+use crate::math::sigmoid;
 use crate::model::{Encoded, Head, Model, Network, Problem};
 use crate::op::StepState;
 use crate::plan::{Engine, EngineError, Plan, Program, Target};
@@ -239,11 +240,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     parts.into_iter().map(|part| (part / total) as f32).collect()
 }
 
-fn sigmoid(x: f32) -> f32 {
-    (1.0 / (1.0 + (-f64::from(x)).exp())) as f32
-}
-
 /// The place of the largest, of equals the first.
-fn best(logits: &[f32]) -> usize {
+pub(super) fn best(logits: &[f32]) -> usize {
     (0..logits.len()).reduce(|a, b| if logits[b] > logits[a] { b } else { a }).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! The start page: what to train on, how large, on what, and until when.
 
-use crate::config::{PRESETS, Precision, preset};
+use crate::config::{Config, PRESETS, Precision, preset};
 use crate::dataset::Phase as Preparing;
 use crate::graph::Recompute;
-use crate::model::Model;
+use crate::model::Builder;
 use crate::objective::ObjectiveConfig;
 use crate::window::app::{App, Picking};
 use crate::window::look::Palette;
@@ -153,8 +153,10 @@ fn page(ui: &mut Ui, app: &mut App) {
 
 /// What is trained, in words.
 fn heading(form: &Form) -> String {
-    let config = preset(&form.preset).and_then(|config| config.with_objective(&form.objective));
-    let networks = config.map_or_else(|_| Vec::new(), |config| Model::new(&config).networks);
+    // Their names are the same in every size, and this is drawn often: of the smallest.
+    let config = preset(PRESETS[0]).and_then(|config| config.with_objective(&form.objective));
+    let named = |config: Config| config.objective.networks(&mut Builder::default(), &config.model);
+    let networks = config.map_or_else(|_| Vec::new(), named);
     let article = |name: &str| if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     let names: Vec<String> =
         networks.iter().map(|network| format!("{} {}", article(network.name), network.name)).collect();
