@@ -126,7 +126,7 @@ fn trainer(
     let allocated = Rc::new(Cell::new(0));
     let watched = Watched { engine, room, allocated: allocated.clone() };
     let source = Arc::new(MaskedText::of(Arc::new(examples), (special, (5..99).collect()), config.objective.masking()));
-    let data = Data { training: source.clone(), held_out: source };
+    let data = Data { training: source.clone(), held_out: source, scorer: None };
     (Trainer::new(Box::new(watched), target, Recipe::new(&config), data, resources), allocated)
 }
 

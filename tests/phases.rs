@@ -130,7 +130,7 @@ fn trainer_on(engine: Box<dyn Engine>, target: Target) -> Trainer {
     }
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
     let source = Arc::new(MaskedText::of(Arc::new(examples), (special, (5..60).collect()), recipe.objective.masking()));
-    let data = Data { training: source.clone(), held_out: source };
+    let data = Data { training: source.clone(), held_out: source, scorer: None };
     Trainer::new(engine, target, recipe, data, Resources::default()).unwrap()
 }
 
@@ -278,7 +278,7 @@ fn setup(stop_after: Option<u64>) -> Setup {
     let bank = recipe.model.table.len();
     let setting = Setting { vocabulary: 200, unigram_entropy: 5.0, learning_rate: 1e-3, clip_norm: 1.0 };
     Setup {
-        data: Data { training: source(corpus.training), held_out: source(corpus.held_out) },
+        data: Data { training: source(corpus.training), held_out: source(corpus.held_out), scorer: None },
         measures: recipe.objective.measures(&setting),
         recipe,
         tokenizer,

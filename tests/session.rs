@@ -107,7 +107,7 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
     let (bank, trouble) = (Model::new(&config).table.len(), trouble.clone());
     let source = |examples| Arc::new(MaskedText::new(Arc::new(examples), &tokenizer, config.objective.masking()));
     Setup {
-        data: Data { training: source(corpus.training), held_out: source(corpus.held_out) },
+        data: Data { training: source(corpus.training), held_out: source(corpus.held_out), scorer: None },
         recipe: Recipe::new(&config),
         measures: config.measures(corpus.statistics.unigram_entropy),
         tokenizer,

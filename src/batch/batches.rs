@@ -47,7 +47,7 @@ impl Batches {
     /// Some rows of a step's batch as a batch of their own, for steps that are worked through in parts: the parts hold what
     /// [`batch`](Self::batch) holds.
     pub fn rows(&self, step: u64, rows: Range<usize>) -> Batch {
-        let mut batch = self.source.empty(rows.len());
+        let mut batch = self.source.empty(rows.len(), self.source.length());
         let size = self.source.examples() as u64;
         if size == 0 {
             return batch;
@@ -97,7 +97,7 @@ impl Evaluation {
 
     /// Batch `index`; beyond the last, one of rows of length 0.
     pub fn batch(&self, index: usize) -> Batch {
-        let mut batch = self.source.empty(self.size);
+        let mut batch = self.source.empty(self.size, self.source.length());
         let order = Permutation::new(self.source.examples() as u64, self.seed, EVALUATION_ORDER_STREAM, 0);
         let first = (index * self.size).min(self.examples);
         let end = (first + self.size).min(self.examples);

@@ -31,3 +31,22 @@ pub const TARGETS: Column = Column::words("targets", Extent::Slot);
 pub const WEIGHTS: Column = Column::reals("weights", Extent::Slot);
 /// The columns of masked text.
 pub const MASKED_TEXT: [Column; 7] = [IDS, TYPES, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, WEIGHTS];
+
+/// The place of a row's example in its source.
+pub const EXAMPLES: Column = Column::words("examples", Extent::Example);
+/// What an example's loss weighs in the mean: 1, or its class's weight; 0 in rows of length 0, and where nothing is to be learnt.
+pub const EXAMPLE_WEIGHTS: Column = Column::reals("example_weights", Extent::Example);
+/// The class of an example.
+pub const CLASSES: Column = Column::words("classes", Extent::Example);
+/// The number of an example, in units of the head.
+pub const NUMBERS: Column = Column::reals("numbers", Extent::Example);
+/// Of each label, a slot each, 1 where the example has it.
+pub const LABELS: Column = Column::reals("labels", Extent::Slot);
+/// The class of a token; 0 where it has none.
+pub const TAGS: Column = Column::words("tags", Extent::Token);
+/// 1 for a token that has a class, else 0.
+pub const TAG_WEIGHTS: Column = Column::reals("tag_weights", Extent::Token);
+/// Where in its row an answer begins; 0, the place of `[CLS]`, where it is not in this row.
+pub const STARTS: Column = Column::words("starts", Extent::Example);
+/// Its last token.
+pub const ENDS: Column = Column::words("ends", Extent::Example);

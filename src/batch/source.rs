@@ -11,11 +11,21 @@ pub trait Source: Debug + Send + Sync {
     /// How many examples there are.
     fn examples(&self) -> usize;
 
-    /// A batch of rows of length 0.
-    fn empty(&self, rows: usize) -> Batch;
+    /// L of the longest batch, in tokens: no example has more.
+    fn length(&self) -> usize;
 
-    /// Puts example `index` into row `row` of an [`empty`](Source::empty) batch. What is decided by lot comes from `random`
-    /// alone, so that the same example with the same numbers is the same row.
+    /// Tokens of an example, where batches are to be made of examples of like lengths; `None` where every batch is as long as
+    /// the longest.
+    fn tokens(&self, index: usize) -> Option<usize> {
+        let _ = index;
+        None
+    }
+
+    /// A batch of rows of length 0, `length` wide.
+    fn empty(&self, rows: usize, length: usize) -> Batch;
+
+    /// Puts example `index` into row `row` of an [`empty`](Source::empty) batch that is wide enough. What is decided by lot comes
+    /// from `random` alone, so that the same example with the same numbers is the same row.
     fn fill(&self, batch: &mut Batch, row: usize, index: usize, random: &mut Random);
 }
 
@@ -49,8 +59,11 @@ impl Source for MaskedText {
         self.examples.len()
     }
 
-    fn empty(&self, rows: usize) -> Batch {
-        let length = self.examples.length();
+    fn length(&self) -> usize {
+        self.examples.length()
+    }
+
+    fn empty(&self, rows: usize, length: usize) -> Batch {
         let shape = Shape { examples: rows, length, slots: self.masking.slots(length) };
         let mut batch = Batch::new(shape, &MASKED_TEXT);
         [IDS, MASKED_IDS].iter().for_each(|column| batch.column_mut(column.name).fill(self.special.pad));

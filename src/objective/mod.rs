@@ -120,3 +120,9 @@ pub trait Tally: Debug + Send {
     /// could not be measured.
     fn finish(&mut self) -> Values;
 }
+
+/// What measures examples where it takes more than a batch's columns, as a text that an answer is taken from.
+pub trait Scorer: Debug + Send + Sync {
+    /// A tally of those examples, which batches name by their places ([`EXAMPLES`](crate::batch::EXAMPLES)).
+    fn tally(&self) -> Box<dyn Tally>;
+}

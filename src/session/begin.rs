@@ -284,7 +284,7 @@ fn setup(
     let setup = Setup {
         initial: initial(&config, &recipe.model, &prepared.tokenizer, adaptation),
         measures: config.measures(prepared.statistics.unigram_entropy),
-        data: Data { training: source(&prepared.training), held_out: source(&prepared.held_out) },
+        data: Data { training: source(&prepared.training), held_out: source(&prepared.held_out), scorer: None },
         recipe,
         config,
         tokenizer: prepared.tokenizer.clone(),

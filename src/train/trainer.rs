@@ -13,7 +13,7 @@ use crate::config::Precision;
 use crate::graph::Bank;
 use crate::measure::Values;
 use crate::model::Model;
-use crate::objective::{LOSS, Results, Shown, Tally};
+use crate::objective::{LOSS, Results, Scorer, Shown, Tally};
 use crate::op::StepState;
 use crate::ops::LossScale;
 use crate::plan::{Engine, EngineError, Program, Target};
@@ -27,6 +27,8 @@ pub struct Data {
     pub training: Arc<dyn Source>,
     /// Held out.
     pub held_out: Arc<dyn Source>,
+    /// What measures the held-out examples, where it is not the objective's own tally.
+    pub scorer: Option<Arc<dyn Scorer>>,
 }
 
 /// Training, step after step.
@@ -38,6 +40,7 @@ pub struct Trainer {
     steps: Steps,
     batches: Ahead,
     held_out: Arc<dyn Source>,
+    scorer: Option<Arc<dyn Scorer>>,
     next: u64,
     /// How much of the schedule is behind, where the clock decides it.
     progress: Option<f64>,
@@ -140,7 +143,7 @@ impl Trainer {
         if recipe.training.precision == Precision::Mixed {
             engine.write_bank(Bank::LossScale, &LossScale::initial())?;
         }
-        let Data { training, held_out } = data;
+        let Data { training, held_out, scorer } = data;
         let batches = Batches::new(training, recipe.shape.examples, recipe.seed);
         Ok(Self {
             engine,
@@ -151,6 +154,7 @@ impl Trainer {
             steps,
             batches: Ahead::new(batches),
             held_out,
+            scorer,
             next: 0,
             progress: None,
             waiting: VecDeque::new(),
@@ -346,7 +350,7 @@ impl Trainer {
     /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
     /// device; call it when every step has been reported on ([`Trainer::finish`]).
     pub fn evaluate(&mut self) -> Result<Values, TrainError> {
-        let mut tally = self.recipe.objective.tally();
+        let mut tally = self.scorer.as_ref().map_or_else(|| self.recipe.objective.tally(), |scorer| scorer.tally());
         let most = self.recipe.training.evaluation_examples;
         let held_out = self.evaluation(self.held_out.clone(), most);
         for index in 0..held_out.len() {
