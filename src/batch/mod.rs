@@ -25,9 +25,11 @@ pub const LENGTHS: Column = Column::words("lengths", Extent::Example);
 pub const MASKED_IDS: Column = Column::words("masked_ids", Extent::Token);
 /// Where in its example a selected token is, ascending; 0 in slots that are not used.
 pub const POSITIONS: Column = Column::words("positions", Extent::Slot);
-/// The token that stands there in the text; 0 in slots that are not used.
+/// What is asked of a slot: the token that stands there in the text; of each label, a slot each, 1 where the example has it; where in
+/// its row an answer's first and last token are, two slots, both 0, the place of `[CLS]`, where it is not in this row. 0 in slots that
+/// are not used.
 pub const TARGETS: Column = Column::words("targets", Extent::Slot);
-/// 1 for a selected token, 0 for a slot that is not used.
+/// 1 for a slot that is asked, 0 for one that is not used.
 pub const WEIGHTS: Column = Column::reals("weights", Extent::Slot);
 /// The columns of masked text.
 pub const MASKED_TEXT: [Column; 7] = [IDS, TYPES, LENGTHS, MASKED_IDS, POSITIONS, TARGETS, WEIGHTS];
@@ -40,13 +42,7 @@ pub const EXAMPLE_WEIGHTS: Column = Column::reals("example_weights", Extent::Exa
 pub const CLASSES: Column = Column::words("classes", Extent::Example);
 /// The number of an example, in units of the head.
 pub const NUMBERS: Column = Column::reals("numbers", Extent::Example);
-/// Of each label, a slot each, 1 where the example has it.
-pub const LABELS: Column = Column::reals("labels", Extent::Slot);
 /// The class of a token; 0 where it has none.
 pub const TAGS: Column = Column::words("tags", Extent::Token);
 /// 1 for a token that has a class, else 0.
 pub const TAG_WEIGHTS: Column = Column::reals("tag_weights", Extent::Token);
-/// Where in its row an answer begins; 0, the place of `[CLS]`, where it is not in this row.
-pub const STARTS: Column = Column::words("starts", Extent::Example);
-/// Its last token.
-pub const ENDS: Column = Column::words("ends", Extent::Example);

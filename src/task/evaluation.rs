@@ -1,6 +1,6 @@
 //! How well a network's predictions fit what a person labelled.
 
-use super::predictor::best;
+use super::prediction::best;
 use super::score::answers::{Judged, Version, best_threshold, compare};
 use super::score::{Confusion, MultiLabel, SpanCounts, pearson, spearman};
 use super::{Input, Label, LabelNames, Prediction, Record};

@@ -1,12 +1,11 @@
 //! A fine-tuned network on a device, and what it says of records.
 
-use super::features::{AnswerOptions, Found, QuestionOptions, Row, n_best, questions, texts, words};
-use super::{Input, Record, TaskError};
+use super::features::{FeatureOptions, Features, Row};
+use super::{Prediction, Record, TaskError, TaskKind};
 use crate::batch::padded;
 use crate::corpus::Tokenizer;
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
-use crate::math::sigmoid;
-use crate::model::{Encoded, Head, Model, Network, Problem};
+use crate::model::{Encoded, Head, Model, Network};
 use crate::op::StepState;
 use crate::plan::{Engine, EngineError, Plan, Program, Target};
 use crate::transformers::Pretrained;
@@ -32,23 +31,6 @@ pub enum PredictError {
     /// The model does not fit together: a bug, since folders are checked.
     #[error(transparent)]
     Graph(#[from] GraphError),
-}
-
-/// What a network says of a record.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Prediction {
-    /// The probability of each class, which are 1 together.
-    Class(Vec<f32>),
-    /// The probability of each label.
-    Labels(Vec<f32>),
-    /// Numbers, one an output.
-    Values(Vec<f32>),
-    /// A class for each word, by its place.
-    Tags(Vec<usize>),
-    /// The best answers.
-    Answer(Found),
-    /// Nothing: the record is of another kind than the network's.
-    None,
 }
 
 /// A network that was fine-tuned, on a device: one plan for each shape of input that turns up.
@@ -114,60 +96,14 @@ impl Predictor {
     /// # Errors
     /// [`PredictError`].
     pub fn predict(&mut self, records: &[Record]) -> Result<Vec<Prediction>, PredictError> {
-        let mut found = vec![Prediction::None; records.len()];
-        let (length, outputs) = (self.longest(), self.labels().len());
-        match self.head().cloned() {
-            Some(Head::SequenceClassification(head)) => {
-                let rows = texts(records, &self.tokenizer, length)?.0;
-                let logits = self.run(&rows.iter().collect::<Vec<_>>())?;
-                for (row, logits) in rows.iter().zip(logits) {
-                    found[row.record] = match head.problem {
-                        Problem::SingleLabel => Prediction::Class(softmax(&logits)),
-                        Problem::MultiLabel => Prediction::Labels(logits.iter().map(|&x| sigmoid(x)).collect()),
-                        Problem::Regression => Prediction::Values(logits),
-                    };
-                }
-            }
-            Some(Head::TokenClassification(_)) => {
-                let rows = words(records, &self.tokenizer, length)?.0;
-                let logits = self.run(&rows.iter().map(|row| &row.row).collect::<Vec<_>>())?;
-                for (at, record) in records.iter().enumerate() {
-                    if let Input::Words(words) = &record.input {
-                        found[at] = Prediction::Tags(vec![0; words.len()]);
-                    }
-                }
-                for (row, logits) in rows.iter().zip(logits) {
-                    let Prediction::Tags(tags) = &mut found[row.row.record] else { continue };
-                    for &(place, word) in &row.asked {
-                        tags[word] = best(&logits[place * outputs..][..outputs]);
-                    }
-                }
-            }
-            Some(Head::QuestionAnswering(_)) => {
-                // Questions to a short model leave room for a text.
-                let options = QuestionOptions {
-                    length,
-                    query: QuestionOptions::default().query.min(length / 2),
-                    ..Default::default()
-                };
-                let windows = questions(records, &self.tokenizer, &options)?.0;
-                let logits = self.run(&windows.iter().map(|w| &w.row).collect::<Vec<_>>())?;
-                let column =
-                    |logits: &[f32], at: usize| logits.iter().skip(at).step_by(2).copied().collect::<Vec<f32>>();
-                let ends: Vec<_> = logits.iter().map(|logits| (column(logits, 0), column(logits, 1))).collect();
-                let mut first = 0;
-                for windows in windows.chunk_by(|a, b| a.row.record == b.row.record) {
-                    let both: Vec<_> = ends[first..][..windows.len()].iter().map(|(s, e)| (&s[..], &e[..])).collect();
-                    first += windows.len();
-                    let at = windows[0].row.record;
-                    if let Input::Question { context, .. } = &records[at].input {
-                        found[at] = Prediction::Answer(n_best(windows, &both, context, &AnswerOptions::default()));
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(found)
+        let Some(kind) = self.head().and_then(TaskKind::of) else {
+            return Ok(vec![Prediction::None; records.len()]);
+        };
+        let options = FeatureOptions::of_length(self.longest());
+        let features = Features::of(records, &self.tokenizer, &options, kind)?;
+        let rows: Vec<&Row> = (0..features.len()).map(|index| features.row(index)).collect();
+        let logits = self.run(&rows)?;
+        Ok(features.decode(records, self.labels().len(), &logits))
     }
 
     /// The logits of each row, those of its padding too where there are some for every token. Rows of a length are run together.
@@ -231,16 +167,4 @@ impl Predictor {
         self.loaded.insert((count, length), loaded);
         Ok(loaded)
     }
-}
-
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
-    let parts: Vec<f64> = logits.iter().map(|&x| f64::from(x - highest).exp()).collect();
-    let total: f64 = parts.iter().sum();
-    parts.into_iter().map(|part| (part / total) as f32).collect()
-}
-
-/// The place of the largest, of equals the first.
-pub(super) fn best(logits: &[f32]) -> usize {
-    (0..logits.len()).reduce(|a, b| if logits[b] > logits[a] { b } else { a }).unwrap_or_default()
 }

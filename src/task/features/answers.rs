@@ -139,7 +139,7 @@ fn highest(tokens: Range<usize>, most: usize, logit: impl Fn(usize) -> f32) -> V
 mod tests {
     use super::super::questions::tests::record;
     use super::super::tests::tokenizer;
-    use super::super::{QuestionOptions, questions};
+    use super::super::{FeatureOptions, questions};
     use super::*;
     use proptest::prelude::*;
 
@@ -163,7 +163,7 @@ mod tests {
         for text in ["Zu\u{308}rich", "Zoë's CAFÉ", "closed  –", "中文", "twice", "In Zu\u{308}rich, Zoë"] {
             let at = context.find(text).unwrap();
             let record = record("What?", context, Some(at..at + text.len()));
-            let (windows, report) = questions(&[record], &tokenizer, &QuestionOptions::default()).unwrap();
+            let (windows, report) = questions(&[record], &tokenizer, &FeatureOptions::default()).unwrap();
             let found = decode(&windows, context, &AnswerOptions::default());
             assert_eq!((found.best[0].text.as_str(), report.inexact), (text, 0));
             assert_eq!(found.answer(None), text);
@@ -177,7 +177,7 @@ mod tests {
     fn nothing_is_an_answer_where_it_may_be() {
         let tokenizer = tokenizer();
         let context = "the people of the people";
-        let (windows, _) = questions(&[record("?", context, None)], &tokenizer, &QuestionOptions::default()).unwrap();
+        let (windows, _) = questions(&[record("?", context, None)], &tokenizer, &FeatureOptions::default()).unwrap();
         let options = AnswerOptions { null: true, ..AnswerOptions::default() };
         let found = decode(&windows, context, &options);
         assert_eq!((found.null, found.null_difference()), (10.0, 12.0));
@@ -204,7 +204,7 @@ mod tests {
         ) {
             let tokenizer = tokenizer();
             let context: String = words.iter().zip(&gaps).flat_map(|(word, gap)| [word.as_str(), gap.as_str()]).collect();
-            let options = QuestionOptions { length: 3 + 4 + room + length, stride: stride.min(room), query: 4 };
+            let options = FeatureOptions { length: 3 + 4 + room + length, stride: stride.min(room), query: 4 };
             let (windows, _) = questions(&[record("the", &context, None)], &tokenizer, &options).unwrap();
             let spans = windows[0].spans.clone();
             prop_assert!(spans.is_sorted() && spans.iter().all(|span| context.get(span.0 as usize..span.1 as usize).is_some()));

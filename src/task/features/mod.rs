@@ -1,19 +1,25 @@
 //! Records to rows of ids, and what a network says of them back to words and texts.
 //!
 //! A row is as long as it is, up to a length: filling it up is the batch's affair. [`texts`](fn@texts) makes one of a record, [`words`]
-//! and [`questions`] one or several (windows), each of which knows its record by its place.
+//! and [`questions`] one or several (windows), each of which knows its record by its place. [`Features`] are those that a kind of
+//! task takes.
 
 mod answers;
+mod decode;
 mod questions;
 mod texts;
 mod words;
 
 pub use answers::{AnswerOptions, Candidate, Found, n_best};
-pub use questions::{QuestionOptions, QuestionReport, Window, questions};
+pub use questions::{QuestionReport, Window, questions};
 pub use texts::texts;
 pub use words::{TagRow, WordReport, words};
 
-use super::TaskError;
+use super::score::answers::Version;
+use super::{Record, TaskError, TaskKind};
+use crate::corpus::Tokenizer;
+use crate::model::Problem;
+use crate::numbers::{counted, grouped};
 
 /// What a network reads: L ids, L types.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +48,134 @@ impl Cut {
         self.of += 1;
         self.texts += u64::from(after < before);
         self.tokens += (before - after) as u64;
+    }
+}
+
+/// How rows are laid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureOptions {
+    /// The longest row, in ids.
+    pub length: usize,
+    /// Of questions: from a window's start to the next one's, in tokens of the context.
+    pub stride: usize,
+    /// The longest question, in tokens.
+    pub query: usize,
+}
+
+impl Default for FeatureOptions {
+    /// Those of the reference: 512, 128, 64.
+    fn default() -> Self {
+        Self { length: 512, stride: 128, query: 64 }
+    }
+}
+
+impl FeatureOptions {
+    /// Rows of at most `length` ids, of which a question takes no more than half.
+    pub fn of_length(length: usize) -> Self {
+        let reference = Self::default();
+        Self { length, query: reference.query.min(length / 2), ..reference }
+    }
+}
+
+/// The rows of records, and what became of these.
+#[derive(Clone, Debug)]
+pub struct Features {
+    rows: Rows,
+    length: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Rows {
+    Texts(Vec<Row>, Cut, Problem),
+    Words(Vec<TagRow>, WordReport),
+    Questions(Vec<Window>, QuestionReport, Version),
+}
+
+impl Features {
+    /// Those that a network of this kind reads of `records`. Records of another kind have none.
+    ///
+    /// # Errors
+    /// [`TaskError::Length`] where rows are too short to hold anything, [`TaskError::Tokenizer`].
+    pub fn of(
+        records: &[Record],
+        tokenizer: &Tokenizer,
+        options: &FeatureOptions,
+        kind: TaskKind,
+    ) -> Result<Self, TaskError> {
+        let length = options.length;
+        let rows = match kind {
+            TaskKind::Classification(problem) => {
+                let (rows, cut) = texts(records, tokenizer, length)?;
+                Rows::Texts(rows, cut, problem)
+            }
+            TaskKind::Tagging => {
+                let (rows, report) = words(records, tokenizer, length)?;
+                Rows::Words(rows, report)
+            }
+            TaskKind::Answering(version) => {
+                let (windows, report) = questions(records, tokenizer, options)?;
+                Rows::Questions(windows, report, version)
+            }
+        };
+        Ok(Self { rows, length })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        match &self.rows {
+            Rows::Texts(rows, ..) => rows.len(),
+            Rows::Words(rows, _) => rows.len(),
+            Rows::Questions(windows, ..) => windows.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A row by its number, which is below [`len`](Self::len).
+    pub fn row(&self, index: usize) -> &Row {
+        match &self.rows {
+            Rows::Texts(rows, ..) => &rows[index],
+            Rows::Words(rows, _) => &rows[index].row,
+            Rows::Questions(windows, ..) => &windows[index].row,
+        }
+    }
+
+    /// The longest row that was asked for, in ids.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// What a person should know of what was cut or cannot be learnt, a line each.
+    pub fn remarks(&self) -> Vec<String> {
+        let length = self.length;
+        let of = |count: u64, all: u64, what: &str| format!("{} of {}", grouped(count), counted(all, what));
+        let mut remarks = Vec::new();
+        let mut say = |count: u64, remark: String| remarks.extend((count > 0).then_some(remark));
+        match &self.rows {
+            Rows::Texts(_, cut, _) => {
+                say(cut.texts, format!("{} cut at {length} tokens", of(cut.texts, cut.of, "text")));
+            }
+            Rows::Words(_, r) => {
+                let sentences = of(r.windowed, r.of, "sentence");
+                say(r.windowed, format!("{sentences} longer than {length} tokens: read in windows"));
+                say(r.cut, format!("{} longer than {length} tokens: cut", counted(r.cut, "word")));
+                let unknown = counted(r.unknown, "word");
+                say(r.unknown, format!("{unknown} without a letter that the tokenizer knows: read as [UNK]"));
+            }
+            Rows::Questions(_, r, _) => {
+                say(r.cut.texts, format!("{} cut", of(r.cut.texts, r.cut.of, "question")));
+                let windowed = of(r.windowed, r.cut.of, "question");
+                say(r.windowed, format!("{windowed} with a text longer than {length} tokens: read in windows"));
+                let answers = |count: u64| counted(count, "answer");
+                say(r.inexact, format!("{} inside of a token: learnt with the rest of it", answers(r.inexact)));
+                say(r.unplaced, format!("{} without a token: not learnt", answers(r.unplaced)));
+                say(r.divided, format!("{} in no window as a whole: not learnt", answers(r.divided)));
+            }
+        }
+        remarks
     }
 }
 

@@ -1,6 +1,6 @@
 //! Questions to rows: windows over the context, each behind the question.
 
-use super::{Cut, Row, check};
+use super::{Cut, FeatureOptions, Row, check};
 use crate::corpus::{Encoder, REMEMBERED_WORDS, SpecialTokens, Tokenizer, words_of};
 use crate::task::{Answer, Input, Label, Record, TaskError};
 use std::collections::HashMap;
@@ -9,24 +9,6 @@ use std::sync::Arc;
 
 /// Contexts that are encoded at a time, for memory's sake.
 const CONTEXTS: usize = 2_048;
-
-/// How windows are laid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuestionOptions {
-    /// The longest row, in ids.
-    pub length: usize,
-    /// From a window's start to the next one's, in tokens of the context.
-    pub stride: usize,
-    /// The longest question, in tokens.
-    pub query: usize,
-}
-
-impl Default for QuestionOptions {
-    /// Those of the reference: 512, 128, 64.
-    fn default() -> Self {
-        Self { length: 512, stride: 128, query: 64 }
-    }
-}
 
 /// A part of a context behind its question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +50,7 @@ pub struct QuestionReport {
 pub fn questions(
     records: &[Record],
     tokenizer: &Tokenizer,
-    options: &QuestionOptions,
+    options: &FeatureOptions,
 ) -> Result<(Vec<Window>, QuestionReport), TaskError> {
     check(options.length, options.query + 4)?;
     let mut report = QuestionReport::default();
@@ -180,7 +162,7 @@ struct Context<'e> {
     ids: &'e [u32],
     spans: &'e Arc<[(u32, u32)]>,
     special: SpecialTokens,
-    options: &'e QuestionOptions,
+    options: &'e FeatureOptions,
 }
 
 impl Context<'_> {
@@ -298,7 +280,7 @@ pub(super) mod tests {
         let tokenizer = tokenizer();
         let context = "The war was long. The people of the United States made peace in the year of our Lord.";
         let at = context.find("United").unwrap();
-        let options = QuestionOptions { length: 20, stride: 4, query: 5 };
+        let options = FeatureOptions { length: 20, stride: 4, query: 5 };
         let record = record("Who made peace with whom, and when was it, and why?", context, Some(at..at + 13));
         let (windows, report) = questions(std::slice::from_ref(&record), &tokenizer, &options).unwrap();
         assert!(windows.len() > 2 && report.windowed == 1 && report.cut.texts == 1, "{report:?}, {}", windows.len());
@@ -325,7 +307,7 @@ pub(super) mod tests {
         assert!(questions(&[none.clone()], &tokenizer, &options).unwrap().0.iter().all(|w| w.answer == Some((0, 0))));
         none.label = None;
         assert!(questions(&[none], &tokenizer, &options).unwrap().0.iter().all(|w| w.answer.is_none()));
-        let short = QuestionOptions { length: 8, ..options };
+        let short = FeatureOptions { length: 8, ..options };
         assert!(questions(&[record], &tokenizer, &short).unwrap_err().to_string().contains("at least 9"));
     }
 
@@ -335,11 +317,11 @@ pub(super) mod tests {
         let context = "the people \u{200b} of peace";
         let inexact = record("?", context, Some(1..9));
         let unplaced = record("?", context, Some(11..14));
-        let (windows, report) = questions(&[inexact, unplaced], &tokenizer, &QuestionOptions::default()).unwrap();
+        let (windows, report) = questions(&[inexact, unplaced], &tokenizer, &FeatureOptions::default()).unwrap();
         assert_eq!((report.inexact, report.unplaced, windows.len()), (1, 1, 2));
         assert!(windows[0].answer.is_some() && windows[1].answer.is_none());
         // An empty context has a window, so that there is something to say nothing to.
-        let (windows, _) = questions(&[record("?", "", None)], &tokenizer, &QuestionOptions::default()).unwrap();
+        let (windows, _) = questions(&[record("?", "", None)], &tokenizer, &FeatureOptions::default()).unwrap();
         assert_eq!((windows.len(), windows[0].row.ids.len()), (1, windows[0].first + 1));
     }
 
