@@ -85,7 +85,7 @@ fn listed(names: &[String]) -> String {
 
 fn as_json(evaluation: &Evaluation, data: &TaskData, labels: &[String]) -> Value {
     let scores: serde_json::Map<String, Value> =
-        evaluation.scores.iter().map(|&(name, score)| (name.to_string(), score.into())).collect();
+        evaluation.scores.iter().map(|(score, value)| (score.name().to_string(), (*value).into())).collect();
     let confusion = evaluation.confusion.as_ref().map(|confusion| {
         let row = |truth: usize| (0..labels.len()).map(|said| confusion.count(truth, said)).collect::<Vec<u64>>();
         json!({ "labels": labels, "counts": (0..labels.len()).map(row).collect::<Vec<_>>() })
@@ -107,8 +107,8 @@ fn as_text(evaluation: &Evaluation, data: &TaskData, labels: &[String], path: &P
     let mut text =
         format!("{}: {} records\n\n", style.bold(&path.display().to_string()), grouped(evaluation.count as u64));
     let mut table = Table::new(&[false, true]);
-    for (name, score) in &evaluation.scores {
-        table.row([name.to_string(), format!("{score:.4}")]);
+    for (score, value) in &evaluation.scores {
+        table.row([score.name().to_string(), format!("{value:.4}")]);
     }
     table.lines().iter().for_each(|line| text += &format!("{line}\n"));
     if let Some(confusion) = evaluation.confusion.as_ref().filter(|c| c.classes() <= MOST_CLASSES) {

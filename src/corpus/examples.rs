@@ -220,6 +220,13 @@ impl Examples {
         self.views().iter().map(|view| view.ids.len()).sum()
     }
 
+    /// Tokens of example `index`, which there is.
+    pub fn length_of(&self, index: usize) -> usize {
+        let (view, index) = self.locate(index);
+        let start = if index == 0 { 0 } else { view.ends[index - 1] };
+        (view.ends[index] - start) as usize
+    }
+
     /// Copies the ids of example `index` to the start of `row`, which has at least its length, and gives
     /// (length, boundary): its number of tokens and the index of the first token of segment B.
     ///

@@ -80,12 +80,12 @@ impl FeatureOptions {
 /// The rows of records, and what became of these.
 #[derive(Clone, Debug)]
 pub struct Features {
-    rows: Rows,
+    pub(in crate::task) rows: Rows,
     length: usize,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Rows {
+pub(in crate::task) enum Rows {
     Texts(Vec<Row>, Cut, Problem),
     Words(Vec<TagRow>, WordReport),
     Questions(Vec<Window>, QuestionReport, Version),
@@ -118,6 +118,15 @@ impl Features {
             }
         };
         Ok(Self { rows, length })
+    }
+
+    /// What is asked of them.
+    pub fn kind(&self) -> TaskKind {
+        match &self.rows {
+            Rows::Texts(.., problem) => TaskKind::Classification(*problem),
+            Rows::Words(..) => TaskKind::Tagging,
+            Rows::Questions(.., version) => TaskKind::Answering(*version),
+        }
     }
 
     /// How many rows there are.
@@ -184,12 +193,12 @@ fn check(length: usize, least: usize) -> Result<(), TaskError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::corpus::{SAMPLE, Tokenizer, VocabularyOptions};
     use std::sync::OnceLock;
 
     /// One that is learnt from the text in the binary, and that takes marks off letters.
-    pub(super) fn tokenizer() -> Tokenizer {
+    pub(in crate::task) fn tokenizer() -> Tokenizer {
         static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
         let learn = || {
             let options = VocabularyOptions { size: 1_000, strip_accents: true, ..VocabularyOptions::default() };

@@ -1,5 +1,11 @@
 //! How well a network's predictions fit what a person labelled.
 
+mod facts;
+mod scores;
+
+pub use facts::Facts;
+pub use scores::{ACCURACY, Score, Scores};
+
 use super::prediction::best;
 use super::score::answers::{Judged, Version, best_threshold, compare};
 use super::score::{Confusion, MultiLabel, SpanCounts, pearson, spearman};
@@ -11,12 +17,24 @@ use crate::numbers::shortened;
 pub struct Evaluation {
     /// Records that have a label and a prediction.
     pub count: usize,
-    /// Scores by name, the one that selects first. Shares or correlations; NaN is what cannot be said.
-    pub scores: Vec<(&'static str, f64)>,
+    /// The scores in the order in which they are shown. NaN is what cannot be said.
+    pub scores: Vec<(Score, f64)>,
     /// Of classes, how often each was called what.
     pub confusion: Option<Confusion>,
     /// What was said wrongly, the surest first.
     pub mistakes: Vec<Mistake>,
+}
+
+impl Evaluation {
+    /// A score; none where it is not one of these records'.
+    pub fn score(&self, score: Score) -> Option<f64> {
+        self.scores.iter().find(|(known, _)| *known == score).map(|(_, value)| *value)
+    }
+}
+
+/// Whether tags with these names are of spans. Those without, such as parts of speech, have none to be found.
+fn has_spans(labels: &[String]) -> bool {
+    labels.iter().any(|label| label.starts_with("B-"))
 }
 
 /// A record of which something else was said than a person did.
@@ -178,32 +196,35 @@ impl<'a> Gathered<'a> {
         let (labels, version) = (self.names, self.version);
         let mut scores = Vec::new();
         if self.classes {
-            scores.push(("accuracy", self.confusion.accuracy()));
+            scores.push((Score::Accuracy, self.confusion.accuracy()));
             if labels.len() == 2 {
-                scores.push(("F1", self.confusion.f1(1)));
+                scores.push((Score::F1, self.confusion.f1(1)));
             }
-            scores.extend([("macro F1", self.confusion.macro_f1()), ("Matthews", self.confusion.matthews())]);
+            scores.extend([(Score::MacroF1, self.confusion.macro_f1()), (Score::Matthews, self.confusion.matthews())]);
         }
         if let Some(labels) = &self.labels {
             scores.extend([
-                ("micro F1", labels.micro_f1()),
-                ("macro F1", labels.macro_f1()),
-                ("exact", labels.exact()),
+                (Score::MicroF1, labels.micro_f1()),
+                (Score::MacroF1, labels.macro_f1()),
+                (Score::Exact, labels.exact()),
             ]);
         }
         if !self.values.0.is_empty() {
             let (truth, said) = &self.values;
             let squares: f64 = truth.iter().zip(said).map(|(a, b)| (a - b) * (a - b)).sum();
-            scores.extend([("Spearman", spearman(truth, said)), ("Pearson", pearson(truth, said))]);
-            scores.push(("squared error", squares / truth.len() as f64));
+            scores.extend([(Score::Spearman, spearman(truth, said)), (Score::Pearson, pearson(truth, said))]);
+            scores.push((Score::SquaredError, squares / truth.len() as f64));
         }
         if self.words.total() > 0 {
             let spans = self.spans.scores();
-            // Tags without spans, such as parts of speech, have none to be found.
-            if labels.iter().any(|label| label.starts_with("B-")) {
-                scores.extend([("span F1", spans.f1), ("precision", spans.precision), ("recall", spans.recall)]);
+            if has_spans(labels) {
+                scores.extend([
+                    (Score::SpanF1, spans.f1),
+                    (Score::Precision, spans.precision),
+                    (Score::Recall, spans.recall),
+                ]);
             }
-            scores.push(("accuracy", self.words.accuracy()));
+            scores.push((Score::Accuracy, self.words.accuracy()));
         }
         if !self.answers.is_empty() {
             let mean = |of: &dyn Fn(&(Judged, f64)) -> f64| {
@@ -216,9 +237,9 @@ impl<'a> Gathered<'a> {
                     (true, answerable) => f64::from(!answerable),
                     (false, _) => *f1,
                 };
-                scores.extend([("exact", exact), ("F1", mean(&f1)), ("null threshold", threshold)]);
+                scores.extend([(Score::Exact, exact), (Score::F1, mean(&f1)), (Score::NullThreshold, threshold)]);
             } else {
-                scores.extend([("F1", mean(&|(_, f1)| *f1)), ("exact", mean(&|(judged, _)| judged.score))]);
+                scores.extend([(Score::F1, mean(&|(_, f1)| *f1)), (Score::Exact, mean(&|(judged, _)| judged.score))]);
             }
         }
         self.mistakes.sort_by(|a, b| b.sure.total_cmp(&a.sure));
