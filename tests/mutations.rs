@@ -137,7 +137,8 @@ fn run() -> Folder {
         flops: Some(1e12),
         loss_scale: None,
     };
-    let standing = RunStatus { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0), better: Better::Lower };
+    let standing =
+        RunStatus { seed: 1, seconds: 0.1 + 0.2, held_out: Some(1.0 / 3.0), better: Better::Lower, since_best: 0 };
     let identity = Identity { config: &config, model: &model, tokenizer: &tokenizer, text: "text" };
     run.checkpoint(&snapshot, &standing, identity).unwrap();
     Folder { _folder: folder, path, config, model, tokenizer, snapshot }

@@ -2,7 +2,10 @@
 
 use super::gaps::Second;
 use super::machine::Machine;
-use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
+use crate::batch::{
+    Batch, CLASSES, EXAMPLE_WEIGHTS, IDS, LENGTHS, MASKED_IDS, NUMBERS, POSITIONS, Shape, TAG_WEIGHTS, TAGS, TARGETS,
+    TYPES, WEIGHTS,
+};
 use crate::config::Precision;
 use crate::graph::{Bank, ParameterTable};
 use crate::ops::LossScale;
@@ -33,14 +36,19 @@ pub fn random_batch(recipe: &Recipe, seed: u64) -> Batch {
         places.extend(selected.iter().map(|&position| row * length + position as usize));
         positions.extend(selected);
     }
+    let masking = recipe.objective.masking();
     for &place in &places {
         let uniform = f64::from(rng.next_u32()) / f64::from(u32::MAX);
-        if uniform < recipe.objective.masking().mask_probability {
+        if masking.is_some_and(|masking| uniform < masking.mask_probability) {
             masked_ids[place] = MASK;
         }
     }
-    Batch::new(shape, &[])
-        .with(TARGETS, places.iter().map(|&place| ids[place]).collect())
+    // Of what is no masked text everything is of the first class.
+    let target = |place: usize| if masking.is_some() { ids[place] } else { 0 };
+    Batch::new(shape, &[CLASSES, NUMBERS, TAGS])
+        .with(EXAMPLE_WEIGHTS, vec![1f32.to_bits(); examples])
+        .with(TAG_WEIGHTS, vec![1f32.to_bits(); examples * length])
+        .with(TARGETS, places.iter().map(|&place| target(place)).collect())
         .with(WEIGHTS, vec![1f32.to_bits(); positions.len()])
         .with(TYPES, (0..examples * length).map(|i| u32::from(i % length >= length / 2)).collect())
         .with(LENGTHS, vec![length as u32; examples])

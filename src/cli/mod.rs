@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod devices;
 mod evaluate;
+mod fine_tune;
 mod inspect;
 mod kernels;
 mod labelled;
@@ -39,6 +40,8 @@ enum Command {
     Train(train::TrainArguments),
     /// Make a dataset of text: a vocabulary and examples, in files that any corpus fits into
     Prepare(prepare::PrepareArguments),
+    /// Teach a pre-trained encoder a task: classes, numbers, tags or answers, from labelled texts
+    FineTune(fine_tune::FineTuneArguments),
     /// Show what is in a dataset, and whether it is whole
     Inspect(inspect::InspectArguments),
     /// Show each token's probability that it was replaced
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Probe(a) => probe::run(a),
         Command::Predict(a) => predict::run(a),
         Command::Evaluate(a) => evaluate::run(a),
+        Command::FineTune(a) => fine_tune::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
         Command::Window(a) => window::run(a),

@@ -226,6 +226,14 @@ fn ranked<'a>(probabilities: &[f32], labels: &'a [String]) -> Vec<(&'a str, f32)
     ranked
 }
 
+/// What is said of a record, in a few words.
+pub(super) fn in_words(record: &Record, prediction: &Prediction, labels: &[String]) -> String {
+    match prediction {
+        Prediction::Tags(tags) => tags.iter().map(|&tag| &*labels[tag]).collect::<Vec<_>>().join(" "),
+        other => as_text(record, other, labels).trim_end().replace('\t', "  "),
+    }
+}
+
 /// A line (of tags a line a word, and an empty one behind them), with tabs between what is said.
 fn as_text(record: &Record, prediction: &Prediction, labels: &[String]) -> String {
     match prediction {

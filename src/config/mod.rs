@@ -2,8 +2,10 @@
 
 mod merge;
 mod presets;
+mod task;
 
 pub use presets::{PRESETS, preset};
+pub use task::{TaskConfig, fine_tuning};
 
 use crate::measure::Measures;
 use crate::model::{Builder, EPSILONS, Model, ModelConfig};
@@ -67,6 +69,9 @@ pub struct Config {
     pub objective: ObjectiveConfig,
     /// Text.
     pub data: DataConfig,
+    /// Labelled data, where an objective learns from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskConfig>,
     /// AdamW and the learning rate.
     pub optimizer: OptimizerConfig,
     /// Steps and batches.
@@ -124,6 +129,10 @@ pub struct OptimizerConfig {
     pub clip_norm: f64,
     /// Adam's bias correction; off in the reference code.
     pub bias_correction: bool,
+    /// How much slower each layer learns than the one above it, as in fine-tuning ([`Rates::ByLayer`](crate::train::Rates)); all alike
+    /// without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
 }
 
 /// Steps and batches.
@@ -156,6 +165,9 @@ pub struct TrainingConfig {
     pub checkpoint_minutes: f64,
     /// Checkpoints that are kept, the newest; the one that did best on the held-out text stays as well.
     pub keep_checkpoints: usize,
+    /// Evaluations without a better one after which the run ends before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
 }
 
 /// What is stored in how many bits while training. Checkpoints are in single precision either way.
@@ -200,9 +212,10 @@ impl Config {
 
     /// What a run's folder is called that was given no name: its preset, and its objective where that is not the usual one.
     pub fn run_name(&self) -> String {
-        match self.objective.name() {
-            name if name == ObjectiveConfig::USUAL => self.preset.clone(),
-            other => format!("{}-{other}", self.preset),
+        match (&self.task, self.objective.name()) {
+            (Some(task), _) => task.name.clone(),
+            (None, name) if name == ObjectiveConfig::USUAL => self.preset.clone(),
+            (None, other) => format!("{}-{other}", self.preset),
         }
     }
 
@@ -232,7 +245,14 @@ impl Config {
                 return bad(key, &size, &format!("1 to {most}"));
             }
         }
-        if !PRESETS.contains(&self.preset.as_str()) {
+        if self.task.is_some() != task::is_task(&self.objective) {
+            let (found, expected) = match self.task {
+                Some(_) => (self.objective.name(), "one that learns from labelled data, as [task] is there"),
+                None => (self.objective.name(), "one that learns from text, as there is no [task]"),
+            };
+            return bad("objective.name", &found, expected);
+        }
+        if self.task.is_none() && !PRESETS.contains(&self.preset.as_str()) {
             return Err(ConfigError::Preset { found: self.preset.clone() });
         }
         if m.types < 2 {
@@ -358,6 +378,6 @@ mod tests {
 
     #[test]
     fn small_selects_nineteen_tokens() {
-        assert_eq!(preset("small").unwrap().objective.masking().slots(128), 19);
+        assert_eq!(preset("small").unwrap().objective.slots(128), 19);
     }
 }

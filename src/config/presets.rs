@@ -48,6 +48,7 @@ fn electra(hidden: usize, layers: usize, heads: usize, feed_forward: usize) -> O
 
 fn small() -> Config {
     Config {
+        task: None,
         preset: "small".into(),
         seed: 1,
         model: ModelConfig {
@@ -85,6 +86,7 @@ fn small() -> Config {
             weight_decay: 0.01,
             clip_norm: 1.0,
             bias_correction: false,
+            layer_decay: None,
         },
         training: TrainingConfig {
             steps: 1_000_000,
@@ -98,6 +100,7 @@ fn small() -> Config {
             checkpoint_every: 1_000,
             checkpoint_minutes: 15.0,
             keep_checkpoints: 3,
+            patience: None,
         },
     }
 }

@@ -73,6 +73,8 @@ pub enum Initialization {
     Zeros,
     /// All one.
     Ones,
+    /// All this number.
+    Constant(f32),
     /// Normal with this standard deviation, drawn again beyond two of them.
     TruncatedNormal(f32),
     /// Row p of a table is sin and cos of p at wavelengths from 2 pi to 20,000 pi (Vaswani et al., arXiv 1706.03762),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Rows of a parameter, under the name that `transformers` gives them in a network. Most parameters are one part; query, key
 /// and value are three of one. A parameter that two networks share is a part in both, and the word embeddings where they are
 /// the output matrix too are two parts of one network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// The name in a checkpoint.
     pub name: String,
@@ -16,6 +16,8 @@ pub struct Part {
     pub parameter: usize,
     /// Which rows of it, of the first dimension.
     pub rows: Range<usize>,
+    /// What they are multiplied with in a checkpoint, a power of two.
+    pub scale: f32,
 }
 
 /// What a network shares with another one.
@@ -85,7 +87,8 @@ impl Builder {
         };
         let there = |part: usize| to.filter(|_| part < shared);
         let mut parts = Vec::new();
-        let mut own = Parameters { network: name, shared: there(0), specs: &mut self.specs, parts: &mut parts };
+        let mut own =
+            Parameters { network: name, shared: there(0), scale: 1.0, specs: &mut self.specs, parts: &mut parts };
         let mut table = |part: &str, rows, init| {
             own.parameter(&format!("electra.embeddings.{part}.weight"), &[rows, embedding], true, init)
         };
@@ -115,7 +118,13 @@ impl Builder {
 
     /// Where a head's parameters are added.
     pub(super) fn head<'a>(&'a mut self, network: &'a mut Network) -> Parameters<'a> {
-        Parameters { network: network.name, shared: None, specs: &mut self.specs, parts: &mut network.parts }
+        Parameters {
+            network: network.name,
+            shared: None,
+            scale: 1.0,
+            specs: &mut self.specs,
+            parts: &mut network.parts,
+        }
     }
 }
 
@@ -132,6 +141,8 @@ pub(super) struct Parameters<'a> {
     network: &'static str,
     /// The network that has those that are asked for now.
     shared: Option<&'a Network>,
+    /// Of those that are asked for now, what they are multiplied with in a checkpoint.
+    pub scale: f32,
     specs: &'a mut Vec<Spec>,
     parts: &'a mut Vec<Part>,
 }
@@ -149,7 +160,8 @@ impl Parameters<'_> {
             self.specs.push((format!("{}.{name}", self.network), shape.to_vec(), decay, init));
         }
         let rows = shape[0] / names.len();
-        let part = |(i, name)| Part { name, parameter, rows: i * rows..(i + 1) * rows };
+        let scale = self.scale;
+        let part = |(i, name)| Part { name, parameter, rows: i * rows..(i + 1) * rows, scale };
         self.parts.extend(names.into_iter().enumerate().map(part));
         parameter
     }
@@ -157,7 +169,7 @@ impl Parameters<'_> {
     /// What is there already under a second name.
     pub fn alias(&mut self, name: &str, parameter: usize) {
         let rows = 0..self.specs[parameter].1[0];
-        self.parts.push(Part { name: name.into(), parameter, rows });
+        self.parts.push(Part { name: name.into(), parameter, rows, scale: self.scale });
     }
 
     /// A linear layer: [out, in] and `[out]`.

@@ -31,6 +31,7 @@ impl Model {
             match p.initialization {
                 Initialization::Zeros => {}
                 Initialization::Ones => window.fill(1.0),
+                Initialization::Constant(value) => window.fill(value),
                 Initialization::TruncatedNormal(deviation) => {
                     for x in window {
                         *x = loop {

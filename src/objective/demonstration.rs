@@ -18,6 +18,9 @@ pub enum Demonstration {
         /// The discriminator's logits: [B L, 1].
         logits: &'static str,
     },
+    /// What a fine-tuned network says of a text. It takes no batch to be shown: a person types one
+    /// ([`Predictor`](crate::task::Predictor)).
+    Predictions,
 }
 
 /// One token of an example that was shown to the networks.
@@ -39,6 +42,7 @@ impl Demonstration {
         let (words, logits) = match self {
             Self::Masked { guesses } => (out.words(guesses), None),
             Self::Replaced { samples, logits } => (out.words(samples), Some(out.reals(logits))),
+            Self::Predictions => return Vec::new(),
         };
         let shape = batch.shape();
         let (ids, positions) = (batch.column(IDS.name), batch.column(POSITIONS.name));

@@ -1,12 +1,18 @@
 //! The objectives there are.
 
 use super::{Objective, electra, mlm};
+use crate::task::TaskKind;
+use crate::task::objective::{Answering, Classification, Tagging};
+use crate::task::score::answers::Version;
 use serde::{Deserialize, Serialize};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 macro_rules! objectives {
-    ($($name:literal => $variant:ident($settings:ty)),+ $(,)?) => {
+    (
+        pre-training: { $($name:literal => $variant:ident($settings:ty)),+ $(,)? },
+        fine-tuning: { $($task:literal => $task_variant:ident($task_settings:ty)),+ $(,)? } $(,)?
+    ) => {
         /// An objective and its settings: `[objective]` of a run's settings, where `name` says which it is.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "name")]
@@ -16,10 +22,15 @@ macro_rules! objectives {
                 #[serde(rename = $name)]
                 $variant($settings),
             )+
+            $(
+                #[doc = concat!("`", $task, "`")]
+                #[serde(rename = $task)]
+                $task_variant($task_settings),
+            )+
         }
 
         impl ObjectiveConfig {
-            /// Their names.
+            /// The names of those that learn from text alone.
             pub const NAMES: &[&str] = &[$($name),+];
 
             /// The one that is meant where none is named.
@@ -37,6 +48,7 @@ macro_rules! objectives {
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $name,)+
+                    $(Self::$task_variant(_) => $task,)+
                 }
             }
 
@@ -44,6 +56,7 @@ macro_rules! objectives {
             pub fn shared(&self) -> Arc<dyn Objective> {
                 match self {
                     $(Self::$variant(objective) => Arc::new(objective.clone()),)+
+                    $(Self::$task_variant(objective) => Arc::new(objective.clone()),)+
                 }
             }
         }
@@ -54,6 +67,7 @@ macro_rules! objectives {
             fn deref(&self) -> &Self::Target {
                 match self {
                     $(Self::$variant(objective) => objective,)+
+                    $(Self::$task_variant(objective) => objective,)+
                 }
             }
         }
@@ -62,6 +76,7 @@ macro_rules! objectives {
             fn deref_mut(&mut self) -> &mut Self::Target {
                 match self {
                     $(Self::$variant(objective) => objective,)+
+                    $(Self::$task_variant(objective) => objective,)+
                 }
             }
         }
@@ -73,10 +88,38 @@ macro_rules! objectives {
                 }
             }
         )+
+
+        $(
+            impl From<$task_settings> for ObjectiveConfig {
+                fn from(objective: $task_settings) -> Self {
+                    Self::$task_variant(objective)
+                }
+            }
+        )+
     };
 }
 
+impl ObjectiveConfig {
+    /// What its network is asked of a record, where it learns from labelled ones.
+    pub fn task_kind(&self) -> Option<TaskKind> {
+        match self {
+            Self::Classification(objective) => Some(TaskKind::Classification(objective.problem)),
+            Self::Tagging(_) => Some(TaskKind::Tagging),
+            Self::Answering(Answering { unanswerable: false, .. }) => Some(TaskKind::Answering(Version::One)),
+            Self::Answering(_) => Some(TaskKind::Answering(Version::Two)),
+            Self::Electra(_) | Self::MaskedLm(_) => None,
+        }
+    }
+}
+
 objectives! {
-    "electra" => Electra(electra::Electra),
-    "mlm" => MaskedLm(mlm::MaskedLm),
+    pre-training: {
+        "electra" => Electra(electra::Electra),
+        "mlm" => MaskedLm(mlm::MaskedLm),
+    },
+    fine-tuning: {
+        "classification" => Classification(Classification),
+        "tagging" => Tagging(Tagging),
+        "answering" => Answering(Answering),
+    },
 }

@@ -44,6 +44,13 @@ pub mod outputs {
     pub const BEST: &str = "best";
 }
 
+impl MaskedLm {
+    fn masks(&self) -> Masking {
+        let Self { masked_fraction: fraction, mask_probability, random_probability } = *self;
+        Masking { fraction, mask_probability, random_probability }
+    }
+}
+
 impl Objective for MaskedLm {
     fn title(&self) -> &'static str {
         "masked LM"
@@ -54,7 +61,7 @@ impl Objective for MaskedLm {
     }
 
     fn check(&self, _: &ModelConfig) -> Result<(), BadValue> {
-        words::check(self.masking())
+        words::check(self.masks())
     }
 
     /// An "encoder" with a masked language model's head.
@@ -64,9 +71,8 @@ impl Objective for MaskedLm {
         vec![encoder]
     }
 
-    fn masking(&self) -> Masking {
-        let Self { masked_fraction: fraction, mask_probability, random_probability } = *self;
-        Masking { fraction, mask_probability, random_probability }
+    fn masking(&self) -> Option<Masking> {
+        Some(self.masks())
     }
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {

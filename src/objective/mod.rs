@@ -46,8 +46,15 @@ pub trait Objective: Debug + Send + Sync {
     /// The networks that are trained together. The last has these `sizes` and is the one that is kept.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network>;
 
-    /// Which tokens of an example are selected, and what becomes of them.
-    fn masking(&self) -> Masking;
+    /// Which tokens of an example are selected, and what becomes of them, where it learns from masked text.
+    fn masking(&self) -> Option<Masking> {
+        None
+    }
+
+    /// K, the slots of an example of at most `length` tokens.
+    fn slots(&self, length: usize) -> usize {
+        self.masking().map_or(0, |masking| masking.slots(length))
+    }
 
     /// The page: from a batch to the loss, and the losses that it is made of as sums by the names of their measures: those are shown
     /// step by step, and watched. `model` has this objective's networks.

@@ -31,6 +31,8 @@ pub struct RunStatus {
     pub held_out: Option<f64>,
     /// Which way that is better.
     pub better: Better,
+    /// Evaluations since the best one.
+    pub since_best: u64,
 }
 
 /// What does not change from checkpoint to checkpoint of a run.
@@ -111,6 +113,7 @@ fn save_into(
         text: text.to_string(),
         held_out: standing.held_out,
         better: standing.better,
+        since_best: standing.since_best,
         flops: snapshot.flops,
         bank: None,
         loss_scale: snapshot.loss_scale,
@@ -299,7 +302,7 @@ mod tests {
         let tokenizer = Tokenizer::train(["some words of a text, and some others"], &options).unwrap();
         config.model.vocabulary = tokenizer.size();
         let model = model(config, true);
-        let standing = RunStatus { seed: 1, seconds: 0.5, held_out: None, better: Better::Lower };
+        let standing = RunStatus { seed: 1, seconds: 0.5, held_out: None, better: Better::Lower, since_best: 0 };
         let identity = Identity { config, model: &model, tokenizer: &tokenizer, text: "text" };
         let snapshot = snapshot(&model);
         (save(all, &snapshot, &standing, identity).unwrap(), model, snapshot)

@@ -192,6 +192,14 @@ impl Run {
         Ok(checkpoint::best(&checkpoint::list(&self.folder.join(CHECKPOINTS))?))
     }
 
+    /// The best checkpoint of the run in `folder`, which need not be open: its folder, its step and the measure that chose it.
+    /// `None` where there is none, or where nothing was measured.
+    pub fn best_of(folder: &Path) -> Option<(PathBuf, u64, f64)> {
+        let saved = checkpoint::list(&folder.join(CHECKPOINTS)).ok()?;
+        let (best, value) = checkpoint::best(&saved)?;
+        saved.into_iter().find(|(step, _)| *step == best).map(|(step, folder)| (folder, step, value))
+    }
+
     /// Takes back the lines of metrics.jsonl and samples.jsonl that are of later steps than `step`, since the run will
     /// write them again, and a last line that was cut off.
     ///

@@ -42,6 +42,9 @@ pub struct State {
     /// Which way that is better.
     #[serde(default = "lower", skip_serializing_if = "is_lower")]
     pub better: Better,
+    /// Evaluations since the best one.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub since_best: u64,
     /// Floating-point operations so far; not there in checkpoints of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flops: Option<f64>,
@@ -61,6 +64,10 @@ fn lower() -> Better {
 
 fn is_first(phase: &usize) -> bool {
     *phase == 0
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn is_lower(better: &Better) -> bool {
@@ -116,11 +123,14 @@ impl State {
 pub fn settings_fingerprint(config: &Config) -> String {
     let mut config = config.clone();
     let t = &mut config.training;
-    (t.steps, t.hours) = (0, None);
+    (t.steps, t.hours, t.patience) = (0, None, None);
     (t.log_every, t.evaluate_every, t.checkpoint_every, t.checkpoint_minutes, t.keep_checkpoints) = (0, 0, 0, 0.0, 0);
     config.data.text.clear();
     (config.data.dataset, config.training.init_from) = (None, None);
     config.data.reading = Reading::default();
+    if let Some(task) = &mut config.task {
+        (task.train, task.dev, task.epochs) = (None, None, None);
+    }
     let text = match &config.objective {
         ObjectiveConfig::Electra(electra) => before(&config, electra),
         _ => config.to_toml(),
@@ -180,6 +190,7 @@ mod tests {
             text: "b".into(),
             held_out: Some(1.0 / 3.0),
             better: Better::Higher,
+            since_best: 2,
             flops: Some(1e18),
             bank: None,
             loss_scale: Some([65_536.0, 7.0]),

@@ -183,6 +183,13 @@ impl Adaptation {
         }
     }
 
+    /// The network that one keeps, and its tokenizer.
+    pub fn encoder(&self) -> (&Network, &Tokenizer) {
+        // There is at least one.
+        let last = &self.networks[self.networks.len() - 1];
+        (last.network(), &last.tokenizer)
+    }
+
     /// The tokenizer that goes with the weights.
     pub fn tokenizer(&self) -> Option<&Tokenizer> {
         self.networks.last().map(|found| &found.tokenizer)
@@ -210,7 +217,9 @@ impl Adaptation {
             for from in entries(&found.model, found.network()) {
                 // An output matrix of the generator's own has no place in a model that ties it.
                 if let Some(to) = ours.get(&from.name).filter(|to| !to.alias) {
-                    bank[to.range()].copy_from_slice(&found.weights[from.range()]);
+                    let units = from.scale / to.scale;
+                    let numbers = bank[to.range()].iter_mut().zip(&found.weights[from.range()]);
+                    numbers.for_each(|(to, x)| *to = x * units);
                 }
             }
         }

@@ -80,6 +80,7 @@ impl Session {
             let values = self.evaluate()?;
             let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
             let best = self.best.is_none_or(|best| self.better().beats(value, best));
+            self.worse = if best { 0 } else { self.worse + 1 };
             held_out = Some((value, best));
             reports.push(Report::HeldOut { step, values, best });
         }
@@ -110,7 +111,13 @@ impl Session {
 
     fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
         let snapshot = self.trainer.snapshot()?;
-        let standing = RunStatus { seed: self.seed, seconds: self.seconds(), held_out, better: self.better() };
+        let standing = RunStatus {
+            seed: self.seed,
+            seconds: self.seconds(),
+            held_out,
+            better: self.better(),
+            since_best: self.worse,
+        };
         let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
         let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
         let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
@@ -130,7 +137,7 @@ impl Session {
                 }
                 Event::Phase { step, name } => {
                     // What was measured before says nothing of what is measured from here on.
-                    self.best = None;
+                    (self.best, self.worse) = (None, 0);
                     self.watch = Watch::new(&self.setup.recipe, &self.setup.measures);
                     self.run.log_event(step, "phase", name)?;
                     reports.push(Report::Phase { step, name });

@@ -2,17 +2,16 @@
 //! the window begin a run here, so both make the same one.
 
 use super::device::open_on;
-use super::{Adaptation, Device, Prepared, Session, SessionError, Setup, find_kernels, prepared};
-use crate::batch::{MaskedText, Source};
+use super::error::Kind;
+use super::{Adaptation, Device, Material, Session, SessionError, Setup, find_kernels, labelled, prepared};
 use crate::config::{Config, ConfigError};
-use crate::corpus::{Examples, Tokenizer};
+use crate::corpus::Tokenizer;
 use crate::model::Model;
 use crate::plan::Target;
 use crate::run::{Run, RunError, State};
-use crate::train::{Data, Recipe, Resources, Snapshot};
+use crate::train::{Recipe, Resources, Snapshot};
 use crate::tune::{self, BUDGET, KernelChoices, Kernels, Tuned};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
@@ -54,8 +53,8 @@ pub enum Startup<'a> {
         config: &'a Config,
         /// Its parameters.
         model: &'a Model,
-        /// Its text.
-        prepared: &'a Prepared,
+        /// What it learns from.
+        material: &'a Material,
         /// The device, in words.
         device: &'a str,
         /// What it starts from, if not from random weights.
@@ -63,12 +62,12 @@ pub enum Startup<'a> {
     },
 }
 
-/// A session that has begun, and its text.
+/// A session that has begun, and what it learns from.
 pub struct Opened {
     /// The session.
     pub session: Session,
-    /// The text.
-    pub prepared: Prepared,
+    /// The text, or the labelled data.
+    pub material: Material,
 }
 
 /// Begins a new run of `config` in `folder`, which must be free. `length` is the examples' length where it was asked for,
@@ -100,10 +99,48 @@ pub fn start(
         }
         error => error.into(),
     })?;
-    let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, None, watch)?;
+    create(folder, config, Material::Text(prepared), adaptation.as_ref(), how, watch)
+}
+
+/// Begins a run that fine-tunes the model in `config.training.init_from` on `config.task`, in `folder`, which must be free. `length`
+/// is the longest row where it was asked for, else the task's or as much as the model has positions. Labels, steps, warm-up and how
+/// often is measured follow from the data; `settings`, each written `section.key=value`, win over all of it.
+///
+/// # Errors
+/// [`SessionError`].
+pub fn fine_tune(
+    folder: &Path,
+    mut config: Config,
+    length: Option<usize>,
+    settings: &[String],
+    how: SessionOptions,
+    watch: &mut dyn FnMut(Startup<'_>),
+) -> Result<Opened, SessionError> {
+    Run::check_free(folder)?;
+    let Some(found) = adaptation(&config)? else { return Err(SessionError::NoModel) };
+    found.notes().iter().for_each(|note| watch(Startup::Remark(note)));
+    found.resize(&mut config);
+    config.data.length = length.unwrap_or(config.data.length.min(config.model.positions));
+    let apply = |config: Config| settings.iter().try_fold(config, |config, setting| config.set(setting));
+    config = apply(config)?;
+    let material = Material::Labelled(labelled::prepare(&mut config, found.encoder().1, true, watch)?);
+    config = apply(config)?;
+    config.check()?;
+    create(folder, config, material, Some(&found), how, watch)
+}
+
+fn create(
+    folder: &Path,
+    config: Config,
+    material: Material,
+    adaptation: Option<&Adaptation>,
+    how: SessionOptions,
+    watch: &mut dyn FnMut(Startup<'_>),
+) -> Result<Opened, SessionError> {
+    let (setup, tuned) = setup(config, &material, adaptation, how, None, watch)?;
     let mut session = Session::create(folder, setup)?;
     keep(&mut session, tuned, None)?;
-    Ok(Opened { session, prepared })
+    Ok(Opened { session, material })
 }
 
 /// What may be another where a run goes on.
@@ -115,6 +152,39 @@ pub struct Change {
     pub text: Vec<PathBuf>,
     /// The place of its dataset.
     pub dataset: Option<PathBuf>,
+    /// The place of the labelled file that it learns from.
+    pub train: Option<PathBuf>,
+    /// The place of the labelled file that it is measured by.
+    pub dev: Option<PathBuf>,
+}
+
+impl Change {
+    /// Whether what is learnt from was moved.
+    fn moved(&self) -> bool {
+        !self.text.is_empty() || self.dataset.is_some() || self.train.is_some() || self.dev.is_some()
+    }
+
+    /// Puts the new places into the settings of the run in `folder`.
+    fn apply(&self, config: &mut Config, folder: &Path) -> Result<(), SessionError> {
+        let Self { text, dataset, train, dev, .. } = self;
+        let other = |kind| Err(SessionError::OtherKind { folder: folder.into(), kind });
+        let Some(task) = &mut config.task else {
+            return match (config.data.dataset.is_some(), train.is_some() || dev.is_some()) {
+                (true, labelled) if labelled || !text.is_empty() => other(Kind::Dataset),
+                (false, labelled) if labelled || dataset.is_some() => other(Kind::Text),
+                _ => Ok(prepared::choose(config, text, dataset.as_deref())?),
+            };
+        };
+        if !text.is_empty() || dataset.is_some() {
+            return other(Kind::Labelled);
+        }
+        for (new, place, flag) in [(train, &mut task.train, "--train"), (dev, &mut task.dev, "--dev")] {
+            if let Some(new) = new {
+                *place = Some(prepared::absolute(new, flag)?);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What became of a run that was to go on.
@@ -144,40 +214,42 @@ pub fn reopen(
     let found = Run::config(folder)?;
     let mut config = found.ok_or_else(|| SessionError::NoRun { folder: folder.into() })?;
     let mut run = Run::open(folder)?;
-    let newest = run.newest(&config, &Model::new(&config))?;
-    let done = Completed::of(newest.as_ref());
+    let mut newest = run.newest(&config, &Model::new(&config))?;
+    let mut done = Completed::of(newest.as_ref());
     let before = config.clone();
     if let Some(longer) = change.longer {
         let refused = |error| SessionError::Extend { folder: folder.into(), error };
         if extend(&mut config, longer, done).map_err(refused)? {
             config.check()?;
+            // Whoever asks for more has patience again.
+            done.since_best = 0;
+            newest.iter_mut().for_each(|(_, state)| state.since_best = 0);
         }
     }
-    let moved = !change.text.is_empty() || change.dataset.is_some();
+    let moved = change.moved();
     let complete = done.completes(&config);
     if complete && !moved {
         return Ok(Reopened::Done { config: Box::new(config), done });
     }
-    let dataset = config.data.dataset.is_some();
-    if if dataset { !change.text.is_empty() } else { change.dataset.is_some() } {
-        return Err(SessionError::OtherKind { folder: folder.into(), dataset });
-    }
+    change.apply(&mut config, folder)?;
     if moved {
-        prepared::choose(&mut config, &change.text, change.dataset.as_deref())?;
         dataset_is_there(&config)?;
     } else {
         is_there(&config, folder, newest.is_none())?;
     }
-    let prepared = prepared::prepare_again(&config, folder, watch)?;
+    let material = match config.is_fine_tuning() {
+        true => Material::Labelled(labelled::prepare(&mut config, &Tokenizer::load_saved(folder)?, false, watch)?),
+        false => Material::Text(prepared::prepare_again(&config, folder, watch)?),
+    };
     // Without a checkpoint, what the run noted of its text tells it from another.
     let same = match &newest {
-        Some((_, state)) => state.text == prepared.fingerprint,
-        None => run.text_facts().is_none_or(|facts| facts == prepared.facts()),
+        Some((_, state)) => state.text == material.fingerprint(),
+        None => run.text_facts().is_none_or(|facts| facts == material.facts()),
     };
     if !same {
         let folder = folder.into();
         return Err(if moved {
-            SessionError::OtherText { folder, name: prepared.name }
+            SessionError::OtherText { folder, name: material.name().into() }
         } else {
             RunError::TextChanged { folder }.into()
         });
@@ -190,17 +262,17 @@ pub fn reopen(
     if config.training != before.training {
         watch(Startup::Extended(&config));
     }
-    if config.data != before.data {
-        run.log_event(done.steps, "text moved", &prepared.name)?;
+    if config.data != before.data || config.task != before.task {
+        run.log_event(done.steps, "text moved", material.name())?;
     }
     if complete {
         return Ok(Reopened::Done { config: Box::new(config), done });
     }
     let record = run.kernels()?;
-    let (setup, tuned) = setup(config, &prepared, adaptation.as_ref(), how, record.clone(), watch)?;
+    let (setup, tuned) = setup(config, &material, adaptation.as_ref(), how, record.clone(), watch)?;
     let mut session = Session::resume_from(run, setup, newest)?;
     keep(&mut session, tuned, record.as_ref())?;
-    Ok(Reopened::Opened(Box::new(Opened { session, prepared })))
+    Ok(Reopened::Opened(Box::new(Opened { session, material })))
 }
 
 /// Whether there is something where a dataset should be.
@@ -214,6 +286,9 @@ fn is_there(config: &Config, folder: &Path, unsaved: bool) -> Result<(), Session
     let gone = |path: &&PathBuf| matches!(path.try_exists(), Ok(false));
     let given = config.data.text.iter().map(|path| ("--text", path));
     let given = given.chain(config.data.dataset.iter().map(|path| ("--data", path)));
+    let task = config.task.iter();
+    let given = given.chain(task.clone().filter_map(|task| Some(("--train", task.train.as_ref()?))));
+    let given = given.chain(task.filter_map(|task| Some(("--dev", task.dev.as_ref()?))));
     if let Some((flag, path)) = given.into_iter().find(|(_, path)| gone(path)) {
         return Err(SessionError::TextGone { path: path.clone(), folder: folder.into(), flag });
     }
@@ -244,7 +319,7 @@ fn adaptation(config: &Config) -> Result<Option<Adaptation>, SessionError> {
 
 fn setup(
     config: Config,
-    prepared: &Prepared,
+    material: &Material,
     adaptation: Option<&Adaptation>,
     how: SessionOptions,
     record: Option<KernelChoices>,
@@ -256,7 +331,7 @@ fn setup(
     let adapter = device.adapter()?;
     let (engine, target) = open_on(adapter.as_ref(), bank)?;
     let name = engine.describe();
-    watch(Startup::Ready { config: &config, model: &recipe.model, prepared, device: &name, from: adaptation });
+    watch(Startup::Ready { config: &config, model: &recipe.model, material, device: &name, from: adaptation });
     let tuned = match &adapter {
         Some(adapter) => {
             let say = &mut |text: &str| watch(Startup::Note(text));
@@ -278,18 +353,16 @@ fn setup(
         let (engine, target) = open_on(adapter.as_ref(), bank)?;
         Ok((engine, with_kernels(target, choices.as_ref().filter(|_| same))))
     };
-    let source = |examples: &Arc<Examples>| -> Arc<dyn Source> {
-        Arc::new(MaskedText::new(examples.clone(), &prepared.tokenizer, recipe.objective.masking()))
-    };
+    let facts = material.facts();
     let setup = Setup {
-        initial: initial(&config, &recipe.model, &prepared.tokenizer, adaptation),
-        measures: config.measures(prepared.statistics.unigram_entropy),
-        data: Data { training: source(&prepared.training), held_out: source(&prepared.held_out), scorer: None },
+        initial: initial(&config, &recipe.model, material.tokenizer(), adaptation),
+        measures: config.measures(facts.unigram_entropy),
+        data: material.data(&*recipe.objective),
         recipe,
         config,
-        tokenizer: prepared.tokenizer.clone(),
-        fingerprint: prepared.fingerprint.clone(),
-        facts: prepared.facts(),
+        tokenizer: material.tokenizer().clone(),
+        fingerprint: material.fingerprint().into(),
+        facts,
         resources,
         open: Box::new(open),
         rollback,
@@ -301,7 +374,8 @@ fn setup(
 /// The first weights, where they are not just the seed's: those of another model, and a vocabulary with rows that are no
 /// word's, which no network must put into text.
 fn initial(config: &Config, model: &Model, tokenizer: &Tokenizer, adaptation: Option<&Adaptation>) -> Option<Vec<f32>> {
-    let found = adaptation.map(|found| found.weights(config, model));
+    let from_scratch = config.task.as_ref().is_some_and(|task| task.from_scratch);
+    let found = adaptation.filter(|_| !from_scratch).map(|found| found.weights(config, model));
     let has_token = |id: u32| tokenizer.token(id).is_some();
     if (0..config.model.vocabulary as u32).all(has_token) {
         return found;
@@ -326,16 +400,24 @@ pub struct Completed {
     pub steps: u64,
     /// Seconds of training, over all sittings.
     pub seconds: f64,
+    /// Evaluations since the best one.
+    pub since_best: u64,
 }
 
 impl Completed {
     /// As [`Run::newest`] found it.
     pub fn of(newest: Option<&(Snapshot, State)>) -> Self {
-        newest.map_or_else(Self::default, |(snapshot, state)| Self { steps: snapshot.step, seconds: state.seconds })
+        newest.map_or_else(Self::default, |(snapshot, state)| {
+            let State { seconds, since_best, .. } = *state;
+            Self { steps: snapshot.step, seconds, since_best }
+        })
     }
 
     /// Whether the schedule of `config` is at its end.
     pub fn completes(&self, config: &Config) -> bool {
+        if config.training.patience.is_some_and(|most| self.since_best >= most) {
+            return true;
+        }
         match config.training.hours {
             Some(hours) => self.seconds >= 3_600.0 * hours,
             None => self.steps >= config.training.steps,
@@ -415,7 +497,7 @@ mod tests {
     #[test]
     fn a_schedule_grows_in_its_own_unit() {
         let mut config = preset("tiny").unwrap().set("training.steps=100").unwrap();
-        let done = Completed { steps: 60, seconds: 1_800.0 };
+        let done = Completed { steps: 60, seconds: 1_800.0, since_best: 0 };
         assert!(!done.completes(&config) && Completed { steps: 100, ..done }.completes(&config));
         assert_eq!(extend(&mut config, Extension::Steps(100), done), Ok(false));
         assert_eq!(extend(&mut config, Extension::Steps(200), done), Ok(true));

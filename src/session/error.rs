@@ -54,9 +54,8 @@ pub enum SessionError {
     },
     /// The run's text is not where it was.
     #[error(
-        "{}, which the run is trained on, is not there; if it was moved, say where it is now: leyden train --run {} {flag} \
-         PATH",
-        path.display(), folder.display()
+        "{}, which the run is trained on, is not there; if it was moved, say where it is now: leyden {} {} {flag} PATH",
+        path.display(), going_on(flag), folder.display()
     )]
     TextGone {
         /// A file or folder of the text, or the dataset.
@@ -67,13 +66,19 @@ pub enum SessionError {
         flag: &'static str,
     },
     /// A dataset in place of text, or text in place of a dataset.
-    #[error("the run in {} is trained on {}; say where that is now with {}", folder.display(), kind(*dataset), flag(*dataset))]
+    #[error("the run in {} is trained on {}; say where that is now with {}", folder.display(), kind.name(), kind.flag())]
     OtherKind {
         /// The run.
         folder: PathBuf,
-        /// Whether the run is trained on a dataset.
-        dataset: bool,
+        /// What the run is trained on.
+        kind: Kind,
     },
+    /// Nothing to fine-tune.
+    #[error("training.init_from is missing, expected the model that is fine-tuned")]
+    NoModel,
+    /// The words of the run.
+    #[error(transparent)]
+    Tokenizer(#[from] crate::corpus::Error),
     /// What the run starts from is not where it was, and there is no checkpoint.
     #[error(
         "{}, which the run in {} starts from, is not there, and the run was never saved; put it back, or start a new run \
@@ -119,7 +124,7 @@ impl SessionError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Prepare(error) => error.is_input(),
-            Self::Adapt(_) | Self::Config(_) | Self::Engine(_) => true,
+            Self::Adapt(_) | Self::Config(_) | Self::Engine(_) | Self::NoModel | Self::Tokenizer(_) => true,
             Self::NoDataset { .. } | Self::FewWords { .. } | Self::NoRun { .. } | Self::Extend { .. } => true,
             Self::TextGone { .. } | Self::OtherKind { .. } | Self::StartGone { .. } | Self::OtherText { .. } => true,
             Self::Run(error) => !matches!(error, RunError::File { .. }),
@@ -134,10 +139,36 @@ fn saved(folder: Option<&PathBuf>) -> String {
         .map_or_else(|| "; nothing was saved yet".into(), |f| format!("; the last good checkpoint is {}", f.display()))
 }
 
-fn kind(dataset: bool) -> &'static str {
-    if dataset { "a dataset" } else { "text" }
+/// The command that goes on with a run whose material has this flag.
+fn going_on(flag: &str) -> &'static str {
+    if ["--train", "--dev"].contains(&flag) { "fine-tune --out" } else { "train --run" }
 }
 
-fn flag(dataset: bool) -> &'static str {
-    if dataset { "--data" } else { "--text" }
+/// What a run is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Files of text.
+    Text,
+    /// A prepared dataset.
+    Dataset,
+    /// Labelled files.
+    Labelled,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Dataset => "a dataset",
+            Self::Labelled => "labelled data",
+        }
+    }
+
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Text => "--text",
+            Self::Dataset => "--data",
+            Self::Labelled => "--train and --dev",
+        }
+    }
 }

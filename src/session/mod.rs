@@ -11,6 +11,8 @@ mod begin;
 mod device;
 mod error;
 mod kernels;
+mod labelled;
+mod material;
 mod prepared;
 mod recover;
 mod report;
@@ -19,11 +21,14 @@ mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
 pub use begin::{
-    Change, Completed, ExtendError, Extension, Opened, Reopened, SessionOptions, Startup, extend, reopen, start,
+    Change, Completed, ExtendError, Extension, Opened, Reopened, SessionOptions, Startup, extend, fine_tune, reopen,
+    start,
 };
 pub use device::{Device, open};
 pub use error::SessionError;
 pub use kernels::find_kernels;
+pub use labelled::{PreparedTask, as_typed};
+pub use material::Material;
 pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};
 pub use warning::Warning;
@@ -98,6 +103,8 @@ pub struct Session {
     /// The last step whose evaluation and checkpoint, where due, are done.
     settled: u64,
     best: Option<f64>,
+    /// Evaluations since that one.
+    worse: u64,
     /// Rollbacks and lost devices since the newest checkpoint.
     failures: u32,
     ended: bool,
@@ -143,10 +150,10 @@ impl Session {
         if newest.as_ref().is_some_and(|(_, state)| state.text != setup.fingerprint) {
             return Err(crate::run::RunError::TextChanged { folder: run.folder().into() }.into());
         }
-        let (mut seed, mut earlier) = (setup.recipe.seed, 0.0);
+        let (mut seed, mut earlier, mut worse) = (setup.recipe.seed, 0.0, 0);
         match newest {
             Some((snapshot, state)) => {
-                (seed, earlier) = (state.seed, state.seconds);
+                (seed, earlier, worse) = (state.seed, state.seconds, state.since_best);
                 trainer.resume(&snapshot, seed)?;
             }
             None => {
@@ -168,6 +175,7 @@ impl Session {
             ),
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, value)| value),
+            worse,
             setup,
             run,
             trainer,
@@ -246,9 +254,14 @@ impl Session {
         done.min(1.0)
     }
 
-    /// Whether the schedule is at its end.
+    /// Whether the schedule is at its end, or so many evaluations were no better that the run ends before it.
     pub fn is_complete(&self) -> bool {
-        self.progress() >= 1.0
+        self.progress() >= 1.0 || self.has_lost_patience()
+    }
+
+    /// Whether as many evaluations in a row were no better as the settings allow.
+    pub fn has_lost_patience(&self) -> bool {
+        self.setup.recipe.training.patience.is_some_and(|most| self.worse >= most)
     }
 
     /// Whether the session has ended: the schedule is at its end, or it was stopped.
@@ -256,11 +269,12 @@ impl Session {
         self.ended
     }
 
-    /// Shows a few held-out sentences of `prepared`, writes them to samples.jsonl, and returns what the networks made of every token.
+    /// Shows a few held-out sentences of running text, writes them to samples.jsonl, and returns what the networks made of every token.
     ///
     /// # Errors
     /// [`SessionError`] if the device or the disk fails.
-    pub fn sample(&mut self, prepared: &Prepared) -> Result<Vec<Vec<Shown>>, SessionError> {
+    pub fn sample(&mut self, material: &Material) -> Result<Vec<Vec<Shown>>, SessionError> {
+        let Material::Text(prepared) = material else { return Ok(Vec::new()) };
         const COUNT: usize = 4;
         const TOKENS: std::ops::RangeInclusive<usize> = 9..=26;
         let mut picked = Examples::new(prepared.held_out.length());
@@ -295,7 +309,7 @@ impl Session {
     /// # Errors
     /// [`SessionError::Train`] if the device fails.
     pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Shown>>, SessionError> {
-        let masking = self.setup.recipe.objective.masking();
+        let Some(masking) = self.setup.recipe.objective.masking() else { return Ok(Vec::new()) };
         Ok(self.trainer.show(Arc::new(MaskedText::new(examples, &self.setup.tokenizer, masking)))?)
     }
 }

@@ -6,6 +6,7 @@ use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, Vocab
 use crate::dataset::{Dataset, DatasetError};
 use crate::files::{hex, sha256};
 use crate::history::TextFacts;
+use crate::task::TaskError;
 use crate::text::{ReadError, read_documents};
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -24,6 +25,12 @@ pub enum PrepareError {
     /// The text, or the tokenizer.
     #[error(transparent)]
     Text(#[from] corpus::Error),
+    /// Labelled data.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A run of text where one of labelled data is meant.
+    #[error("[task] is missing in the settings, expected what labelled data is read")]
+    NotLabelled,
     /// Settings that do not go with the text.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -1,6 +1,6 @@
 //! The names of classes and tags.
 
-use super::TaskError;
+use super::{Label, TaskError};
 use crate::text::listed;
 use std::collections::{BTreeSet, HashMap};
 
@@ -69,6 +69,21 @@ impl LabelNames {
     /// The place of a name.
     pub fn place(&self, name: &str) -> Option<usize> {
         self.places.get(name).copied()
+    }
+
+    /// A label of them as a person would write it.
+    pub fn describe(&self, label: &Label) -> String {
+        let list = |places: &[usize], between: &str| {
+            places.iter().map(|&place| self.name(place)).collect::<Vec<_>>().join(between)
+        };
+        match label {
+            Label::Class(class) => self.name(*class).into(),
+            Label::Classes(classes) if classes.is_empty() => "none".into(),
+            Label::Classes(classes) => list(classes, ", "),
+            Label::Value(value) => value.to_string(),
+            Label::Tags(tags) => list(tags, " "),
+            Label::Answers(answers) => answers.first().map_or("no answer".into(), |answer| answer.text.clone()),
+        }
     }
 
     /// The place of a name, or an error that says where the name stands and which are known.

@@ -36,7 +36,7 @@ impl Recipe {
     /// What a run of these settings trains.
     pub fn new(config: &Config) -> Self {
         let (objective, length) = (config.objective.shared(), config.data.length);
-        let shape = Shape { examples: config.training.batch, length, slots: objective.masking().slots(length) };
+        let shape = Shape { examples: config.training.batch, length, slots: objective.slots(length) };
         Self {
             objective,
             model: Model::new(config),
@@ -44,7 +44,7 @@ impl Recipe {
             optimizer: config.optimizer.clone(),
             training: config.training.clone(),
             seed: config.seed,
-            rates: Rates::Uniform,
+            rates: config.optimizer.layer_decay.map_or(Rates::Uniform, |decay| Rates::ByLayer(decay as f32)),
             phase: 0,
         }
     }

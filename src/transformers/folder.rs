@@ -10,6 +10,8 @@ use crate::run;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.json";
+/// What a folder of runs that differ in their seeds says of them.
+pub const SEEDS: &str = "seeds.json";
 
 /// A network as it lies in its folder.
 #[derive(Debug, Clone)]
@@ -240,8 +242,16 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
     if path.join(CONFIG).is_file() {
         return Ok(path.into());
     }
-    let in_run =
-        |architecture| inside(path, architecture).or_else(|| newest(&path.join(run::CHECKPOINTS), architecture));
+    // Of runs with several seeds, the best.
+    if let Some(best) = best_seed(path) {
+        return find(&best, architecture);
+    }
+    let in_run = |architecture| {
+        // What was fine-tuned is worth what it was on held-out texts; what is pre-trained, what it learnt last.
+        let best = || run::Run::best_of(path).filter(|_| Architecture::FINE_TUNED.contains(&architecture));
+        let best = || best().and_then(|(folder, ..)| inside(&folder, architecture));
+        inside(path, architecture).or_else(best).or_else(|| newest(&path.join(run::CHECKPOINTS), architecture))
+    };
     in_run(architecture).ok_or_else(|| {
         // A folder with weights but without sizes is a model that lost a file.
         let other = Other::find(path);
@@ -254,6 +264,13 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
             }
         }
     })
+}
+
+/// The folder of the best of several runs, where `path` has several and says which it is.
+fn best_seed(path: &Path) -> Option<PathBuf> {
+    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(path.join(SEEDS)).ok()?).ok()?;
+    let name = summary["best"].as_str().filter(|name| !name.contains(['/', '\\']))?;
+    Some(path.join(name)).filter(|folder| folder.is_dir())
 }
 
 /// The folder in `parent` of a network with that head.

@@ -83,6 +83,7 @@ impl<'a> Published<'a> {
         }
         for entry in &entries {
             self.values(&entry.name, &entry.shape, &mut bank[entry.range()])?;
+            entry.unscale(bank);
         }
         let known = |name: &str| {
             name == TIED || name.ends_with("embeddings.position_ids") || entries.iter().any(|e| e.name == name)

@@ -5,11 +5,12 @@ use super::published::Published;
 use super::tensors::Weights;
 use crate::model::{Model, Network, Part};
 use safetensors::tensor::{Dtype, TensorView};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 /// A tensor of a network's checkpoint and its place in a bank.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The name in `transformers`.
     pub name: String,
@@ -19,12 +20,27 @@ pub struct Entry {
     pub offset: usize,
     /// Whether it is a second name of an entry before it, which a file may leave out.
     pub alias: bool,
+    /// What the bank's numbers are multiplied with in the file, a power of two.
+    pub scale: f32,
 }
 
 impl Entry {
     /// The window in a bank.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.shape.iter().product::<usize>()
+    }
+
+    /// Its numbers as a file has them.
+    fn of<'b>(&self, bank: &'b [f32]) -> Cow<'b, [f32]> {
+        let numbers = &bank[self.range()];
+        if self.scale == 1.0 { numbers.into() } else { numbers.iter().map(|x| x * self.scale).collect() }
+    }
+
+    /// Puts a file's numbers, which lie in their place, into the bank's units.
+    pub(super) fn unscale(&self, bank: &mut [f32]) {
+        if self.scale != 1.0 {
+            bank[self.range()].iter_mut().for_each(|x| *x /= self.scale);
+        }
     }
 }
 
@@ -35,7 +51,7 @@ pub fn entries(model: &Model, network: &Network) -> Vec<Entry> {
         let p = &model.table.parameters()[part.parameter];
         let shape = [&[part.rows.len()], &p.shape[1..]].concat();
         let offset = p.offset + part.rows.start * p.shape[1..].iter().product::<usize>();
-        Entry { name: part.name.clone(), shape, offset, alias: !offsets.insert(offset) }
+        Entry { name: part.name.clone(), shape, offset, alias: !offsets.insert(offset), scale: part.scale }
     };
     network.parts.iter().map(entry).collect()
 }
@@ -44,11 +60,12 @@ pub fn entries(model: &Model, network: &Network) -> Vec<Entry> {
 pub fn to_bytes(model: &Model, network: &Network, bank: &[f32]) -> Result<Vec<u8>, CheckpointError> {
     let entries = entries(model, network);
     let error = |e: safetensors::SafeTensorError| CheckpointError::Safetensors(e.to_string());
-    let view = |e: &Entry| {
-        let data = bytemuck::cast_slice(&bank[e.range()]);
-        Ok((e.name.clone(), TensorView::new(Dtype::F32, e.shape.clone(), data).map_err(error)?))
-    };
-    let views: Vec<(String, TensorView<'_>)> = entries.iter().map(view).collect::<Result<_, _>>()?;
+    let scaled: Vec<Cow<'_, [f32]>> = entries.iter().map(|e| e.of(bank)).collect();
+    let mut views = Vec::with_capacity(entries.len());
+    for (entry, numbers) in entries.iter().zip(&scaled) {
+        let data = bytemuck::cast_slice(numbers);
+        views.push((entry.name.clone(), TensorView::new(Dtype::F32, entry.shape.clone(), data).map_err(error)?));
+    }
     // `transformers` refuses a file that does not say which framework its layout follows.
     let about = HashMap::from([("format".to_string(), "pt".to_string())]);
     safetensors::serialize(views, Some(about)).map_err(error)

@@ -1,5 +1,6 @@
 //! `leyden train`: text in, networks out, and everything in between shown.
 
+mod predictions;
 mod progress;
 mod sentences;
 mod stop;
@@ -19,15 +20,15 @@ use crate::model::Model;
 use crate::numbers::counted;
 use crate::run::Run;
 use crate::session::{
-    self, Change, Device, Ending, Extension, Opened, Prepared, Reopened, Report, Session, SessionError, SessionOptions,
-    Startup,
+    self, Change, Device, Ending, Extension, Material, Opened, Prepared, Reopened, Report, Session, SessionError,
+    SessionOptions, Startup,
 };
 use crate::tune::BUDGET;
 use crate::window::{self, Job, Opening};
 use clap::{Args, ValueEnum};
 use progress::Progress;
 use std::path::{Path, PathBuf};
-use stop::Stop;
+pub(crate) use stop::Stop;
 
 /// Arguments of `leyden train`.
 #[derive(Debug, Clone, Args)]
@@ -182,30 +183,34 @@ fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop)
         said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
     });
     said?;
-    let Opened { session, prepared } = opened.map_err(failure)?;
-    prepared.tokenizer.notes().iter().for_each(|text| output::remark(text));
-    sitting(session, &prepared, stop)
+    let Opened { session, material } = opened.map_err(failure)?;
+    material.tokenizer().notes().iter().for_each(|text| output::remark(text));
+    sitting(session, &material, stop).map(drop)
 }
 
-/// A run that was stopped goes on from its newest checkpoint.
 fn go_on(arguments: &TrainArguments, folder: &Path, stop: &Stop) -> Result<(), Failure> {
     refuse_fixed(arguments, folder)?;
+    continue_run(folder, &change(arguments), how(arguments)?, stop).map(drop)
+}
+
+/// A run that was stopped goes on from its newest checkpoint. Whether its schedule is at its end.
+pub(super) fn continue_run(folder: &Path, change: &Change, how: SessionOptions, stop: &Stop) -> Result<bool, Failure> {
     let mut said = Ok(());
-    let continued = session::reopen(folder, &change(arguments), how(arguments)?, &mut |stage| {
+    let continued = session::reopen(folder, change, how, &mut |stage| {
         said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
     });
     said?;
     match continued.map_err(failure)? {
         Reopened::Opened(opened) => {
-            let Opened { session, prepared } = *opened;
+            let Opened { session, material } = *opened;
             say!("going on from step {}", grouped(session.step()));
-            sitting(session, &prepared, stop)
+            sitting(session, &material, stop)
         }
         Reopened::Done { config, done } => {
             let flag = if config.training.hours.is_some() { "--hours" } else { "--steps" };
             let place = folder.display();
             say!("{place} is done, {} steps; {flag} with a larger number lets it go on", done.steps);
-            Ok(())
+            Ok(true)
         }
     }
 }
@@ -225,15 +230,15 @@ fn refuse_fixed(arguments: &TrainArguments, folder: &Path) -> Result<(), Failure
 /// What may be another for a run that goes on: the end of its schedule, and where its text is.
 fn change(arguments: &TrainArguments) -> Change {
     let longer = arguments.settings.steps.map(Extension::Steps).or(arguments.hours.map(Extension::Hours));
-    Change { longer, text: arguments.text.clone(), dataset: arguments.data.clone() }
+    Change { longer, text: arguments.text.clone(), dataset: arguments.data.clone(), ..Change::default() }
 }
 
 /// Who is to blame where a session cannot begin.
-fn failure(error: SessionError) -> Failure {
+pub(super) fn failure(error: SessionError) -> Failure {
     if error.is_input() { Failure::input(error) } else { Failure::work(error) }
 }
 
-fn show(stage: Startup<'_>) -> Result<(), Failure> {
+pub(super) fn show(stage: Startup<'_>) -> Result<(), Failure> {
     match stage {
         Startup::Note(text) => output::note(text),
         Startup::Remark(text) => output::remark(text),
@@ -242,18 +247,20 @@ fn show(stage: Startup<'_>) -> Result<(), Failure> {
             let end = t.hours.map_or_else(|| format!("{} steps", grouped(t.steps)), |hours| format!("{hours} hours"));
             say!("{end}: the learning rate falls to 0 there");
         }
-        Startup::Ready { config, model, prepared, device, from } => {
-            say!("{}", heading(Style::stdout(), config, model, prepared, device));
+        Startup::Ready { config, model, material, device, from } => {
+            say!("{}", heading(Style::stdout(), config, model, material, device));
             if let Some(found) = from {
-                say!("{}    {}", Style::stdout().bold("from"), found.describe());
+                let scratch = config.task.as_ref().is_some_and(|task| task.from_scratch);
+                let how = if scratch { ": its sizes and words alone, weights at random" } else { "" };
+                say!("{}    {}{how}", Style::stdout().bold("from"), found.describe());
             }
         }
     }
     Ok(())
 }
 
-/// From here to the end of the run, or to where it is stopped.
-fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(), Failure> {
+/// From here to the end of the run, or to where it is stopped; whether it is at its end.
+pub(super) fn sitting(mut session: Session, material: &Material, stop: &Stop) -> Result<bool, Failure> {
     let style = Style::stdout();
     if let Some(parts) = progress::parts(&session) {
         say!("{parts}");
@@ -272,35 +279,42 @@ fn sitting(mut session: Session, prepared: &Prepared, stop: &Stop) -> Result<(),
         }
     }
     progress.finish();
-    let Some(Ending { step, complete, seconds, folder }) = ending else { return Ok(()) };
+    let Some(Ending { step, complete, seconds, folder }) = ending else { return Ok(false) };
     let place = session.run().folder().display().to_string();
     if !complete {
         let of = match session.config().training.hours {
             Some(hours) => format!("at step {step}, {:.2} of {hours} hours", session.seconds() / 3_600.0),
             None => format!("at step {step} of {}", session.config().training.steps),
         };
-        say!("stopped {of}, and saved; go on with\n  leyden train --run {place}");
-        return Ok(());
+        let command = if session.config().is_fine_tuning() { "fine-tune --out" } else { "train --run" };
+        say!("stopped {of}, and saved; go on with\n  leyden {command} {place}");
+        return Ok(false);
     }
     let measures = session.measures().clone();
     let history = Recorded::read_metrics(session.run().folder(), measures).map_err(Failure::work)?;
     let outcome = Outcome { history, after: held_out.unwrap_or_default(), tokens, seconds };
     say!("\n{}", summary::losses(style, &*session.config().objective, &outcome));
-    let shown = session.sample(prepared).map_err(Failure::work)?;
+    let prepared = match material {
+        Material::Text(prepared) => prepared,
+        Material::Labelled(task) => {
+            say!("{}", predictions::after(style, session, task)?);
+            return Ok(true);
+        }
+    };
+    let shown = session.sample(material).map_err(Failure::work)?;
     let objective = &session.config().objective;
     let networks: Vec<&str> = session.trainer().model().networks.iter().map(|network| network.name).collect();
     say!("{}", sentences::table(style, objective.demonstration(), &networks, &shown, &prepared.tokenizer));
     say!("{}", summary::files(style, &session, &folder, &shown, &prepared.tokenizer));
-    Ok(())
+    Ok(true)
 }
 
-fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, device: &str) -> String {
-    let s = &prepared.statistics;
+fn heading(style: Style, config: &Config, model: &Model, material: &Material, device: &str) -> String {
     format!(
-        "{}  {} {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}: {}, {}, {} in the vocabulary{}",
+        "{}  {} {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}",
         style.bold("leyden"),
         config.objective.title(),
-        config.preset,
+        config.task.as_ref().map_or(&config.preset, |task| &task.name),
         grouped(model.table.count() as u64),
         config.training.hours.map_or_else(
             || format!("{} steps", grouped(config.training.steps)),
@@ -309,7 +323,18 @@ fn heading(style: Style, config: &Config, model: &Model, prepared: &Prepared, de
         config.training.batch,
         config.data.length,
         device,
-        style.bold("text"),
+        style.bold(if config.is_fine_tuning() { "data" } else { "text" }),
+        match material {
+            Material::Text(prepared) => about_text(prepared, config),
+            Material::Labelled(task) => task.in_words(),
+        }
+    )
+}
+
+fn about_text(prepared: &Prepared, config: &Config) -> String {
+    let s = &prepared.statistics;
+    format!(
+        "{}: {}, {}, {} in the vocabulary{}",
         prepared.name,
         counted(prepared.documents as u64, "document"),
         counted(s.tokens, "token"),

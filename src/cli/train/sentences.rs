@@ -63,6 +63,7 @@ pub(super) fn table(
              percentage of \"replaced\" for every token; over 50 it cries fake"
                 .to_string(),
         ),
+        Demonstration::Predictions => return String::new(),
     };
     let mut out = format!("\n{}: {about}\n", style.bold("held-out sentences"));
     for sentence in sentences {

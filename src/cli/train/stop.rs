@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the person wants the run to end.
-pub(super) struct Stop {
+pub(crate) struct Stop {
     asked: Arc<AtomicBool>,
 }
 
 impl Stop {
     /// Listens from now on. Where the system does not allow it, Ctrl-C ends the program as ever.
-    pub(super) fn on_interrupt() -> Self {
+    pub(crate) fn on_interrupt() -> Self {
         let asked = Arc::new(AtomicBool::new(false));
         let flag = asked.clone();
         let _ = ctrlc::set_handler(move || {

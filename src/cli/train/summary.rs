@@ -79,6 +79,7 @@ pub(super) fn files(
             "change a word, and see whether the discriminator notices:\n         leyden probe {folder} \"{}\"\n       ",
             sentence(shown, tokenizer, false)
         ),
+        Demonstration::Predictions => String::new(),
     };
     format!(
         "{}  {folder}/metrics.jsonl, config.toml, samples.jsonl\n       {}/{}: {loads}\n\n{}   {attempt}train on a text of your \

@@ -1,7 +1,7 @@
 //! The head of a classifier of texts: what it says of the first token, `[CLS]`, is what it says of the text.
 
 use super::{Head, Problem};
-use crate::graph::{Graph, GraphError, Tensor};
+use crate::graph::{Graph, GraphError, Initialization, Tensor};
 use crate::math::Activation;
 use crate::model::{Builder, Linear, Network, encoder};
 use crate::ops;
@@ -33,6 +33,9 @@ pub struct SequenceClassification {
     pub problem: Problem,
     /// What each of the C outputs is called.
     pub labels: Vec<String>,
+    /// How many of the labels' units an output of 1 is, a power of two: 1 but where a number is learnt. In a file of `transformers`
+    /// the last layer is that much larger, which is exact, so that its outputs are in the labels' own units.
+    pub scale: f32,
     dropout: f32,
 }
 
@@ -46,14 +49,40 @@ impl Builder {
         problem: Problem,
         labels: Vec<String>,
     ) {
+        self.classification(network, kind, (problem, labels), (1.0, Initialization::Zeros));
+    }
+
+    /// Puts a regression to one number on `network`, whose outputs are in units of `scale`, a power of two. They begin around
+    /// `mean`, in the labels' units: a bias that had to be learnt would take longer than all the rest.
+    pub fn regression(
+        &mut self,
+        network: &mut Network,
+        kind: ClassifierKind,
+        label: String,
+        (scale, mean): (f32, f32),
+    ) {
+        let problem = (Problem::Regression, vec![label]);
+        self.classification(network, kind, problem, (scale, Initialization::Constant(mean / scale)));
+    }
+
+    fn classification(
+        &mut self,
+        network: &mut Network,
+        kind: ClassifierKind,
+        (problem, labels): (Problem, Vec<String>),
+        (scale, bias): (f32, Initialization),
+    ) {
         let c = network.config.clone();
         let mut head = self.head(network);
         let (dense, output) = match kind {
             ClassifierKind::Dense => (Some(head.linear(DENSE, c.hidden, c.hidden, c.normal())), OUTPUT),
             ClassifierKind::Linear => (None, LINEAR),
         };
-        let output = head.linear(output, labels.len(), c.hidden, c.normal());
-        let head = SequenceClassification { dense, output, problem, labels, dropout: c.dropout };
+        head.scale = scale;
+        let weight = head.parameter(&format!("{output}.weight"), &[labels.len(), c.hidden], true, c.normal());
+        let bias = head.parameter(&format!("{output}.bias"), &[labels.len()], false, bias);
+        let output = Linear { weight, bias };
+        let head = SequenceClassification { dense, output, problem, labels, scale, dropout: c.dropout };
         network.heads.push(Head::SequenceClassification(head));
     }
 }

@@ -75,6 +75,12 @@ pub mod outputs {
 /// Samples in place of the generator's own, where they are given.
 pub const SAMPLED: Column = Column::words(outputs::SAMPLED, Extent::Slot);
 
+impl Electra {
+    fn masks(&self) -> Masking {
+        Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
+    }
+}
+
 impl Objective for Electra {
     fn title(&self) -> &'static str {
         "ELECTRA"
@@ -85,7 +91,7 @@ impl Objective for Electra {
     }
 
     fn check(&self, sizes: &ModelConfig) -> Result<(), BadValue> {
-        words::check(self.masking())?;
+        words::check(self.masks())?;
         for (key, weight) in [
             ("objective.generator_weight", self.generator_weight),
             ("objective.discriminator_weight", self.discriminator_weight),
@@ -106,8 +112,8 @@ impl Objective for Electra {
         vec![generator, discriminator]
     }
 
-    fn masking(&self) -> Masking {
-        Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
+    fn masking(&self) -> Option<Masking> {
+        Some(self.masks())
     }
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {

@@ -37,6 +37,13 @@ impl Facts {
             variance: (!values.is_empty()).then_some(variance),
         }
     }
+
+    /// Units in which numbers are neither large nor small: the power of two that is nearest to two standard deviations; 1 where there
+    /// are none, or all are the same.
+    pub fn scale(&self) -> f32 {
+        let spread = 2.0 * self.variance.unwrap_or_default().sqrt();
+        if spread > 0.0 { (spread.log2().round().clamp(-60.0, 60.0) as f32).exp2() } else { 1.0 }
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +66,7 @@ mod tests {
         assert_eq!(Facts::of(&tags).majority, Some(0.75));
         let numbers = data([1.0, 2.0, 6.0].map(Label::Value).into(), &[]);
         assert_eq!(Facts::of(&numbers), Facts { majority: None, mean: 3.0, variance: Some(14.0 / 3.0) });
+        assert_eq!([Facts::of(&numbers).scale(), Facts::default().scale()], [4.0, 1.0]);
         let labels = data(vec![Label::Classes(vec![0, 1])], &["a", "b"]);
         assert_eq!(Facts::of(&labels), Facts::default());
         assert_eq!(Facts::of(&data(Vec::new(), &["a"])), Facts::default());

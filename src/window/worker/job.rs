@@ -10,7 +10,7 @@ use crate::measure::Measures;
 use crate::model::Model;
 use crate::objective::Demonstration;
 use crate::run::Run;
-use crate::session::{self, Adaptation, Change, Opened, Prepared, Reopened, Session, SessionOptions, Startup};
+use crate::session::{self, Adaptation, Change, Material, Opened, Reopened, Session, SessionOptions, Startup};
 use crate::train::MicroBatches;
 use crate::window::state::Track;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,19 @@ pub enum Job {
         length: Option<usize>,
         /// Files and folders to make a dataset of first; the settings say what is read otherwise.
         files: Vec<PathBuf>,
+        /// The device and more.
+        how: SessionOptions,
+    },
+    /// Begin a run that fine-tunes a model on labelled data.
+    FineTune {
+        /// Its folder.
+        folder: PathBuf,
+        /// Its settings but for what follows from the data.
+        config: Box<Config>,
+        /// The longest row, where it was asked for.
+        length: Option<usize>,
+        /// What wins over what follows, `section.key=value` each.
+        settings: Vec<String>,
         /// The device and more.
         how: SessionOptions,
     },
@@ -128,6 +141,9 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
             }
             session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
         }
+        Job::FineTune { folder, config, length, settings, how } => {
+            session::fine_tune(&folder, *config, length, &settings, how, &mut watch).map_err(|e| words(&e))?
+        }
         Job::GoOn { folder, change, how } => {
             match session::reopen(&folder, &change, how, &mut watch).map_err(|e| words(&e))? {
                 Reopened::Opened(opened) => *opened,
@@ -136,22 +152,21 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
         }
         Job::Look { folder } => return look(&folder, inbox, outbox),
     };
-    let Opened { session, prepared } = &opened;
+    let Opened { session, material } = &opened;
     let model = session.trainer().model().clone();
-    let networks = Networks::new(model, session.config().objective.masking(), &prepared.tokenizer);
-    outbox.tell(News::Begun(Box::new(begun(session, prepared))));
+    let networks = Networks::new(model, session.config().objective.masking().unwrap_or_default(), material.tokenizer());
+    outbox.tell(News::Begun(Box::new(begun(session, material))));
     train(opened, networks, inbox, outbox).map_err(|e| e.to_string())
 }
 
-fn begun(session: &Session, prepared: &Prepared) -> Begun {
+fn begun(session: &Session, material: &Material) -> Begun {
     let trainer = session.trainer();
-    let decode = |ids: Vec<u32>| prepared.tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).ok();
     let folder = session.run().folder();
     Begun {
         folder: folder.into(),
         config: session.config().clone(),
         device: Some(trainer.device()),
-        text: prepared.name.clone(),
+        text: material.name().into(),
         measures: Some(session.measures().clone()),
         parameters: trainer.model().table.count() as u64,
         micro_batches: Some(trainer.micro_batches()),
@@ -160,7 +175,7 @@ fn begun(session: &Session, prepared: &Prepared) -> Begun {
         step: session.step(),
         recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
         masked_lm: is_masked_lm(session.config()),
-        sentences: prepared.sentences(SENTENCES, TOKENS).into_iter().filter_map(decode).collect(),
+        sentences: material.texts(SENTENCES, TOKENS),
     }
 }
 
@@ -243,7 +258,7 @@ fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(),
     if Model::new(&fitting).table != model.table {
         return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
     }
-    let mut networks = Networks::new(model.clone(), config.objective.masking(), &tokenizer);
+    let mut networks = Networks::new(model.clone(), config.objective.masking().unwrap_or_default(), &tokenizer);
     networks.set_weights(&saved.weights(&config, &model)).map_err(|e| e.to_string())?;
     let step = saved.step().unwrap_or_default();
     let begun = Begun {

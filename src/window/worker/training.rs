@@ -2,7 +2,7 @@
 
 use super::networks::Networks;
 use super::{At, Command, News, Outbox};
-use crate::session::{Opened, Prepared, Report, Session, SessionError};
+use crate::session::{Material, Opened, Report, Session, SessionError};
 use crate::train::TrainError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const TIMES: Duration = Duration::from_secs(2);
 /// A session and what is being done with it.
 struct Training<'a> {
     session: Session,
-    prepared: Prepared,
+    material: Material,
     networks: Networks,
     outbox: &'a Outbox,
     paused: bool,
@@ -30,8 +30,8 @@ pub(super) fn train(
     inbox: &Receiver<Command>,
     outbox: &Outbox,
 ) -> Result<(), SessionError> {
-    let Opened { session, prepared } = opened;
-    let mut training = Training { session, prepared, networks, outbox, paused: false, single: false, stop: false };
+    let Opened { session, material } = opened;
+    let mut training = Training { session, material, networks, outbox, paused: false, single: false, stop: false };
     let mut told = Instant::now();
     loop {
         let began = Instant::now();
@@ -160,7 +160,7 @@ impl Training<'_> {
         }
         if let Some(ending) = ending {
             if ending.complete {
-                self.session.sample(&self.prepared)?;
+                self.session.sample(&self.material)?;
             }
             self.networks.refresh(&mut self.session, self.outbox);
             self.outbox.tell(News::Ended(ending));

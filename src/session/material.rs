@@ -1,0 +1,78 @@
+//! What a run learns from: text, or labelled data.
+
+use super::{Prepared, PreparedTask, as_typed};
+use crate::batch::{MaskedText, Source};
+use crate::corpus::{Examples, Tokenizer};
+use crate::history::TextFacts;
+use crate::objective::Objective;
+use crate::train::Data;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// What a run learns from, ready.
+#[derive(Debug, Clone)]
+pub enum Material {
+    /// Text.
+    Text(Prepared),
+    /// Labelled data.
+    Labelled(PreparedTask),
+}
+
+impl Material {
+    /// Where it is from, for people.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Text(text) => &text.name,
+            Self::Labelled(task) => &task.name,
+        }
+    }
+
+    /// Its words.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        match self {
+            Self::Text(text) => &text.tokenizer,
+            Self::Labelled(task) => &task.tokenizer,
+        }
+    }
+
+    /// Tells it from others.
+    pub fn fingerprint(&self) -> &str {
+        match self {
+            Self::Text(text) => &text.fingerprint,
+            Self::Labelled(task) => &task.fingerprint,
+        }
+    }
+
+    /// What the run's folder keeps of it.
+    pub fn facts(&self) -> TextFacts {
+        match self {
+            Self::Text(text) => text.facts(),
+            Self::Labelled(task) => task.facts(),
+        }
+    }
+
+    /// What the trainer reads of it for an objective.
+    pub(super) fn data(&self, objective: &dyn Objective) -> Data {
+        match self {
+            Self::Text(text) => {
+                let source = |examples: &Arc<Examples>| -> Arc<dyn Source> {
+                    let masking = objective.masking().unwrap_or_default();
+                    Arc::new(MaskedText::new(examples.clone(), &text.tokenizer, masking))
+                };
+                Data { training: source(&text.training), held_out: source(&text.held_out), scorer: None }
+            }
+            Self::Labelled(task) => task.data(),
+        }
+    }
+
+    /// Held-out texts that a person may ask about, at most `count`; of running text, sentences of so many tokens.
+    pub fn texts(&self, count: usize, tokens: RangeInclusive<usize>) -> Vec<String> {
+        match self {
+            Self::Text(text) => {
+                let decode = |ids: Vec<u32>| text.tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).ok();
+                text.sentences(count, tokens).into_iter().filter_map(decode).collect()
+            }
+            Self::Labelled(task) => task.shown.iter().take(count).map(as_typed).collect(),
+        }
+    }
+}

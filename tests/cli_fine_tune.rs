@@ -1,0 +1,242 @@
+//! Fine-tuning through the binary: from a run of `leyden train` and a labelled file to a network that answers, stopped and gone on
+//! with, asked, measured, and handed on.
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::leyden;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// A run that was pre-trained for a few steps: what it knows does not matter here.
+fn encoder() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let made = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = leyden();
+        command.args(["train", "--objective", "mlm", "--device", "cpu", "--batch", "4", "--steps", "2"]);
+        for setting in ["model.layers=2", "model.hidden=32", "model.embedding=24", "model.vocabulary=300"] {
+            command.args(["--set", setting]);
+        }
+        command.args(["--set", "training.evaluation_examples=8", "--run"]).arg(folder.path().join("run"));
+        command.assert().success();
+        folder
+    });
+    made.path()
+}
+
+fn fine_tune(out: &Path, more: &[&str]) -> String {
+    let mut command = leyden();
+    command.arg("fine-tune").arg(encoder().join("run")).args(["--device", "cpu", "--out"]).arg(out).args(more);
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn says(command: &str, run: &Path, more: &[&str]) -> String {
+    let output = leyden().arg(command).arg(run).args(["--device", "cpu"]).args(more).assert().success();
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+fn refuses(arguments: &[&str], expected: &str) {
+    let output = leyden().args(arguments).assert().failure().code(2).get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(expected) && error.trim().lines().count() == 1, "{arguments:?}: {error}");
+}
+
+/// Texts whose class is said by one word of them, long and short ones.
+fn classes(folder: &Path) -> PathBuf {
+    let path = folder.join("reviews.csv");
+    let mut text = "review,stars,price\n".to_string();
+    for i in 0..120 {
+        let (word, class) = if i * 7 % 3 == 0 { ("peace", "good") } else { ("war", "bad") };
+        let more = "of the people ".repeat(i % 9);
+        text += &format!("the {word} {more}was {i},{class},{}\n", if class == "good" { 2_010 } else { 1_990 });
+    }
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// The lines of metrics without what the clock decides.
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        line.remove("seconds");
+        line.remove("tokens_per_second");
+    }
+    lines
+}
+
+fn weights(run: &Path, step: u64) -> Vec<u8> {
+    fs::read(run.join(format!("checkpoints/step-{step:06}/model/model.safetensors"))).unwrap()
+}
+
+const TABLE: [&str; 14] = [
+    "--task",
+    "classify",
+    "--text",
+    "review",
+    "--label",
+    "stars",
+    "--steps",
+    "24",
+    "--batch",
+    "8",
+    "--learning-rate",
+    "2e-3",
+    "--layer-decay",
+    "1",
+];
+
+#[test]
+fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let table = classes(folder.path());
+    let train = ["--train", table.to_str().unwrap()];
+    let shown = fine_tune(&whole, &[&TABLE[..], &train].concat());
+    for part in [
+        "classification classify: ",
+        "108 examples to learn from; 10 % of it, held out by the seed: 12 examples to measure by",
+        "encoder of ",
+        "held out   baselines",
+        "always saying the commonest",
+        "has the best accuracy on held-out texts, 1.000",
+        "held-out texts: what it says",
+        "transformers loads it",
+        "leyden predict ",
+    ] {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    // Stopped twice, at a step that is no evaluation's.
+    fine_tune(&parts, &[&TABLE[..], &train, &["--stop-after", "5"]].concat());
+    for more in [&["--stop-after", "8"][..], &[]] {
+        leyden().args(["fine-tune", "--device", "cpu", "--out"]).arg(&parts).args(more).assert().success();
+    }
+    assert_eq!(metrics(&whole), metrics(&parts));
+    assert_eq!(weights(&whole, 24), weights(&parts, 24));
+    assert_eq!(
+        says("predict", &whole, &["the peace of the people was 3"]).split('\t').next().unwrap(),
+        "good",
+        "{shown}"
+    );
+    let measured =
+        says("evaluate", &whole, &["--dev", table.to_str().unwrap(), "--text", "review", "--label", "stars"]);
+    assert!(measured.contains("accuracy") && measured.contains("120 records"), "{measured}");
+    let drawn = folder.path().join("drawn.svg");
+    leyden().arg("plot").arg(&whole).arg("--out").arg(&drawn).assert().success();
+    assert!(fs::read_to_string(&drawn).unwrap().contains("Accuracy"));
+    // Its own kind alone goes on with it, and only with its own data.
+    let place = parts.to_str().unwrap();
+    refuses(&["fine-tune", "--out", place, "--epochs", "3"], "leave --epochs out");
+    fs::write(&table, "review,stars\npeace,good\nwar,bad\n").unwrap();
+    refuses(&["fine-tune", "--out", place, "--steps", "30", "--device", "cpu"], "has changed");
+    fs::remove_file(&table).unwrap();
+    refuses(&["fine-tune", "--out", place, "--steps", "30", "--device", "cpu"], "fine-tune --out");
+}
+
+#[test]
+fn numbers_are_learnt_and_said_in_their_own_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, table) = (folder.path().join("run"), classes(folder.path()));
+    let settings = ["--task", "regress", "--text", "review", "--label", "price", "--steps", "40", "--batch", "8"];
+    let rates = ["--learning-rate", "4e-3", "--layer-decay", "1", "--train", table.to_str().unwrap()];
+    let shown = fine_tune(&run, &[&settings[..], &rates].concat());
+    assert!(shown.contains("always saying the mean"), "{shown}");
+    let said: f64 = says("predict", &run, &["the peace was 5"]).trim().parse().unwrap();
+    let other: f64 = says("predict", &run, &["the war was 5"]).trim().parse().unwrap();
+    assert!((1_985.0..2_015.0).contains(&other) && said > other + 5.0, "{said} {other}");
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("scale = 16.0"), "{config}");
+    // Begun with its words alone.
+    let scratch = fine_tune(
+        &folder.path().join("scratch"),
+        &[&settings[..6], &rates[4..], &["--steps", "1", "--from-scratch"]].concat(),
+    );
+    assert!(scratch.contains("weights at random"), "{scratch}");
+}
+
+#[test]
+fn words_are_tagged_and_questions_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = folder.path().join("train.conll");
+    let mut text = String::new();
+    for i in 0..40 {
+        let place = ["peace", "war", "union"][i % 3];
+        text += &format!("the O\n{place} B-X\nof O\nthe O\npeople O\n\n");
+    }
+    fs::write(&words, text).unwrap();
+    let tagged = folder.path().join("tagged");
+    let rates = ["--steps", "30", "--batch", "8", "--learning-rate", "4e-3", "--layer-decay", "1"];
+    let shown = fine_tune(&tagged, &[&["--task", "ner", "--train", words.to_str().unwrap()], &rates[..]].concat());
+    assert!(shown.contains("span F1"), "{shown}");
+    let said = says("predict", &tagged, &["the war of the people"]);
+    assert_eq!(said, "the\tO\nwar\tB-X\nof\tO\nthe\tO\npeople\tO\n\n");
+
+    let file = folder.path().join("squad.json");
+    let paragraph = |i: usize| {
+        let answer = ["war", "peace"][i % 2];
+        let context = format!("the people of the union want {answer} in the year");
+        serde_json::json!({"context": context, "qas": [
+            {"id": format!("a{i}"), "question": "what do the people want", "answers": [{"text": answer, "answer_start": context.find(answer)}]},
+            {"id": format!("b{i}"), "question": "who are they", "is_impossible": true, "answers": []},
+        ]})
+    };
+    let all: Vec<Value> = (0..20).map(paragraph).collect();
+    fs::write(&file, serde_json::json!({"data": [{"paragraphs": all}]}).to_string()).unwrap();
+    let asked = folder.path().join("asked");
+    let place = file.to_str().unwrap();
+    let shown = fine_tune(&asked, &[&["--task", "squad2", "--train", place, "--dev", place], &rates[..]].concat());
+    assert!(shown.contains("question answering squad2") && shown.contains("exact"), "{shown}");
+    let said = says("predict", &asked, &["what do the people want\tthe people want war"]);
+    assert!(!said.trim().is_empty());
+    let config = fs::read_to_string(asked.join("checkpoints/step-000030/model/config.json")).unwrap();
+    assert!(config.contains("ElectraForQuestionAnswering"), "{config}");
+}
+
+#[test]
+fn what_cannot_be_is_said_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = classes(folder.path());
+    let (table, run) = (table.to_str().unwrap(), encoder().join("run"));
+    let (run, out) = (run.to_str().unwrap(), folder.path().join("out"));
+    let all = |more: &[&'static str]| {
+        [&["fine-tune", run, "--out", out.to_str().unwrap(), "--device", "cpu"][..], more]
+            .concat()
+            .into_iter()
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
+    let refused = |more: &[&'static str], train: bool, expected: &str| {
+        let mut arguments = all(more);
+        if train {
+            arguments.extend(["--train".into(), table.into()]);
+        }
+        refuses(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+        assert!(!out.exists());
+    };
+    refused(&["--task", "wnli"], true, "wnli is not offered");
+    refused(&["--task", "nothing"], true, "no task \"nothing\"");
+    refused(&[], true, "--train needs --task");
+    refused(&["--task", "sst2"], false, "needs the file to learn from");
+    refused(&["--task", "classify"], true, "no column text");
+    refused(&["--task", "classify", "--text", "review", "--label", "stars", "--epochs", "-1"], true, "--epochs is -1");
+    refused(&["--task", "regress", "--text", "review", "--label", "stars"], true, "stars");
+    refused(&["--task", "classify", "--text", "review", "--label", "stars", "--length", "900"], true, "data.length");
+    refused(&["--task", "ner", "--head", "linear"], true, "--head linear");
+    refuses(
+        &[
+            "fine-tune",
+            folder.path().to_str().unwrap(),
+            "--task",
+            "classify",
+            "--train",
+            table,
+            "--out",
+            out.to_str().unwrap(),
+        ],
+        "holds no",
+    );
+}
