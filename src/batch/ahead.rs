@@ -1,6 +1,6 @@
 //! Batches drawn and masked ahead of their use, on a thread of their own.
 
-use super::{Batch, Batches, MASKED_TEXT, Shape};
+use super::{Batch, Batches};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -24,7 +24,13 @@ struct Worker {
 /// Batches that wait to be used.
 const WAITING: usize = 2;
 
+/// Batches whose steps are under way.
+const UNDER_WAY: usize = 2;
+
 impl Ahead {
+    /// Most batches that exist at a time in training: one being drawn, those waiting, and those of steps under way.
+    pub const MOST: usize = 1 + WAITING + UNDER_WAY;
+
     /// Batches of `batches`; nothing is prepared before the first one is asked for.
     pub fn new(batches: Batches) -> Self {
         Self { batches, worker: None }
@@ -44,13 +50,6 @@ impl Ahead {
         let prepared = self.worker.as_mut().and_then(Worker::take);
         // Where there are no threads, nothing is ahead.
         prepared.unwrap_or_else(|| self.batches.batch(step))
-    }
-
-    /// Most bytes of batches of this shape that exist at a time in training: one being drawn, those waiting, and those of steps
-    /// under way.
-    pub fn bytes(shape: Shape) -> u64 {
-        const UNDER_WAY: usize = 2;
-        (Batch::bytes(shape, &MASKED_TEXT) * (1 + WAITING + UNDER_WAY)) as u64
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod batches;
+mod by_length;
 mod column;
 mod masking;
 mod padded;

@@ -7,7 +7,6 @@
 use super::error::TrainError;
 use super::micro_batches::{MicroBatches, Plans};
 use super::recipe::Recipe;
-use crate::batch::Ahead;
 use crate::graph::{GraphError, Recompute};
 use crate::op::DeviceTraits;
 use crate::plan::{Footprint, Limits, Plan, Target};
@@ -19,6 +18,13 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// Which activations are computed again in the backward part; the fastest that fits if `None`.
     pub recompute: Option<Recompute>,
+}
+
+impl Resources {
+    /// Bytes that training may take of a device.
+    pub(super) fn allowed(&self, limits: Limits) -> u64 {
+        self.memory.or(limits.memory).unwrap_or(u64::MAX)
+    }
 }
 
 /// A way to work through a step.
@@ -155,9 +161,8 @@ fn within(
     limits: Limits,
 ) -> Result<Result<Candidate, TrainError>, GraphError> {
     let plans = Plans::new(recipe, fit, target)?;
-    let held = if target == Target::Cpu { Ahead::bytes(recipe.shape) } else { 0 };
-    let allowed = resources.memory.or(limits.memory).unwrap_or(u64::MAX);
-    let (needed, buffer, binding) = (plans.bytes() + held, plans.largest_buffer(), plans.largest_binding());
+    let allowed = resources.allowed(limits);
+    let (needed, buffer, binding) = (plans.bytes() + plans.batches(), plans.largest_buffer(), plans.largest_binding());
     Ok(if needed > allowed {
         Err(TrainError::Memory { needed, allowed })
     } else if buffer > limits.buffer {

@@ -2,8 +2,8 @@
 
 use super::fit::Fit;
 use super::recipe::Recipe;
-use super::step::{PlannedStep, evaluation_shape, evaluation_step, micro_batch_step, training_step, update_step};
-use crate::batch::Shape;
+use super::step::{PlannedStep, evaluation_examples, evaluation_step, micro_batch_step, training_step, update_step};
+use crate::batch::{Ahead, Shape};
 use crate::graph::{Bank, GraphError, Recompute};
 use crate::plan::{Footprint, Plan, Target};
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ impl Plans {
         let Fit { micro_batches, recompute } = fit;
         let whole = micro_batches.count == 1;
         let shape = Shape { examples: micro_batches.examples, ..recipe.shape };
-        let evaluation_shape = evaluation_shape(recipe, micro_batches.examples);
+        let evaluation_shape = Shape { examples: evaluation_examples(micro_batches.examples), ..recipe.shape };
         Ok(Self {
             micro_batches,
             recompute,
@@ -77,15 +77,35 @@ impl Plans {
 
     /// Bytes that an engine holds with all of them loaded and as many steps under way as it allows.
     pub fn bytes(&self) -> u64 {
+        self.shared() + self.own()
+    }
+
+    /// Bytes of what they share with the plans of other lengths: the banks.
+    pub(super) fn shared(&self) -> u64 {
         let (len, banks) = (self.training.plan.graph().table().len(), self.banks());
-        let shared = match self.training.plan.target() {
+        match self.training.plan.target() {
             Target::Cpu => banks.iter().map(|bank| bank.ty(len).len() as u64 * 4).sum(),
             Target::Gpu(_) => Footprint::shared(len, banks),
-        };
+        }
+    }
+
+    /// Bytes of what is theirs alone.
+    pub(super) fn own(&self) -> u64 {
         let bytes = |plan, readbacks| Footprint::of(plan).bytes(readbacks);
         let update = self.update.iter().map(|update| bytes(&update.plan, Footprint::MOST_READBACKS)).sum::<u64>();
         // The trainer has several steps under way, but waits for each evaluation.
-        shared + update + bytes(&self.training.plan, Footprint::MOST_READBACKS) + bytes(&self.evaluation.plan, 1)
+        update + bytes(&self.training.plan, Footprint::MOST_READBACKS) + bytes(&self.evaluation.plan, 1)
+    }
+
+    /// Bytes of the batches that exist at a time, where they are in the same memory: of the columns that a step reads.
+    pub(super) fn batches(&self) -> u64 {
+        match self.training.plan.target() {
+            Target::Cpu => {
+                let micro_batch = Footprint::of(&self.training.plan).inputs;
+                micro_batch * (self.micro_batches.count * Ahead::MOST) as u64
+            }
+            Target::Gpu(_) => 0,
+        }
     }
 
     /// Bytes of the largest buffer, banks included.

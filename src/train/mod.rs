@@ -5,6 +5,7 @@
 mod error;
 mod event;
 mod fit;
+mod loaded;
 mod micro_batches;
 mod phases;
 mod rates;

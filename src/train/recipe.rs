@@ -18,7 +18,7 @@ pub struct Recipe {
     pub objective: Arc<dyn Objective>,
     /// The objective's networks.
     pub model: Model,
-    /// Of a step's whole batch.
+    /// Of a step's whole batch; of the longest where batches are of several lengths.
     pub shape: Shape,
     /// AdamW and the learning rate.
     pub optimizer: OptimizerConfig,
@@ -52,6 +52,11 @@ impl Recipe {
     /// The same in another phase.
     pub fn in_phase(&self, phase: usize) -> Self {
         Self { phase, ..self.clone() }
+    }
+
+    /// The same for batches of another shape.
+    pub(super) fn with_shape(&self, shape: Shape) -> Self {
+        Self { shape, ..self.clone() }
     }
 
     /// Which parameters are trained in its phase.

@@ -63,9 +63,9 @@ fn planned(g: Graph, outputs: &[Output], target: Target) -> Plan {
     Plan::new(Arc::new(g), &tensors, target)
 }
 
-/// The evaluation step's shape: as the training step's with `rows` examples, but of at most 32.
-pub fn evaluation_shape(recipe: &Recipe, rows: usize) -> Shape {
-    Shape { examples: rows.min(32), ..recipe.shape }
+/// Examples of the evaluation step: as many as of the training step, but at most 32.
+pub fn evaluation_examples(training: usize) -> usize {
+    training.min(32)
 }
 
 /// Forward, backward, norm, clip and update, of a batch of this shape. What `given` names is a column of the batch

@@ -3,12 +3,12 @@
 use super::error::TrainError;
 use super::event::{Event, Interval, Snapshot};
 use super::fit::{Fit, Resources, fit};
-use super::micro_batches::{MicroBatches, Plans, flops_a_step};
+use super::loaded::Steps;
+use super::micro_batches::{MicroBatches, flops_a_step};
 use super::phases::{copy, phase_at};
 use super::recipe::Recipe;
-use super::step::{GRADIENT_NORM, LOSS_SCALE, PlannedStep};
-use super::training_step::TrainingStep;
-use crate::batch::{Ahead, Batch, Batches, Evaluation, Source};
+use super::step::{GRADIENT_NORM, LOSS_SCALE};
+use crate::batch::{Ahead, Batch, Batches, Evaluation, Shape, Source};
 use crate::config::Precision;
 use crate::graph::Bank;
 use crate::measure::Values;
@@ -16,7 +16,7 @@ use crate::model::Model;
 use crate::objective::{LOSS, Results, Scorer, Shown, Tally};
 use crate::op::StepState;
 use crate::ops::LossScale;
-use crate::plan::{Engine, EngineError, Program, Target};
+use crate::plan::{Engine, Target};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ struct Started {
     step: u64,
     batch: Batch,
     learning_rate: f64,
+    /// Floating-point operations.
+    flops: f64,
 }
 
 /// What an interval tells of its last step alone.
@@ -76,48 +78,6 @@ struct LastStep {
 /// Skipped steps in a row after which a run will not recover: from the largest loss scale to the smallest, and some more.
 const MOST_SKIPPED: u32 = 32;
 
-/// The steps of a phase as they are loaded.
-struct Steps {
-    training: TrainingStep,
-    /// The evaluation step, the engine's name for it, and its examples.
-    evaluation: (PlannedStep, Program, usize),
-    /// Whether the device had less memory than was planned with.
-    short_of_memory: bool,
-    /// Floating-point operations of a training step.
-    flops: f64,
-}
-
-impl Steps {
-    fn load(
-        engine: &mut dyn Engine,
-        target: Target,
-        recipe: &Recipe,
-        resources: Resources,
-    ) -> Result<Self, TrainError> {
-        let planned = fit(recipe, target, resources, engine.limits())?;
-        let mut parts = planned.micro_batches.count;
-        loop {
-            let fit = Fit { micro_batches: MicroBatches::new(recipe.shape.examples, parts), ..planned };
-            let plans = Plans::new(recipe, fit, target)?;
-            let mut load = || -> Result<_, EngineError> {
-                Ok((TrainingStep::load(engine, &plans)?, engine.load(plans.evaluation.plan.clone())?))
-            };
-            match load() {
-                Err(EngineError::OutOfMemory { .. }) if plans.micro_batches.examples > 1 => {
-                    engine.reset();
-                    parts *= 2;
-                }
-                loaded => {
-                    let (training, program) = loaded?;
-                    let evaluation = (plans.evaluation.clone(), program, plans.evaluation_shape.examples);
-                    let (short_of_memory, flops) = (training.fit() != planned, flops_a_step(recipe)? as f64);
-                    return Ok(Self { training, evaluation, short_of_memory, flops });
-                }
-            }
-        }
-    }
-}
-
 /// Seed of the samples drawn while evaluating: the same in every run, so that figures can be compared.
 const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
 
@@ -125,6 +85,9 @@ impl Trainer {
     /// Plans both steps, loads them into `engine` and initialises the weights. A step's batch is worked through in as many
     /// micro-batches, and computes as many activations again, as it takes to stay within `resources` and what the device can
     /// hold ([`fit`]); where the device turns out to have less, in more. Of an objective in phases, every phase has to fit.
+    ///
+    /// Where batches are of several lengths that is decided for the longest, and the steps of a length are loaded when its
+    /// first batch comes.
     ///
     /// # Errors
     /// [`TrainError`]: a device that is too small, or fails.
@@ -181,7 +144,7 @@ impl Trainer {
 
     /// How a step's batch is worked through.
     pub fn fit(&self) -> Fit {
-        self.steps.training.fit()
+        self.steps.fit
     }
 
     /// The micro-batches that a step's batch is worked through in.
@@ -200,9 +163,9 @@ impl Trainer {
         self.engine.seconds_by_op()
     }
 
-    /// Floating-point operations of a step by kind of operation.
+    /// Floating-point operations of a step by kind of operation, of the longest where batches are of several lengths.
     pub fn flops_by_op(&self) -> Vec<(&'static str, u64)> {
-        self.steps.training.flops_by_op()
+        self.steps.flops_by_op.clone()
     }
 
     /// The weights as they are: a bank, laid out as [`Model::table`] says. Waits for the device.
@@ -238,14 +201,19 @@ impl Trainer {
         self.progress.map_or(self.next as f64, |fraction| fraction * self.recipe.training.steps as f64)
     }
 
-    /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device.
+    /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device, but where the batch
+    /// is the first of its length.
     pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
         let mut events = self.change_phase()?;
         let batch = self.batches.batch(self.next);
         let learning_rate = self.recipe.learning_rate(self.schedule_step());
         let state = StepState { learning_rate: learning_rate as f32, ..self.recipe.step_state(self.next) };
-        self.steps.training.submit(&mut *self.engine, &batch, &state)?;
-        self.waiting.push_back(Started { step: self.next, batch, learning_rate });
+        if self.steps.get(batch.shape()).is_none() {
+            events.extend(self.report(true)?);
+        }
+        let steps = self.steps.get_or_load(&mut *self.engine, &self.recipe, batch.shape())?;
+        steps.training.submit(&mut *self.engine, &batch, &state)?;
+        self.waiting.push_back(Started { step: self.next, flops: steps.flops, batch, learning_rate });
         self.next += 1;
         events.extend(self.report(false)?);
         Ok(events)
@@ -291,18 +259,24 @@ impl Trainer {
 
     fn report(&mut self, wait: bool) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
-        while !self.waiting.is_empty() {
+        while let Some(steps) = self.waiting.front().and_then(|oldest| self.steps.get(oldest.batch.shape())) {
             let batch = self.recipe.shape.examples;
-            let Some(out) = self.steps.training.collect(&mut *self.engine, batch, wait)? else { break };
+            let Some(out) = steps.training.collect(&mut *self.engine, batch, wait)? else { break };
+            let losses = steps.training.losses(&out);
             let Some(started) = self.waiting.pop_front() else { break };
-            self.record(&started, &out, &mut events)?;
+            self.record(&started, losses, &out, &mut events)?;
         }
         Ok(events)
     }
 
-    fn record(&mut self, started: &Started, out: &Results, events: &mut Vec<Event>) -> Result<(), TrainError> {
+    fn record(
+        &mut self,
+        started: &Started,
+        losses: Values,
+        out: &Results,
+        events: &mut Vec<Event>,
+    ) -> Result<(), TrainError> {
         let step = started.step;
-        let losses = self.steps.training.losses(out);
         let norm = out.scalar(GRADIENT_NORM).unwrap_or(f32::NAN);
         let loss_scale = out.scalar(LOSS_SCALE);
         let skipped = loss_scale.is_some() && !norm.is_finite() && self.last.skipped_in_a_row < MOST_SKIPPED;
@@ -313,7 +287,7 @@ impl Trainer {
         self.tally.add(&started.batch, out);
         let (steps, tokens) = self.counted;
         self.counted = (steps + 1, tokens + started.batch.tokens());
-        self.flops += self.steps.flops;
+        self.flops += started.flops;
         let last = &mut self.last;
         (last.learning_rate, last.loss_scale) = (started.learning_rate, loss_scale);
         if skipped {
@@ -379,11 +353,12 @@ impl Trainer {
 
     /// At most `count` examples of `source` in batches for the evaluation step.
     fn evaluation(&self, source: Arc<dyn Source>, count: usize) -> Evaluation {
-        Evaluation::new(source, self.steps.evaluation.2, count, EVALUATION_SEED)
+        Evaluation::new(source, self.steps.evaluation_examples(), count, EVALUATION_SEED)
     }
 
     fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Results>, TrainError> {
-        let (step, program, _) = &self.steps.evaluation;
+        let whole = Shape { examples: self.recipe.shape.examples, ..batch.shape() };
+        let (step, program) = &self.steps.get_or_load(&mut *self.engine, &self.recipe, whole)?.evaluation;
         step.write(&mut *self.engine, *program, batch, batch);
         let seed = [EVALUATION_SEED as u32, (EVALUATION_SEED >> 32) as u32];
         // Parts of one great batch: what is drawn for an example does not depend on how many fit into a step.
@@ -418,7 +393,7 @@ impl Trainer {
     /// step, so with the same seed what follows is what would have followed then: bit for bit on the same device. Steps
     /// that are under way are waited for and forgotten.
     pub fn resume(&mut self, snapshot: &Snapshot, seed: u64) -> Result<(), TrainError> {
-        self.steps.training.abandon(&mut *self.engine)?;
+        self.steps.abandon(&mut *self.engine)?;
         self.waiting.clear();
         if snapshot.phase != self.recipe.phase {
             self.load_phase(snapshot.phase)?;
@@ -436,7 +411,11 @@ impl Trainer {
         self.recipe.seed = seed;
         self.batches = self.batches.with_seed(seed);
         self.next = snapshot.step;
-        self.flops = snapshot.flops.unwrap_or(snapshot.step as f64 * self.steps.flops);
+        self.flops = match snapshot.flops {
+            Some(flops) => flops,
+            // Such checkpoints are of runs whose batches are all of one length.
+            None => snapshot.step as f64 * flops_a_step(&self.recipe)? as f64,
+        };
         (self.tally, self.counted) = (self.recipe.objective.tally(), (0, 0));
         self.last = LastStep::default();
         Ok(())

@@ -32,7 +32,14 @@ impl TrainingStep {
     pub fn load(engine: &mut dyn Engine, plans: &Plans) -> Result<Self, EngineError> {
         let program = engine.load(plans.training.plan.clone())?;
         let update = match &plans.update {
-            Some(update) => Some((update.clone(), engine.load(update.plan.clone())?)),
+            Some(update) => match engine.load(update.plan.clone()) {
+                Ok(program) => Some((update.clone(), program)),
+                Err(error) => {
+                    // What was wrong comes first.
+                    let _ = engine.unload(program);
+                    return Err(error);
+                }
+            },
             None => None,
         };
         let fit = Fit { micro_batches: plans.micro_batches, recompute: plans.recompute };
@@ -128,14 +135,18 @@ impl TrainingStep {
         Ok(Some(self.merge(batch)))
     }
 
-    /// Waits for everything that is under way and forgets it.
+    /// Forgets what has come back of a step that is not complete, where nothing more of it will.
+    pub(super) fn forget(&mut self) {
+        self.found.clear();
+    }
+
+    /// Gives its memory back. Every step has to be collected.
     ///
     /// # Errors
-    /// Those of [`Engine::collect`].
-    pub fn abandon(&mut self, engine: &mut dyn Engine) -> Result<(), EngineError> {
-        while engine.collect(true)?.is_some() {}
-        self.found.clear();
-        Ok(())
+    /// Those of [`Engine::unload`]; the memory is given back all the same.
+    pub(super) fn unload(self, engine: &mut dyn Engine) -> Result<(), EngineError> {
+        let update = self.update.map_or(Ok(()), |(_, program)| engine.unload(program));
+        engine.unload(self.program).and(update)
     }
 
     /// The micro-batches' outputs as [`Merge`] says, rows without those that filled up the last one, and the update's own.
