@@ -1,4 +1,4 @@
-"""Times ELECTRA pre-training steps in PyTorch: the peer that `leyden bench` is held against on the same machine.
+"""Times steps of ELECTRA's pre-training and fine-tuning in PyTorch: the peer that `leyden bench` is held against on one machine.
 
 One step is what leyden does in one: generator forward, its MLM head at the drawn positions only (gathered first),
 Gumbel sampling, replacement, discriminator forward, joint loss, backward, global-norm clip, AdamW. Models are those of
@@ -16,21 +16,28 @@ as a flag, for example --preset tiny --hidden 96 --vocabulary 8192.
 With --products it times matrix products instead: it prints a line of JSON that says who it is and answers each line
 {"m": 16384, "n": 1024, "k": 256, "layout": "x W^T", "precision": "f16"} with the best of some, {"seconds": ...}.
 
+With --fine-tune FOLDER --texts FILE it times fine-tuning of the model that transformers finds in the folder, as one of two
+classes, on the file's texts, one a line, in batches of texts that are about as long; then transformers' pipeline on the same
+texts, the shortest first. It prints tokens_per_second, which counts no padding, and predicted_per_second, texts.
+
 With --serve it warms up, prints a line of JSON that says who it is, and then answers each line "go N" on its standard input
-with the seconds of N steps, {"steps": [...]}, until the input ends.
+with the seconds of N steps, {"steps": [...]}, until the input ends. In fine-tuning the answer has "tokens" of each step too, and
+"predict" is answered with the pipeline's {"seconds": ..., "texts": ...}.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import random
 import statistics
 import sys
 import time
 
 import torch
 from torch.nn import functional as F
-from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
+from transformers import AutoTokenizer, ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
+from transformers import ElectraForSequenceClassification, pipeline
 
 # "small" is the paper's ELECTRA-Small with its quarter-width generator.
 PRESETS = {
@@ -54,6 +61,8 @@ def arguments():
     parser.add_argument("--mode", choices=MODES, default="eager-fp32")
     parser.add_argument("--serve", action="store_true", help="take steps when told to on the standard input")
     parser.add_argument("--products", action="store_true", help="time matrix products that the standard input asks for")
+    parser.add_argument("--fine-tune", metavar="FOLDER", help="time fine-tuning of this model instead")
+    parser.add_argument("--texts", metavar="FILE", help="what it is fine-tuned on, a text a line")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (all cores)")
     parser.add_argument("--device", choices=["cpu", "cuda", "mps", "gpu"], default="cpu", help="gpu: cuda, or else mps")
     parser.add_argument("--dropout", type=float, default=0.1)
@@ -61,13 +70,18 @@ def arguments():
         parser.add_argument("--" + name.replace("_", "-"), type=int, help=f"{name} instead of the preset's")
     args = parser.parse_args()
     sizes = {name: getattr(args, name) or value for name, value in PRESETS[args.preset].items()}
-    if args.length > sizes["positions"]:
+    if args.fine_tune and not args.texts:
+        parser.error("--fine-tune needs --texts")
+    if args.length > sizes["positions"] and not args.fine_tune:
         parser.error(f"--length {args.length} is more than the model's {sizes['positions']} positions")
     if args.device == "gpu":
         if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
             raise SystemExit("PyTorch finds no GPU that it can use")
         args.device = "cuda" if torch.cuda.is_available() else "mps"
     return args, sizes
+
+
+# ---------------------------------------------------------------- pre-training
 
 
 def models(sizes, dropout, device):
@@ -181,17 +195,127 @@ class Trainer:
         return seconds
 
     def describe(self):
-        return {
-            "torch": torch.__version__,
-            "mode": self.args.mode,
-            "threads": self.args.threads,
-            "device": torch.cuda.get_device_name() if self.args.device == "cuda" else self.args.device,
-            "attention": self.generator.config._attn_implementation,
-            "parameters": sum(p.numel() for p in self.parameters),
-            "batch": self.args.batch,
-            "length": self.args.length,
-            **self.sizes,
-        }
+        return describe(self.args, self.generator, self.parameters) | self.sizes
+
+
+def describe(args, model, parameters):
+    return {
+        "torch": torch.__version__,
+        "mode": args.mode,
+        "threads": args.threads,
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else args.device,
+        "attention": model.config._attn_implementation,
+        "parameters": sum(p.numel() for p in parameters),
+        "batch": args.batch,
+        "length": args.length,
+    }
+
+
+# ---------------------------------------------------------------- fine-tuning
+
+# Batches whose texts are sorted by length together.
+POOL = 50
+
+
+def batches_of_like_lengths(lengths, batch, order):
+    """Every place once, in batches of about the same lengths and in an order that `order`, a random.Random, draws."""
+    places = list(range(len(lengths)))
+    order.shuffle(places)
+    batches = []
+    for start in range(0, len(places), POOL * batch):
+        pool = sorted(places[start : start + POOL * batch], key=lambda place: lengths[place])
+        batches += [pool[i : i + batch] for i in range(0, len(pool), batch)]
+    order.shuffle(batches)
+    return batches
+
+
+def rate_by_layer(name, layers, decay):
+    """What the learning rate of a parameter is multiplied with: less towards the input, as in the reference."""
+    if name.startswith("electra.embeddings"):
+        depth = 0
+    elif name.startswith("electra.encoder.layer."):
+        depth = int(name.split(".")[3]) + 1
+    else:
+        depth = layers + 2
+    return decay ** (layers + 2 - depth)
+
+
+class FineTuner:
+    """A classifier of two classes, AdamW with rates by layer, and a step on the next batch in one of the modes."""
+
+    def __init__(self, args):
+        self.args, (way, precision) = args, args.mode.split("-")
+        torch.manual_seed(0)
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        self.bf16 = precision == "bf16"
+        dropout = dict(hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=args.dropout)
+        self.model = ElectraForSequenceClassification.from_pretrained(args.fine_tune, num_labels=2, **dropout).to(args.device)
+        self.tokenizer = AutoTokenizer.from_pretrained(args.fine_tune, model_max_length=args.length)
+        with open(args.texts, encoding="utf-8") as file:
+            self.texts = [line.rstrip("\n") for line in file if line.strip()]
+        self.rows = self.tokenizer(self.texts, truncation=True, max_length=args.length)["input_ids"]
+        named, layers = list(self.model.named_parameters()), self.model.config.num_hidden_layers
+        self.parameters, groups = [p for _, p in named], {}
+        for name, parameter in named:
+            plain, rate = name.endswith("bias") or "LayerNorm" in name, rate_by_layer(name, layers, 0.8)
+            group = dict(params=[], lr=3e-4 * rate, weight_decay=0.0 if plain else 0.01)
+            groups.setdefault((plain, rate), group)["params"].append(parameter)
+        self.adamw = torch.optim.AdamW(groups.values(), betas=(0.9, 0.999), eps=1e-6, fused=True)
+        options = {"compiled": {}, "graphs": {"mode": "reduce-overhead"}, "autotuned": {"mode": "max-autotune"}}
+        self.network = self.model if way == "eager" else torch.compile(self.model, dynamic=True, **options[way])
+        self.random, self.waiting = random.Random(0), []
+
+    def inputs(self):
+        """The next batch [B, L], padded to its longest text, and how many tokens it has."""
+        if not self.waiting:
+            lengths = [len(row) for row in self.rows]
+            whole = [batch for batch in batches_of_like_lengths(lengths, self.args.batch, self.random)
+                     if len(batch) == min(self.args.batch, len(lengths))]  # fmt: skip
+            self.waiting = whole
+        rows = [self.rows[place] for place in self.waiting.pop()]
+        found = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt")
+        labels = torch.tensor([len(row) % 2 for row in rows])
+        inputs = dict(input_ids=found["input_ids"], attention_mask=found["attention_mask"], labels=labels)
+        return {name: value.to(self.args.device) for name, value in inputs.items()}, sum(map(len, rows))
+
+    def synchronize(self):
+        if self.args.device != "cpu":
+            getattr(torch, self.args.device).synchronize()
+
+    def run(self, steps):
+        """Seconds and tokens of each of some steps after one that is not counted, as in Trainer.run."""
+        self.model.train()
+        batches, ends = [self.inputs() for _ in range(steps + 1)], []
+        for inputs, _ in batches:
+            self.adamw.zero_grad(set_to_none=True)
+            autocast = torch.autocast(self.args.device, dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+            with autocast:
+                loss = self.network(**inputs).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.adamw.step()
+            self.synchronize()
+            ends.append(time.perf_counter())
+        if not torch.isfinite(loss).item():
+            raise SystemExit("a loss that is not a number")
+        return [b - a for a, b in zip(ends, ends[1:])], [tokens for _, tokens in batches[1:]]
+
+    def predict(self):
+        """Seconds of transformers' pipeline from texts to labels, the shortest text first."""
+        texts = sorted(self.texts, key=len)
+        self.model.eval()
+        say = pipeline("text-classification", model=self.model, tokenizer=self.tokenizer, device=self.args.device)
+        say(texts[:32], batch_size=32, truncation=True)
+        start = time.perf_counter()
+        answers = say(texts, batch_size=32, truncation=True)
+        self.synchronize()
+        return {"seconds": time.perf_counter() - start, "texts": len(answers)}
+
+    def describe(self):
+        return describe(self.args, self.model, self.parameters) | {"texts": len(self.texts)}
+
+
+# ---------------------------------------------------------------- products
 
 
 def product(device, m, n, k, layout, precision):
@@ -237,15 +361,27 @@ def main():
         for line in sys.stdin:
             answer({"seconds": product(args.device, **json.loads(line))})
         return
-    trainer = Trainer(args, sizes)
+    trainer = FineTuner(args) if args.fine_tune else Trainer(args, sizes)
     trainer.run(args.warmup)
     if args.serve:
         answer(trainer.describe())
         for line in sys.stdin:
-            word, steps = line.split()
-            if word != "go":
+            word, *steps = line.split()
+            if word == "predict" and args.fine_tune:
+                answer(trainer.predict())
+            elif word != "go" or len(steps) != 1:
                 raise SystemExit(f"expected go N, found {line.strip()!r}")
-            answer({"steps": trainer.run(int(steps))})
+            elif args.fine_tune:
+                answer(dict(zip(("steps", "tokens"), trainer.run(int(steps[0])))))
+            else:
+                answer({"steps": trainer.run(int(steps[0]))})
+        return
+    if args.fine_tune:
+        seconds, tokens = trainer.run(args.steps)
+        predicted = trainer.predict()
+        answer({"tokens_per_second": round(sum(tokens) / sum(seconds), 1),
+                "predicted_per_second": round(predicted["texts"] / predicted["seconds"], 1),
+                "steps": [round(s, 4) for s in seconds], "tokens": tokens, **trainer.describe()})  # fmt: skip
         return
     seconds = trainer.run(args.steps)
     rate = round(args.batch * args.length / statistics.median(seconds), 1)

@@ -19,6 +19,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -254,14 +255,17 @@ def area(verdicts, labels):
 
 
 class AdamW:
-    """theta -= lr * (m / (sqrt(v) + eps) + decay * theta), gradients clipped by their global norm first."""
+    """theta -= lr * (m / (sqrt(v) + eps) + decay * theta), gradients clipped by their global norm first. `factors` are what the
+    learning rate of each parameter is multiplied with."""
 
-    def __init__(self, named, settings):
+    def __init__(self, named, settings, factors=None):
         self.settings, self.parameters = settings, list(named.values())
+        self.factors = factors or [1.0] * len(self.parameters)
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
         plain = [name.endswith("bias") or "LayerNorm" in name for name in named]
         self.decayed = [p for p, is_plain in zip(self.parameters, plain) if not is_plain]
+        self.decayed_factors = [f for f, is_plain in zip(self.factors, plain) if not is_plain]
 
     @torch.no_grad()
     def step(self, gradients, step, rate):
@@ -275,8 +279,9 @@ class AdamW:
         c1, c2 = ((1 / (1 - b ** (step + 1)) if corrected else 1.0) for b in (b1, b2))
         root = torch._foreach_sqrt(torch._foreach_mul(v, c2))
         torch._foreach_add_(root, s["epsilon"])
-        torch._foreach_mul_(self.decayed, 1 - rate * s["weight_decay"])  # before the update, so of the old weights
-        torch._foreach_addcdiv_(self.parameters, m, root, -rate * c1)
+        # Before the update, so of the old weights.
+        torch._foreach_mul_(self.decayed, [1 - rate * f * s["weight_decay"] for f in self.decayed_factors])
+        torch._foreach_addcdiv_(self.parameters, m, root, [-rate * c1 * f for f in self.factors])
         return norm.item()
 
 
