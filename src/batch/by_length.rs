@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 const SHUFFLE_STREAM: u64 = 0x5348_5546;
 const SEAM_STREAM: u64 = 0x5345_414d;
 
-/// Batches that are sorted by length together: the more, the more alike the rows of each; the fewer, the more a batch's rows are
-/// left to chance.
-const SORTED_TOGETHER: usize = 50;
+/// Most batches that are sorted by length together, and the fewest groups of them: the larger a group, the more alike the rows
+/// of a batch; the smaller, the more is left to chance.
+const MOST_TOGETHER: usize = 50;
+const FEWEST_GROUPS: usize = 4;
 
 /// The tokens of every example, where batches of `source` are to be made of like lengths.
 pub(super) fn lengths(source: &dyn Source) -> Option<Arc<[u32]>> {
@@ -85,7 +86,7 @@ impl ByLength {
         rest.retain(|example| !taken.contains(example));
         // Groups that are as equal as can be: a small one would hardly be sorted.
         let batches = rest.len() / batch;
-        let groups = batches.div_ceil(SORTED_TOGETHER).max(1);
+        let groups = batches.div_ceil(MOST_TOGETHER).max(FEWEST_GROUPS);
         let group = batches.div_ceil(groups).max(1) * batch;
         rest.chunks_mut(group).for_each(|group| group.sort_by_key(tokens));
         let mut batches: Vec<&[u32]> = rest.chunks(batch).collect();
@@ -120,7 +121,7 @@ mod tests {
             orders.epoch(epoch + 1);
             prop_assert_eq!(&orders.epoch(epoch), &order);
             prop_assert_eq!(&orders.with_seed(seed).epoch(epoch), &order);
-            if count > 20 {
+            if count > 20 * batch {
                 prop_assert_ne!(&orders.epoch(epoch + 1), &order);
                 prop_assert_ne!(&orders.with_seed(!seed).epoch(epoch), &order);
             }
