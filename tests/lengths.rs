@@ -65,7 +65,7 @@ fn text(says: bool) -> Arc<Text> {
         examples.push(&ids, length);
     }
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
-    let masking = recipe().objective.masking();
+    let masking = recipe().objective.masking().unwrap();
     Arc::new(Text { masked: MaskedText::of(Arc::new(examples), (special, (5..200).collect()), masking), lengths, says })
 }
 
