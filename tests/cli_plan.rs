@@ -125,7 +125,8 @@ fn trainer(
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
     let allocated = Rc::new(Cell::new(0));
     let watched = Watched { engine, room, allocated: allocated.clone() };
-    let source = Arc::new(MaskedText::of(Arc::new(examples), (special, (5..99).collect()), config.objective.masking()));
+    let source =
+        Arc::new(MaskedText::of(Arc::new(examples), (special, (5..99).collect()), config.objective.masking().unwrap()));
     let data = Data { training: source.clone(), held_out: source, scorer: None };
     (Trainer::new(Box::new(watched), target, Recipe::new(&config), data, resources), allocated)
 }

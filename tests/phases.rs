@@ -51,8 +51,8 @@ impl Objective for OneAfterTheOther {
         vec![first, second]
     }
 
-    fn masking(&self) -> Masking {
-        Masking::default()
+    fn masking(&self) -> Option<Masking> {
+        Some(Masking::default())
     }
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
@@ -129,7 +129,8 @@ fn trainer_on(engine: Box<dyn Engine>, target: Target) -> Trainer {
         examples.push(&[2, 5 + i, 6 + 2 * i, 30 - i, 40 + i, 7, 8, 3], 8);
     }
     let special = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
-    let source = Arc::new(MaskedText::of(Arc::new(examples), (special, (5..60).collect()), recipe.objective.masking()));
+    let source =
+        Arc::new(MaskedText::of(Arc::new(examples), (special, (5..60).collect()), recipe.objective.masking().unwrap()));
     let data = Data { training: source.clone(), held_out: source, scorer: None };
     Trainer::new(engine, target, recipe, data, Resources::default()).unwrap()
 }
@@ -274,7 +275,8 @@ fn setup(stop_after: Option<u64>) -> Setup {
     let tokenizer = Tokenizer::train([text], &options).unwrap();
     let options = ExampleOptions { length: config.data.length, held_out: 0.1, seed: config.seed };
     let corpus = corpus::build(&corpus::documents(text), &tokenizer, &options).unwrap();
-    let source = |examples| Arc::new(MaskedText::new(Arc::new(examples), &tokenizer, recipe.objective.masking()));
+    let source =
+        |examples| Arc::new(MaskedText::new(Arc::new(examples), &tokenizer, recipe.objective.masking().unwrap()));
     let bank = recipe.model.table.len();
     let setting = Setting { vocabulary: 200, unigram_entropy: 5.0, learning_rate: 1e-3, clip_norm: 1.0 };
     Setup {

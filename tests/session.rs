@@ -105,7 +105,8 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
     let options = ExampleOptions { length: config.data.length, held_out: 0.1, seed: config.seed };
     let corpus = corpus::build(&corpus::documents(text), &tokenizer, &options).unwrap();
     let (bank, trouble) = (Model::new(&config).table.len(), trouble.clone());
-    let source = |examples| Arc::new(MaskedText::new(Arc::new(examples), &tokenizer, config.objective.masking()));
+    let source =
+        |examples| Arc::new(MaskedText::new(Arc::new(examples), &tokenizer, config.objective.masking().unwrap()));
     Setup {
         data: Data { training: source(corpus.training), held_out: source(corpus.held_out), scorer: None },
         recipe: Recipe::new(&config),

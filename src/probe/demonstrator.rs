@@ -251,7 +251,7 @@ mod tests {
         config.model.vocabulary = tokenizer.size();
         let model = model(&config);
         let weights = model.initial(5);
-        let mut demonstrator = Demonstrator::new(model, config.objective.masking(), &tokenizer);
+        let mut demonstrator = Demonstrator::new(model, config.objective.masking().unwrap(), &tokenizer);
         demonstrator.set_weights(&weights).unwrap();
         demonstrator
     }
