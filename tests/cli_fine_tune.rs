@@ -44,14 +44,13 @@ fn refuses(arguments: &[&str], expected: &str) {
     assert!(error.contains(expected) && error.trim().lines().count() == 1, "{arguments:?}: {error}");
 }
 
-/// Texts whose class is said by one word of them, long and short ones.
+/// Texts whose class is said by the word that they begin with, long and short ones.
 fn classes(folder: &Path) -> PathBuf {
     let path = folder.join("reviews.csv");
     let mut text = "review,stars,price\n".to_string();
     for i in 0..120 {
-        let (word, class) = if i * 7 % 3 == 0 { ("peace", "good") } else { ("war", "bad") };
-        let more = "of the people ".repeat(i % 9);
-        text += &format!("the {word} {more}was {i},{class},{}\n", if class == "good" { 2_010 } else { 1_990 });
+        let (word, stars, price) = if i / 9 % 3 == 0 { ("peace", "good", 2_010) } else { ("war", "bad", 1_990) };
+        text += &format!("{word} {word} {word} {},{stars},{price}\n", "of the people ".repeat(i % 9));
     }
     fs::write(&path, text).unwrap();
     path
@@ -73,7 +72,7 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
     fs::read(run.join(format!("checkpoints/step-{step:06}/model/model.safetensors"))).unwrap()
 }
 
-const TABLE: [&str; 14] = [
+const TABLE: [&str; 16] = [
     "--task",
     "classify",
     "--text",
@@ -81,13 +80,15 @@ const TABLE: [&str; 14] = [
     "--label",
     "stars",
     "--steps",
-    "24",
+    "60",
     "--batch",
     "8",
     "--learning-rate",
-    "2e-3",
+    "3e-3",
     "--layer-decay",
     "1",
+    "--set",
+    "model.dropout=0.05",
 ];
 
 #[test]
@@ -116,12 +117,8 @@ fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
         leyden().args(["fine-tune", "--device", "cpu", "--out"]).arg(&parts).args(more).assert().success();
     }
     assert_eq!(metrics(&whole), metrics(&parts));
-    assert_eq!(weights(&whole, 24), weights(&parts, 24));
-    assert_eq!(
-        says("predict", &whole, &["the peace of the people was 3"]).split('\t').next().unwrap(),
-        "good",
-        "{shown}"
-    );
+    assert_eq!(weights(&whole, 60), weights(&parts, 60));
+    assert!(says("predict", &whole, &["peace peace peace of the people"]).starts_with("good\t"));
     let measured =
         says("evaluate", &whole, &["--dev", table.to_str().unwrap(), "--text", "review", "--label", "stars"]);
     assert!(measured.contains("accuracy") && measured.contains("120 records"), "{measured}");
@@ -132,21 +129,21 @@ fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
     let place = parts.to_str().unwrap();
     refuses(&["fine-tune", "--out", place, "--epochs", "3"], "leave --epochs out");
     fs::write(&table, "review,stars\npeace,good\nwar,bad\n").unwrap();
-    refuses(&["fine-tune", "--out", place, "--steps", "30", "--device", "cpu"], "has changed");
+    refuses(&["fine-tune", "--out", place, "--steps", "90", "--device", "cpu"], "has changed");
     fs::remove_file(&table).unwrap();
-    refuses(&["fine-tune", "--out", place, "--steps", "30", "--device", "cpu"], "fine-tune --out");
+    refuses(&["fine-tune", "--out", place, "--steps", "90", "--device", "cpu"], "fine-tune --out");
 }
 
 #[test]
 fn numbers_are_learnt_and_said_in_their_own_units() {
     let folder = tempfile::tempdir().unwrap();
     let (run, table) = (folder.path().join("run"), classes(folder.path()));
-    let settings = ["--task", "regress", "--text", "review", "--label", "price", "--steps", "40", "--batch", "8"];
-    let rates = ["--learning-rate", "4e-3", "--layer-decay", "1", "--train", table.to_str().unwrap()];
+    let settings = ["--task", "regress", "--text", "review", "--label", "price", "--steps", "60", "--batch", "8"];
+    let rates = ["--learning-rate", "3e-3", "--layer-decay", "1", "--train", table.to_str().unwrap()];
     let shown = fine_tune(&run, &[&settings[..], &rates].concat());
     assert!(shown.contains("always saying the mean"), "{shown}");
-    let said: f64 = says("predict", &run, &["the peace was 5"]).trim().parse().unwrap();
-    let other: f64 = says("predict", &run, &["the war was 5"]).trim().parse().unwrap();
+    let said: f64 = says("predict", &run, &["peace peace peace"]).trim().parse().unwrap();
+    let other: f64 = says("predict", &run, &["war war war"]).trim().parse().unwrap();
     assert!((1_985.0..2_015.0).contains(&other) && said > other + 5.0, "{said} {other}");
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(config.contains("scale = 16.0"), "{config}");
@@ -169,7 +166,7 @@ fn words_are_tagged_and_questions_answered() {
     }
     fs::write(&words, text).unwrap();
     let tagged = folder.path().join("tagged");
-    let rates = ["--steps", "30", "--batch", "8", "--learning-rate", "4e-3", "--layer-decay", "1"];
+    let rates = ["--steps", "60", "--batch", "8", "--learning-rate", "3e-3", "--layer-decay", "1"];
     let shown = fine_tune(&tagged, &[&["--task", "ner", "--train", words.to_str().unwrap()], &rates[..]].concat());
     assert!(shown.contains("span F1"), "{shown}");
     let said = says("predict", &tagged, &["the war of the people"]);
@@ -189,10 +186,10 @@ fn words_are_tagged_and_questions_answered() {
     let asked = folder.path().join("asked");
     let place = file.to_str().unwrap();
     let shown = fine_tune(&asked, &[&["--task", "squad2", "--train", place, "--dev", place], &rates[..]].concat());
-    assert!(shown.contains("question answering squad2") && shown.contains("exact"), "{shown}");
+    assert!(shown.contains("question answering squad2") && shown.contains("F1"), "{shown}");
     let said = says("predict", &asked, &["what do the people want\tthe people want war"]);
     assert!(!said.trim().is_empty());
-    let config = fs::read_to_string(asked.join("checkpoints/step-000030/model/config.json")).unwrap();
+    let config = fs::read_to_string(asked.join("checkpoints/step-000060/model/config.json")).unwrap();
     assert!(config.contains("ElectraForQuestionAnswering"), "{config}");
 }
 
@@ -221,7 +218,7 @@ fn what_cannot_be_is_said_in_a_line() {
     refused(&["--task", "nothing"], true, "no task \"nothing\"");
     refused(&[], true, "--train needs --task");
     refused(&["--task", "sst2"], false, "needs the file to learn from");
-    refused(&["--task", "classify"], true, "no column text");
+    refused(&["--task", "classify"], true, "no column \"text\"");
     refused(&["--task", "classify", "--text", "review", "--label", "stars", "--epochs", "-1"], true, "--epochs is -1");
     refused(&["--task", "regress", "--text", "review", "--label", "stars"], true, "stars");
     refused(&["--task", "classify", "--text", "review", "--label", "stars", "--length", "900"], true, "data.length");

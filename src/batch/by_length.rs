@@ -1,6 +1,6 @@
 //! Orders of examples in which those of like lengths are beside each other.
 
-use super::Source;
+use super::{Source, padded};
 use crate::random::{Permutation, Random};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +23,10 @@ pub(super) fn lengths(source: &dyn Source) -> Option<Arc<[u32]>> {
 /// Orders of epochs in which the rows of each batch are of like lengths, each a pure function of (lengths, batch, seed, epoch).
 ///
 /// As transformers' `group_by_length`: all examples in an order by lot, cut into groups of some batches; each group sorted by
-/// length and cut into batches; and all batches shuffled. A batch that two epochs share has its rows of both from about the same
-/// place among all lengths.
+/// length and cut into batches; and all batches shuffled. But what is sorted by is the length that a row is padded to: of those
+/// that come to the same, chance decides who is with whom, since a batch of rows that are alike in more than they must be is a poor
+/// sample (long sentences are not labelled as short ones are). A batch that two epochs share has its rows of both from about the
+/// same place among all lengths.
 #[derive(Clone, Debug)]
 pub(super) struct ByLength {
     lengths: Arc<[u32]>,
@@ -70,7 +72,7 @@ impl ByLength {
         let (examples, batch) = (self.lengths.len(), self.batch);
         let by_lot = Permutation::new(examples as u64, self.seed, self.stream, epoch);
         let mut rest: Vec<u32> = (0..examples as u64).map(|place| by_lot.at(place) as u32).collect();
-        let tokens = |example: &u32| self.lengths[*example as usize];
+        let tokens = |example: &u32| padded(self.lengths[*example as usize] as usize, usize::MAX);
         // Rows of the batch that the epoch before has begun, and of the one that the next will fill.
         let begun = (u128::from(epoch) * examples as u128 % batch as u128) as usize;
         let head = ((batch - begun) % batch).min(examples);
@@ -100,10 +102,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Tokens of all whole batches with their padding, each as long as its longest row.
-    fn padded(order: &[u32], lengths: &[u32], batch: usize) -> usize {
+    /// Tokens of all whole batches with their padding, each as long as its longest row is padded to.
+    fn with_padding(order: &[u32], lengths: &[u32], batch: usize) -> usize {
         let longest = |rows: &[u32]| rows.iter().map(|&row| lengths[row as usize] as usize).max().unwrap_or_default();
-        order.chunks_exact(batch).map(|rows| longest(rows) * batch).sum()
+        order.chunks_exact(batch).map(|rows| padded(longest(rows), usize::MAX) * batch).sum()
     }
 
     proptest! {
@@ -133,22 +135,22 @@ mod tests {
         // As sentences are: many short ones, few long ones.
         let lengths: Arc<[u32]> =
             (0..5_003).map(|i| (3.0 + 60.0 * Random::new(1, 1, i).unit().powi(3)) as u32).collect();
-        let tokens: usize = lengths.iter().map(|&n| n as usize).sum();
+        let tokens: usize = lengths.iter().map(|&n| padded(n as usize, usize::MAX)).sum();
         for batch in [8, 32] {
             let orders = ByLength::new(lengths.clone(), batch, (3, 4));
             let all: Vec<u32> = (0..6).flat_map(|epoch| orders.epoch(epoch).to_vec()).collect();
-            let sorted = padded(&all, &lengths, batch) as f64 / (6 * tokens) as f64;
+            let sorted = with_padding(&all, &lengths, batch) as f64 / (6 * tokens) as f64;
             let by_lot = Permutation::new(lengths.len() as u64, 3, 4, 0);
             let by_lot: Vec<u32> = (0..lengths.len() as u64).map(|place| by_lot.at(place) as u32).collect();
-            let random = padded(&by_lot, &lengths, batch) as f64 / tokens as f64;
+            let random = with_padding(&by_lot, &lengths, batch) as f64 / tokens as f64;
             assert!(sorted < 1.05 && random > 1.9, "batches of {batch}: {sorted} and {random} of the tokens");
         }
     }
 
     #[test]
     fn batches_are_composed_anew() {
-        // All of one length: nothing but chance decides who is with whom.
-        let orders = ByLength::new(vec![9; 320].into(), 32, (3, 4));
+        // All are padded to one length: nothing but chance decides who is with whom.
+        let orders = ByLength::new((0..320).map(|i| i % 16 + 1).collect(), 32, (3, 4));
         let (one, other) = (orders.epoch(0), orders.epoch(1));
         let together = |order: &[u32], rows: &[u32]| {
             order
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn lengths_come_in_no_order() {
-        let lengths: Arc<[u32]> = (0..1_000).map(|i| i / 10).collect();
+        let lengths: Arc<[u32]> = (0..1_000).map(|i| i / 10 * 64).collect();
         let order = ByLength::new(lengths.clone(), 10, (3, 4)).epoch(0);
         let means: Vec<u32> =
             order.chunks(10).map(|rows| rows.iter().map(|&row| lengths[row as usize]).sum()).collect();

@@ -325,7 +325,10 @@ fn setup(
     record: Option<KernelChoices>,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
-    let recipe = Recipe::new(&config);
+    let mut recipe = Recipe::new(&config);
+    let data = material.data(&*recipe.objective);
+    // Of labelled rows, none may be as long as they were allowed to be.
+    recipe.shape.length = data.training.length().max(data.held_out.length());
     let SessionOptions { device, kernels, tuning, resources, rollback, stop_after } = how;
     let bank = recipe.model.table.len();
     let adapter = device.adapter()?;
@@ -357,7 +360,7 @@ fn setup(
     let setup = Setup {
         initial: initial(&config, &recipe.model, material.tokenizer(), adaptation),
         measures: config.measures(facts.unigram_entropy),
-        data: material.data(&*recipe.objective),
+        data,
         recipe,
         config,
         tokenizer: material.tokenizer().clone(),

@@ -92,6 +92,14 @@ impl Rows {
         Ok(rows)
     }
 
+    /// Those of a table that is no file: cells between tabs.
+    pub(super) fn of_table(name: &str, text: &str) -> Result<Self, TaskError> {
+        let content = Content::Table { text: text.into(), separator: b'\t' };
+        let mut rows = Self { file: name.into(), names: Vec::new(), quotes: Quotes::Text, content };
+        rows.names = rows.header()?;
+        Ok(rows)
+    }
+
     fn header(&self) -> Result<Vec<String>, TaskError> {
         Ok(match &self.content {
             Content::Table { text, separator: b'\t' } => {

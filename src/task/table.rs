@@ -54,7 +54,17 @@ pub fn read(
     known: Option<&LabelNames>,
     part: Part,
 ) -> Result<TaskData, TaskError> {
-    let rows = Rows::open(path, encoding, Quotes::Around)?;
+    read_rows(Rows::open(path, encoding, Quotes::Around)?, columns, kind, known, part)
+}
+
+/// As [`read`] with rows that are open.
+pub(super) fn read_rows(
+    rows: Rows,
+    columns: &Columns,
+    kind: LabelKind,
+    known: Option<&LabelNames>,
+    part: Part,
+) -> Result<TaskData, TaskError> {
     let mut asked = vec![columns.text.as_str()];
     asked.extend(columns.pair.as_deref());
     let text_columns = asked.len();

@@ -25,8 +25,12 @@ pub(super) fn after(style: Style, session: Session, task: &PreparedTask) -> Resu
     let best = Run::best_of(&folder);
     if let (Some((_, step, value)), Some(measure)) = (&best, &selecting) {
         let value = fixed(*value, measure.digits.into());
-        let title = measure.short.to_lowercase();
-        let _ = writeln!(out, "{}  step {step} has the best {title} on held-out texts, {value}", style.bold("best"));
+        let _ = writeln!(
+            out,
+            "{}  step {step} has the best {} on held-out texts, {value}",
+            style.bold("best"),
+            measure.short
+        );
     }
     out += &examples(style, &folder, task)?;
     out += &files(style, &folder, best.map(|(folder, ..)| folder).as_deref(), task);

@@ -151,7 +151,7 @@ impl Scores {
         Self(match problem {
             Problem::SingleLabel => vec![Score::Accuracy, Score::MacroF1, Score::Matthews],
             Problem::MultiLabel => vec![Score::MicroF1, Score::MacroF1, Score::Exact],
-            Problem::Regression => vec![Score::Spearman, Score::Pearson, Score::SquaredError],
+            Problem::Regression => vec![Score::SquaredError, Score::Pearson, Score::Spearman],
         })
     }
 
@@ -197,6 +197,7 @@ impl Scores {
     /// The measures of a run: the loss, counted in `loss_unit`, and the scores.
     pub fn measures(&self, loss_unit: &str, facts: &Facts) -> Measures {
         let loss = Measure {
+            short: "loss".into(),
             tag: "loss/task".into(),
             plot: Plot::Main,
             hue: Hue::First,
