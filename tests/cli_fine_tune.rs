@@ -72,7 +72,7 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
     fs::read(run.join(format!("checkpoints/step-{step:06}/model/model.safetensors"))).unwrap()
 }
 
-const TABLE: [&str; 16] = [
+const TABLE: [&str; 18] = [
     "--task",
     "classify",
     "--text",
@@ -89,6 +89,8 @@ const TABLE: [&str; 16] = [
     "1",
     "--set",
     "model.dropout=0.05",
+    "--seed",
+    "2",
 ];
 
 #[test]
@@ -220,7 +222,7 @@ fn what_cannot_be_is_said_in_a_line() {
     refused(&["--task", "sst2"], false, "needs the file to learn from");
     refused(&["--task", "classify"], true, "no column \"text\"");
     refused(&["--task", "classify", "--text", "review", "--label", "stars", "--epochs", "-1"], true, "--epochs is -1");
-    refused(&["--task", "regress", "--text", "review", "--label", "stars"], true, "stars");
+    refused(&["--task", "regress", "--text", "review", "--label", "stars"], true, "expected a number");
     refused(&["--task", "classify", "--text", "review", "--label", "stars", "--length", "900"], true, "data.length");
     refused(&["--task", "ner", "--head", "linear"], true, "--head linear");
     refuses(
