@@ -15,7 +15,7 @@ Run:  python tests/golden/make_tasks.py            (README.md has the versions)
   batch.ids .type_ids [B, L]   .lengths [B]
   batch.labels   [B] classes; [B] float32 numbers; [B, 4] 0 or 1; [B, L] classes; [B, 2] positions of start and end
   batch.weights [B, L] float32   of the classes of tokens only: 1 where a token has one
-  steps.lr .loss .grad_norm [N]   after.<parameter>   of one of three classes: ten AdamW steps, slower towards the input
+  steps.lr .loss .grad_norm [N]   after.<parameter>   but of the linear head: ten AdamW steps, slower towards the input
   logits [B, C]; [B, L, C] and [B, L, 2] with what stands at padding   loss []   grad.<parameter>
 
 The metadata has `sizes`, `shape`, and `config`: the config.json that transformers saves with it.
@@ -221,7 +221,7 @@ def make(name, seed):
     tensors |= {f"grad.{key}": value for key, value in gradients.items()}
     tensors |= {"logits": logits, "loss": loss}
     steps = {}
-    if name == "single":
+    if name != "linear":
         log = train(network, batch, by_layer)
         tensors["steps.lr"] = torch.tensor([learning_rate(s) for s in range(TRAINING["steps"])], dtype=torch.float64)
         tensors |= {f"steps.{key}": value for key, value in log.items()}
