@@ -57,20 +57,20 @@ def main():
         address = json.loads(path.read_text(encoding="utf-8"))
         if address["year"] < FIRST_YEAR:
             continue
-        own = addresses.setdefault(path.stem, [])
+        own = addresses.setdefault(address["year"], [])
         for sentence in map(str.strip, sentences(address["text"])):
             if PLAIN_SENTENCE.fullmatch(sentence) and len(sentence.split()) in WORDS and sentence.lower() not in seen:
                 seen.add(sentence.lower())
                 own.append(sentence)
-    names = sorted(addresses, key=drawn)
+    years = sorted(addresses, key=drawn)
     for part, wanted in ROWS.items():
-        mine = [name for at, name in enumerate(names) if (at % HELD_OUT == 0) == (part == "dev")]
-        both = sorted((sentence for name in mine for sentence in addresses[name]), key=drawn)
+        mine = [year for at, year in enumerate(years) if (at % HELD_OUT == 0) == (part == "dev")]
+        both = sorted(((sentence, year) for year in mine for sentence in addresses[year]), key=lambda row: drawn(row[0]))
         if len(both) < wanted:
             raise SystemExit(f"{len(both)} sentences for {part}, expected {wanted}")
-        rows = [(shuffled(text) if at % 2 else text, LABELS[at % 2]) for at, text in enumerate(both[:wanted])]
+        rows = [(shuffled(text) if at % 2 else text, LABELS[at % 2], str(year)) for at, (text, year) in enumerate(both[:wanted])]
         rows.sort(key=lambda row: drawn(part, *row))
-        lines = ["text\tlabel", *map("\t".join, rows)]
+        lines = ["text\tlabel\tyear", *map("\t".join, rows)]
         (HERE / f"{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
         print(f"{part}.tsv: {len(rows)} of {len(both)} sentences of {len(mine)} addresses")
 

@@ -159,7 +159,7 @@ impl FineTuneArguments {
     fn task(&self) -> Result<Task, Failure> {
         let name = match (&self.task, &self.train) {
             (Some(name), _) => name,
-            (None, None) => crate::task::sample::TASK,
+            (None, None) => "classify",
             (None, Some(_)) => {
                 let known: Vec<&str> = Task::all().map(|task| task.name()).collect();
                 let known = known.join(", ");
@@ -177,7 +177,7 @@ impl FineTuneArguments {
     fn folder(&self) -> Result<PathBuf, Failure> {
         match &self.out {
             Some(folder) => Ok(folder.clone()),
-            None => Ok(Run::free_folder(if self.train.is_some() { self.task()?.name() } else { "fine-tuned" })),
+            None => Ok(Run::free_folder(if self.train.is_some() { self.task()?.name() } else { crate::task::sample::NAME })),
         }
     }
 

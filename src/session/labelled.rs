@@ -13,6 +13,7 @@ use crate::task::evaluation::Facts;
 use crate::task::features::{FeatureOptions, Features};
 use crate::task::labelled::{TargetOptions, swapped};
 use crate::task::objective::outputs::LOGITS;
+use crate::task::sample;
 use crate::task::split::hold_out;
 use crate::task::{DevScorer, Input, LabelNames, Labelled, Part, Record, ScoredOutputs, Task, TaskData};
 use crate::train::Data;
@@ -107,7 +108,7 @@ pub(super) fn prepare(
             (dev, path.display().to_string())
         }
         None if settings.train.is_none() => {
-            let dev = crate::task::sample::dev()?;
+            let dev = sample::read(Part::Dev)?;
             (dev, "the sample's other part".into())
         }
         None => {
@@ -179,7 +180,7 @@ fn read(
 ) -> Result<(TaskData, String), PrepareError> {
     match path {
         Some(path) => Ok((task.read(path, settings, known, part)?, path.display().to_string())),
-        None => Ok((crate::task::sample::training()?, crate::task::sample::NAME.into())),
+        None => Ok((sample::read(part)?, format!("sample ({}; {})", sample::SOURCE, sample::ABOUT))),
     }
 }
 

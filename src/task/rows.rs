@@ -87,15 +87,16 @@ impl Rows {
                 return Err(TaskError::Form { file, found, expected: "a table (csv, tsv, jsonl or parquet)" });
             }
         };
-        let mut rows = Self { file, names: Vec::new(), quotes, content };
-        rows.names = rows.header()?;
-        Ok(rows)
+        Self::new(file, quotes, content)
     }
 
-    /// Those of a table that is no file: cells between tabs.
-    pub(super) fn of_table(name: &str, text: &str) -> Result<Self, TaskError> {
-        let content = Content::Table { text: text.into(), separator: b'\t' };
-        let mut rows = Self { file: name.into(), names: Vec::new(), quotes: Quotes::Text, content };
+    /// A table between tabs that is in memory; `file` is what errors call it.
+    pub(super) fn in_memory(file: &str, text: &str, quotes: Quotes) -> Result<Self, TaskError> {
+        Self::new(file.into(), quotes, Content::Table { text: text.into(), separator: b'\t' })
+    }
+
+    fn new(file: String, quotes: Quotes, content: Content) -> Result<Self, TaskError> {
+        let mut rows = Self { file, names: Vec::new(), quotes, content };
         rows.names = rows.header()?;
         Ok(rows)
     }

@@ -1,62 +1,74 @@
-//! Labelled sentences inside the program, so that fine-tuning can be seen without a file: when was it said? `assets/README.md` says
-//! where they are from.
+//! The labelled sentences that are in the binary, so that fine-tuning can be seen without a file.
+//!
+//! Half of them have their words shuffled, the first one aside. They are of State of the Union addresses later than those of
+//! [`SAMPLE`](crate::corpus::SAMPLE), so that whoever learnt from that text has never seen them. Counting words tells nothing here;
+//! knowing which follow each other does, and that is what pre-training learns. assets/README.md says where they come from.
 
-use super::rows::Rows;
-use super::table::{Columns, LabelKind, read_rows};
+use super::rows::{Quotes, Rows};
+use super::table::{Columns, LabelKind, of_rows};
 use super::{LabelNames, Part, TaskData, TaskError};
 
-/// The task that it is for.
-pub const TASK: &str = "classify";
-/// What it is called.
-pub const NAME: &str = "sample (sentences of State of the Union addresses, and when they were said)";
+/// Its name.
+pub const NAME: &str = "order";
+/// What is asked, in a line.
+pub const ABOUT: &str = "is the sentence as it was said, or are its words shuffled?";
+/// What is read of whom, in a line.
+pub const SOURCE: &str = "sentences of State of the Union addresses, 1993 to 2021";
+/// The classes in their order.
+pub const LABELS: [&str; 2] = ["in order", "shuffled"];
+/// The file to learn from: a table between tabs with a header, the columns `text`, `label` and `year`.
+pub const TRAIN: &str = include_str!("../../assets/order/train.tsv");
+/// The one to measure by, of other addresses.
+pub const DEV: &str = include_str!("../../assets/order/dev.tsv");
 
-const TRAIN: &str = include_str!("../../assets/eras/train.tsv");
-const DEV: &str = include_str!("../../assets/eras/dev.tsv");
-
-fn read(text: &str, known: Option<&LabelNames>, part: Part) -> Result<TaskData, TaskError> {
+/// The sentences to learn from, or for any other part those to measure by.
+///
+/// # Errors
+/// Those of [`table::read`](super::table::read); none in a binary that passed its tests.
+pub fn read(part: Part) -> Result<TaskData, TaskError> {
+    let (file, text) = if part == Part::Train { ("order/train.tsv", TRAIN) } else { ("order/dev.tsv", DEV) };
     let columns = Columns { text: "text".into(), label: Some("label".into()), ..Columns::default() };
-    read_rows(Rows::of_table("sample", text)?, &columns, LabelKind::Class, known, part)
-}
-
-/// The sentences to learn from.
-///
-/// # Errors
-/// None, but in a program that was put together wrongly.
-pub fn training() -> Result<TaskData, TaskError> {
-    read(TRAIN, None, Part::Train)
-}
-
-/// Sentences of other addresses, to measure by.
-///
-/// # Errors
-/// As [`training`].
-pub fn dev() -> Result<TaskData, TaskError> {
-    read(DEV, Some(&training()?.labels), Part::Dev)
+    let rows = Rows::in_memory(file, text, Quotes::Text)?;
+    of_rows(&rows, &columns, LabelKind::Class, Some(&LabelNames::new(LABELS)), part)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::task::Input;
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn column(text: &'static str, at: usize) -> impl Iterator<Item = &'static str> {
+        text.lines().skip(1).filter_map(move |line| line.split('\t').nth(at))
+    }
 
     #[test]
-    fn every_era_is_there_alike_and_no_sentence_twice() {
-        let (training, dev) = (training().unwrap(), dev().unwrap());
-        assert_eq!(training.labels, dev.labels);
-        assert_eq!((training.records.len(), dev.records.len()), (2_400, 600));
-        assert!(training.report.remarks().is_empty() && dev.report.remarks().is_empty());
-        for data in [&training, &dev] {
-            let (counts, all) = (data.label_counts(), data.records.len() as u64);
-            assert!(counts.iter().all(|&count| count * counts.len() as u64 == all), "{counts:?}");
+    fn it_is_read_as_a_table() {
+        for (part, rows) in [(Part::Train, 3_200), (Part::Dev, 800)] {
+            let data = read(part).unwrap();
+            assert_eq!(data.labels.names(), LABELS);
+            assert_eq!((data.records.len(), data.report.left_out()), (rows, 0));
+            assert!(data.report.oddities.is_empty(), "{:?}", data.report);
+            assert_eq!(data.label_counts(), [rows as u64 / 2; 2]);
+            let Input::Text { text, pair: None } = &data.records[0].input else { panic!("a text") };
+            assert_eq!(Some(text.as_str()), column(if part == Part::Train { TRAIN } else { DEV }, 0).next());
         }
-        let mut known = HashSet::new();
-        for record in training.records.iter().chain(&dev.records) {
-            let Input::Text { text, pair: None } = &record.input else { panic!("{record:?}") };
-            assert!(known.insert(text.clone()), "{text}");
-            // No sentence names its year.
-            let digits = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
-            assert!(digits < Some(4), "{text}");
+    }
+
+    #[test]
+    fn what_is_measured_by_was_never_learnt_from() {
+        let years = |text| column(text, 2).collect::<BTreeSet<_>>();
+        let (train, dev) = (years(TRAIN), years(DEV));
+        assert_eq!((train.len(), dev.len()), (23, 6));
+        assert!(train.is_disjoint(&dev));
+        // The text of pre-training ends in 1992.
+        assert!(train.iter().chain(&dev).all(|year| ("1993"..="2021").contains(year)));
+        // No sentence twice, not even in another order.
+        let mut seen = BTreeMap::new();
+        for text in column(TRAIN, 0).chain(column(DEV, 0)) {
+            let mut words: Vec<&str> = text.split(|c: char| c == ' ' || ",.!?".contains(c)).collect();
+            words.sort_unstable();
+            assert_eq!(seen.insert(words, text), None);
         }
     }
 }

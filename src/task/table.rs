@@ -54,12 +54,12 @@ pub fn read(
     known: Option<&LabelNames>,
     part: Part,
 ) -> Result<TaskData, TaskError> {
-    read_rows(Rows::open(path, encoding, Quotes::Around)?, columns, kind, known, part)
+    of_rows(&Rows::open(path, encoding, Quotes::Around)?, columns, kind, known, part)
 }
 
-/// As [`read`] with rows that are open.
-pub(super) fn read_rows(
-    rows: Rows,
+/// The same of rows that were opened.
+pub(super) fn of_rows(
+    rows: &Rows,
     columns: &Columns,
     kind: LabelKind,
     known: Option<&LabelNames>,
