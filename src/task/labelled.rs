@@ -83,26 +83,19 @@ impl Labelled {
         let longest = kept.iter().map(|&(index, _)| features.row(index).ids.len()).max().unwrap_or_default();
         let length = padded(longest, features.length());
         let mut rows = Examples::new(length);
-        let mut records = 0;
+        let mut shown = 0;
         let mut last = None;
         for &(index, _) in &kept {
             let row = features.row(index);
             rows.push(&row.ids, row.types.iter().filter(|&&kind| kind == 0).count());
-            records += usize::from(last.replace(row.record) != Some(row.record));
+            shown += usize::from(last.replace(row.record) != Some(row.record));
         }
         let targets: Vec<Target> = kept.into_iter().map(|(_, target)| target).collect();
         let weights = row_weights(&targets, options);
-        Self {
-            fingerprint: fingerprint(&rows, &targets, &weights),
-            columns,
-            slots,
-            pad: special.pad,
-            length,
-            rows,
-            targets,
-            weights,
-            records,
-        }
+        // Held-out answers are compared with every right one, not with the first alone.
+        let compared = if options.part == Part::Train { &[] } else { records };
+        let fingerprint = fingerprint((&rows, &targets, &weights), compared);
+        Self { fingerprint, columns, slots, pad: special.pad, length, rows, targets, weights, records: shown }
     }
 
     /// Records of which there are rows.
@@ -115,7 +108,8 @@ impl Labelled {
         self.rows.tokens()
     }
 
-    /// The SHA-256 of rows, targets and weights, in hexadecimal: other data have another.
+    /// The SHA-256 of rows, targets and weights, and of the answers that held-out ones are compared with, in hexadecimal: other
+    /// data have another.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -244,7 +238,7 @@ fn row_weights(targets: &[Target], options: &TargetOptions<'_>) -> Vec<f32> {
     targets.iter().map(weight).collect()
 }
 
-fn fingerprint(rows: &Examples, targets: &[Target], weights: &[f32]) -> String {
+fn fingerprint((rows, targets, weights): (&Examples, &[Target], &[f32]), compared: &[Record]) -> String {
     let mut bytes = rows.fingerprint().to_vec();
     let mut put = |words: &[u32]| words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
     for (target, weight) in targets.iter().zip(weights) {
@@ -263,6 +257,12 @@ fn fingerprint(rows: &Examples, targets: &[Target], weights: &[f32]) -> String {
             Target::Answer([first, last]) => put(&[5, *first, *last]),
         }
         put(&[weight.to_bits()]);
+    }
+    for record in compared {
+        if let Some(Label::Answers(answers)) = &record.label {
+            bytes.extend((answers.len() as u32).to_le_bytes());
+            answers.iter().for_each(|answer| bytes.extend(answer.text.bytes().chain([0])));
+        }
     }
     sha256(&bytes)
 }
@@ -430,6 +430,16 @@ mod tests {
             let types = &batch.column(TYPES.name)[14 * at..][..14];
             assert_eq!(types[..window.row.types.len()], window.row.types);
         }
+        // A second right answer changes what is measured, and not what is learnt.
+        let mut more = records.clone();
+        if let Some(Label::Answers(answers)) = &mut more[0].label {
+            answers.push(Answer { text: "The people".into(), bytes: None });
+        }
+        let of = |part| {
+            Labelled::new(&more, &features, tokenizer().special(), &TargetOptions { part, ..targets }).fingerprint
+        };
+        assert_ne!(of(Part::Dev), dev.fingerprint);
+        assert_eq!(of(Part::Train), train.fingerprint);
         let known = windows.iter().filter(|window| window.answer.is_some()).count();
         assert!(known < windows.len());
         assert_eq!((train.examples(), train.records()), (known, 3));
