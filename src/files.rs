@@ -2,24 +2,61 @@
 
 use sha2::{Digest as _, Sha256};
 use std::fs;
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 /// Writes a file so that a reader sees the old content or the new, never a part.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    let beside = Path::new(&beside);
-    let attempt = || -> io::Result<()> {
-        let mut file = fs::File::create(beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(beside, path)
-    };
-    attempt().inspect_err(|_| {
-        // The failure to report is the first one; a leftover is only untidy.
-        let _ = fs::remove_file(beside);
-    })
+    let mut file = Beside::create(path)?;
+    file.write_all(content)?;
+    file.finish()
+}
+
+/// A file that is written beside the one whose name it gets at the end.
+pub(crate) struct Beside {
+    file: BufWriter<fs::File>,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Beside {
+    /// Begins the file that will be at `path`.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".partial");
+        let beside = PathBuf::from(beside);
+        Ok(Self { file: BufWriter::new(fs::File::create(&beside)?), beside, path: path.into() })
+    }
+
+    /// Makes it last, and gives it its name.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
+        fs::rename(&self.beside, &self.path)
+    }
+}
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Beside {
+    fn seek(&mut self, place: SeekFrom) -> io::Result<u64> {
+        self.file.seek(place)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // There is none any more where it was finished; and a leftover is only untidy.
+        let _ = fs::remove_file(&self.beside);
+    }
 }
 
 /// Makes the names in a folder last through a power cut, where the system has a way to.

@@ -3,11 +3,13 @@
 mod bench;
 mod completions;
 mod devices;
+mod embed;
 mod evaluate;
 mod fine_tune;
 mod inspect;
 mod kernels;
 mod labelled;
+mod lines;
 mod man;
 mod memory;
 mod output;
@@ -48,6 +50,8 @@ enum Command {
     Probe(probe::ProbeArguments),
     /// Let a fine-tuned model classify texts, tag words or answer questions
     Predict(predict::PredictArguments),
+    /// Turn texts into vectors by the encoder of any model
+    Embed(embed::EmbedArguments),
     /// Hold a fine-tuned model against a labelled file
     Evaluate(evaluate::EvaluateArguments),
     /// List the GPUs and what matters about them for training
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(a) => inspect::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Predict(a) => predict::run(a),
+        Command::Embed(a) => embed::run(a),
         Command::Evaluate(a) => evaluate::run(a),
         Command::FineTune(a) => fine_tune::run(a),
         Command::Devices(a) => devices::run(a),

@@ -2,16 +2,14 @@
 
 use super::Failure;
 use super::labelled::{FileArguments, failure, predictor};
+use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, print, remark};
-use super::probe::lines::{Line, Lines};
-use super::style::Style;
 use crate::model::Head;
 use crate::session::Device;
 use crate::task::features::Candidate;
 use crate::task::{Input, Part, Prediction, Predictor, Record};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 /// Lines that are read together.
@@ -62,12 +60,14 @@ pub(crate) struct PredictArguments {
 /// Runs the command.
 pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
     let predictor = predictor(&arguments.dir, &arguments.device)?;
-    let mut answers = Answers { predictor, json: arguments.json, all: 0, bad: 0 };
+    let tally = Tally { of: "line", ..Tally::default() };
+    let mut answers = Answers { predictor, json: arguments.json, tally };
     if let Some(input) = &arguments.input {
         return answers.of_file(input, arguments.out.as_deref(), &arguments.form);
     }
     if arguments.texts.is_empty() || arguments.texts == ["-"] {
-        return answers.of_lines();
+        let whole = standard_input("text", (MOST_BYTES, BATCH), |lines| answers.print(lines))?;
+        return if whole { answers.tally.end() } else { Ok(()) };
     }
     let texts: Vec<Line> = (1..).zip(arguments.texts).map(|(number, text)| Line { number, text: Ok(text) }).collect();
     for texts in texts.chunks(BATCH) {
@@ -75,37 +75,16 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    answers.end()
+    answers.tally.end()
 }
 
 struct Answers {
     predictor: Predictor,
     json: bool,
-    all: usize,
-    bad: usize,
+    tally: Tally,
 }
 
 impl Answers {
-    /// Standard input, answered as lines arrive.
-    fn of_lines(&mut self) -> Result<(), Failure> {
-        let stdin = std::io::stdin();
-        if stdin.is_terminal() {
-            eprintln!("{}", Style::stderr().dim("One text a line; end with Ctrl-D (Ctrl-Z and Enter on Windows)."));
-        }
-        let mut lines = Lines::new(stdin.lock(), MOST_BYTES);
-        loop {
-            let (texts, end) = lines.next(BATCH);
-            if !texts.is_empty() && !self.print(&texts)? {
-                return Ok(());
-            }
-            match end {
-                None => {}
-                Some(Ok(())) => return self.end(),
-                Some(Err(message)) => return Err(Failure::Input(message)),
-            }
-        }
-    }
-
     /// A file's records, each behind its id. A file of answers is written beside and renamed.
     fn of_file(&mut self, input: &Path, out: Option<&Path>, form: &FileArguments) -> Result<(), Failure> {
         let (data, _) = form.read(input, self.predictor.head(), Part::Test)?;
@@ -139,7 +118,7 @@ impl Answers {
 
     /// `false` once nobody reads the answers.
     fn print(&mut self, lines: &[Line]) -> Result<bool, Failure> {
-        self.all += lines.len();
+        self.tally.all += lines.len();
         let head = self.predictor.head();
         let inputs: Vec<Result<Input, String>> =
             lines.iter().map(|line| line.text.clone().and_then(|text| input(head, &text))).collect();
@@ -151,7 +130,7 @@ impl Answers {
         let mut out = String::new();
         for (line, input) in lines.iter().zip(&inputs) {
             match input {
-                Err(reason) => out += &self.refuse(line.number, reason),
+                Err(reason) => out += &self.tally.refuse(line.number, reason, self.json)?,
                 Ok(_) => {
                     let Some((record, prediction)) = found.next() else { continue };
                     let labels = self.predictor.labels();
@@ -165,29 +144,10 @@ impl Answers {
         }
         print(&out)
     }
-
-    /// Says that a line cannot be answered. What is to be printed in its place.
-    fn refuse(&mut self, number: usize, reason: &str) -> String {
-        self.bad += 1;
-        eprintln!("{} line {number}: {reason}", Style::stderr().yellow("not answered:"));
-        if self.json { format!("{}\n", json!({ "line": number, "error": reason })) } else { String::new() }
-    }
-
-    /// The command's end: whether all were answered.
-    fn end(&self) -> Result<(), Failure> {
-        match self.bad {
-            0 => Ok(()),
-            bad => Err(Failure::Input(format!(
-                "{} of {} lines could not be answered",
-                grouped(bad as u64),
-                grouped(self.all as u64)
-            ))),
-        }
-    }
 }
 
 /// What a line asks of a network with this head.
-fn input(head: Option<&Head>, text: &str) -> Result<Input, String> {
+pub(super) fn input(head: Option<&Head>, text: &str) -> Result<Input, String> {
     let parts = text.split_once('\t');
     match head {
         Some(Head::TokenClassification(_)) => {
@@ -211,7 +171,7 @@ fn input(head: Option<&Head>, text: &str) -> Result<Input, String> {
 }
 
 /// As a line of standard input has it.
-fn whole(input: &Input) -> String {
+pub(super) fn whole(input: &Input) -> String {
     match input {
         Input::Text { text, pair } => pair.as_ref().map_or_else(|| text.clone(), |pair| format!("{text}\t{pair}")),
         Input::Words(words) => words.join(" "),

@@ -1,9 +1,9 @@
 //! `leyden probe`.
 
-pub(super) mod lines;
 mod show;
 
 use super::Failure;
+use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, print, remark};
 use super::style::Style;
 use crate::model::Architecture;
@@ -12,9 +12,7 @@ use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, ProbeError};
 use crate::session::{Device, open};
 use crate::transformers::{FolderError, Pretrained};
 use clap::Args;
-use lines::{Line, Lines};
 use serde_json::json;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Sentences that are judged together.
@@ -99,41 +97,6 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     tally.end()
 }
 
-/// What could not be answered.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Line or sentence.
-    of: &'static str,
-    all: usize,
-    bad: usize,
-    /// A single sentence's fault is the command's.
-    alone: bool,
-}
-
-impl Tally {
-    /// Says that a sentence cannot be answered; the others are. What is to be printed in its place.
-    fn refuse(&mut self, number: usize, reason: &str, json: bool) -> Result<String, Failure> {
-        if self.alone {
-            return Err(Failure::Input(reason.into()));
-        }
-        self.bad += 1;
-        let of = self.of;
-        eprintln!("{} {of} {number}: {reason}", Style::stderr().yellow("not answered:"));
-        Ok(if json { format!("{}\n", json!({ of: number, "error": reason })) } else { String::new() })
-    }
-
-    /// The command's end: whether all were answered.
-    fn end(&self) -> Result<(), Failure> {
-        match self.bad {
-            0 => Ok(()),
-            bad => {
-                let all = grouped(self.all as u64);
-                Err(Failure::Input(format!("{} of {all} {}s could not be answered", grouped(bad as u64), self.of)))
-            }
-        }
-    }
-}
-
 /// What the person named is wrong (2), or the device failed (1).
 fn failure(error: ProbeError) -> Failure {
     match error {
@@ -185,23 +148,10 @@ impl Probe {
 
     /// Standard input, a line a sentence, answered as lines arrive.
     fn answer_lines(&mut self) -> Result<(), Failure> {
-        let stdin = std::io::stdin();
-        if stdin.is_terminal() {
-            eprintln!("{}", Style::stderr().dim("One sentence a line; end with Ctrl-D (Ctrl-Z and Enter on Windows)."));
-        }
-        let mut lines = Lines::new(stdin.lock(), self.network.most_bytes());
         let mut tally = Tally { of: "line", ..Tally::default() };
-        loop {
-            let (sentences, end) = lines.next(BATCH);
-            if !sentences.is_empty() && !self.answer(&sentences, &mut tally)? {
-                return Ok(());
-            }
-            match end {
-                None => {}
-                Some(Ok(())) => return tally.end(),
-                Some(Err(message)) => return Err(Failure::Input(message)),
-            }
-        }
+        let whole =
+            standard_input("sentence", (self.network.most_bytes(), BATCH), |lines| self.answer(lines, &mut tally))?;
+        if whole { tally.end() } else { Ok(()) }
     }
 
     /// `false` once nobody reads the answers.

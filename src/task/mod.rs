@@ -28,9 +28,11 @@
 //! | a label with a single example | kept | kept | kept |
 
 pub mod conll;
+mod embedder;
 mod error;
 pub mod evaluation;
 pub mod features;
+mod forward;
 pub mod glue;
 mod kind;
 pub mod labelled;
@@ -49,6 +51,7 @@ pub mod split;
 pub mod squad;
 pub mod table;
 
+pub use embedder::{Embedder, Pooling};
 pub use error::TaskError;
 pub use kind::TaskKind;
 pub use labelled::Labelled;

@@ -18,7 +18,7 @@ pub const SEEDS: &str = "seeds.json";
 pub struct Pretrained {
     /// The folder that it was found in.
     pub folder: PathBuf,
-    /// The network alone: where each of its parameters is. An encoder whose head is another task's has none.
+    /// The network alone: where each of its parameters is. An encoder alone has no head.
     pub model: Model,
     /// The weights: a bank, laid out as [`Model::table`] says.
     pub weights: Vec<f32>,
@@ -37,15 +37,21 @@ impl Pretrained {
     /// # Errors
     /// [`FolderError`], for everything that can be wrong with the files.
     pub fn load(path: &Path, architecture: Architecture) -> Result<Self, FolderError> {
-        Self::open(path, Wanted { heads: &[architecture], or_encoder: false })
+        Self::open(find(path, architecture)?, path, Wanted { heads: &[architecture], alone: false })
     }
 
-    /// As a discriminator, the encoder of a folder that holds one under the head of another task, or under none.
+    /// The encoder alone, as a discriminator without its head, of a folder whatever head it has, or none. Of a run it is what one
+    /// keeps: that of the discriminator, else of the masked language model, else of what was fine-tuned.
     ///
     /// # Errors
     /// As [`Pretrained::load`].
     pub fn load_encoder(path: &Path) -> Result<Self, FolderError> {
-        Self::open(path, Wanted { heads: &[Architecture::PreTraining], or_encoder: true })
+        let [first, others @ ..] = [Architecture::PreTraining, Architecture::MaskedLm, Architecture::FINE_TUNED[0]];
+        let folder = find(path, first).or_else(|error| match error {
+            FolderError::NoModel { .. } => others.iter().find_map(|&other| find(path, other).ok()).ok_or(error),
+            error => Err(error),
+        })?;
+        Self::open(folder, path, Wanted { heads: &[first], alone: true })
     }
 
     /// Loads what was fine-tuned, whichever of [`Architecture::FINE_TUNED`] it is: its head is the network's first. It lies in a
@@ -54,7 +60,8 @@ impl Pretrained {
     /// # Errors
     /// As [`Pretrained::load`], and [`FolderError::NotFineTuned`].
     pub fn load_fine_tuned(path: &Path) -> Result<Self, FolderError> {
-        Self::open(path, Wanted { heads: &Architecture::FINE_TUNED, or_encoder: false })
+        let folder = find(path, Architecture::FINE_TUNED[0])?;
+        Self::open(folder, path, Wanted { heads: &Architecture::FINE_TUNED, alone: false })
     }
 
     /// The network.
@@ -62,8 +69,8 @@ impl Pretrained {
         &self.model.networks[0]
     }
 
-    fn open(path: &Path, wanted: Wanted<'_>) -> Result<Self, FolderError> {
-        let folder = find(path, wanted.architecture())?;
+    /// What is in `folder`, which was found in `path`.
+    fn open(folder: PathBuf, path: &Path, wanted: Wanted<'_>) -> Result<Self, FolderError> {
         let file = folder.join(CONFIG);
         let text = std::fs::read_to_string(&file).map_err(|source| FolderError::Read { path: file, source })?;
         let misfit = |source| FolderError::Checkpoint { path: folder.clone(), source };
@@ -100,6 +107,8 @@ impl Pretrained {
             ));
         }
         match (found, left.first()) {
+            // An encoder that was pre-trained as one is asked for.
+            (None, _) if Architecture::PRE_TRAINED.iter().any(|&head| published.has_head(head)) => {}
             (None, _) => {
                 let what = without_head(&described, &published);
                 notes.push(format!("{} is {what}; only its encoder is taken", folder.display()));
@@ -136,8 +145,8 @@ fn name_of(folder: &Path, architecture: Architecture) -> &'static str {
 struct Wanted<'a> {
     /// The heads that will do: of pre-training one, of fine-tuning one or more.
     heads: &'a [Architecture],
-    /// Whether the encoder will do where it has none of pre-training.
-    or_encoder: bool,
+    /// Whether the encoder alone is wanted, whatever is on it.
+    alone: bool,
 }
 
 impl Wanted<'_> {
@@ -158,7 +167,8 @@ impl Wanted<'_> {
 
     /// Whether config.json says that it is something else.
     fn check_name(&self, folder: &Path, described: &Described) -> Result<(), FolderError> {
-        let Some(found) = described.architecture.filter(|found| !self.heads.contains(found)) else { return Ok(()) };
+        let other = described.architecture.filter(|found| !self.alone && !self.heads.contains(found));
+        let Some(found) = other else { return Ok(()) };
         match (self.is_fine_tuned(), Architecture::PRE_TRAINED.contains(&found)) {
             (false, true) => Err(self.other_network(folder)),
             // An encoder under another head.
@@ -170,13 +180,16 @@ impl Wanted<'_> {
         }
     }
 
-    /// Which of the heads it has; `None` where the encoder will do.
+    /// Which of the heads it has; `None` where the encoder alone is wanted.
     fn head(
         &self,
         folder: &Path,
         described: &Described,
         published: &Published<'_>,
     ) -> Result<Option<Architecture>, FolderError> {
+        if self.alone {
+            return Ok(None);
+        }
         let named = described.architecture.filter(|found| self.heads.contains(found));
         if let Some(found) = named.or_else(|| self.heads.iter().copied().find(|&head| published.has_head(head))) {
             return Ok(Some(found));
@@ -187,7 +200,6 @@ impl Wanted<'_> {
             (false, Some(_)) => Err(self.other_network(folder)),
             (true, Some(other)) => Err(FolderError::NotFineTuned { path, what: format!("an {}", other.name()) }),
             (true, None) => Err(FolderError::NotFineTuned { path, what: without_head(described, published) }),
-            (false, None) if self.or_encoder => Ok(None),
             (false, None) => {
                 let (what, expected) = (without_head(described, published), self.architecture());
                 Err(FolderError::Encoder { path, what, expected })

@@ -1,6 +1,10 @@
 //! Lines as they arrive.
 
-use std::io::{BufRead as _, BufReader, Read};
+use super::Failure;
+use super::output::grouped;
+use super::style::Style;
+use serde_json::json;
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read};
 
 /// A line, or a sentence that was given in another way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,67 @@ impl<R: Read> Lines<R> {
             Err(format!("byte {} is not UTF-8; convert it to UTF-8 first", byte + 1))
         });
         Ok(Some(Line { number: self.read, text }))
+    }
+}
+
+/// Gives standard input to `answer` as lines arrive, at most `batch` together, until it says that nobody reads its answers: `false`.
+/// A line is a `what`, of which more than `most` bytes are not looked at.
+pub(crate) fn standard_input(
+    what: &str,
+    (most, batch): (usize, usize),
+    mut answer: impl FnMut(&[Line]) -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        let hint = format!("One {what} a line; end with Ctrl-D (Ctrl-Z and Enter on Windows).");
+        eprintln!("{}", Style::stderr().dim(&hint));
+    }
+    let mut lines = Lines::new(stdin.lock(), most);
+    loop {
+        let (texts, end) = lines.next(batch);
+        if !texts.is_empty() && !answer(&texts)? {
+            return Ok(false);
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => return Ok(true),
+            Some(Err(message)) => return Err(Failure::Input(message)),
+        }
+    }
+}
+
+/// What could not be answered.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Line or sentence.
+    pub(crate) of: &'static str,
+    pub(crate) all: usize,
+    pub(crate) bad: usize,
+    /// A single sentence's fault is the command's.
+    pub(crate) alone: bool,
+}
+
+impl Tally {
+    /// Says that a sentence cannot be answered; the others are. What is to be printed in its place.
+    pub(crate) fn refuse(&mut self, number: usize, reason: &str, json: bool) -> Result<String, Failure> {
+        if self.alone {
+            return Err(Failure::Input(reason.into()));
+        }
+        self.bad += 1;
+        let of = self.of;
+        eprintln!("{} {of} {number}: {reason}", Style::stderr().yellow("not answered:"));
+        Ok(if json { format!("{}\n", json!({ of: number, "error": reason })) } else { String::new() })
+    }
+
+    /// The command's end: whether all were answered.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        match self.bad {
+            0 => Ok(()),
+            bad => {
+                let all = grouped(self.all as u64);
+                Err(Failure::Input(format!("{} of {all} {}s could not be answered", grouped(bad as u64), self.of)))
+            }
+        }
     }
 }
 
