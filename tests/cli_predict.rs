@@ -1,37 +1,17 @@
 //! `leyden predict` through the binary: what `transformers` says of the same texts with the same folders, lines as they come,
 //! and what cannot be answered. `golden/make_tasks.py` makes the numbers.
 
+#[path = "common/fine_tuned.rs"]
+mod fine_tuned;
 #[path = "common/program.rs"]
 mod program;
 
+use fine_tuned::{golden, model};
 use program::leyden;
-use safetensors::SafeTensors;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tempfile::TempDir;
-
-fn golden() -> PathBuf {
-    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&root).join("tests/golden")
-}
-
-/// A folder as `transformers` saves it.
-fn model(name: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
-        fs::copy(golden().join("probe").join(file), folder.path().join(file)).unwrap();
-    }
-    let bytes = fs::read(golden().join(format!("task_{name}.safetensors"))).unwrap();
-    let (_, meta) = SafeTensors::read_metadata(&bytes).unwrap();
-    fs::write(folder.path().join("config.json"), &meta.metadata().as_ref().unwrap()["config"]).unwrap();
-    let all = SafeTensors::deserialize(&bytes).unwrap();
-    let own =
-        all.tensors().into_iter().filter_map(|(name, view)| Some((name.strip_prefix("model.")?.to_string(), view)));
-    let own: Vec<_> = own.collect();
-    safetensors::serialize_to_file(own, None, &folder.path().join("model.safetensors")).unwrap();
-    folder
-}
 
 fn expected(name: &str) -> Value {
     let all: Value =

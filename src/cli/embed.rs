@@ -53,13 +53,13 @@ pub(crate) struct EmbedArguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The column of the text
-    #[arg(long, value_name = "COLUMN", default_value = "text", requires = "input")]
+    #[arg(long, value_name = "COLUMN", default_value = "text", requires = "input", conflicts_with = "texts")]
     text: String,
     /// The column of the second text of a pair
-    #[arg(long, value_name = "COLUMN", requires = "input")]
+    #[arg(long, value_name = "COLUMN", requires = "input", conflicts_with = "texts")]
     pair: Option<String>,
     /// The column of an id; a row's number without one
-    #[arg(long, value_name = "COLUMN", requires = "input")]
+    #[arg(long, value_name = "COLUMN", requires = "input", conflicts_with = "texts")]
     id: Option<String>,
     /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
     #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]

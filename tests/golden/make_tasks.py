@@ -204,6 +204,21 @@ def predict(network):
         return [{"text": "\t".join(text), "logits": logits(*text).logits[0].tolist()} for text in texts]
 
 
+def embed(network):
+    """The encoder's vectors of the same texts, read together: pooled as sentence-transformers' mean does it, and those of [CLS]."""
+    tokenizer = AutoTokenizer.from_pretrained(HERE / "probe")
+    model, most = network.model.eval(), SIZES["max_position_embeddings"]
+    pairs = [text if isinstance(text, list) else [text, None] for text in TEXTS]
+    encoded = [tokenizer(*pair, truncation=True, max_length=most) for pair in pairs]
+    inputs = tokenizer.pad(encoded, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model.electra(**inputs).last_hidden_state
+    mask = inputs["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+    mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+    texts = ["\t".join(text for text in pair if text is not None) for pair in pairs]
+    return [{"text": t, "mean": m.tolist(), "cls": h[0].tolist()} for t, m, h in zip(texts, mean, hidden)]
+
+
 def make(name, seed):
     path = HERE / f"task_{name}.safetensors"
     batch, _ = make_batch(seed + 1, WORDS)
@@ -213,6 +228,8 @@ def make(name, seed):
     logits, loss = network.forward(batch)
     _, gradients = network.step(batch)
     predictions = predict(network)
+    if name == "single":
+        (HERE / "task_vectors.json").write_text(json.dumps(embed(network), indent=1) + "\n")
     network.model.train()
     worst = check_gradients(network, batch, gradients, SHIFTS if name == "span" else SHIFTS[:1])
     print(f"{path.name}: loss {loss:.6f}, finite differences agree to {worst:.1e}")
