@@ -46,7 +46,7 @@ impl Case {
             "multi" => b.sequence_classification(&mut network, ClassifierKind::Dense, Problem::MultiLabel, labels),
             "linear" => b.sequence_classification(&mut network, ClassifierKind::Linear, Problem::SingleLabel, labels),
             "tokens" => b.token_classification(&mut network, labels),
-            _ => b.question_answering(&mut network),
+            _ => b.question_answering(&mut network, None),
         }
         let size = |key: &str| shape[key].as_u64().unwrap() as usize;
         let (examples, length) = (size("batch"), size("length"));

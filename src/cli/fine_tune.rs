@@ -177,7 +177,9 @@ impl FineTuneArguments {
     fn folder(&self) -> Result<PathBuf, Failure> {
         match &self.out {
             Some(folder) => Ok(folder.clone()),
-            None => Ok(Run::free_folder(if self.train.is_some() { self.task()?.name() } else { crate::task::sample::NAME })),
+            None => {
+                Ok(Run::free_folder(if self.train.is_some() { self.task()?.name() } else { crate::task::sample::NAME }))
+            }
         }
     }
 

@@ -2,8 +2,11 @@
 
 use super::Failure;
 use super::output::remark;
+use crate::measure::Measures;
 use crate::model::{Head, Problem};
+use crate::numbers::fixed;
 use crate::plan::EngineError;
+use crate::run::{CHECKPOINTS, Run};
 use crate::session::{Device, open};
 use crate::task::conll::{self, ConllColumns, TagScheme};
 use crate::task::score::answers::Version;
@@ -39,8 +42,23 @@ pub(crate) struct FileArguments {
 pub(crate) fn predictor(folder: &Path, device: &Device) -> Result<Predictor, Failure> {
     let found = Pretrained::load_fine_tuned(folder).map_err(Failure::input)?;
     found.tokenizer.notes().iter().chain(&found.notes).for_each(|note| remark(note));
+    if found.folder != folder {
+        remark(&format!("{}{}", found.folder.display(), chosen(folder, &found.folder)));
+    }
     let (engine, target) = open(device, found.model.table.len()).map_err(|e| failure(e.into()))?;
     Predictor::new(found, engine, target).map_err(failure)
+}
+
+/// Why the network in `taken` is the one of the run in `folder`, where that is known.
+fn chosen(folder: &Path, taken: &Path) -> String {
+    let run = taken.ancestors().find(|above| above.join(CHECKPOINTS).is_dir()).unwrap_or(folder);
+    let measures = std::fs::read(run.join(Measures::FILE)).ok().and_then(|json| Measures::from_json(&json).ok());
+    match (Run::best_of(run), measures.as_ref().and_then(Measures::selecting)) {
+        (Some((best, step, value)), Some(measure)) if taken.starts_with(&best) => {
+            format!(": step {step}, best by {} ({})", measure.short, fixed(value, measure.digits.into()))
+        }
+        _ => String::new(),
+    }
 }
 
 /// What the person named is wrong (2), or the device failed (1).
@@ -67,7 +85,13 @@ impl FileArguments {
                 return Ok((data.map_err(Failure::input)?, Version::One));
             }
             _ => {
-                let version = if self.task.as_deref() == Some("squad2") { Version::Two } else { Version::One };
+                let silent = matches!(head, Some(Head::QuestionAnswering(head)) if head.null_threshold.is_some());
+                let version = match self.task.as_deref() {
+                    Some("squad2") => Version::Two,
+                    Some("squad1") => Version::One,
+                    _ if silent => Version::Two,
+                    _ => Version::One,
+                };
                 return Ok((squad::read(path, version, part).map_err(Failure::input)?, version));
             }
         };

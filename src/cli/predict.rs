@@ -216,7 +216,7 @@ fn as_text(record: &Record, prediction: &Prediction, labels: &[String]) -> Strin
             words.iter().zip(tags).map(line).collect::<String>() + "\n"
         }
         Prediction::Answer(found) => {
-            found.best.first().map_or("-\n".into(), |best| format!("{}\t{:.4}\n", best.text, best.probability))
+            found.said().map_or("-\n".into(), |best| format!("{}\t{:.4}\n", best.text, best.probability))
         }
         Prediction::None => "\n".into(),
     }
@@ -247,7 +247,7 @@ fn as_json(text: &str, record: &Record, prediction: &Prediction, labels: &[Strin
             json!({ "text": text, "tokens": words, "tags": tags })
         }
         Prediction::Answer(found) => {
-            let best = found.best.first();
+            let best = found.said();
             let n_best: Vec<Value> = found.best.iter().take(N_BEST).map(answer).collect();
             json!({
                 "id": record.id,

@@ -120,6 +120,15 @@ impl Model {
         })
     }
 
+    /// Tells the heads that find answers how much must speak for saying nothing.
+    pub fn set_null_threshold(&mut self, threshold: Option<f64>) {
+        for head in self.networks.iter_mut().flat_map(|network| &mut network.heads) {
+            if let Head::QuestionAnswering(head) = head {
+                head.null_threshold = threshold;
+            }
+        }
+    }
+
     /// The first network with such a head.
     ///
     /// # Errors

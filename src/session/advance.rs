@@ -5,7 +5,9 @@ use super::watch::Watch;
 use super::{Ending, Report, Session, SessionError, Setup, Warning};
 use crate::measure::{Better, Values};
 use crate::run::{Identity, RunStatus};
+use crate::task::evaluation::Score;
 use crate::train::Event;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -75,18 +77,19 @@ impl Session {
         let rest = self.trainer.close_interval().map(Event::Interval);
         self.handle(rest.into_iter().collect(), reports)?;
         let began = Instant::now();
-        let mut held_out = None;
+        let (mut held_out, mut null_threshold) = (None, None);
         if evaluates {
             let values = self.evaluate()?;
             let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
             let best = self.best.is_none_or(|best| self.better().beats(value, best));
             self.worse = if best { 0 } else { self.worse + 1 };
             held_out = Some((value, best));
+            null_threshold = values.get(Score::NullThreshold.key()).filter(|threshold| threshold.is_finite());
             reports.push(Report::HeldOut { step, values, best });
         }
         let best = held_out.is_some_and(|(_, best)| best);
         if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
-            let folder = self.save(held_out.map(|(value, _)| value))?;
+            let folder = self.save(held_out.map(|(value, _)| value), null_threshold)?;
             reports.push(Report::Saved { step, folder });
         }
         if best {
@@ -109,7 +112,8 @@ impl Session {
         Ok(held_out)
     }
 
-    fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
+    /// Writes a checkpoint, with what was just measured if anything was.
+    fn save(&mut self, held_out: Option<f64>, null_threshold: Option<f64>) -> Result<PathBuf, SessionError> {
         let snapshot = self.trainer.snapshot()?;
         let standing = RunStatus {
             seed: self.seed,
@@ -119,7 +123,11 @@ impl Session {
             since_best: self.worse,
         };
         let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
-        let identity = Identity { config, model: self.trainer.model(), tokenizer, text: fingerprint };
+        let mut model = Cow::Borrowed(self.trainer.model());
+        if null_threshold.is_some() {
+            model.to_mut().set_null_threshold(null_threshold);
+        }
+        let identity = Identity { config, model: &model, tokenizer, text: fingerprint };
         let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
         (self.saved, self.saved_at, self.failures) = (snapshot.step, Instant::now(), 0);
         Ok(folder)
@@ -191,7 +199,7 @@ impl Session {
         let began = Instant::now();
         let rest = self.trainer.close_interval().map(Event::Interval);
         self.handle(rest.into_iter().collect(), &mut reports)?;
-        match self.save(None) {
+        match self.save(None, None) {
             Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
             Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
             Err(error) => return Err(error),

@@ -15,13 +15,15 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
-    /// What a network with this head can be asked; `None` of one that comes of pre-training. A head does not say whether questions may
-    /// have no answer: it is taken for version 1.
+    /// What a network with this head can be asked; `None` of one that comes of pre-training. Of questions, version 2 is of those that
+    /// have a threshold for saying nothing.
     pub fn of(head: &Head) -> Option<Self> {
         match head {
             Head::SequenceClassification(head) => Some(Self::Classification(head.problem)),
             Head::TokenClassification(_) => Some(Self::Tagging),
-            Head::QuestionAnswering(_) => Some(Self::Answering(Version::One)),
+            Head::QuestionAnswering(head) => {
+                Some(Self::Answering(if head.null_threshold.is_some() { Version::Two } else { Version::One }))
+            }
             Head::MaskedLm(_) | Head::ReplacedTokens(_) => None,
         }
     }

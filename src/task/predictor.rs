@@ -72,7 +72,15 @@ impl Predictor {
         let rows: Vec<&Row> = (0..features.len()).map(|index| features.row(index)).collect();
         let mut logits = vec![Vec::new(); rows.len()];
         self.0.run(&rows, |row, found| logits[row] = found.to_vec())?;
-        Ok(features.decode(records, self.labels().len(), &logits))
+        let mut predictions = features.decode(records, self.labels().len(), &logits);
+        if let Some(Head::QuestionAnswering(head)) = self.head() {
+            for prediction in &mut predictions {
+                if let Prediction::Answer(found) = prediction {
+                    found.threshold = head.null_threshold;
+                }
+            }
+        }
+        Ok(predictions)
     }
 }
 

@@ -44,7 +44,30 @@ pub fn config_json(network: &Network) -> String {
     if let Some(problem) = problem {
         json["problem_type"] = problem.name().into();
     }
+    // A key of ours, which `transformers` keeps.
+    if let Some(Head::QuestionAnswering(head)) = network.heads.first()
+        && let Some(threshold) = head.null_threshold
+    {
+        json[NULL_THRESHOLD] = threshold.into();
+    }
     format!("{json:#}\n")
+}
+
+const NULL_THRESHOLD: &str = "null_threshold";
+
+/// How much must speak for saying nothing, in a config.json of a network that was trained to say nothing where there is no answer.
+///
+/// # Errors
+/// [`CheckpointError::Config`] for one that is no number.
+pub(super) fn read_null_threshold(text: &str) -> Result<Option<f64>, CheckpointError> {
+    let json: Value = serde_json::from_str(text).map_err(|e| CheckpointError::Config(format!("not JSON ({e})")))?;
+    match json.get(NULL_THRESHOLD) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value
+            .as_f64()
+            .map(Some)
+            .ok_or_else(|| CheckpointError::Config(format!("{NULL_THRESHOLD} is {}, expected a number", brief(value)))),
+    }
 }
 
 /// .1 as people write it, not as 32 bits of it look in 64.

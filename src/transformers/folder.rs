@@ -1,6 +1,6 @@
 //! A network's folder: where it is in a run, and what is in it.
 
-use super::config_json::{Described, read_config_json, read_labels};
+use super::config_json::{Described, read_config_json, read_labels, read_null_threshold};
 use super::published::Published;
 use super::tensors::{Other, SAFETENSORS, Weights};
 use super::{CheckpointError, FolderError};
@@ -227,7 +227,7 @@ fn put_head(
             b.sequence_classification(network, ClassifierKind::Linear, problem, labels);
         }
         Architecture::TokenClassification => b.token_classification(network, labels("classifier.weight")?.1),
-        Architecture::QuestionAnswering => b.question_answering(network),
+        Architecture::QuestionAnswering => b.question_answering(network, read_null_threshold(text)?),
         Architecture::MaskedLm | Architecture::PreTraining => {}
     }
     Ok(())

@@ -11,14 +11,17 @@ pub(super) const OUTPUTS: &str = "qa_outputs";
 pub struct QuestionAnswering {
     /// Hidden to start and end: [2, H].
     pub outputs: Linear,
+    /// Where questions may have no answer, how much more must speak for saying nothing than for the best answer, in units of logits;
+    /// `None` where all have one.
+    pub null_threshold: Option<f64>,
 }
 
 impl Builder {
-    /// Puts a head that finds answers on `network`.
-    pub fn question_answering(&mut self, network: &mut Network) {
+    /// Puts a head that finds answers on `network`; with a threshold for saying nothing where there may be none.
+    pub fn question_answering(&mut self, network: &mut Network, null_threshold: Option<f64>) {
         let c = network.config.clone();
         let outputs = self.head(network).linear(OUTPUTS, 2, c.hidden, c.normal());
-        network.heads.push(Head::QuestionAnswering(QuestionAnswering { outputs }));
+        network.heads.push(Head::QuestionAnswering(QuestionAnswering { outputs, null_threshold }));
     }
 }
 

@@ -43,12 +43,20 @@ pub struct Found {
     pub best: Vec<Candidate>,
     /// The score of saying nothing: the lowest of all windows', since one window without the answer says little; infinite of none.
     pub null: f32,
+    /// How much must speak for saying nothing; `None` where something is always said.
+    pub threshold: Option<f64>,
 }
 
 impl Found {
     /// How much speaks for saying nothing, which is held against a threshold: the null score less that of the best answer.
     pub fn null_difference(&self) -> f64 {
         self.best.first().map_or(f64::INFINITY, |best| f64::from(self.null) - f64::from(best.score))
+    }
+
+    /// What is said: the best answer, or nothing where that has its threshold behind it.
+    pub fn said(&self) -> Option<&Candidate> {
+        let silent = self.threshold.is_some_and(|threshold| self.null_difference() > threshold);
+        self.best.first().filter(|_| !silent)
     }
 
     /// The answer, empty where more than the threshold speaks for saying nothing.
@@ -115,7 +123,7 @@ pub fn n_best(windows: &[Window], logits: &[(&[f32], &[f32])], context: &str, op
     let total =
         best.iter().map(|found| weight(found.score)).sum::<f64>() + if options.null { weight(null) } else { 0.0 };
     best.iter_mut().for_each(|found| found.probability = weight(found.score) / total);
-    Found { best, null }
+    Found { best, null, threshold: None }
 }
 
 /// From the highest down; what is no number comes last.

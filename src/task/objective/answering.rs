@@ -37,7 +37,7 @@ impl Objective for Answering {
     /// The encoder with a head that finds answers.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
         let mut network = b.network(NETWORK, sizes);
-        b.question_answering(&mut network);
+        b.question_answering(&mut network, self.unanswerable.then_some(0.0));
         vec![network]
     }
 
