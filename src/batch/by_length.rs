@@ -2,17 +2,12 @@
 
 use super::{Source, padded};
 use crate::random::{Permutation, Random};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Domains of the random numbers, so that no two uses share a stream.
 const SHUFFLE_STREAM: u64 = 0x5348_5546;
 const SEAM_STREAM: u64 = 0x5345_414d;
-
-/// Most batches that are sorted by length together, and the fewest groups of them: the larger a group, the more alike the rows
-/// of a batch; the smaller, the more is left to chance.
-const MOST_TOGETHER: usize = 50;
-const FEWEST_GROUPS: usize = 4;
 
 /// The tokens of every example, where batches of `source` are to be made of like lengths.
 pub(super) fn lengths(source: &dyn Source) -> Option<Arc<[u32]>> {
@@ -22,10 +17,10 @@ pub(super) fn lengths(source: &dyn Source) -> Option<Arc<[u32]>> {
 
 /// Orders of epochs in which the rows of each batch are of like lengths, each a pure function of (lengths, batch, seed, epoch).
 ///
-/// As transformers' `group_by_length`: all examples in an order by lot, cut into groups of some batches; each group sorted by
-/// length and cut into batches; and all batches shuffled. But what is sorted by is the length that a row is padded to: of those
-/// that come to the same, chance decides who is with whom, since a batch of rows that are alike in more than they must be is a poor
-/// sample (long sentences are not labelled as short ones are). A batch that two epochs share has its rows of both from about the
+/// All examples in an order by lot, sorted by the length that a row is padded to, and cut into batches, which are shuffled. Of rows
+/// that come to the same length chance decides who is with whom: a batch of rows that are alike in more than they must be is a poor
+/// sample, since long sentences are not labelled as short ones are. (transformers' `group_by_length` sorts by tokens, and leaves
+/// more to chance by sorting no more than 50 batches together.) A batch that two epochs share has its rows of both from about the
 /// same place among all lengths.
 #[derive(Clone, Debug)]
 pub(super) struct ByLength {
@@ -71,27 +66,18 @@ impl ByLength {
     fn order(&self, epoch: u64) -> Vec<u32> {
         let (examples, batch) = (self.lengths.len(), self.batch);
         let by_lot = Permutation::new(examples as u64, self.seed, self.stream, epoch);
-        let mut rest: Vec<u32> = (0..examples as u64).map(|place| by_lot.at(place) as u32).collect();
-        let tokens = |example: &u32| padded(self.lengths[*example as usize] as usize, usize::MAX);
+        let mut sorted: Vec<u32> = (0..examples as u64).map(|place| by_lot.at(place) as u32).collect();
+        sorted.sort_by_cached_key(|&example| padded(self.lengths[example as usize] as usize, usize::MAX));
         // Rows of the batch that the epoch before has begun, and of the one that the next will fill.
         let begun = (u128::from(epoch) * examples as u128 % batch as u128) as usize;
         let head = ((batch - begun) % batch).min(examples);
         let tail = (examples - head) % batch;
-        let mut sorted = rest.clone();
-        sorted.sort_by_key(tokens);
         let mut seam = |epoch: u64, rows: usize| -> Vec<u32> {
             let place = Random::new(self.seed, SEAM_STREAM, epoch).unit() * (sorted.len() - rows) as f64;
             sorted.drain(place as usize..place as usize + rows).collect()
         };
         let (head, tail) = (seam(epoch, head), seam(epoch + 1, tail));
-        let taken: HashSet<u32> = head.iter().chain(&tail).copied().collect();
-        rest.retain(|example| !taken.contains(example));
-        // Groups that are as equal as can be: a small one would hardly be sorted.
-        let batches = rest.len() / batch;
-        let groups = batches.div_ceil(MOST_TOGETHER).max(FEWEST_GROUPS);
-        let group = batches.div_ceil(groups).max(1) * batch;
-        rest.chunks_mut(group).for_each(|group| group.sort_by_key(tokens));
-        let mut batches: Vec<&[u32]> = rest.chunks(batch).collect();
+        let mut batches: Vec<&[u32]> = sorted.chunks(batch).collect();
         Random::new(self.seed, SHUFFLE_STREAM, epoch).shuffle(&mut batches);
         [&head[..]].into_iter().chain(batches).chain([&tail[..]]).flatten().copied().collect()
     }
