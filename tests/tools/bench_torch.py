@@ -28,6 +28,7 @@ with the seconds of N steps, {"steps": [...]}, until the input ends. In fine-tun
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import statistics
@@ -213,18 +214,20 @@ def describe(args, model, parameters):
 
 # ---------------------------------------------------------------- fine-tuning
 
-# Batches whose texts are sorted by length together.
-POOL = 50
+# Most batches whose texts are sorted by length together, and the fewest groups of them.
+MOST_TOGETHER, FEWEST_GROUPS = 50, 4
 
 
 def batches_of_like_lengths(lengths, batch, order):
     """Every place once, in batches of about the same lengths and in an order that `order`, a random.Random, draws."""
     places = list(range(len(lengths)))
     order.shuffle(places)
+    count = math.ceil(len(places) / batch)
+    together = batch * math.ceil(count / max(FEWEST_GROUPS, math.ceil(count / MOST_TOGETHER)))
     batches = []
-    for start in range(0, len(places), POOL * batch):
-        pool = sorted(places[start : start + POOL * batch], key=lambda place: lengths[place])
-        batches += [pool[i : i + batch] for i in range(0, len(pool), batch)]
+    for start in range(0, len(places), together):
+        group = sorted(places[start : start + together], key=lambda place: lengths[place])
+        batches += [group[i : i + batch] for i in range(0, len(group), batch)]
     order.shuffle(batches)
     return batches
 

@@ -50,7 +50,7 @@ TASKS = {
     "stsb": dict(texts=[5, 6], label=4, swapped=True, epochs=10),
     "rte": dict(texts=["sentence1", "sentence2"], label="label", swapped=False, epochs=10),
     "classify": dict(texts=["text"], label="label", swapped=False),
-    "chunk": dict(),
+    "chunk": dict(length=256),
     "squad1": dict(epochs=2, length=512),
 }
 
@@ -65,14 +65,14 @@ def arguments():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=float, help="(3; rte and stsb 10; squad1 2)")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--length", type=int, help="longest row in tokens (128; squad1 512; no more than the model's positions)")
+    parser.add_argument("--length", type=int, help="longest row in tokens (128; chunk 256; squad1 512; no more than the model's positions)")
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--layer-decay", type=float, default=0.8)
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument("--weight-decay", type=float, default=0.01)
     parser.add_argument("--bias-correction", action="store_true", help="Adam's, which the reference leaves out")
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--scale", type=float, help="of a number: what an output of 1 is (the power of two at or above the largest)")
+    parser.add_argument("--scale", type=float, help="of a number: what an output of 1 is (the power of two nearest to two deviations)")
     parser.add_argument("--stride", type=int, default=128)
     parser.add_argument("--query", type=int, default=64)
     parser.add_argument("--bf16", action="store_true", help="train under bf16 autocast")
@@ -116,8 +116,8 @@ class Texts:
         self.name, self.classes = args.task, None
         labels = [label.strip() for *_, label in records]
         if args.task == "stsb":
-            largest = max(map(float, labels))
-            self.scale = known.scale if known else args.scale or 2.0 ** math.ceil(math.log2(largest))
+            spread = 2 * np.std([float(label) for label in labels])
+            self.scale = known.scale if known else args.scale or 2.0 ** round(math.log2(spread))
             self.labels = np.array([float(label) / self.scale for label in labels])
         else:
             self.classes = known.classes if known else sorted(set(labels))
@@ -383,6 +383,12 @@ KINDS = {"chunk": Words, "squad1": Questions}
 # ---------------------------------------------------------------- training
 
 
+def padded(tokens):
+    """What src/batch/padded.rs fills a row up to: rows of one batch are alike in no more than that."""
+    step = max(16, 2 ** int(math.log2(max(tokens - 1, 1))) // 2)
+    return -(-tokens // step) * step
+
+
 def batch_of(rows, pad, device):
     """Ids, types and mask [B, L], as long as the longest."""
     longest = max(len(ids) for ids, _ in rows)
@@ -427,11 +433,11 @@ def train(args, training, dev, pad, seed):
     settings = dict(beta1=0.9, beta2=0.999, epsilon=1e-6, weight_decay=args.weight_decay, clip_norm=1.0, bias_correction=args.bias_correction)
     adamw = AdamW(named, settings, factors)
     lengths = [len(ids) for ids, _ in training.rows]
-    steps = max(1, round(args.epochs * math.ceil(len(lengths) / args.batch)))
-    warmup, waiting = int(args.warmup * steps), []
+    steps = math.ceil(args.epochs * max(1.0, len(lengths) / args.batch))
+    warmup, waiting = round(args.warmup * steps), []
     tokens, seconds, losses, epoch = 0, 0.0, [], 0
     for step in range(steps):
-        waiting = waiting or batches_of_like_lengths(lengths, args.batch, order)
+        waiting = waiting or batches_of_like_lengths([padded(length) for length in lengths], args.batch, order)
         places, start = waiting.pop(), time.perf_counter()
         inputs = batch_of([training.rows[place] for place in places], pad, args.device)
         with torch.autocast(args.device, dtype=torch.bfloat16) if args.bf16 else contextlib.nullcontext():
