@@ -34,6 +34,25 @@ pub(crate) struct FineTuneArguments {
     /// A run, a checkpoint, or a folder of any ELECTRA that transformers loads; without it, the newest pre-training run in runs/
     #[arg(value_name = "MODEL")]
     model: Option<PathBuf>,
+    /// Folder for the run's files; runs/TASK if not given. A run that is there already goes on
+    #[arg(long, visible_alias = "run", value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    tuning: Tuning,
+    /// Train so many times with seeds of their own, in folders of their own, and say how much the results differ
+    #[arg(long, value_name = "N", conflicts_with_all = ["window", "stop_after"])]
+    seeds: Option<u64>,
+    /// End this sitting after so many steps, saved; the schedule stays
+    #[arg(long, value_name = "STEPS")]
+    stop_after: Option<u64>,
+    /// Show it in a window: the curves, and what it says of a text
+    #[arg(long)]
+    window: bool,
+}
+
+/// What is learnt, from what, and how; shared by `fine-tune` and `score`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Tuning {
     /// What is learnt; see below
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
@@ -43,9 +62,6 @@ pub(crate) struct FineTuneArguments {
     /// The labelled file to measure by; without it, a tenth of the other is held out, drawn by the seed
     #[arg(long, value_name = "FILE")]
     dev: Option<PathBuf>,
-    /// Folder for the run's files; runs/TASK if not given. A run that is there already goes on
-    #[arg(long, visible_alias = "run", value_name = "DIR")]
-    out: Option<PathBuf>,
     /// The column of the text, in a table of one's own [default: text]
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
@@ -94,9 +110,6 @@ pub(crate) struct FineTuneArguments {
     /// Decides the head's first weights, batches, dropout and what is held out [default: 1]
     #[arg(long)]
     seed: Option<u64>,
-    /// Train so many times with seeds of their own, in folders of their own, and say how much the results differ
-    #[arg(long, value_name = "N", conflicts_with_all = ["window", "stop_after"])]
-    seeds: Option<u64>,
     /// f32, or mixed: 16 bits where a GPU gains by it
     #[arg(long, value_name = "f32|mixed")]
     precision: Option<Precision>,
@@ -110,12 +123,6 @@ pub(crate) struct FineTuneArguments {
     kernels: KernelArguments,
     #[command(flatten)]
     memory: Memory,
-    /// End this sitting after so many steps, saved; the schedule stays
-    #[arg(long, value_name = "STEPS")]
-    stop_after: Option<u64>,
-    /// Show it in a window: the curves, and what it says of a text
-    #[arg(long)]
-    window: bool,
 }
 
 /// `--head`.
@@ -134,27 +141,100 @@ pub(crate) fn run(arguments: FineTuneArguments) -> Result<(), Failure> {
     if arguments.window {
         return arguments.show_window(folder);
     }
-    sit(&arguments, &folder, arguments.seed, &Stop::on_interrupt()).map(drop)
-}
-
-/// Begins the run in `folder`, or goes on with it; whether its schedule is at its end.
-fn sit(arguments: &FineTuneArguments, folder: &Path, seed: Option<u64>, stop: &Stop) -> Result<bool, Failure> {
-    if Run::config(folder).map_err(Failure::input)?.is_some() {
-        arguments.refuse_fixed(folder)?;
-        return continue_run(folder, &arguments.change(), arguments.how()?, stop);
-    }
-    let config = arguments.config(seed)?;
-    let mut said = Ok(());
-    let settings = arguments.settings();
-    let opened = session::fine_tune(folder, config, arguments.length, &settings, arguments.how()?, &mut |stage| {
-        said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
-    });
-    said?;
-    let Opened { session, material } = opened.map_err(failure)?;
-    sitting(session, &material, stop)
+    let FineTuneArguments { model, tuning, stop_after, .. } = &arguments;
+    tuning.sit(model.as_deref(), &folder, (tuning.seed, *stop_after), &Stop::on_interrupt()).map(drop)
 }
 
 impl FineTuneArguments {
+    /// The run's folder.
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        match &self.out {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(Run::free_folder(self.tuning.name()?)),
+        }
+    }
+
+    fn show_window(&self, folder: PathBuf) -> Result<(), Failure> {
+        let (model, tuning) = (self.model.as_deref(), &self.tuning);
+        let how = tuning.how(self.stop_after)?;
+        let job = if Run::config(&folder).map_err(Failure::input)?.is_some() {
+            tuning.refuse_fixed(model, &folder)?;
+            Job::GoOn { folder, change: tuning.change(), how }
+        } else {
+            Run::check_free(&folder).map_err(Failure::input)?;
+            let config = Box::new(tuning.config(model, tuning.seed)?);
+            Job::FineTune { folder, config, length: tuning.length, settings: tuning.set.clone(), how }
+        };
+        window::open(Opening { job: Some(job), runs: Vec::new(), turns: None }).map_err(Failure::work)
+    }
+}
+
+impl Tuning {
+    /// Begins a run on `model` in `folder`, or goes on with the one that is there; whether its schedule is at its end.
+    pub(super) fn sit(
+        &self,
+        model: Option<&Path>,
+        folder: &Path,
+        (seed, stop_after): (Option<u64>, Option<u64>),
+        stop: &Stop,
+    ) -> Result<bool, Failure> {
+        if Run::config(folder).map_err(Failure::input)?.is_some() {
+            self.refuse_fixed(model, folder)?;
+            return continue_run(folder, &self.change(), self.how(stop_after)?, stop);
+        }
+        let config = self.config(model, seed)?;
+        let mut said = Ok(());
+        let opened = session::fine_tune(folder, config, self.length, &self.set, self.how(stop_after)?, &mut |stage| {
+            said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
+        });
+        said?;
+        let Opened { session, material } = opened.map_err(failure)?;
+        sitting(session, &material, stop)
+    }
+
+    /// As [`Tuning::sit`] with one of several runs that one command makes, which may have been cut off: what is there goes on if it is
+    /// what the command would begin.
+    pub(super) fn sit_again(
+        &self,
+        model: Option<&Path>,
+        folder: &Path,
+        seed: u64,
+        stop: &Stop,
+    ) -> Result<bool, Failure> {
+        let Some(found) = Run::config(folder).map_err(Failure::input)? else {
+            return self.sit(model, folder, (Some(seed), None), stop);
+        };
+        let wanted = self.config(model, Some(seed))?;
+        let same = found.task == wanted.task
+            && found.seed == wanted.seed
+            && found.training.init_from == wanted.training.init_from
+            && found.training.batch == wanted.training.batch
+            && found.optimizer.learning_rate == wanted.optimizer.learning_rate
+            && found.optimizer.layer_decay == wanted.optimizer.layer_decay;
+        if !same {
+            let place = folder.display();
+            return Err(Failure::Input(format!(
+                "{place} holds a run of other settings than these; choose another --out"
+            )));
+        }
+        continue_run(folder, &Change::default(), self.how(None)?, stop)
+    }
+
+    /// What runs of it are called.
+    pub(super) fn name(&self) -> Result<&'static str, Failure> {
+        Ok(if self.train.is_some() { self.task()?.name() } else { crate::task::sample::NAME })
+    }
+
+    /// The same from random weights.
+    pub(super) fn from_scratch(&self) -> Self {
+        Self { from_scratch: true, ..self.clone() }
+    }
+
+    /// The seed of the first run.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
     /// The task that was asked for: the sample's where nothing was.
     fn task(&self) -> Result<Task, Failure> {
         let name = match (&self.task, &self.train) {
@@ -173,21 +253,11 @@ impl FineTuneArguments {
         Ok(task)
     }
 
-    /// The run's folder.
-    fn folder(&self) -> Result<PathBuf, Failure> {
-        match &self.out {
-            Some(folder) => Ok(folder.clone()),
-            None => {
-                Ok(Run::free_folder(if self.train.is_some() { self.task()?.name() } else { crate::task::sample::NAME }))
-            }
-        }
-    }
-
     /// The settings but for what follows from the data.
-    fn config(&self, seed: Option<u64>) -> Result<Config, Failure> {
+    fn config(&self, model: Option<&Path>, seed: Option<u64>) -> Result<Config, Failure> {
         let task = self.task()?;
         let mut config = fine_tuning(&task);
-        let model = self.model.clone().map_or_else(newest_run, Ok)?;
+        let model = model.map_or_else(newest_run, |model| Ok(model.into()))?;
         let absolute = |path: &Path, flag| session::absolute(path, flag).map_err(Failure::input);
         config.training.init_from = Some(absolute(&model, "MODEL")?);
         if let Some(settings) = &mut config.task {
@@ -232,19 +302,14 @@ impl FineTuneArguments {
         Ok(())
     }
 
-    /// What wins over what follows from the data.
-    fn settings(&self) -> Vec<String> {
-        self.set.clone()
-    }
-
-    fn how(&self) -> Result<SessionOptions, Failure> {
+    fn how(&self, stop_after: Option<u64>) -> Result<SessionOptions, Failure> {
         Ok(SessionOptions {
             device: self.device.clone(),
             kernels: self.kernels.kernels,
             tuning: self.kernels.budget(BUDGET),
             resources: self.memory.resources()?,
             rollback: false,
-            stop_after: self.stop_after,
+            stop_after,
         })
     }
 
@@ -254,9 +319,11 @@ impl FineTuneArguments {
     }
 
     /// A run that goes on has settings of its own.
-    fn refuse_fixed(&self, folder: &Path) -> Result<(), Failure> {
+    fn refuse_fixed(&self, model: Option<&Path>, folder: &Path) -> Result<(), Failure> {
+        let known = Run::config(folder).map_err(Failure::input)?.and_then(|config| config.training.init_from);
+        let other = |model| session::absolute(model, "MODEL").ok() != known;
         let given = [
-            (self.model.is_some(), "MODEL"),
+            (model.is_some_and(other), "MODEL"),
             (self.task.is_some(), "--task"),
             (self.text.is_some(), "--text"),
             (self.pair.is_some(), "--pair"),
@@ -276,26 +343,13 @@ impl FineTuneArguments {
             (self.patience.is_some(), "--patience"),
             (!self.set.is_empty(), "--set"),
         ];
-        match given.into_iter().find(|(given, _)| *given && self.seeds.is_none()) {
+        match given.into_iter().find(|(given, _)| *given) {
             Some((_, flag)) => Err(Failure::Input(format!(
                 "{} holds a run with settings of its own: leave {flag} out to go on, or choose another --out",
                 folder.display()
             ))),
             None => Ok(()),
         }
-    }
-
-    fn show_window(&self, folder: PathBuf) -> Result<(), Failure> {
-        let how = self.how()?;
-        let job = if Run::config(&folder).map_err(Failure::input)?.is_some() {
-            self.refuse_fixed(&folder)?;
-            Job::GoOn { folder, change: self.change(), how }
-        } else {
-            Run::check_free(&folder).map_err(Failure::input)?;
-            let (config, settings) = (Box::new(self.config(self.seed)?), self.settings());
-            Job::FineTune { folder, config, length: self.length, settings, how }
-        };
-        window::open(Opening { job: Some(job), runs: Vec::new(), turns: None }).map_err(Failure::work)
     }
 }
 

@@ -19,6 +19,7 @@ mod predict;
 mod prepare;
 mod probe;
 mod reading;
+mod score;
 mod settings;
 mod style;
 mod table;
@@ -44,6 +45,8 @@ enum Command {
     Prepare(prepare::PrepareArguments),
     /// Teach a pre-trained encoder a task: classes, numbers, tags or answers, from labelled texts
     FineTune(fine_tune::FineTuneArguments),
+    /// Say what a pre-training run is worth: fine-tune each of its checkpoints, and draw the scores over their cost
+    Score(score::ScoreArguments),
     /// Show what is in a dataset, and whether it is whole
     Inspect(inspect::InspectArguments),
     /// Show each token's probability that it was replaced
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Embed(a) => embed::run(a),
         Command::Evaluate(a) => evaluate::run(a),
         Command::FineTune(a) => fine_tune::run(a),
+        Command::Score(a) => score::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
         Command::Window(a) => window::run(a),

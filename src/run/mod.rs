@@ -298,6 +298,16 @@ impl Run {
     }
 }
 
+/// The checkpoints of the run in `folder`, which need not be open: their folders and states, oldest first; those whose state cannot be
+/// read are left out.
+///
+/// # Errors
+/// [`RunError::File`] if the folder of checkpoints cannot be read.
+pub fn saved(folder: &Path) -> Result<Vec<(PathBuf, State)>, RunError> {
+    let saved = checkpoint::list(&folder.join(CHECKPOINTS))?;
+    Ok(saved.into_iter().filter_map(|(_, folder)| State::read(&folder).ok().map(|state| (folder, state))).collect())
+}
+
 /// The step of a log's line, or why it is none.
 type StepOf<'a> = &'a dyn Fn(&[u8]) -> Result<u64, String>;
 

@@ -1,6 +1,6 @@
 //! `--seeds N`: the same run with several seeds, and how much that matters.
 
-use super::{FineTuneArguments, sit};
+use super::FineTuneArguments;
 use crate::cli::Failure;
 use crate::cli::output::print;
 use crate::cli::style::Style;
@@ -21,13 +21,13 @@ pub(super) fn run(arguments: &FineTuneArguments, count: u64) -> Result<(), Failu
     }
     let all = arguments.folder()?;
     let stop = Stop::on_interrupt();
-    let first = arguments.seed.unwrap_or(1);
+    let (first, model) = (arguments.tuning.seed(), arguments.model.as_deref());
     let mut found = Vec::new();
     for seed in first..first.saturating_add(count) {
         let name = format!("seed-{seed}");
         let folder = all.join(&name);
         print(&format!("\n{}\n", Style::stdout().bold(&name)))?;
-        if !sit(arguments, &folder, Some(seed), &stop)? {
+        if !arguments.tuning.sit_again(model, &folder, seed, &stop)? {
             let place = all.display();
             print(&format!("the other seeds come after it; go on with the same command and --out {place}\n"))?;
             return Ok(());
