@@ -2,8 +2,8 @@
 
 use super::{Config, DataConfig, OptimizerConfig, Precision, TrainingConfig, preset};
 use crate::objective::ObjectiveConfig;
-use crate::task::Task;
 use crate::task::features::FeatureOptions;
+use crate::task::{Task, sample};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -47,6 +47,13 @@ pub struct TaskConfig {
     pub stride: usize,
     /// Of questions, the longest one, in tokens.
     pub query: usize,
+}
+
+impl TaskConfig {
+    /// What people call it: the sample's name, or the task's.
+    pub fn title(&self) -> &str {
+        if self.train.is_some() { &self.name } else { sample::NAME }
+    }
 }
 
 fn text() -> String {

@@ -180,7 +180,7 @@ fn read(
 ) -> Result<(TaskData, String), PrepareError> {
     match path {
         Some(path) => Ok((task.read(path, settings, known, part)?, path.display().to_string())),
-        None => Ok((sample::read(part)?, format!("sample ({}; {})", sample::SOURCE, sample::ABOUT))),
+        None => Ok((sample::read(part)?, format!("sample ({})", sample::SOURCE))),
     }
 }
 

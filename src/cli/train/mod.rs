@@ -13,7 +13,7 @@ use super::output::{self, grouped};
 use super::reading::ReadingArguments;
 use super::settings::Settings;
 use super::style::Style;
-use crate::config::Config;
+use crate::config::{Config, TaskConfig};
 use crate::history::Recorded;
 use crate::measure::Values;
 use crate::model::Model;
@@ -311,17 +311,19 @@ pub(super) fn sitting(mut session: Session, material: &Material, stop: &Stop) ->
 
 fn heading(style: Style, config: &Config, model: &Model, material: &Material, device: &str) -> String {
     format!(
-        "{}  {} {}: {} parameters, {} of {} x {} tokens on {}\n{}    {}",
+        "{}  {} {}: {} parameters, {} of {} on {}\n{}    {}",
         style.bold("leyden"),
         config.objective.title(),
-        config.task.as_ref().map_or(&config.preset, |task| &task.name),
+        config.task.as_ref().map_or(config.preset.as_str(), TaskConfig::title),
         grouped(model.table.count() as u64),
         config.training.hours.map_or_else(
             || format!("{} steps", grouped(config.training.steps)),
             |hours| format!("{hours} hours of steps"),
         ),
-        config.training.batch,
-        config.data.length,
+        match material {
+            Material::Text(_) => format!("{} x {} tokens", config.training.batch, config.data.length),
+            Material::Labelled(_) => format!("{} rows", config.training.batch),
+        },
         device,
         style.bold(if config.is_fine_tuning() { "data" } else { "text" }),
         match material {
