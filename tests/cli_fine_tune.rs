@@ -121,8 +121,7 @@ fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
     assert_eq!(metrics(&whole), metrics(&parts));
     assert_eq!(weights(&whole, 60), weights(&parts, 60));
     assert!(says("predict", &whole, &["peace peace peace of the people"]).starts_with("good\t"));
-    let measured =
-        says("evaluate", &whole, &["--dev", table.to_str().unwrap(), "--text", "review", "--label", "stars"]);
+    let measured = says("evaluate", &whole, &["--dev", table.to_str().unwrap()]);
     assert!(measured.contains("accuracy") && measured.contains("120 records"), "{measured}");
     let drawn = folder.path().join("drawn.svg");
     leyden().arg("plot").arg(&whole).arg("--out").arg(&drawn).assert().success();

@@ -24,12 +24,14 @@ const MOST_CLASSES: usize = 12;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
+  leyden evaluate runs/sst2 --dev other.tsv                # as the files that it learnt from
   leyden evaluate models/sst2 --task sst2 --dev dev.tsv
   leyden evaluate models/reviews --dev reviews.csv --text review --label stars
   leyden evaluate models/ner --dev test.conll
   leyden evaluate models/squad --task squad2 --dev dev-v2.0.json --json")]
 pub(crate) struct EvaluateArguments {
-    /// A folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words, or to answer questions
+    /// A run of leyden fine-tune, or a folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words,
+    /// or to answer questions
     #[arg(value_name = "MODEL")]
     dir: PathBuf,
     /// The labelled file: csv, tsv, jsonl or parquet; columns of words and tags; or SQuAD's JSON
@@ -47,8 +49,8 @@ pub(crate) struct EvaluateArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
-    let mut predictor = predictor(&arguments.dir, &arguments.device)?;
-    let (data, version) = arguments.form.read(&arguments.dev, predictor.head(), Part::Dev)?;
+    let (mut predictor, folder) = predictor(&arguments.dir, &arguments.device)?;
+    let (data, version) = arguments.form.read(&arguments.dev, (&folder, predictor.head()), Part::Dev)?;
     data.report.remarks().iter().for_each(|text| remark(text));
     let labels = predictor.labels().to_vec();
     let places = match data.labels.is_empty() {

@@ -3,50 +3,49 @@
 use super::Failure;
 use super::output::remark;
 use crate::measure::Measures;
-use crate::model::{Head, Problem};
+use crate::model::Head;
 use crate::numbers::fixed;
 use crate::plan::EngineError;
 use crate::run::{CHECKPOINTS, Run};
 use crate::session::{Device, open};
-use crate::task::conll::{self, ConllColumns, TagScheme};
 use crate::task::score::answers::Version;
-use crate::task::table::{self, Columns, LabelKind};
-use crate::task::{Part, PredictError, Predictor, TaskData, glue, squad};
-use crate::text::TextEncoding;
+use crate::task::table::Columns;
+use crate::task::{Part, PredictError, Predictor, Task, TaskData, TaskKind};
 use crate::transformers::Pretrained;
 use clap::Args;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a file holds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FileArguments {
-    /// What the file is: cola, sst2, mrpc, stsb, qqp, mnli, qnli or rte with GLUE's columns; squad1 or squad2. Without it: a table of
-    /// one's own, words and their tags, or SQuAD 1.1, as the model is
+    /// What the file is, as for leyden fine-tune. Without it: what the run learnt from; of a folder that is no run's, a table of one's
+    /// own, words and their tags, or SQuAD's JSON, as the model is
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
-    /// The column of the text, in a table of one's own
-    #[arg(long, value_name = "COLUMN", default_value = "text")]
-    text: String,
+    /// The column of the text, in a table of one's own [default: the run's, or text]
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
     /// The column of the second text of a pair
     #[arg(long, value_name = "COLUMN")]
     pair: Option<String>,
-    /// The column of the label
-    #[arg(long, value_name = "COLUMN", default_value = "label")]
-    label: String,
+    /// The column of the label [default: the run's, or label]
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
     /// The column of an id; a row's number without one
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
 }
 
-/// The fine-tuned model in `folder`, on a device; says what a person should know of it.
-pub(crate) fn predictor(folder: &Path, device: &Device) -> Result<Predictor, Failure> {
+/// The fine-tuned model in `folder`, on a device, and the folder of its own that it was found in; says what a person should know of it.
+pub(crate) fn predictor(folder: &Path, device: &Device) -> Result<(Predictor, PathBuf), Failure> {
     let found = Pretrained::load_fine_tuned(folder).map_err(Failure::input)?;
     found.tokenizer.notes().iter().chain(&found.notes).for_each(|note| remark(note));
     if found.folder != folder {
         remark(&format!("{}{}", found.folder.display(), chosen(folder, &found.folder)));
     }
     let (engine, target) = open(device, found.model.table.len()).map_err(|e| failure(e.into()))?;
-    Predictor::new(found, engine, target).map_err(failure)
+    let home = found.folder.clone();
+    Ok((Predictor::new(found, engine, target).map_err(failure)?, home))
 }
 
 /// Why the network in `taken` is the one of the run in `folder`, where that is known.
@@ -70,42 +69,42 @@ pub(crate) fn failure(error: PredictError) -> Failure {
 }
 
 impl FileArguments {
-    /// Reads a file as the task, or else a model with this head, says, and how its answers are compared.
-    pub(crate) fn read(&self, path: &Path, head: Option<&Head>, part: Part) -> Result<(TaskData, Version), Failure> {
-        let kind = match head {
-            Some(Head::SequenceClassification(head)) => match head.problem {
-                Problem::SingleLabel => LabelKind::Class,
-                Problem::MultiLabel => LabelKind::Classes { separator: ',' },
-                Problem::Regression => LabelKind::Value,
-            },
-            Some(Head::TokenClassification(head)) => {
-                let spans = head.labels.iter().any(|label| label.starts_with("B-"));
-                let scheme = if spans { TagScheme::Bio } else { TagScheme::Plain };
-                let data = conll::read(path, TextEncoding::default(), ConllColumns::default(), scheme, None, part);
-                return Ok((data.map_err(Failure::input)?, Version::One));
-            }
-            _ => {
-                let silent = matches!(head, Some(Head::QuestionAnswering(head)) if head.null_threshold.is_some());
-                let version = match self.task.as_deref() {
-                    Some("squad2") => Version::Two,
-                    Some("squad1") => Version::One,
-                    _ if silent => Version::Two,
-                    _ => Version::One,
-                };
-                return Ok((squad::read(path, version, part).map_err(Failure::input)?, version));
-            }
+    /// Reads a file as the flags say, else as the files that the run in `folder` learnt from, else as a model with this `head` may read;
+    /// and how answers are compared.
+    pub(crate) fn read(
+        &self,
+        path: &Path,
+        (folder, head): (&Path, Option<&Head>),
+        part: Part,
+    ) -> Result<(TaskData, Version), Failure> {
+        let learnt = folder.ancestors().find_map(|above| Run::config(above).ok().flatten()?.task);
+        let of_head =
+            || head.and_then(Task::of_head).ok_or_else(|| Failure::Input("the model has no head to ask".into()));
+        let task = match (&self.task, &learnt) {
+            (Some(name), _) => Task::named(name).map_err(Failure::input)?,
+            (None, Some(settings)) => Task::of(settings).map_err(Failure::input)?,
+            (None, None) => of_head()?,
         };
-        if let Some(name) = &self.task {
-            let task = glue::task(name).map_err(Failure::input)?;
-            return Ok((task.read(path, part).map_err(Failure::input)?, Version::One));
+        // Whether there may be no answer is for the file to say.
+        let asked =
+            |kind| if matches!(kind, TaskKind::Answering(_)) { TaskKind::Answering(Version::One) } else { kind };
+        let (file, model) = (task.objective().task_kind().map(asked), head.and_then(TaskKind::of).map(asked));
+        if file != model {
+            let other = of_head()?;
+            let (name, about) = (task.name(), other.about());
+            return Err(Failure::Input(format!(
+                "--task {name}: the model was fine-tuned for something else ({about})"
+            )));
         }
-        let columns = Columns {
-            text: self.text.clone(),
-            pair: self.pair.clone(),
-            label: Some(self.label.clone()),
-            id: self.id.clone(),
-        };
-        let data = table::read(path, TextEncoding::default(), &columns, kind, None, part).map_err(Failure::input)?;
-        Ok((data, Version::One))
+        let mut columns = learnt.map(|settings| settings.columns()).unwrap_or_else(|| Columns {
+            text: "text".into(),
+            label: Some("label".into()),
+            ..Columns::default()
+        });
+        columns.text = self.text.clone().unwrap_or(columns.text);
+        columns.pair = self.pair.clone().or(columns.pair);
+        columns.label = self.label.clone().or(columns.label);
+        columns.id.clone_from(&self.id);
+        Ok((task.read(path, &columns, None, part).map_err(Failure::input)?, task.version()))
     }
 }

@@ -31,7 +31,8 @@ Examples:
   leyden predict models/squad < questions.txt             # a question, a tab, and the text that answers it
   leyden predict models/sst2 --input test.csv --text review --id number --out said.tsv")]
 pub(crate) struct PredictArguments {
-    /// A folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words, or to answer questions
+    /// A run of leyden fine-tune, or a folder in which transformers saved an ELECTRA that was fine-tuned to classify texts, to tag words,
+    /// or to answer questions
     #[arg(value_name = "MODEL")]
     dir: PathBuf,
     /// Texts; without any, or for -, lines of standard input
@@ -59,9 +60,9 @@ pub(crate) struct PredictArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
-    let predictor = predictor(&arguments.dir, &arguments.device)?;
+    let (predictor, folder) = predictor(&arguments.dir, &arguments.device)?;
     let tally = Tally { of: "line", ..Tally::default() };
-    let mut answers = Answers { predictor, json: arguments.json, tally };
+    let mut answers = Answers { predictor, folder, json: arguments.json, tally };
     if let Some(input) = &arguments.input {
         return answers.of_file(input, arguments.out.as_deref(), &arguments.form);
     }
@@ -80,6 +81,7 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
 
 struct Answers {
     predictor: Predictor,
+    folder: PathBuf,
     json: bool,
     tally: Tally,
 }
@@ -87,7 +89,7 @@ struct Answers {
 impl Answers {
     /// A file's records, each behind its id. A file of answers is written beside and renamed.
     fn of_file(&mut self, input: &Path, out: Option<&Path>, form: &FileArguments) -> Result<(), Failure> {
-        let (data, _) = form.read(input, self.predictor.head(), Part::Test)?;
+        let (data, _) = form.read(input, (&self.folder, self.predictor.head()), Part::Test)?;
         data.report.remarks().iter().for_each(|text| remark(text));
         let mut said = String::new();
         for records in data.records.chunks(FILE_BATCH) {

@@ -3,6 +3,7 @@
 use super::{Config, DataConfig, OptimizerConfig, Precision, TrainingConfig, preset};
 use crate::objective::ObjectiveConfig;
 use crate::task::features::FeatureOptions;
+use crate::task::table::Columns;
 use crate::task::{Task, sample};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -50,6 +51,11 @@ pub struct TaskConfig {
 }
 
 impl TaskConfig {
+    /// The columns of a table of one's own.
+    pub fn columns(&self) -> Columns {
+        Columns { text: self.text.clone(), pair: self.pair.clone(), label: Some(self.label.clone()), id: None }
+    }
+
     /// What people call it: the sample's name, or the task's.
     pub fn title(&self) -> &str {
         if self.train.is_some() { &self.name } else { sample::NAME }

@@ -91,7 +91,7 @@ pub(super) fn prepare(
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<PreparedTask, PrepareError> {
     let Some(settings) = config.task.clone() else { return Err(PrepareError::NotLabelled) };
-    let task = Task::named(&settings.name)?;
+    let task = Task::of(&settings)?;
     let said = match &config.objective {
         ObjectiveConfig::Classification(objective) => objective.labels.clone(),
         ObjectiveConfig::Tagging(objective) => objective.labels.clone(),
@@ -103,7 +103,7 @@ pub(super) fn prepare(
     training.report.remarks().iter().for_each(|text| watch(Startup::Remark(text)));
     let (held_out, dev_name) = match &settings.dev {
         Some(path) => {
-            let dev = task.read(path, &settings, Some(&training.labels), Part::Dev)?;
+            let dev = task.read(path, &settings.columns(), Some(&training.labels), Part::Dev)?;
             dev.report.remarks().iter().for_each(|text| watch(Startup::Remark(text)));
             (dev, path.display().to_string())
         }
@@ -179,7 +179,7 @@ fn read(
     part: Part,
 ) -> Result<(TaskData, String), PrepareError> {
     match path {
-        Some(path) => Ok((task.read(path, settings, known, part)?, path.display().to_string())),
+        Some(path) => Ok((task.read(path, &settings.columns(), known, part)?, path.display().to_string())),
         None => Ok((sample::read(part)?, format!("sample ({})", sample::SOURCE))),
     }
 }

@@ -6,9 +6,9 @@ use super::glue::{self, GlueTask};
 use super::objective::{Answering, Classification, Tagging};
 use super::score::answers::Version;
 use super::table::{self, Columns, LabelKind};
-use super::{LabelNames, Part, TaskData, TaskError, squad};
+use super::{LabelNames, Part, TaskData, TaskError, TaskKind, squad};
 use crate::config::TaskConfig;
-use crate::model::{ClassifierKind, Problem};
+use crate::model::{ClassifierKind, Head, Problem};
 use crate::numbers::shortened;
 use crate::objective::ObjectiveConfig;
 use crate::text::TextEncoding;
@@ -69,6 +69,36 @@ impl Task {
                 known: Self::all().map(|task| task.name()).collect::<Vec<_>>().join(", "),
             }),
             found => found.map(Self::Glue),
+        }
+    }
+
+    /// The task that settings name.
+    ///
+    /// # Errors
+    /// As [`Task::named`].
+    pub fn of(settings: &TaskConfig) -> Result<Self, TaskError> {
+        Ok(match Self::named(&settings.name)? {
+            Self::Table { name, kind: LabelKind::Classes { .. } } => {
+                Self::Table { name, kind: LabelKind::Classes { separator: settings.separator } }
+            }
+            task => task,
+        })
+    }
+
+    /// What the files of a network with this head are, where nothing else is said.
+    pub fn of_head(head: &Head) -> Option<Self> {
+        let table = |kind| Self::Table { name: "classify", kind };
+        match (TaskKind::of(head)?, head) {
+            (TaskKind::Classification(Problem::SingleLabel), _) => Some(table(LabelKind::Class)),
+            (TaskKind::Classification(Problem::MultiLabel), _) => Some(table(LabelKind::Classes { separator: ',' })),
+            (TaskKind::Classification(Problem::Regression), _) => Some(table(LabelKind::Value)),
+            (TaskKind::Answering(version), _) => Some(Self::Squad(version)),
+            (TaskKind::Tagging, Head::TokenClassification(head)) => {
+                let spans = head.labels.iter().any(|label| label.starts_with("B-"));
+                let scheme = if spans { TagScheme::Bio } else { TagScheme::Plain };
+                Some(Self::Tags { name: "tag", scheme })
+            }
+            (TaskKind::Tagging, _) => None,
         }
     }
 
@@ -161,14 +191,14 @@ impl Task {
         }
     }
 
-    /// Reads a file of it. `known` are the labels of training where there was one.
+    /// Reads a file of it; `columns` are those of a table of one's own. `known` are the labels of training where there was one.
     ///
     /// # Errors
     /// [`TaskError`].
     pub fn read(
         &self,
         path: &Path,
-        config: &TaskConfig,
+        columns: &Columns,
         known: Option<&LabelNames>,
         part: Part,
     ) -> Result<TaskData, TaskError> {
@@ -178,15 +208,7 @@ impl Task {
             Self::Tags { scheme, .. } => {
                 conll::read(path, TextEncoding::default(), ConllColumns::default(), *scheme, known, part)
             }
-            Self::Table { kind, .. } => {
-                let kind = match kind {
-                    LabelKind::Classes { .. } => LabelKind::Classes { separator: config.separator },
-                    kind => *kind,
-                };
-                let TaskConfig { text, pair, label, .. } = config.clone();
-                let columns = Columns { text, pair, label: Some(label), id: None };
-                table::read(path, TextEncoding::default(), &columns, kind, known, part)
-            }
+            Self::Table { kind, .. } => table::read(path, TextEncoding::default(), columns, *kind, known, part),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn after(style: Style, session: Session, task: &PreparedTask) -> Resu
 
 /// What the best checkpoint says of some held-out texts.
 fn examples(style: Style, folder: &Path, task: &PreparedTask) -> Result<String, Failure> {
-    let mut predictor = labelled::predictor(folder, &Device::Cpu)?;
+    let (mut predictor, _) = labelled::predictor(folder, &Device::Cpu)?;
     let stride = (task.shown.len() / SHOWN).max(1);
     let records: Vec<_> = task.shown.iter().step_by(stride).take(SHOWN).cloned().collect();
     let predictions = predictor.predict(&records).map_err(labelled::failure)?;
