@@ -52,7 +52,8 @@ fn a_page_a_command() {
     let commands = commands();
     for command in &commands {
         let page = fs::read_to_string(folder.join(format!("leyden-{command}.1"))).unwrap();
-        assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("leyden\\-{command}")), "{page}");
+        let name = command.replace('-', "\\-");
+        assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("leyden\\-{name}")), "{page}");
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), commands.len() + 1);
     let file = folder.join("leyden.1");
