@@ -129,7 +129,7 @@ fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
     // Its own kind alone goes on with it, and only with its own data.
     let place = parts.to_str().unwrap();
     refuses(&["fine-tune", "--out", place, "--epochs", "3"], "leave --epochs out");
-    fs::write(&table, "review,stars\npeace,good\nwar,bad\n").unwrap();
+    fs::write(&table, "review,stars\npeace,good\nwar,bad\npeace,good\nwar,bad\n").unwrap();
     refuses(&["fine-tune", "--out", place, "--steps", "90", "--device", "cpu"], "has changed");
     fs::remove_file(&table).unwrap();
     refuses(&["fine-tune", "--out", place, "--steps", "90", "--device", "cpu"], "fine-tune --out");
@@ -237,4 +237,79 @@ fn what_cannot_be_is_said_in_a_line() {
         ],
         "holds no",
     );
+}
+
+#[test]
+fn several_seeds_are_compared_and_the_best_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, table) = (folder.path().join("all"), classes(folder.path()));
+    let settings = [&TABLE[..16], &["--train", table.to_str().unwrap(), "--seeds", "2"]].concat();
+    let shown = fine_tune(&all, &settings);
+    let summary: Value = serde_json::from_slice(&fs::read(all.join("seeds.json")).unwrap()).unwrap();
+    assert!(shown.contains("median  ") && shown.contains("Accuracy of each seed's best checkpoint"), "{shown}");
+    let values: Vec<f64> =
+        summary["runs"].as_array().unwrap().iter().map(|run| run["value"].as_f64().unwrap()).collect();
+    assert_eq!(summary["median"], (values[0] + values[1]) / 2.0);
+    let best = usize::from(values[1] > values[0]);
+    assert_eq!(summary["best"], format!("seed-{}", best + 1));
+    let output = leyden().arg("predict").arg(&all).args(["--device", "cpu", "peace peace peace"]).assert().success();
+    let note = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(note.contains(&format!("seed-{}", best + 1)) && note.contains("best by accuracy"), "{note}");
+    // The same command once more finds all of it done; another one is no part of it.
+    assert!(fine_tune(&all, &settings).contains("is done, 60 steps"));
+    let place = all.to_str().unwrap();
+    let run = encoder().join("run");
+    let other =
+        [&["fine-tune", run.to_str().unwrap(), "--out", place, "--device", "cpu"], &settings[..10], &settings[12..]]
+            .concat();
+    refuses(&other, "holds a run of other settings");
+}
+
+#[test]
+fn evaluations_that_are_no_better_end_a_run_and_more_steps_give_it_patience_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, table) = (folder.path().join("run"), classes(folder.path()));
+    // Nothing is learnt at a rate of 0.
+    let mut settings = [&TABLE[..10], &["--learning-rate", "0", "--patience", "2"]].concat();
+    settings.extend(["--train", table.to_str().unwrap()]);
+    let shown = fine_tune(&run, &settings);
+    let held_out = |run: &Path| metrics(run).iter().filter(|line| line.get("held_out").is_some()).count();
+    assert!(shown.contains("best  step 7 has"), "{shown}");
+    // Before training, the best one, and two that are no better.
+    assert_eq!((held_out(&run), metrics(&run).last().unwrap()["step"].as_u64()), (4, Some(21)));
+    let again = |more: &[&str]| {
+        let output = leyden().args(["fine-tune", "--device", "cpu", "--out"]).arg(&run).args(more).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    assert!(again(&[]).contains("is done, 21 steps"));
+    again(&["--steps", "90"]);
+    assert_eq!(metrics(&run).last().unwrap()["step"].as_u64(), Some(35));
+}
+
+#[test]
+fn every_checkpoint_of_a_run_gets_its_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, table) = (folder.path().join("scores"), classes(folder.path()));
+    let score = |more: &[&str]| {
+        let mut command = leyden();
+        command.arg("score").arg(encoder().join("run")).args(["--device", "cpu", "--out"]).arg(&out);
+        command.args(&TABLE[..16]).args(["--train", table.to_str().unwrap()]).args(more);
+        String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+    };
+    let shown = score(&["--seeds", "2"]);
+    for part in
+        ["random seed 1", "step-000002 seed 2", "Accuracy on held-out texts, by pre-training checkpoint", "score.png"]
+    {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    assert!(fs::metadata(out.join("score.png")).unwrap().len() > 1_000);
+    let lines = metrics(&out);
+    let steps: Vec<u64> = lines.iter().map(|line| line["step"].as_u64().unwrap()).collect();
+    assert_eq!((steps, lines[0]["flops"].as_f64()), (vec![0, 2], Some(0.0)));
+    assert!(lines[1]["flops"].as_f64() > Some(0.0) && lines[1]["held_out"]["accuracy"].is_f64());
+    // It is drawn beside others as a run is.
+    let drawn = folder.path().join("drawn.svg");
+    leyden().arg("plot").arg(&out).args(["--x", "flops", "--out"]).arg(&drawn).assert().success();
+    let (tuned, place) = (out.join("random/seed-1"), out.to_str().unwrap());
+    refuses(&["score", tuned.to_str().unwrap(), "--out", place], "is a fine-tuning run");
 }

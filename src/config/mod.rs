@@ -8,8 +8,9 @@ pub use presets::{PRESETS, preset};
 pub use task::{TaskConfig, fine_tuning};
 
 use crate::measure::Measures;
-use crate::model::{Builder, EPSILONS, Model, ModelConfig};
+use crate::model::{Builder, EPSILONS, Model, ModelConfig, Problem};
 use crate::objective::{BadValue, ObjectiveConfig, Setting};
+use crate::task::TaskKind;
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -252,6 +253,11 @@ impl Config {
             };
             return bad("objective.name", &found, expected);
         }
+        if self.task.as_ref().is_some_and(|task| task.balanced)
+            && self.objective.task_kind() != Some(TaskKind::Classification(Problem::SingleLabel))
+        {
+            return bad("task.balanced", &true, "false but where a text has one of some classes");
+        }
         if self.task.is_none() && !PRESETS.contains(&self.preset.as_str()) {
             return Err(ConfigError::Preset { found: self.preset.clone() });
         }
@@ -289,6 +295,9 @@ impl Config {
                 return bad(key, &0, "at least 1");
             }
         }
+        if t.patience == Some(0) {
+            return bad("training.patience", &0, "at least 1");
+        }
         if let Some(hours) = t.hours.filter(|hours| !(*hours > 0.0 && *hours <= 100_000.0)) {
             return bad("training.hours", &hours, "more than 0 and at most 100,000");
         }
@@ -320,6 +329,9 @@ impl Config {
             if !(0.0..=1e6).contains(&x) {
                 return bad(key, &x, "0 to 1,000,000");
             }
+        }
+        if let Some(decay) = a.layer_decay.filter(|decay| !(*decay > 0.0 && *decay <= 1.0)) {
+            return bad("optimizer.layer_decay", &decay, "more than 0 and at most 1");
         }
         if a.clip_norm.is_nan() || a.clip_norm <= 0.0 {
             return bad("optimizer.clip_norm", &a.clip_norm, "more than 0");

@@ -41,6 +41,8 @@ impl Session {
         if self.step() > self.settled || ends {
             self.settle(ends, complete, reports)?;
         }
+        // What was just measured may have been one time too many.
+        let (complete, ends) = (self.is_complete(), ends || self.has_lost_patience());
         if ends {
             self.ended = true;
             if let Some(warning) = self.watch.end(&self.setup.recipe, self.step(), complete) {
@@ -88,6 +90,7 @@ impl Session {
             reports.push(Report::HeldOut { step, values, best });
         }
         let best = held_out.is_some_and(|(_, best)| best);
+        let saves = saves || self.has_lost_patience();
         if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
             let folder = self.save(held_out.map(|(value, _)| value), null_threshold)?;
             reports.push(Report::Saved { step, folder });
