@@ -4,129 +4,97 @@
 mod common;
 
 use common::{Golden, close, compare_banks, gpu};
+use leyden::batch::{
+    Batch, CLASSES, EXAMPLE_WEIGHTS, IDS, LENGTHS, NUMBERS, Shape, TAG_WEIGHTS, TAGS, TARGETS, TYPES, WEIGHTS,
+};
+use leyden::config::fine_tuning;
 use leyden::cpu::CpuEngine;
-use leyden::graph::{Bank, DType, Graph, GraphError, Tensor};
-use leyden::model::{Architecture, Builder, ClassifierKind, Encoded, Head, Model, ModelConfig, Problem};
+use leyden::graph::{Bank, Recompute};
+use leyden::model::{Architecture, ClassifierKind, Model, ModelConfig};
+use leyden::objective::{LOSS, ObjectiveConfig};
 use leyden::op::StepState;
-use leyden::ops::{self, AdamW};
-use leyden::plan::{Engine, Plan, Target};
-use leyden::train::Rates;
+use leyden::plan::{Engine, Target};
+use leyden::task::Task;
+use leyden::task::objective::outputs::LOGITS;
+use leyden::train::Recipe;
+use leyden::train::step::{GRADIENT_NORM, training_step};
 use leyden::transformers::{Pretrained, config_json, entries, read_config_json, to_bytes};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
 
 const CASES: [&str; 6] = ["single", "regression", "multi", "linear", "tokens", "span"];
 
 struct Case {
     name: &'static str,
     golden: Golden,
+    recipe: Recipe,
     model: Model,
-    examples: usize,
-    length: usize,
+    batch: Batch,
 }
 
 fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_string()
 }
 
+/// The task's objective, with the labels that `transformers` has.
+fn objective(name: &str, labels: Vec<String>) -> ObjectiveConfig {
+    let task = match name {
+        "single" | "linear" => "classify",
+        "regression" => "regress",
+        "multi" => "multi-label",
+        "tokens" => "tag",
+        _ => "squad1",
+    };
+    let mut objective = Task::named(task).unwrap().objective();
+    match &mut objective {
+        ObjectiveConfig::Classification(objective) => {
+            objective.labels = labels;
+            objective.head = if name == "linear" { ClassifierKind::Linear } else { ClassifierKind::Dense };
+        }
+        ObjectiveConfig::Tagging(objective) => objective.labels = labels,
+        _ => {}
+    }
+    objective
+}
+
 impl Case {
-    /// A network put together by hand from what `transformers` says of it.
     fn new(name: &'static str) -> Self {
         let golden = Golden::open(&format!("task_{name}"));
-        let (config, shape) = (golden.meta("config"), golden.meta("shape"));
-        let sizes = read_config_json(&config.to_string()).unwrap().config;
-        let names = config["id2label"].as_object();
+        let (sizes, shape) = (golden.meta("config"), golden.meta("shape"));
+        let names = sizes["id2label"].as_object();
         let labels = names.map(|ids| (0..ids.len()).map(|i| text(&ids[&i.to_string()])).collect()).unwrap_or_default();
-        let mut b = Builder::default();
-        let mut network = b.network("model", &sizes);
-        match name {
-            "single" => b.sequence_classification(&mut network, ClassifierKind::Dense, Problem::SingleLabel, labels),
-            "regression" => b.sequence_classification(&mut network, ClassifierKind::Dense, Problem::Regression, labels),
-            "multi" => b.sequence_classification(&mut network, ClassifierKind::Dense, Problem::MultiLabel, labels),
-            "linear" => b.sequence_classification(&mut network, ClassifierKind::Linear, Problem::SingleLabel, labels),
-            "tokens" => b.token_classification(&mut network, labels),
-            _ => b.question_answering(&mut network, None),
+        let mut config = fine_tuning(&Task::named("classify").unwrap());
+        config.objective = objective(name, labels);
+        config.model = read_config_json(&sizes.to_string()).unwrap().config;
+        if golden.has_steps() {
+            let t = golden.meta("training");
+            let number = |key: &str| t[key].as_f64().unwrap();
+            let optimizer = &mut config.optimizer;
+            (optimizer.beta1, optimizer.beta2, optimizer.epsilon) = (number("beta1"), number("beta2"), number("epsilon"));
+            (optimizer.weight_decay, optimizer.clip_norm) = (number("weight_decay"), number("clip"));
+            optimizer.layer_decay = Some(number("layer_decay"));
         }
         let size = |key: &str| shape[key].as_u64().unwrap() as usize;
         let (examples, length) = (size("batch"), size("length"));
-        Self { name, golden, model: b.finish(vec![network]), examples, length }
-    }
-
-    /// The forward pass and the loss, of inputs whose contents are returned with them.
-    fn build(&self, g: &mut Graph, model: &Model) -> Result<Built, GraphError> {
-        let (b, l) = (self.examples, self.length);
-        let mut inputs = Vec::new();
-        let mut input = |g: &mut Graph, name: &'static str, dtype: DType, shape: &[usize]| {
-            let tensor = g.input(name, dtype, shape);
-            inputs.push((tensor, self.golden.words(&format!("batch.{name}"))));
-            tensor
-        };
-        let ids = input(g, "ids", DType::U32, &[b, l]);
-        let types = input(g, "type_ids", DType::U32, &[b, l]);
-        let lengths = input(g, "lengths", DType::U32, &[b]);
-        let network = &model.networks[0];
-        let hidden = network.encode(g, ids, Encoded { types, lengths, dropout: true })?;
-        let (logits, nll) = match &network.heads[0] {
-            Head::SequenceClassification(head) => {
-                let logits = head.logits(g, hidden, b, true)?;
-                let nll = match head.problem {
-                    Problem::SingleLabel => {
-                        let labels = input(g, "labels", DType::U32, &[b]);
-                        ops::softmax_nll(g, logits, labels)?.nll
-                    }
-                    Problem::Regression => {
-                        let labels = input(g, "labels", DType::F32, &[b]);
-                        ops::squared_error(g, logits, labels)?
-                    }
-                    Problem::MultiLabel => {
-                        let labels = input(g, "labels", DType::U32, &[b, head.labels.len()]);
-                        ops::binary_nll(g, logits, labels)?
-                    }
-                };
-                (logits, nll)
-            }
-            Head::TokenClassification(head) => {
-                let logits = head.logits(g, hidden, true)?;
-                let labels = input(g, "labels", DType::U32, &[b, l]);
-                (logits, ops::softmax_nll(g, logits, labels)?.nll)
-            }
-            Head::QuestionAnswering(head) => {
-                let logits = head.logits(g, hidden)?;
-                let labels = input(g, "labels", DType::U32, &[b, 2]);
-                (logits, ops::span_nll(g, logits, labels, lengths)?.nll)
-            }
-            other => panic!("{other:?}"),
-        };
-        let rows = g.ty(nll).len();
-        let (weights, total) = match self.name {
-            "tokens" => {
-                let total = self.golden.reals("batch.weights").iter().sum();
-                (input(g, "weights", DType::F32, &[rows]), total)
-            }
-            _ => (ops::constant(g, 1.0, &[rows])?, rows as f32),
-        };
-        let total = ops::constant(g, total, &[1])?;
-        let loss = ops::weighted_mean(g, nll, weights, total)?;
-        Ok(Built { inputs, logits, loss })
+        let shape = Shape { examples, length, slots: config.objective.slots(length) };
+        let recipe = Recipe { shape, ..Recipe::new(&config) };
+        let batch = batch(name, &golden, shape);
+        Self { name, golden, model: recipe.model.clone(), recipe, batch }
     }
 
     /// Runs a step over `weights` of `model`, and compares it with what PyTorch found.
     fn run(&self, model: &Model, weights: &[f32], engine: &mut dyn Engine, target: Target, tolerance: f32) {
-        let mut g = Graph::new(model.table.clone());
-        let built = self.build(&mut g, model).unwrap();
-        g.backward(built.loss, |_| true).unwrap();
-        g.fuse(&[built.loss, built.logits]).unwrap();
-        let plan = Plan::new(Arc::new(g), &[built.loss, built.logits], target);
-        let program = engine.load(plan).unwrap();
+        let recipe = Recipe { model: model.clone(), ..self.recipe.clone() };
+        let step = training_step(&recipe, recipe.shape, target, Recompute::Off, &[]).unwrap();
+        let program = engine.load(step.plan.clone()).unwrap();
         engine.write_bank(Bank::Parameters, weights).unwrap();
-        built.inputs.iter().for_each(|(tensor, words)| engine.write(program, *tensor, words));
+        step.write(engine, program, &self.batch, &self.batch);
         engine.submit(program, &StepState::default(), true).unwrap();
-        let out = engine.collect(true).unwrap().unwrap();
-        close(&format!("{}: loss", self.name), out.real(0)[0], self.golden.reals("loss")[0], tolerance);
+        let out = step.results(engine.collect(true).unwrap().unwrap());
+        close(&format!("{}: loss", self.name), out.scalar(LOSS).unwrap(), self.golden.reals("loss")[0], tolerance);
         let expected = self.golden.reals("logits");
-        assert_eq!(out.real(1).len(), expected.len());
-        for (i, (&found, expected)) in out.real(1).iter().zip(expected).enumerate() {
+        assert_eq!(out.reals(LOGITS).len(), expected.len());
+        for (i, (&found, expected)) in out.reals(LOGITS).iter().zip(expected).enumerate() {
             close(&format!("{}: logit {i}", self.name), found, expected, 5.0 * tolerance);
         }
         let expected = self.golden.bank(model, "grad.");
@@ -145,10 +113,20 @@ impl Case {
     }
 }
 
-struct Built {
-    inputs: Vec<(Tensor, Vec<u32>)>,
-    logits: Tensor,
-    loss: Tensor,
+/// The columns of a labelled batch.
+fn batch(name: &str, golden: &Golden, shape: Shape) -> Batch {
+    let words = |part: &str| golden.words(&format!("batch.{part}"));
+    let ones = |count: usize| vec![1f32.to_bits(); count];
+    let Shape { examples, slots, .. } = shape;
+    let batch = Batch::new(shape, &[]);
+    let batch = batch.with(IDS, words("ids")).with(TYPES, words("type_ids")).with(LENGTHS, words("lengths"));
+    let labels = words("labels");
+    match name {
+        "single" | "linear" => batch.with(CLASSES, labels).with(EXAMPLE_WEIGHTS, ones(examples)),
+        "regression" => batch.with(NUMBERS, labels).with(EXAMPLE_WEIGHTS, ones(examples)),
+        "tokens" => batch.with(TAGS, labels).with(TAG_WEIGHTS, words("weights")),
+        _ => batch.with(TARGETS, labels).with(WEIGHTS, ones(examples * slots)),
+    }
 }
 
 #[test]
@@ -173,36 +151,18 @@ fn kernels() {
 
 /// Ten steps whose rates fall towards the input.
 fn ten_steps(case: &Case, engine: &mut dyn Engine, target: Target, tolerance: f32) {
-    let t = case.golden.meta("training");
-    let number = |key: &str| t[key].as_f64().unwrap();
-    let mut g = Graph::new(case.model.table.clone());
-    let built = case.build(&mut g, &case.model).unwrap();
-    g.backward(built.loss, |_| true).unwrap();
-    g.fuse(&[built.loss]).unwrap();
-    let bank = g.bank(Bank::Gradients);
-    let norm = ops::global_norm(&mut g, bank).unwrap();
-    let settings = AdamW {
-        beta1: number("beta1"),
-        beta2: number("beta2"),
-        epsilon: number("epsilon"),
-        weight_decay: number("weight_decay"),
-        clip_norm: number("clip"),
-    };
-    let factors = Rates::ByLayer(number("layer_decay") as f32).factors(&case.model);
-    let spans = g.table().spans(|parameter| Some(factors(parameter)));
-    // Two for each depth: what decays and what does not.
-    assert_eq!(spans.len(), 2 * (2 + case.model.networks[0].encoder.layers.len()));
-    ops::adamw(&mut g, bank, norm, false, settings, spans).unwrap();
-    let program = engine.load(Plan::new(Arc::new(g), &[built.loss, norm], target)).unwrap();
+    let step = training_step(&case.recipe, case.recipe.shape, target, Recompute::Off, &[]).unwrap();
+    let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.golden.bank(&case.model, "")).unwrap();
     let [rates, losses, norms] = ["lr", "loss", "grad_norm"].map(|name| case.golden.reals(&format!("steps.{name}")));
-    for (step, &learning_rate) in rates.iter().enumerate() {
-        built.inputs.iter().for_each(|(tensor, words)| engine.write(program, *tensor, words));
+    for (t, &learning_rate) in rates.iter().enumerate() {
+        step.write(engine, program, &case.batch, &case.batch);
         let state = StepState { learning_rate, correction1: 1.0, correction2: 1.0, ..StepState::default() };
         engine.submit(program, &state, true).unwrap();
-        let out = engine.collect(true).unwrap().unwrap();
-        close(&format!("{}: loss {step}", case.name), out.real(0)[0], losses[step], tolerance);
-        close(&format!("{}: norm {step}", case.name), out.real(1)[0], norms[step], 5.0 * tolerance);
+        let out = step.results(engine.collect(true).unwrap().unwrap());
+        close(&format!("{}: loss {t}", case.name), out.scalar(LOSS).unwrap(), losses[t], tolerance);
+        let norm = out.scalar(GRADIENT_NORM).unwrap();
+        close(&format!("{}: norm {t}", case.name), norm, norms[t], 5.0 * tolerance);
     }
     let (found, mut expected) = (engine.read_bank(Bank::Parameters).unwrap(), case.golden.bank(&case.model, "after."));
     // What shifts all places of an answer alike has no gradient, and Adam makes steps out of its rounding.

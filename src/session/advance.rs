@@ -42,7 +42,8 @@ impl Session {
             self.settle(ends, complete, reports)?;
         }
         // What was just measured may have been one time too many.
-        let (complete, ends) = (self.is_complete(), ends || self.has_lost_patience());
+        let impatient = self.has_lost_patience();
+        let (complete, ends) = (complete || impatient, ends || impatient);
         if ends {
             self.ended = true;
             if let Some(warning) = self.watch.end(&self.setup.recipe, self.step(), complete) {

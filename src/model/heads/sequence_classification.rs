@@ -62,7 +62,8 @@ impl Builder {
         (scale, mean): (f32, f32),
     ) {
         let problem = (Problem::Regression, vec![label]);
-        self.classification(network, kind, problem, (scale, Initialization::Constant(mean / scale)));
+        let bias = if mean == 0.0 { Initialization::Zeros } else { Initialization::Constant(mean / scale) };
+        self.classification(network, kind, problem, (scale, bias));
     }
 
     fn classification(
