@@ -6,12 +6,11 @@ use super::Failure;
 use super::labelled::failure;
 use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, note, remark};
-use super::predict::{input, whole};
 use crate::numbers::counted;
 use crate::session::{Device, open};
 use crate::task::features::Cut;
 use crate::task::table::{self, Columns, LabelKind};
-use crate::task::{Embedder, Part, Pooling, Record};
+use crate::task::{Embedder, Input, Part, Pooling, Record};
 use crate::text::TextEncoding;
 use crate::transformers::Pretrained;
 use clap::{Args, ValueEnum};
@@ -147,7 +146,7 @@ impl Vectors {
     /// `false` once nobody reads the vectors.
     fn of_lines(&mut self, lines: &[Line]) -> Result<bool, Failure> {
         self.tally.all += lines.len();
-        let good = lines.iter().filter_map(|line| Some((line, input(None, line.text.as_ref().ok()?).ok()?)));
+        let good = lines.iter().filter_map(|line| Some((line, Input::typed(None, line.text.as_ref().ok()?).ok()?)));
         let records: Vec<Record> = good
             .map(|(line, input)| Record { id: line.number.to_string(), line: line.number as u64, input, label: None })
             .collect();
@@ -172,7 +171,7 @@ impl Vectors {
         for records in records.chunks(FILE_BATCH) {
             let vectors = self.embed(records)?;
             for (record, vector) in records.iter().zip(&vectors) {
-                self.sink.put(&Entry { id: Some(&record.id), text: &whole(&record.input), vector })?;
+                self.sink.put(&Entry { id: Some(&record.id), text: &record.input.as_typed(), vector })?;
             }
             self.bar.inc(records.len() as u64);
             if !self.sink.flush()? {

@@ -4,10 +4,9 @@ use super::Failure;
 use super::labelled::{FileArguments, failure, predictor};
 use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, print, remark};
-use crate::model::Head;
 use crate::session::Device;
 use crate::task::features::Candidate;
-use crate::task::{Input, Part, Prediction, Predictor, Record};
+use crate::task::{Input, Part, Prediction, Predictor, Record, ranked};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -97,7 +96,7 @@ impl Answers {
             let labels = self.predictor.labels();
             for (record, prediction) in records.iter().zip(&predictions) {
                 said += &if self.json {
-                    let mut line = as_json(&whole(&record.input), record, prediction, labels);
+                    let mut line = as_json(&record.input.as_typed(), record, prediction, labels);
                     line["id"] = record.id.clone().into();
                     format!("{line}\n")
                 } else if matches!(prediction, Prediction::Tags(_)) {
@@ -123,7 +122,7 @@ impl Answers {
         self.tally.all += lines.len();
         let head = self.predictor.head();
         let inputs: Vec<Result<Input, String>> =
-            lines.iter().map(|line| line.text.clone().and_then(|text| input(head, &text))).collect();
+            lines.iter().map(|line| line.text.clone().and_then(|text| Input::typed(head, &text))).collect();
         let good = lines.iter().zip(&inputs).filter_map(|(line, input)| Some((line, input.as_ref().ok()?.clone())));
         let records: Vec<Record> = good
             .map(|(line, input)| Record { id: line.number.to_string(), line: line.number as u64, input, label: None })
@@ -146,46 +145,6 @@ impl Answers {
         }
         print(&out)
     }
-}
-
-/// What a line asks of a network with this head.
-pub(super) fn input(head: Option<&Head>, text: &str) -> Result<Input, String> {
-    let parts = text.split_once('\t');
-    match head {
-        Some(Head::TokenClassification(_)) => {
-            let words: Vec<String> = text.split_whitespace().map(str::to_string).collect();
-            if words.is_empty() { Err("it has no word to be tagged".into()) } else { Ok(Input::Words(words)) }
-        }
-        Some(Head::QuestionAnswering(_)) => match parts {
-            Some((question, context)) if !context.trim().is_empty() => {
-                Ok(Input::Question { question: question.into(), context: context.into() })
-            }
-            _ => {
-                Err("it has no text behind its question; expected a question, a tab, and the text that answers it"
-                    .into())
-            }
-        },
-        _ => {
-            let (text, pair) = parts.map_or((text, None), |(text, pair)| (text, Some(pair.to_string())));
-            Ok(Input::Text { text: text.into(), pair })
-        }
-    }
-}
-
-/// As a line of standard input has it.
-pub(super) fn whole(input: &Input) -> String {
-    match input {
-        Input::Text { text, pair } => pair.as_ref().map_or_else(|| text.clone(), |pair| format!("{text}\t{pair}")),
-        Input::Words(words) => words.join(" "),
-        Input::Question { question, context } => format!("{question}\t{context}"),
-    }
-}
-
-/// Labels with their probabilities, the likeliest first.
-fn ranked<'a>(probabilities: &[f32], labels: &'a [String]) -> Vec<(&'a str, f32)> {
-    let mut ranked: Vec<(&str, f32)> = labels.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    ranked
 }
 
 /// What is said of a record, in a few words.

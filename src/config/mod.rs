@@ -220,6 +220,12 @@ impl Config {
         }
     }
 
+    /// What is learnt on what, in words: the objective, and the task or the preset.
+    pub fn in_words(&self) -> String {
+        let of = self.task.as_ref().map_or(self.preset.as_str(), TaskConfig::title);
+        format!("{} {of}", self.objective.title())
+    }
+
     /// Whether the numbers can go together.
     pub fn check(&self) -> Result<(), ConfigError> {
         let bad = |key, found: &dyn ToString, expected: &str| {

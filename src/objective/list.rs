@@ -110,6 +110,15 @@ impl ObjectiveConfig {
             Self::Electra(_) | Self::MaskedLm(_) => None,
         }
     }
+
+    /// What its network's classes, labels or tags are called, where it has some.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Self::Classification(objective) => &objective.labels,
+            Self::Tagging(objective) => &objective.labels,
+            Self::Answering(_) | Self::Electra(_) | Self::MaskedLm(_) => &[],
+        }
+    }
 }
 
 objectives! {

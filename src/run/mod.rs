@@ -56,6 +56,8 @@ pub struct Run {
     _lock: Lock,
 }
 
+/// The folder that runs are kept in, unless another is named.
+pub const RUNS: &str = "runs";
 /// The name of the folder of checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 pub(crate) const METRICS: &str = "metrics.jsonl";
@@ -65,10 +67,10 @@ const EVENTS: &str = "events.jsonl";
 impl Run {
     /// The first free folder among `runs/<name>`, `runs/<name>-2`, ...
     pub fn free_folder(name: &str) -> PathBuf {
-        let mut folder = Path::new("runs").join(name);
+        let mut folder = Path::new(RUNS).join(name);
         let mut number = 2;
         while folder.exists() {
-            folder = Path::new("runs").join(format!("{name}-{number}"));
+            folder = Path::new(RUNS).join(format!("{name}-{number}"));
             number += 1;
         }
         folder
@@ -190,6 +192,11 @@ impl Run {
     /// [`RunError::File`] if the folder of checkpoints cannot be read.
     pub fn best(&self) -> Result<Option<(u64, f64)>, RunError> {
         Ok(checkpoint::best(&checkpoint::list(&self.folder.join(CHECKPOINTS))?))
+    }
+
+    /// The step of the newest checkpoint of the run in `folder`, which need not be open. `None` where there is none.
+    pub fn newest_step(folder: &Path) -> Option<u64> {
+        checkpoint::list(&folder.join(CHECKPOINTS)).ok()?.last().map(|(step, _)| *step)
     }
 
     /// The best checkpoint of the run in `folder`, which need not be open: its folder, its step and the measure that chose it.

@@ -197,8 +197,7 @@ impl Adaptation {
 
     /// The step of the checkpoint that was found, where its folder's name says so.
     pub fn step(&self) -> Option<u64> {
-        let folder = self.networks.last()?.folder.parent()?;
-        folder.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
+        self.networks.last()?.step()
     }
 
     /// The folder of that tokenizer.

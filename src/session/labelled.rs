@@ -72,16 +72,6 @@ impl PreparedTask {
     }
 }
 
-/// A record's text as a person would type it for `predict`: a tab between the texts of a pair.
-pub fn as_typed(record: &Record) -> String {
-    match &record.input {
-        Input::Text { text, pair: None } => text.clone(),
-        Input::Text { text, pair: Some(pair) } => format!("{text}\t{pair}"),
-        Input::Words(words) => words.join(" "),
-        Input::Question { question, context } => format!("{question}\t{context}"),
-    }
-}
-
 /// Reads the labelled files that `config` names and makes rows of them in `tokenizer`'s words. Where the run `begins`, its objective
 /// gets the labels and its schedule the steps that follow; else those are as they were.
 pub(super) fn prepare(
@@ -92,12 +82,7 @@ pub(super) fn prepare(
 ) -> Result<PreparedTask, PrepareError> {
     let Some(settings) = config.task.clone() else { return Err(PrepareError::NotLabelled) };
     let task = Task::of(&settings)?;
-    let said = match &config.objective {
-        ObjectiveConfig::Classification(objective) => objective.labels.clone(),
-        ObjectiveConfig::Tagging(objective) => objective.labels.clone(),
-        _ => Vec::new(),
-    };
-    let known = (!begins && !said.is_empty()).then(|| LabelNames::new(said));
+    let known = if begins { None } else { known_labels(config) };
     watch(Startup::Note("reading the labelled data…"));
     let (mut training, name) = read(&task, settings.train.as_deref(), &settings, known.as_ref(), Part::Train)?;
     training.report.remarks().iter().for_each(|text| watch(Startup::Remark(text)));
@@ -152,8 +137,7 @@ pub(super) fn prepare(
     if begins {
         config.schedule(training.examples());
     }
-    let stride = (held_out.records.len() / SHOWN).max(1);
-    let shown = held_out.records.iter().step_by(stride).take(SHOWN).cloned().collect();
+    let shown = spread(&held_out.records);
     let names = labels.names().to_vec();
     let outputs = ScoredOutputs { logits: LOGITS, loss: LOSS, scale };
     let scorer = Arc::new(DevScorer::new((held_out.records, features), (names, places), outputs));
@@ -182,6 +166,38 @@ fn read(
         Some(path) => Ok((task.read(path, &settings.columns(), known, part)?, path.display().to_string())),
         None => Ok((sample::read(part)?, format!("sample ({})", sample::SOURCE))),
     }
+}
+
+/// The labels that a run's settings name.
+fn known_labels(config: &Config) -> Option<LabelNames> {
+    let labels = config.objective.labels();
+    (!labels.is_empty()).then(|| LabelNames::new(labels))
+}
+
+/// Records from all over a file, few enough to be shown.
+fn spread(records: &[Record]) -> Vec<Record> {
+    let stride = (records.len() / SHOWN).max(1);
+    records.iter().step_by(stride).take(SHOWN).cloned().collect()
+}
+
+/// The records that a run of `config` is measured by, as many as are shown of them ([`PreparedTask::shown`]), without the others that
+/// training would need.
+///
+/// # Errors
+/// [`PrepareError`] where the file is gone, or is another one.
+pub fn held_out_records(config: &Config) -> Result<Vec<Record>, PrepareError> {
+    let Some(settings) = &config.task else { return Err(PrepareError::NotLabelled) };
+    let task = Task::of(settings)?;
+    let known = known_labels(config);
+    let held_out = match (&settings.dev, &settings.train) {
+        (Some(path), _) => task.read(path, settings, known.as_ref(), Part::Dev)?,
+        (None, None) => sample::read(Part::Dev)?,
+        (None, Some(path)) => {
+            let mut all = task.read(path, settings, known.as_ref(), Part::Train)?;
+            split(&mut all, config.data.held_out, config.seed)?
+        }
+    };
+    Ok(spread(&held_out.records))
 }
 
 /// Takes a share of the records away to measure by.

@@ -1,12 +1,11 @@
 //! What a run learns from: text, or labelled data.
 
-use super::{Prepared, PreparedTask, as_typed};
+use super::{Prepared, PreparedTask};
 use crate::batch::{MaskedText, Source};
 use crate::corpus::{Examples, Tokenizer};
 use crate::history::TextFacts;
 use crate::objective::Objective;
 use crate::train::Data;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// What a run learns from, ready.
@@ -62,17 +61,6 @@ impl Material {
                 Data { training: source(&text.training), held_out: source(&text.held_out), scorer: None }
             }
             Self::Labelled(task) => task.data(),
-        }
-    }
-
-    /// Held-out texts that a person may ask about, at most `count`; of running text, sentences of so many tokens.
-    pub fn texts(&self, count: usize, tokens: RangeInclusive<usize>) -> Vec<String> {
-        match self {
-            Self::Text(text) => {
-                let decode = |ids: Vec<u32>| text.tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).ok();
-                text.sentences(count, tokens).into_iter().filter_map(decode).collect()
-            }
-            Self::Labelled(task) => task.shown.iter().take(count).map(as_typed).collect(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub use begin::{
 pub use device::{Device, open};
 pub use error::SessionError;
 pub use kernels::find_kernels;
-pub use labelled::{PreparedTask, as_typed};
+pub use labelled::{PreparedTask, held_out_records};
 pub use material::Material;
 pub use prepared::{PrepareError, Prepared, absolute, choose};
 pub use report::{Ending, Report};

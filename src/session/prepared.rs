@@ -165,6 +165,12 @@ impl Prepared {
         }
         found
     }
+
+    /// The same as text, for a person to ask about.
+    pub fn texts(&self, count: usize, tokens: RangeInclusive<usize>) -> Vec<String> {
+        let decode = |ids: Vec<u32>| self.tokenizer.decode(&ids[1..ids.len().saturating_sub(1).max(1)]).ok();
+        self.sentences(count, tokens).into_iter().filter_map(decode).collect()
+    }
 }
 
 /// Sets where the text is from: the flags, else what `config` says already. Paths become absolute, since a run that goes on may

@@ -32,14 +32,14 @@ impl Embedder {
     /// [`PredictError::Engine`].
     pub fn new(
         found: Pretrained,
-        (engine, target): (Box<dyn Engine>, Target),
+        device: (Box<dyn Engine>, Target),
         pooling: Pooling,
     ) -> Result<Self, PredictError> {
         let page: Page = match pooling {
             Pooling::Mean => every_token,
             Pooling::Cls => first_token,
         };
-        Ok(Self { forward: Forward::new(found, engine, target, page)?, pooling })
+        Ok(Self { forward: Forward::of(found, device, page)?, pooling })
     }
 
     /// H, the numbers of a vector.

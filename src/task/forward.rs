@@ -42,16 +42,23 @@ struct Loaded {
 }
 
 impl Forward {
-    /// Puts the weights on `engine`, whose banks must have the length of the model's table; plans are made for `target`.
-    pub fn new(
-        found: Pretrained,
-        mut engine: Box<dyn Engine>,
-        target: Target,
-        page: Page,
-    ) -> Result<Self, PredictError> {
-        engine.write_bank(Bank::Parameters, &found.weights)?;
-        let Pretrained { model, tokenizer, .. } = found;
-        Ok(Self { engine, target, model, tokenizer, page, loaded: BTreeMap::new() })
+    /// On `engine`, whose banks must have the length of the model's table; plans are made for `target`. Weights come before anything
+    /// else.
+    pub fn new(model: Model, tokenizer: Tokenizer, (engine, target): (Box<dyn Engine>, Target), page: Page) -> Self {
+        Self { engine, target, model, tokenizer, page, loaded: BTreeMap::new() }
+    }
+
+    /// Puts the weights of what lies in a folder on `engine`, as [`Forward::new`] takes it.
+    pub fn of(found: Pretrained, device: (Box<dyn Engine>, Target), page: Page) -> Result<Self, PredictError> {
+        let Pretrained { model, tokenizer, weights, .. } = found;
+        let mut forward = Self::new(model, tokenizer, device, page);
+        forward.set_weights(&weights)?;
+        Ok(forward)
+    }
+
+    /// Replaces the weights by a bank that is laid out as the model's table says.
+    pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), PredictError> {
+        Ok(self.engine.write_bank(Bank::Parameters, weights)?)
     }
 
     pub fn device(&self) -> String {

@@ -50,6 +50,7 @@ mod scorer;
 pub mod split;
 pub mod squad;
 pub mod table;
+mod typed;
 
 pub use embedder::{Embedder, Pooling};
 pub use error::TaskError;
@@ -62,3 +63,4 @@ pub use predictor::{PredictError, Predictor};
 pub use record::{Answer, Input, Label, Part, Record, TaskData};
 pub use report::{Oddity, Report};
 pub use scorer::{DevScorer, ScoredOutputs};
+pub use typed::ranked;

@@ -152,6 +152,16 @@ impl Task {
         }
     }
 
+    /// Whether it asks about two texts at once. `config` says it of a table of one's own.
+    pub fn reads_pairs(&self, config: &TaskConfig) -> bool {
+        match self {
+            Self::Glue(task) => !task.pair.is_empty(),
+            Self::Table { .. } => config.pair.is_some(),
+            Self::Squad(_) => true,
+            Self::Tags { .. } => false,
+        }
+    }
+
     /// Whether pairs are learnt in both orders.
     pub fn swapped(&self) -> bool {
         matches!(self, Self::Glue(task) if task.swapped)

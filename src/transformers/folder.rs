@@ -69,6 +69,11 @@ impl Pretrained {
         &self.model.networks[0]
     }
 
+    /// The step of the checkpoint that it is of, where its folder's name says so.
+    pub fn step(&self) -> Option<u64> {
+        self.folder.parent()?.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
+    }
+
     /// What is in `folder`, which was found in `path`.
     fn open(folder: PathBuf, path: &Path, wanted: Wanted<'_>) -> Result<Self, FolderError> {
         let file = folder.join(CONFIG);

@@ -1,6 +1,7 @@
 //! The window's frame: takes in news, sends commands, and asks before it closes.
 
 use super::export::ExportForm;
+use super::listing::Listing;
 use super::look::Look;
 use super::panes;
 use super::state::{AppState, Drawn, Page, Phase, Quiz, Track, View};
@@ -81,6 +82,8 @@ pub struct App {
     wake: Wake,
     picked: (Sender<Picked>, Receiver<Picked>),
     followed: Instant,
+    /// The runs that the start page lists.
+    listing: Option<Listing>,
     /// Runs that are being read again on a thread.
     reading: Option<Receiver<Vec<Track>>>,
     looked: Option<Look>,
@@ -109,6 +112,7 @@ impl App {
             wake,
             picked: channel(),
             followed: Instant::now(),
+            listing: None,
             reading: None,
             looked: None,
             closes: false,
@@ -119,10 +123,8 @@ impl App {
     /// Starts a trainer's thread. One that is there already is asked to save and end first.
     pub fn begin(&mut self, job: Job) {
         self.state.phase = Phase::Preparing { note: "opening".into(), progress: None };
-        if let Job::Start { how, .. } | Job::GoOn { how, .. } = &job {
+        if let Job::Start { how, .. } | Job::FineTune { how, .. } | Job::GoOn { how, .. } = &job {
             self.how = Some(how.clone());
-        }
-        if matches!(job, Job::Start { .. } | Job::GoOn { .. }) {
             self.state.page = Page::Run;
         }
         self.worker = Some(Worker::spawn(job, self.wake.clone(), self.worker.take()));
@@ -186,10 +188,28 @@ impl App {
         }
     }
 
-    /// Asks about the sentence as it is now.
+    /// Opens a run of the start page's list: it is shown, or compared with the one that is being trained.
+    pub(super) fn open_listed(&mut self, folder: PathBuf) {
+        if self.state.folder().as_ref() == Some(&folder) {
+            self.state.page = Page::Run;
+            return;
+        }
+        if self.state.phase.is_busy() || self.state.run.is_none() {
+            self.open(folder);
+            return;
+        }
+        self.state.open(&folder);
+        if let Some(i) = self.state.others.iter().position(|track| track.folder == folder) {
+            self.show_other(i);
+            self.state.page = Page::Run;
+        }
+    }
+
+    /// Asks about the sentence or the text as it is now.
     pub(super) fn ask(&mut self) {
-        let request = self.state.sentence.request.clone();
-        self.send(Command::Ask(request));
+        if let Some(question) = self.state.question() {
+            self.send(Command::Ask(question));
+        }
     }
 
     /// Asks for a new quiz.
@@ -197,6 +217,18 @@ impl App {
         let sentences = self.state.sentence.sentences.clone();
         self.quiz_seed = self.quiz_seed.wrapping_add(1_000);
         self.send(Command::Quiz(Quiz::requests(&sentences, self.quiz_seed)));
+    }
+
+    /// Lists the runs of this folder on the start page.
+    pub fn list_runs(&mut self, folder: PathBuf) {
+        self.listing = Some(Listing::new(folder));
+    }
+
+    /// Looks for runs to list, now and then.
+    pub(super) fn look_for_runs(&mut self) {
+        if let Some(found) = self.listing.as_mut().and_then(|listing| listing.next(&self.wake)) {
+            self.state.found = found;
+        }
     }
 
     /// Looks for adapters, once and on another thread: drivers may take their time.
@@ -318,7 +350,7 @@ impl App {
             self.state.others.push(before);
         }
         self.state.begun = None;
-        self.state.sentence.answer = None;
+        self.state.forget_answers();
         self.drawn.clear();
         self.begin(Job::Look { folder });
     }

@@ -18,7 +18,11 @@ pub(super) enum What {
 }
 
 impl What {
-    pub(super) const ALL: [Self; 3] = [Self::Losses, Self::Sentence, Self::Metrics];
+    /// What there is to be taken away: a network that was fine-tuned has no sentence with fakes.
+    pub(super) fn offered(state: &AppState) -> Vec<Self> {
+        let all = [Self::Losses, Self::Sentence, Self::Metrics].into_iter();
+        all.filter(|what| *what != Self::Sentence || state.text.is_none()).collect()
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {

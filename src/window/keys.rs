@@ -13,7 +13,7 @@ pub(super) const KEYS: [(&str, &str); 17] = [
     (".", "one step"),
     ("Ctrl S", "save now"),
     ("1 2 3 4", "start, run, compare, quiz"),
-    ("N", "next sentence"),
+    ("N", "next sentence or text"),
     ("R", "draw other tokens of it"),
     ("L", "logarithmic losses"),
     ("X", "steps, tokens, time or FLOPs"),
@@ -67,10 +67,10 @@ pub(super) fn handle(ctx: &Context, app: &mut App) {
         }
     }
     if pressed(Key::N) {
-        app.state.sentence.next_sentence();
+        app.state.next_text();
         app.ask();
     }
-    if pressed(Key::R) {
+    if app.state.text.is_none() && pressed(Key::R) {
         app.state.sentence.draw_again();
         app.ask();
     }

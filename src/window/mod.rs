@@ -13,6 +13,7 @@
 mod app;
 mod export;
 mod keys;
+mod listing;
 mod look;
 mod open;
 mod panes;

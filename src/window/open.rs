@@ -78,6 +78,7 @@ pub fn open(opening: Opening) -> Result<(), WindowError> {
             });
             let mut app = App::new(wake);
             app.turns = opening.turns;
+            app.list_runs(crate::run::RUNS.into());
             for run in opening.runs {
                 app.open(run);
             }

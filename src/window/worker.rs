@@ -2,10 +2,13 @@
 //! ever waits for the other.
 
 mod job;
+mod look;
 mod networks;
+mod question;
 mod training;
 
 pub use job::{Begun, Job, PrepareProgress};
+pub use question::{Demonstrates, Example, Question, Said};
 
 use super::{Stir, Wake};
 use crate::probe::{Request, Sentence};
@@ -27,8 +30,8 @@ pub enum Command {
     Save,
     /// Save and end. While text is prepared: leave it.
     Stop,
-    /// Ask about this sentence, now and whenever the weights have changed.
-    Ask(Request),
+    /// Ask this, now and whenever the weights have changed.
+    Ask(Question),
     /// Ask about these once, for the quiz.
     Quiz(Vec<Request>),
 }
@@ -55,6 +58,13 @@ pub enum News {
     Sentence {
         /// The sentence.
         sentence: Sentence,
+        /// Steps done.
+        step: u64,
+    },
+    /// What a fine-tuned network says of the text after `step` steps.
+    Said {
+        /// The text and what is said of it.
+        said: Said,
         /// Steps done.
         step: u64,
     },

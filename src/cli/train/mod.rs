@@ -311,10 +311,9 @@ pub(super) fn sitting(mut session: Session, material: &Material, stop: &Stop) ->
 
 fn heading(style: Style, config: &Config, model: &Model, material: &Material, device: &str) -> String {
     format!(
-        "{}  {} {}: {} parameters, {} of {} on {}\n{}    {}",
+        "{}  {}: {} parameters, {} of {} on {}\n{}    {}",
         style.bold("leyden"),
-        config.objective.title(),
-        config.task.as_ref().map_or(config.preset.as_str(), TaskConfig::title),
+        config.in_words(),
         grouped(model.table.count() as u64),
         config.training.hours.map_or_else(
             || format!("{} steps", grouped(config.training.steps)),

@@ -6,7 +6,7 @@ use crate::cli::predict;
 use crate::cli::style::Style;
 use crate::numbers::{fixed, shortened};
 use crate::run::Run;
-use crate::session::{Device, PreparedTask, Session, as_typed};
+use crate::session::{Device, PreparedTask, Session};
 use crate::task::evaluation::in_short;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -61,7 +61,7 @@ fn examples(style: Style, folder: &Path, task: &PreparedTask) -> Result<String, 
 fn files(style: Style, folder: &Path, best: Option<&Path>, task: &PreparedTask) -> String {
     let place = folder.display();
     let weights = best.map_or_else(|| folder.join(crate::run::CHECKPOINTS), |best| best.join("model"));
-    let text = task.shown.first().map(as_typed).unwrap_or_default();
+    let text = task.shown.first().map(|record| record.input.as_typed()).unwrap_or_default();
     let text = text.replace(['"', '$', '`', '\\', '!'], "");
     let text =
         if text.contains('\t') || text.len() > 200 { String::from("< texts.txt") } else { format!("\"{text}\"") };

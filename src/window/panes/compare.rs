@@ -2,6 +2,7 @@
 
 use super::control::of_paper;
 use super::losses;
+use crate::config::Config;
 use crate::window::app::{App, Dialog};
 use crate::window::look::Palette;
 use crate::window::state::{differences, paper_days};
@@ -50,7 +51,8 @@ fn table(ui: &mut Ui, app: &mut App) {
         if !held_out.is_empty() {
             ui.label(format!("held out: {}", held_out.join(", ")));
         }
-        if let Some(m) = track.intervals.last().filter(|m| m.flops.is_finite()) {
+        let pre_trains = !track.config.as_ref().is_some_and(Config::is_fine_tuning);
+        if let Some(m) = track.intervals.last().filter(|m| m.flops.is_finite() && pre_trains) {
             ui.label(RichText::new(of_paper(paper_days(m.flops))).weak());
         }
         if !(first_is_own && i == 0) {

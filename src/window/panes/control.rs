@@ -1,12 +1,14 @@
 //! What controls a run, and what is known of it.
 
+use crate::config::Config;
 use crate::numbers::{bytes, duration, flop, grouped};
 use crate::session::Extension;
 use crate::window::app::App;
 use crate::window::look::Palette;
-use crate::window::state::{AppState, Phase, paper_days};
-use crate::window::worker::Command;
+use crate::window::state::{AppState, Phase, Track, paper_days};
+use crate::window::worker::{Begun, Command};
 use egui::{Button, Grid, ProgressBar, RichText, Ui};
+use std::path::PathBuf;
 
 /// Operations of one family: what a person calls it, and the ops.
 const FAMILIES: [(&str, &[&str]); 6] = [
@@ -57,7 +59,9 @@ fn buttons(ui: &mut Ui, app: &mut App) {
         Phase::Done(ending) if !ending.complete => going_on(ui, app, size, None),
         Phase::Failed(_) if app.state.folder().is_some() => going_on(ui, app, size, None),
         Phase::Looking | Phase::Done(_) => {
-            let longer = app.state.begun.as_ref().and_then(|begun| longer(begun, app.state.run.as_ref()));
+            // A run may have ended early, since it got no better.
+            let ended = matches!(phase, Phase::Done(_));
+            let longer = app.state.begun.as_ref().and_then(|begun| longer(begun, app.state.run.as_ref(), ended));
             going_on(ui, app, size, longer);
         }
         _ => {}
@@ -65,13 +69,13 @@ fn buttons(ui: &mut Ui, app: &mut App) {
 }
 
 /// Another end where the run is at its end: half as long again.
-fn longer(begun: &crate::window::worker::Begun, run: Option<&crate::window::state::Track>) -> Option<Extension> {
+fn longer(begun: &Begun, run: Option<&Track>, ended: bool) -> Option<Extension> {
     let t = &begun.config.training;
     let run = run?;
     let seconds = run.intervals.last().map_or(0.0, |m| m.seconds);
     match t.hours {
-        Some(hours) => (seconds >= 3_600.0 * hours * 0.999).then_some(Extension::Hours(hours * 1.5)),
-        None => (run.step() >= t.steps).then_some(Extension::Steps(t.steps + t.steps / 2)),
+        Some(hours) => (ended || seconds >= 3_600.0 * hours * 0.999).then_some(Extension::Hours(hours * 1.5)),
+        None => (ended || run.step() >= t.steps).then_some(Extension::Steps(t.steps + t.steps / 2)),
     }
 }
 
@@ -121,20 +125,30 @@ fn facts(ui: &mut Ui, state: &AppState) {
         rows.push(("Device", device.clone()));
         rows.push(("Memory", bytes(begun.memory)));
     }
-    rows.push(("Model", format!("{}, {} parameters", c.run_name(), grouped(begun.parameters))));
+    let parameters = format!("{} parameters", grouped(begun.parameters));
+    if c.is_fine_tuning() {
+        rows.push(("Task", c.in_words()));
+        rows.push(("Model", format!("{parameters}{}", begins(c))));
+    } else {
+        rows.push(("Model", format!("{}, {parameters}", c.run_name())));
+    }
     let parts = begun.micro_batches.filter(|split| split.count > 1);
     let parts = parts.map_or(String::new(), |split| format!(", in {} parts", split.count));
     rows.push(("Batch", format!("{} × {} tokens{parts}", c.training.batch, c.data.length)));
     if !begun.text.is_empty() {
-        rows.push(("Text", begun.text.clone()));
+        rows.push((if c.is_fine_tuning() { "Data" } else { "Text" }, begun.text.clone()));
     }
     rows.push(("Seed", c.seed.to_string()));
     if let Some(last) = last {
         rows.push(("Learning rate", format!("{:.3e}", last.learning_rate)));
         rows.push(("Speed", format!("{} tokens/s", grouped(last.tokens_per_second.max(0.0) as u64))));
         if last.flops.is_finite() {
-            let share = paper_days(last.flops);
-            rows.push(("Work done", format!("{}: {}", flop(last.flops as u64), of_paper(share))));
+            // The paper's days are those of pre-training.
+            let share = match c.is_fine_tuning() {
+                true => String::new(),
+                false => format!(": {}", of_paper(paper_days(last.flops))),
+            };
+            rows.push(("Work done", format!("{}{share}", flop(last.flops as u64))));
         }
     }
     for (i, value) in run.iter().flat_map(|run| run.held_out_values()).enumerate() {
@@ -155,6 +169,17 @@ fn facts(ui: &mut Ui, state: &AppState) {
             ui.end_row();
         }
     });
+}
+
+/// What a network that is fine-tuned begins as, in words.
+fn begins(config: &Config) -> String {
+    let name = |folder: &PathBuf| folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+    let begins = config.training.init_from.as_ref().map(name);
+    match (begins, config.task.as_ref().is_some_and(|task| task.from_scratch)) {
+        (Some(name), true) => format!(", of {name}'s sizes, begun at random"),
+        (Some(name), false) => format!(", begun as {name}"),
+        (None, _) => String::new(),
+    }
 }
 
 /// A share of the paper's four V100-days, in words.

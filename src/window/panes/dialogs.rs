@@ -50,7 +50,7 @@ fn closing(ui: &mut Ui, app: &mut App) {
 fn export(ui: &mut Ui, app: &mut App, mut form: ExportForm) {
     ui.heading("Take away");
     ui.add_space(6.0);
-    for what in What::ALL {
+    for what in What::offered(&app.state) {
         if ui.radio(form.what == what, what.name()).clicked() {
             form.choose(what, &app.state);
         }

@@ -6,8 +6,11 @@ mod dialogs;
 mod losses;
 mod plot;
 mod quiz;
+mod runs;
+mod said;
 mod sentence;
 mod start;
+mod text;
 mod token;
 mod top;
 
@@ -32,8 +35,10 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
         CentralPanel::default().show(ui, |ui| waiting(ui, app));
         return;
     }
-    Panel::bottom("sentence").resizable(true).default_size(186.0).size_range(150.0..=420.0).show(ui, |ui| {
-        sentence::show(ui, app);
+    // A text's classes or its answer take more room than a sentence.
+    let (name, size) = if app.state.text.is_some() { ("text", 250.0) } else { ("sentence", 186.0) };
+    Panel::bottom(name).resizable(true).default_size(size).size_range(150.0..=420.0).show(ui, |ui| {
+        if app.state.text.is_some() { text::show(ui, app) } else { sentence::show(ui, app) }
     });
     CentralPanel::default().show(ui, |ui| losses::show(ui, app));
 }

@@ -1,5 +1,6 @@
 //! The start page: what to train on, how large, on what, and until when.
 
+use super::runs;
 use crate::config::{Config, PRESETS, Precision, preset};
 use crate::dataset::Phase as Preparing;
 use crate::graph::Recompute;
@@ -149,6 +150,7 @@ fn page(ui: &mut Ui, app: &mut App) {
         ui.add_space(8.0);
         ui.label(RichText::new(complaint).color(Palette::of(ui).bad()));
     }
+    runs::show(ui, app);
 }
 
 /// What is trained, in words.

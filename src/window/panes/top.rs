@@ -18,7 +18,7 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
             {
                 let enabled = page != Page::Quiz || app.state.offers_quiz();
                 let label = Button::selectable(app.state.page == page, name);
-                let reason = "There is no quiz without a discriminator, and this run has none";
+                let reason = "There is no quiz without a generator and a discriminator, and this run has none";
                 if ui.add_enabled(enabled, label).on_disabled_hover_text(reason).clicked() {
                     app.state.page = page;
                 }

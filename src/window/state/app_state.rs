@@ -1,9 +1,9 @@
 //! Everything that the window shows, and how it changes with what the trainer tells.
 
-use super::{Form, Pace, Quiz, SentencePane, Source, Track, View};
+use super::{Form, FoundRun, Notice, Pace, Quiz, SentencePane, Source, TextPane, Track, View};
 use crate::measure::{Measure, Measures, Plot};
 use crate::session::{Ending, Report};
-use crate::window::worker::{At, Begun, News, PrepareProgress};
+use crate::window::worker::{At, Begun, Demonstrates, News, PrepareProgress, Question};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,15 +71,6 @@ pub enum Page {
     Quiz,
 }
 
-/// Something to tell the person, newest last.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Notice {
-    /// Whether it is bad news.
-    pub warning: bool,
-    /// In words.
-    pub text: String,
-}
-
 /// Notices that are kept.
 const MOST_NOTICES: usize = 50;
 
@@ -90,6 +81,8 @@ pub struct AppState {
     pub page: Page,
     /// The start page's fields.
     pub form: Form,
+    /// The runs that the start page lists, the newest first.
+    pub found: Vec<FoundRun>,
     /// What the trainer is doing.
     pub phase: Phase,
     /// What is known of the run since it began.
@@ -108,13 +101,15 @@ pub struct AppState {
     pub times: Vec<(&'static str, f64)>,
     /// The sentence.
     pub sentence: SentencePane,
+    /// In its place, where a network was fine-tuned: the text that it is asked about.
+    pub text: Option<TextPane>,
     /// The quiz, once there is one.
     pub quiz: Option<Quiz>,
     /// How curves are looked at.
     pub view: View,
     /// The measures that are plotted beside the main ones, by name.
     pub shown: BTreeSet<Arc<str>>,
-    /// What happened.
+    /// What happened, the newest last.
     pub notices: VecDeque<Notice>,
 }
 
@@ -141,6 +136,11 @@ impl AppState {
             }
             News::Paused(paused) => self.phase = if paused { Phase::Paused } else { Phase::Training },
             News::Sentence { sentence, step } => (self.sentence.answer, self.sentence.step) = (Some(sentence), step),
+            News::Said { said, step } => {
+                if let Some(pane) = &mut self.text {
+                    (pane.answer, pane.step) = (Some(said), step);
+                }
+            }
             News::Dataset(folder) => self.form.source = Source::Dataset(folder),
             News::Complaint(reason) => self.tell(true, &reason),
             News::Quiz(sentences) => {
@@ -173,7 +173,12 @@ impl AppState {
 
     fn begin(&mut self, mut begun: Begun) {
         let looking = begun.device.is_none();
-        self.sentence = SentencePane::new(begun.sentences.clone(), begun.masked_lm);
+        (self.sentence, self.text) = match begun.demonstrates.clone() {
+            Demonstrates::Sentences { sentences, masked_lm } => (SentencePane::new(sentences, masked_lm), None),
+            Demonstrates::Texts { examples, chosen } => {
+                (SentencePane::default(), Some(TextPane::new(&begun.config, examples, chosen)))
+            }
+        };
         self.quiz = None;
         self.times.clear();
         self.saved = (begun.step > 0).then_some(begun.step);
@@ -213,12 +218,34 @@ impl AppState {
 
     /// Whether there can be a quiz: without a discriminator there is nobody to play against.
     pub fn offers_quiz(&self) -> bool {
-        !self.sentence.masked_lm
+        self.text.is_none() && !self.sentence.masked_lm
+    }
+
+    /// What the networks are to be asked now.
+    pub fn question(&self) -> Option<Question> {
+        match &self.text {
+            Some(pane) => pane.question(),
+            None => Some(Question::Sentence(self.sentence.request.clone())),
+        }
+    }
+
+    /// Takes the next of the held-out sentences or texts.
+    pub fn next_text(&mut self) {
+        match &mut self.text {
+            Some(pane) => pane.next_text(),
+            None => self.sentence.next_sentence(),
+        }
+    }
+
+    /// Forgets what the networks of the run that was shown have said.
+    pub fn forget_answers(&mut self) {
+        self.sentence.answer = None;
+        self.text = None;
     }
 
     /// Puts a notice where it is seen.
     pub fn tell(&mut self, warning: bool, text: &str) {
-        self.notices.push_back(Notice { warning, text: in_window(text) });
+        self.notices.push_back(Notice::new(warning, text));
         while self.notices.len() > MOST_NOTICES {
             self.notices.pop_front();
         }
@@ -285,27 +312,6 @@ impl AppState {
     }
 }
 
-/// Errors and warnings name the terminal's flags; here they are fields of the start page.
-fn in_window(text: &str) -> String {
-    const WORDS: [(&str, &str); 13] = [
-        ("--documents blank-lines", "`leyden prepare --documents blank-lines`"),
-        ("--device cpu", "the device cpu"),
-        ("--learning-rate", "learning rate"),
-        ("--on-nan rollback", "another seed"),
-        ("--memory", "memory"),
-        ("a smaller --batch, --length or preset", "a smaller model"),
-        ("a smaller --batch or preset", "a smaller model"),
-        ("a smaller --length or preset", "a smaller model"),
-        ("--tokenizer", "`leyden prepare --tokenizer`"),
-        ("--held-out", "`leyden prepare --held-out`"),
-        ("--init-from", "init_from"),
-        ("leave --log out", "switch logarithmic off"),
-        ("; see `leyden devices`, or use the device cpu", "; or choose cpu"),
-    ];
-    let words = WORDS.iter().fold(text.to_string(), |text, (flag, word)| text.replace(flag, word));
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 fn same(a: &Path, b: &Path) -> bool {
     a == b || a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
@@ -330,8 +336,7 @@ mod tests {
             flops_by_op: Vec::new(),
             recorded: None,
             step: 3,
-            masked_lm: false,
-            sentences: vec!["a b c".into()],
+            demonstrates: Demonstrates::Sentences { sentences: vec!["a b c".into()], masked_lm: false },
         })
     }
 

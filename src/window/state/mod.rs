@@ -3,20 +3,26 @@
 mod app_state;
 mod clock;
 mod compare;
+mod found;
+mod notice;
 mod quiz;
 mod sentence;
 mod start;
+mod text;
 mod trace;
 mod track;
 mod view;
 
 pub use crate::probe::{Mark, mark};
-pub use app_state::{AppState, Notice, Page, Phase};
+pub use app_state::{AppState, Page, Phase};
 pub use clock::{Pace, paper_days};
 pub use compare::{Difference, differences};
+pub use found::FoundRun;
+pub use notice::Notice;
 pub use quiz::{Quiz, Score};
 pub use sentence::{Counts, SentencePane};
 pub use start::{End, Form, Source, StartError};
+pub use text::{Fields, NO_ANSWER, Share, Shares, TextPane};
 pub use trace::{Sample, Trace};
 pub use track::Track;
 pub use view::{Drawn, View};

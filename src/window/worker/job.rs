@@ -1,14 +1,14 @@
 //! What a trainer's thread is started with, and how it gets from there to a session.
 
+use super::look::look;
 use super::networks::Networks;
 use super::training::train;
-use super::{Command, News, Outbox};
+use super::{Command, Demonstrates, News, Outbox};
 use crate::config::Config;
-use crate::corpus::{Tokenizer, VocabularyOptions};
+use crate::corpus::VocabularyOptions;
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::measure::Measures;
 use crate::model::Model;
-use crate::objective::Demonstration;
 use crate::run::Run;
 use crate::session::{self, Adaptation, Change, Material, Opened, Reopened, Session, SessionOptions, Startup};
 use crate::train::MicroBatches;
@@ -55,7 +55,7 @@ pub enum Job {
         /// The device and more.
         how: SessionOptions,
     },
-    /// Load a run's newest networks, to be asked about sentences.
+    /// Load a run's newest networks, or the best that it fine-tuned, to be asked.
     Look {
         /// Its folder.
         folder: PathBuf,
@@ -100,16 +100,9 @@ pub struct Begun {
     pub step: u64,
     /// What the run's folder has recorded of them; `None` for a run that begins.
     pub recorded: Option<Track>,
-    /// Whether its networks guess masked words, and none tells replaced tokens.
-    pub masked_lm: bool,
-    /// Held-out sentences to ask about.
-    pub sentences: Vec<String>,
+    /// What its networks can be asked.
+    pub demonstrates: Demonstrates,
 }
-
-/// Held-out sentences that the window gets.
-const SENTENCES: usize = 24;
-/// Tokens of one.
-const TOKENS: std::ops::RangeInclusive<usize> = 7..=24;
 
 /// The thread.
 pub(super) fn run(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) {
@@ -154,7 +147,7 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
     };
     let Opened { session, material } = &opened;
     let model = session.trainer().model().clone();
-    let networks = Networks::new(model, session.config().objective.masking().unwrap_or_default(), material.tokenizer());
+    let networks = Networks::new(model, &session.config().objective, material.tokenizer());
     outbox.tell(News::Begun(Box::new(begun(session, material))));
     train(opened, networks, inbox, outbox).map_err(|e| e.to_string())
 }
@@ -174,14 +167,8 @@ fn begun(session: &Session, material: &Material) -> Begun {
         flops_by_op: trainer.flops_by_op(),
         step: session.step(),
         recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
-        masked_lm: is_masked_lm(session.config()),
-        sentences: material.texts(SENTENCES, TOKENS),
+        demonstrates: Demonstrates::of(session.config(), material),
     }
-}
-
-/// Whether it is guesses of masked words that can be shown, and no fakes.
-fn is_masked_lm(config: &Config) -> bool {
-    matches!(config.objective.demonstration(), Demonstration::Masked { .. })
 }
 
 /// Makes a dataset of `files` in a free folder beside the runs; `None` if that was stopped.
@@ -244,68 +231,4 @@ fn prepare(
 fn free(parent: &Path, stem: &str) -> PathBuf {
     let names = std::iter::once(stem.to_string()).chain((2..).map(|n| format!("{stem}-{n}")));
     names.map(|name| parent.join(name)).find(|path| !path.exists()).unwrap_or_else(|| parent.join(stem))
-}
-
-/// Loads a run's newest networks and answers questions about sentences until the window is done with it.
-fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
-    let found = Run::config(folder).map_err(|e| e.to_string())?;
-    let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
-    let saved = Adaptation::load(folder, &config.objective).map_err(|e| e.to_string())?;
-    let model = Model::new(&config);
-    let tokenizer = Tokenizer::load_saved(folder).map_err(|e| e.to_string())?;
-    let mut fitting = config.clone();
-    saved.resize(&mut fitting);
-    if Model::new(&fitting).table != model.table {
-        return Err(format!("{}: its checkpoints are of another model than config.toml says", folder.display()));
-    }
-    let mut networks = Networks::new(model.clone(), config.objective.masking().unwrap_or_default(), &tokenizer);
-    networks.set_weights(&saved.weights(&config, &model)).map_err(|e| e.to_string())?;
-    let step = saved.step().unwrap_or_default();
-    let begun = Begun {
-        folder: folder.into(),
-        device: None,
-        text: String::new(),
-        measures: None,
-        parameters: model.table.count() as u64,
-        micro_batches: None,
-        memory: 0,
-        flops_by_op: Vec::new(),
-        step,
-        recorded: Track::read(folder).ok(),
-        masked_lm: is_masked_lm(&config),
-        sentences: sentences(folder, &tokenizer),
-        config,
-    };
-    outbox.tell(News::Begun(Box::new(begun)));
-    while let Ok(command) = inbox.recv() {
-        match command {
-            Command::Stop => break,
-            Command::Ask(request) => networks.ask(&request, step, outbox),
-            Command::Quiz(requests) => networks.quiz(&requests, outbox),
-            Command::Pause | Command::Resume | Command::Step | Command::Save => {}
-        }
-    }
-    Ok(())
-}
-
-/// Sentences that the run has kept in samples.jsonl.
-fn sentences(folder: &Path, tokenizer: &Tokenizer) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.join("samples.jsonl")).unwrap_or_default();
-    let sentence = |line: &str| -> Option<String> {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        let tokens = line.get("original")?.as_array()?;
-        let inner = tokens.get(1..tokens.len().checked_sub(1)?)?;
-        let ids: Vec<u32> = inner.iter().filter_map(|token| tokenizer.id(token.as_str()?)).collect();
-        tokenizer.decode(&ids).ok().filter(|text| !text.is_empty())
-    };
-    let mut found: Vec<String> = Vec::new();
-    for text in text.lines().rev().filter_map(sentence) {
-        if found.len() < SENTENCES && !found.contains(&text) {
-            found.push(text);
-        }
-    }
-    if found.is_empty() {
-        found.push("the people of the united states want peace .".into());
-    }
-    found
 }

@@ -1,51 +1,80 @@
-//! The networks as they are while they are trained, asked about sentences.
+//! The networks as they are while they are trained, asked about a sentence or a text.
 
-use super::{News, Outbox};
-use crate::batch::Masking;
+use super::{News, Outbox, Question, Said};
 use crate::corpus::Tokenizer;
 use crate::model::Model;
-use crate::probe::{Demonstrator, ProbeError, Request, Sentence};
+use crate::objective::{Demonstration, ObjectiveConfig};
+use crate::probe::{Demonstrator, Request, Sentence};
 use crate::session::Session;
+use crate::task::{Input, Prediction, Predictor, Record};
 use crate::window::state::Quiz;
 use std::time::{Duration, Instant};
 
-/// Of the training thread's time, what asking about the sentence may take.
+/// Of the training thread's time, what asking may take.
 const SHARE: f64 = 0.01;
 /// The least time between two answers.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// A run's networks on the CPU, and the sentence that they are asked about.
+/// A run's networks on the CPU, and what they are asked.
 pub(super) struct Networks {
-    demonstrator: Demonstrator,
-    pub(super) request: Option<Request>,
-    /// The sentence is another since it was asked about.
+    kind: Kind,
+    pub(super) question: Option<Question>,
+    /// The question is another since it was answered.
     pub(super) asked: bool,
     /// When the last answer came, and how long that took, the weights' way included.
     answered: Option<(Instant, Duration)>,
 }
 
+/// What the networks are good for.
+enum Kind {
+    /// They replace and guess words.
+    Sentences(Demonstrator),
+    /// One was fine-tuned.
+    Texts(Predictor),
+}
+
 impl Networks {
-    pub(super) fn new(model: Model, masking: Masking, tokenizer: &Tokenizer) -> Self {
-        Self { demonstrator: Demonstrator::new(model, masking, tokenizer), request: None, asked: false, answered: None }
-    }
-
-    pub(super) fn set_weights(&mut self, weights: &[f32]) -> Result<(), ProbeError> {
-        self.demonstrator.set_weights(weights)
-    }
-
-    /// Asks about a sentence with the weights of `step`.
-    pub(super) fn ask(&mut self, request: &Request, step: u64, outbox: &Outbox) {
-        match self.demonstrator.ask(request) {
-            Ok(sentence) => outbox.tell(News::Sentence { sentence, step }),
-            Err(error) => outbox.tell(News::Complaint(error.to_string())),
+    /// Of `model`, whose weights come with [`Networks::set_weights`] or [`Networks::follow`].
+    pub(super) fn new(model: Model, objective: &ObjectiveConfig, tokenizer: &Tokenizer) -> Self {
+        let kind = match objective.demonstration() {
+            Demonstration::Predictions => Kind::Texts(Predictor::on_cpu(model, tokenizer.clone())),
+            Demonstration::Masked { .. } | Demonstration::Replaced { .. } => {
+                let masking = objective.masking().unwrap_or_default();
+                Kind::Sentences(Demonstrator::new(model, masking, tokenizer))
+            }
         };
+        Self { kind, question: None, asked: false, answered: None }
+    }
+
+    pub(super) fn set_weights(&mut self, weights: &[f32]) -> Result<(), String> {
+        match &mut self.kind {
+            Kind::Sentences(demonstrator) => demonstrator.set_weights(weights).map_err(|e| e.to_string()),
+            Kind::Texts(predictor) => predictor.set_weights(weights).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Answers with the weights of `step`. A question to networks of the other kind has no answer.
+    pub(super) fn ask(&mut self, question: &Question, step: u64, outbox: &Outbox) {
+        let news = match (&mut self.kind, question) {
+            (Kind::Sentences(demonstrator), Question::Sentence(request)) => match demonstrator.ask(request) {
+                Ok(sentence) => News::Sentence { sentence, step },
+                Err(error) => News::Complaint(error.to_string()),
+            },
+            (Kind::Texts(predictor), Question::Text(text)) => match say(predictor, text) {
+                Ok(said) => News::Said { said, step },
+                Err(reason) => News::Complaint(reason),
+            },
+            _ => return,
+        };
+        outbox.tell(news);
     }
 
     /// Asks about sentences until there are enough for a quiz.
     pub(super) fn quiz(&mut self, requests: &[Request], outbox: &Outbox) {
+        let Kind::Sentences(demonstrator) = &mut self.kind else { return };
         let mut sentences: Vec<Sentence> = Vec::new();
         for request in requests {
-            match self.demonstrator.ask(request) {
+            match demonstrator.ask(request) {
                 Ok(sentence) if Quiz::takes(&sentence) => sentences.push(sentence),
                 Ok(_) => {}
                 Err(error) => {
@@ -63,16 +92,16 @@ impl Networks {
     /// Takes the session's weights; whether that went well. A device that has gone away shows in the next step, where the
     /// session deals with it.
     pub(super) fn follow(&mut self, session: &mut Session) -> bool {
-        session.weights().is_ok_and(|weights| self.demonstrator.set_weights(&weights).is_ok())
+        session.weights().is_ok_and(|weights| self.set_weights(&weights).is_ok())
     }
 
-    /// Asks about the sentence with the session's weights as they are.
+    /// Answers with the session's weights as they are.
     pub(super) fn refresh(&mut self, session: &mut Session, outbox: &Outbox) {
         let began = Instant::now();
         self.asked = false;
-        let Some(request) = self.request.clone() else { return };
+        let Some(question) = self.question.clone() else { return };
         if self.follow(session) {
-            self.ask(&request, session.step(), outbox);
+            self.ask(&question, session.step(), outbox);
         }
         self.answered = Some((Instant::now(), began.elapsed()));
     }
@@ -80,6 +109,16 @@ impl Networks {
     /// Whether the weights have changed for long enough.
     pub(super) fn is_due(&self) -> bool {
         let rest = |took: Duration| took.div_f64(SHARE).max(LEAST);
-        self.request.is_some() && self.answered.is_none_or(|(when, took)| when.elapsed() > rest(took))
+        self.question.is_some() && self.answered.is_none_or(|(when, took)| when.elapsed() > rest(took))
     }
+}
+
+/// What a fine-tuned network says of a text that was typed.
+fn say(predictor: &mut Predictor, text: &str) -> Result<Said, String> {
+    let input = Input::typed(predictor.head(), text)?;
+    let record = Record { id: String::new(), line: 1, input, label: None };
+    let (mut predictions, remarks) =
+        predictor.predict_and_remark(std::slice::from_ref(&record)).map_err(|e| e.to_string())?;
+    let prediction = predictions.pop().unwrap_or(Prediction::None);
+    Ok(Said { input: record.input, prediction, remarks })
 }

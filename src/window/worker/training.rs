@@ -54,7 +54,7 @@ pub(super) fn train(
                 Vec::new()
             }
             Ok(command) => training.handle(command)?,
-            // Of several sentences asked for in a row the last is answered.
+            // Of several questions in a row the last is answered.
             Err(RecvTimeoutError::Timeout) if training.networks.asked => {
                 training.networks.refresh(&mut training.session, outbox);
                 Vec::new()
@@ -105,8 +105,8 @@ impl Training<'_> {
                     Err(error) => Err(error),
                 };
             }
-            Command::Ask(request) => {
-                self.networks.request = Some(request);
+            Command::Ask(question) => {
+                self.networks.question = Some(question);
                 self.networks.asked = true;
             }
             Command::Quiz(requests) => {

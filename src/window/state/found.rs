@@ -1,0 +1,93 @@
+//! The runs in a folder of runs, as the start page lists them.
+
+use crate::numbers::fixed;
+use crate::run::{METRICS, Run};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A run that may be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundRun {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it learns, in words: an objective, and a task or a preset.
+    pub about: String,
+    /// Steps that are saved.
+    pub step: u64,
+    /// What its best checkpoint is on held-out text, in words; empty where that is not known.
+    pub best: String,
+    written: Option<SystemTime>,
+}
+
+impl FoundRun {
+    /// Those in `folder`, and in the folders there that hold a run a seed; those written to last come first. What cannot be read is
+    /// left out.
+    pub fn all_in(folder: &Path) -> Vec<Self> {
+        let mut found: Vec<Self> = inside(folder)
+            .flat_map(|path| match Self::read(&path) {
+                Some(run) => vec![run],
+                None if path.join(crate::transformers::SEEDS).is_file() => {
+                    inside(&path).filter_map(|path| Self::read(&path)).collect()
+                }
+                None => Vec::new(),
+            })
+            .collect();
+        found.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.folder.cmp(&b.folder)));
+        found
+    }
+
+    fn read(folder: &Path) -> Option<Self> {
+        let config = Run::config(folder).ok().flatten()?;
+        // What is known of the text does not matter to which measure it is.
+        let measure = config.measures(0.0).selecting().cloned();
+        let best = Run::best_of(folder).zip(measure);
+        let best = best.map(|((.., value), m)| format!("{} {}", m.short, fixed(value, m.digits.into())));
+        Some(Self {
+            folder: folder.into(),
+            about: config.in_words(),
+            step: Run::newest_step(folder).unwrap_or_default(),
+            best: best.unwrap_or_default(),
+            written: std::fs::metadata(folder.join(METRICS)).and_then(|file| file.modified()).ok(),
+        })
+    }
+}
+
+fn inside(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{fine_tuning, preset};
+    use crate::task::Task;
+    use std::time::Duration;
+
+    #[test]
+    fn runs_are_listed_with_what_they_learn() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(FoundRun::all_in(&folder.path().join("none")), []);
+        let make = |name: &str, config: String, age: u64| {
+            let run = folder.path().join(name);
+            std::fs::create_dir_all(run.join("checkpoints/step-000040")).unwrap();
+            std::fs::write(run.join("config.toml"), config).unwrap();
+            std::fs::write(run.join("metrics.jsonl"), "").unwrap();
+            let when = SystemTime::now() - Duration::from_secs(age);
+            std::fs::File::options().write(true).open(run.join("metrics.jsonl")).unwrap().set_modified(when).unwrap();
+        };
+        let mut sst2 = fine_tuning(&Task::named("squad1").unwrap());
+        sst2.training.steps = 9;
+        make("tiny", preset("tiny").unwrap().to_toml(), 50);
+        make("squad", sst2.to_toml(), 5);
+        make("seeds/seed-1", sst2.to_toml(), 20);
+        make("torn", "[model".into(), 1);
+        let names = || -> Vec<(String, String, u64)> {
+            let found = FoundRun::all_in(folder.path()).into_iter();
+            found.map(|run| (run.folder.file_name().unwrap().to_string_lossy().into(), run.about, run.step)).collect()
+        };
+        let squad = ("squad".to_string(), "question answering squad1".to_string(), 40);
+        assert_eq!(names(), [squad.clone(), ("tiny".into(), "ELECTRA tiny".into(), 40)]);
+        std::fs::write(folder.path().join("seeds/seeds.json"), "{}").unwrap();
+        assert_eq!(names()[1], ("seed-1".to_string(), squad.1, squad.2));
+    }
+}
