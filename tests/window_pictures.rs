@@ -3,14 +3,17 @@
 
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
-use leyden::config::{Config, preset};
+use leyden::config::{Config, fine_tuning, preset};
 use leyden::measure::Values;
+use leyden::objective::ObjectiveConfig;
 use leyden::probe::{Guess, Sentence, Token};
 use leyden::session::Report;
+use leyden::task::features::{Candidate, Found};
+use leyden::task::{Answer, Input, Label, Prediction, Task};
 use leyden::train::{Interval, MicroBatches, Recipe, flops_a_step};
 use leyden::window::App;
 use leyden::window::state::{Page, Quiz};
-use leyden::window::worker::{At, Begun, News};
+use leyden::window::worker::{At, Begun, Demonstrates, Example, News, Said};
 use std::sync::Arc;
 
 fn token(position: usize, original: &str, shown: &str, p_replaced: f32) -> Token {
@@ -65,6 +68,11 @@ fn app() -> App {
 }
 
 fn begun(config: Config, masked_lm: bool) -> App {
+    let sentences = vec!["we must build a nation that is strong at home .".into()];
+    demonstrating(config, Demonstrates::Sentences { sentences, masked_lm })
+}
+
+fn demonstrating(config: Config, demonstrates: Demonstrates) -> App {
     let mut app = App::new(Arc::new(|_| {}));
     app.set_theme(egui::Theme::Light);
     let begun = Begun {
@@ -79,15 +87,20 @@ fn begun(config: Config, masked_lm: bool) -> App {
         flops_by_op: Vec::new(),
         step: 0,
         recorded: None,
-        masked_lm,
-        sentences: vec!["we must build a nation that is strong at home .".into()],
+        demonstrates,
     };
     app.state.update(News::Begun(Box::new(begun)));
     app
 }
 
 /// After steps that gave these values, by how far training is and a little noise.
-fn trained(mut app: App, values: impl Fn(f64, f64) -> Values, sentence: Sentence) -> App {
+fn trained(app: App, values: impl Fn(f64, f64) -> Values, sentence: Sentence) -> App {
+    let mut app = measured(app, values);
+    app.state.update(News::Sentence { sentence, step: 3_000 });
+    app
+}
+
+fn measured(mut app: App, values: impl Fn(f64, f64) -> Values) -> App {
     let flops = flops_a_step(&Recipe::new(&app.state.begun.as_ref().unwrap().config)).unwrap() as f64;
     let mut at = At::default();
     for i in 1..=60u64 {
@@ -120,7 +133,6 @@ fn trained(mut app: App, values: impl Fn(f64, f64) -> Values, sentence: Sentence
         ("activation_backward", 9.0),
     ];
     app.state.update(News::Times(times.to_vec()));
-    app.state.update(News::Sentence { sentence, step: 3_000 });
     app
 }
 
@@ -208,4 +220,112 @@ fn the_answer_in_the_quiz() {
     app.state.quiz = Some(quiz);
     app.state.page = Page::Quiz;
     compare("quiz", app);
+}
+
+/// A run that fine-tunes on a task, once it has said something of its first example.
+fn fine_tuned(task: &str, labels: &[&str], example: (Input, Label), prediction: Prediction) -> App {
+    let mut config = fine_tuning(&Task::named(task).unwrap());
+    config.training.steps = 4_500;
+    config.training.init_from = Some("runs/small".into());
+    let labels: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
+    match &mut config.objective {
+        ObjectiveConfig::Classification(objective) => {
+            objective.labels = labels;
+            objective.facts.majority = Some(0.4);
+        }
+        ObjectiveConfig::Tagging(objective) => objective.labels = labels,
+        _ => {}
+    }
+    let (input, label) = example;
+    let examples = vec![Example { text: input.as_typed(), label: Some(label) }];
+    let selecting = config.measures(0.0).selecting().unwrap().name.clone();
+    let app = demonstrating(config, Demonstrates::Texts { examples, chosen: None });
+    let mut app = measured(app, |x, wave| {
+        Values::from([("loss", 0.3 + 0.9 * (-4.0 * x).exp() + wave), (&*selecting, 0.4 + 0.5 * (1.0 - (-3.0 * x).exp()))])
+    });
+    app.state.update(News::Said { said: Said { input, prediction, remarks: Vec::new() }, step: 3_000 });
+    app
+}
+
+#[test]
+fn the_classes_of_a_text() {
+    let labels = [
+        "business", "sport", "politics", "culture", "science", "weather", "travel", "food", "fashion", "health", "obituaries",
+    ];
+    let p = vec![0.031, 0.012, 0.521, 0.11, 0.203, 0.04, 0.02, 0.018, 0.012, 0.018, 0.015];
+    let text = "The minister said that the new telescope would be paid for after all, whatever its budget was.";
+    let input = Input::Text { text: text.into(), pair: None };
+    let app = fine_tuned("classify", &labels, (input, Label::Class(4)), Prediction::Class(p));
+    look("classes", app, |window| {
+        window.get_by_label("politics: 52.1 %");
+        window.get_by_label("science: 20.3 %, labelled");
+        window.get_by_label("and 3 less likely, 4.2 % together");
+    });
+}
+
+#[test]
+fn the_answer_in_its_text() {
+    let context = "Leyden, a city in South Holland, has had a university since 1575, which William of Orange founded \
+                   after the city had withstood a siege of several months. The jar that stores charge is named after it: \
+                   Pieter van Musschenbroek described it there in 1746. Its botanical garden, which was laid out by \
+                   Carolus Clusius in 1590, is the oldest of the Netherlands.";
+    let question = "Who founded the university?";
+    let candidate = |text: &str, score: f32, probability: f64| {
+        let start = context.find(text).unwrap();
+        Candidate { text: text.into(), bytes: start..start + text.len(), score, probability }
+    };
+    let best = vec![
+        candidate("William of Orange", 9.0, 0.71),
+        candidate("Orange", 7.0, 0.11),
+        candidate("Carolus Clusius", 5.0, 0.03),
+        candidate("William of Orange founded after the city had withstood a siege", 4.0, 0.01),
+    ];
+    let prediction = Prediction::Answer(Found { best, null: 2.0, threshold: Some(0.5) });
+    let input = Input::Question { question: question.into(), context: context.into() };
+    let right = Answer { text: "William of Orange".into(), bytes: None };
+    let mut app = fine_tuned("squad2", &[], (input, Label::Answers(vec![right])), prediction);
+    app.set_theme(egui::Theme::Dark);
+    look("answer", app, |window| {
+        window.get_by_label("William of Orange: 71.0 %, labelled");
+        window.get_by_label_contains("(no answer): 14.0 %");
+    });
+}
+
+#[test]
+fn the_tags_of_words() {
+    let labels = ["O", "B-person", "I-person", "B-place", "I-place"];
+    let words = "Pieter van Musschenbroek described it in Leyden , South Holland , which Haarlem had not expected .";
+    let words: Vec<String> = words.split(' ').map(String::from).collect();
+    let said = vec![1, 2, 2, 0, 0, 0, 3, 0, 3, 4, 0, 0, 1, 0, 0, 0, 0];
+    let mut labelled = said.clone();
+    labelled[12] = 3;
+    let example = (Input::Words(words), Label::Tags(labelled));
+    let app = fine_tuned("ner", &labels, example, Prediction::Tags(said));
+    look("tags", app, |window| {
+        window.get_by_label("Haarlem: B-person, labelled B-place");
+    });
+}
+
+#[test]
+fn the_runs_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, config) in [
+        ("tiny", preset("tiny").unwrap()),
+        ("mini-mlm", preset("mini").unwrap().with_objective("mlm").unwrap()),
+        ("sst2", fine_tuning(&Task::named("sst2").unwrap())),
+    ] {
+        let run = folder.path().join("runs").join(name);
+        std::fs::create_dir_all(run.join("checkpoints/step-004500")).unwrap();
+        std::fs::write(run.join("config.toml"), config.to_toml()).unwrap();
+    }
+    let mut app = App::new(Arc::new(|_| {}));
+    app.set_theme(egui::Theme::Light);
+    app.list_runs(folder.path().join("runs"));
+    look("runs", app, |window| {
+        while window.query_by_label("classification sst2").is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            window.step();
+        }
+        window.run_steps(2);
+    });
 }

@@ -15,7 +15,7 @@ use crate::task::labelled::{TargetOptions, swapped};
 use crate::task::objective::outputs::LOGITS;
 use crate::task::sample;
 use crate::task::split::hold_out;
-use crate::task::{DevScorer, Input, LabelNames, Labelled, Part, Record, ScoredOutputs, Task, TaskData};
+use crate::task::{DevScorer, LabelNames, Labelled, Part, Record, ScoredOutputs, Task, TaskData};
 use crate::train::Data;
 use std::path::Path;
 use std::sync::Arc;

@@ -322,6 +322,7 @@ mod tests {
     use super::*;
     use crate::config::preset;
     use crate::measure::{Values, tests::invented};
+    use crate::probe::Request;
 
     fn begun(device: Option<&str>) -> Box<Begun> {
         Box::new(Begun {
@@ -369,6 +370,28 @@ mod tests {
         state.update(News::Ended(ending));
         assert_eq!((state.phase.name(), state.phase.is_busy()), ("done", false));
         assert!(state.notices.back().unwrap().text.contains("4 steps"));
+    }
+
+    #[test]
+    fn a_fine_tuned_network_is_asked_about_texts() {
+        use crate::task::{Input, Prediction, Task};
+        use crate::window::worker::{Example, Said};
+        let mut state = AppState::default();
+        assert!(state.offers_quiz());
+        let config = crate::config::fine_tuning(&Task::named("sst2").unwrap());
+        let examples = vec![Example { text: "a film".into(), label: None }];
+        let demonstrates = Demonstrates::Texts { examples, chosen: None };
+        state.update(News::Begun(Box::new(Begun { config, demonstrates, ..*begun(Some("CPU")) })));
+        assert!(!state.offers_quiz());
+        assert_eq!(state.question(), Some(Question::Text("a film".into())));
+        let input = Input::Text { text: "a film".into(), pair: None };
+        let said = Said { input, prediction: Prediction::Class(vec![0.5, 0.5]), remarks: Vec::new() };
+        state.update(News::Said { said, step: 7 });
+        assert_eq!(state.text.as_ref().map(|pane| (pane.step, pane.answer.is_some())), Some((7, true)));
+        state.forget_answers();
+        assert_eq!(state.question(), Some(Question::Sentence(Request::default())));
+        state.update(News::Begun(begun(Some("CPU"))));
+        assert!(state.offers_quiz());
     }
 
     #[test]

@@ -286,3 +286,140 @@ fn by_probability(p: &[f32]) -> Vec<usize> {
     places.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fine_tuning;
+    use crate::objective::ObjectiveConfig;
+    use crate::task::Answer;
+    use crate::task::features::Candidate;
+
+    fn pane(task: &str, labels: &[&str], examples: &[(&str, Label)]) -> TextPane {
+        let mut config = fine_tuning(&Task::named(task).unwrap());
+        let labels = labels.iter().map(|label| label.to_string()).collect();
+        match &mut config.objective {
+            ObjectiveConfig::Classification(objective) => objective.labels = labels,
+            ObjectiveConfig::Tagging(objective) => objective.labels = labels,
+            _ => {}
+        }
+        let example = |(text, label): &(&str, Label)| Example { text: text.to_string(), label: Some(label.clone()) };
+        TextPane::new(&config, examples.iter().map(example).collect(), None)
+    }
+
+    /// The pane once its question has this answer.
+    fn answered(mut pane: TextPane, input: Input, prediction: Prediction) -> TextPane {
+        pane.answer = Some(Said { input, prediction, remarks: Vec::new() });
+        pane
+    }
+
+    fn text(text: &str) -> Input {
+        Input::Text { text: text.into(), pair: None }
+    }
+
+    fn asks(pane: &TextPane) -> String {
+        match pane.question() {
+            Some(Question::Text(line)) => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn texts_come_round_and_are_typed_as_the_task_has_them() {
+        let mut one = pane("sst2", &["bad", "good"], &[("a b", Label::Class(1)), ("c", Label::Class(0))]);
+        assert_eq!((one.fields, asks(&one)), (Fields::Text, "a b".into()));
+        one.next_text();
+        one.next_text();
+        assert_eq!(asks(&one), "a b");
+        one.typed[0] = " my\town ".into();
+        assert!(one.take_typed());
+        assert_eq!((asks(&one), one.typed[0].as_str()), ("my own".into(), "my own"));
+        one.typed[0] = "  ".into();
+        assert!(!one.take_typed());
+        let mut two = pane("rte", &["yes", "no"], &[("a\tb", Label::Class(1))]);
+        assert_eq!((two.fields, &two.typed), (Fields::Pair, &["a".to_string(), "b".to_string()]));
+        two.typed = ["x".into(), String::new()];
+        assert!(two.take_typed());
+        two.typed = ["from a\ttable".into(), String::new()];
+        assert!(two.take_typed());
+        assert_eq!(two.typed, ["from a", "table"]);
+        let mut question = pane("squad2", &[], &[]);
+        assert_eq!((question.fields, question.question()), (Fields::Question, None));
+        question.typed = ["who?".into(), " ".into()];
+        assert!(!question.take_typed());
+        question.typed[1] = "they".into();
+        assert!(question.take_typed());
+        assert_eq!(asks(&question), "who?\tthey");
+        assert_eq!(pane("ner", &["O"], &[]).fields, Fields::Words);
+    }
+
+    #[test]
+    fn classes_are_ranked_and_the_others_counted() {
+        let labels: Vec<String> = (0..12).map(|i| format!("c{i}")).collect();
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let p: Vec<f32> = (0..12).map(|i| if i == 3 { 0.45 } else { 0.05 }).collect();
+        let pane = answered(pane("classify", &labels, &[("a", Label::Class(0))]), text("a"), Prediction::Class(p));
+        let Shares { shown, others, rest } = pane.shares();
+        assert_eq!((shown.len(), others), (8, 4));
+        assert_eq!((shown[0].name.as_str(), shown[0].said, shown[0].labelled), ("c3", true, false));
+        assert!(shown[1].labelled && !shown[1].said && (rest.unwrap() - 0.2).abs() < 1e-6);
+        assert_eq!(pane.summary(), ("c3, 45.0 %; labelled c0".into(), Some(false)));
+        // Of a text that nobody labelled.
+        let typed = answered(pane, text("b"), Prediction::Class(vec![0.75, 0.25]));
+        assert_eq!(typed.summary(), ("c0, 75.0 %".into(), None));
+    }
+
+    #[test]
+    fn labels_are_said_from_a_half_on_and_numbers_as_they_are() {
+        let labels = ["war", "peace", "tax"];
+        let pane = pane("multi-label", &labels, &[("a", Label::Classes(vec![0, 2]))]);
+        let all = answered(pane.clone(), text("a"), Prediction::Labels(vec![0.9, 0.2, 0.6]));
+        assert_eq!(all.summary(), ("war, tax; labelled war, tax".into(), Some(true)));
+        let shares = all.shares();
+        let said: Vec<(&str, bool)> = shares.shown.iter().map(|share| (share.name.as_str(), share.said)).collect();
+        assert_eq!((said, shares.rest), (vec![("war", true), ("tax", true), ("peace", false)], None));
+        let none = answered(pane, text("b"), Prediction::Labels(vec![0.1; 3]));
+        assert_eq!(none.summary().0, "none of the labels");
+        let number = self::pane("regress", &["price"], &[("a", Label::Value(2.5))]);
+        let number = answered(number, text("a"), Prediction::Values(vec![2.25]));
+        assert_eq!(number.summary(), ("2.250; labelled 2.500".into(), None));
+        assert_eq!(number.shares(), Shares::default());
+    }
+
+    #[test]
+    fn words_have_their_tags_and_a_person_s_where_these_are_others() {
+        let words = Input::Words(["the", "war"].map(String::from).to_vec());
+        let pane = pane("ner", &["O", "B-X"], &[("the war", Label::Tags(vec![0, 1]))]);
+        let said = answered(pane.clone(), words.clone(), Prediction::Tags(vec![1, 1]));
+        assert_eq!(said.tagged(), [("the", "B-X", Some("O")), ("war", "B-X", None)]);
+        assert_eq!(said.summary(), ("1 of 2 words tagged as a person did".into(), Some(false)));
+        let typed = answered(pane, Input::Words(vec!["war".into()]), Prediction::Tags(vec![1]));
+        assert_eq!(typed.summary(), ("1 of 1 word tagged".into(), None));
+    }
+
+    #[test]
+    fn an_answer_is_one_of_the_right_ones_or_none() {
+        let context = "The war ended in 1945.";
+        let candidate = |text: &str, probability: f64| {
+            let start = context.find(text).unwrap();
+            let score = (20.0 * probability) as f32;
+            Candidate { text: text.into(), bytes: start..start + text.len(), score, probability }
+        };
+        let answer = Answer { text: "1945".into(), bytes: None };
+        let asked = format!("when?\t{context}");
+        let pane = pane("squad2", &[], &[(&asked, Label::Answers(vec![answer]))]);
+        let input = Input::Question { question: "when?".into(), context: context.into() };
+        let best = vec![candidate("1945", 0.5), candidate("in 1945", 0.125)];
+        let found = Found { best, null: 0.0, threshold: Some(0.0) };
+        let said = answered(pane.clone(), input.clone(), Prediction::Answer(found.clone()));
+        assert_eq!(said.summary(), ("“1945”, 50.0 %; labelled 1945".into(), Some(true)));
+        let names: Vec<String> = said.shares().shown.into_iter().map(|share| share.name).collect();
+        assert_eq!(names, ["1945", NO_ANSWER, "in 1945"]);
+        let silent = Found { null: 99.0, ..found.clone() };
+        let silent = answered(pane.clone(), input.clone(), Prediction::Answer(silent));
+        assert_eq!(silent.summary(), ("(no answer); labelled 1945".into(), Some(false)));
+        let always = Found { threshold: None, ..found };
+        let always = answered(pane, input, Prediction::Answer(always));
+        assert_eq!(always.shares().shown.len(), 2);
+    }
+}
