@@ -2,30 +2,27 @@
 //! sentence, replace a word, lay runs over each other, take things away, close.
 
 mod common;
+#[path = "common/window.rs"]
+mod driven;
 
 use common::small_config;
+use driven::{how, press, type_into, wait, window};
 use egui::accesskit::Role;
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use leyden::config::{Config, Precision};
 use leyden::corpus::SAMPLE;
 use leyden::graph::Recompute;
-use leyden::session::{self, Device, SessionOptions};
+use leyden::session;
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn config(text: &Path, steps: u64) -> Config {
     let mut config = small_config(&["training.evaluate_every=1000000"]);
     config.training.steps = steps;
     config.data.text = vec![text.to_path_buf()];
     config
-}
-
-fn how() -> SessionOptions {
-    SessionOptions { device: Device::Cpu, ..SessionOptions::default() }
 }
 
 fn job(folder: &Path, steps: u64) -> Job {
@@ -38,40 +35,6 @@ fn job(folder: &Path, steps: u64) -> Job {
         files: Vec::new(),
         how: how(),
     }
-}
-
-type Window = Harness<'static, App>;
-
-fn window() -> Window {
-    let app = App::new(Arc::new(|_| {}));
-    Harness::builder().with_size([1280.0, 800.0]).with_max_steps(8).build_ui_state(
-        |ui, app: &mut App| {
-            app.drain();
-            app.draw(ui);
-        },
-        app,
-    )
-}
-
-/// Draws until it is so; a window whose trainer works never comes to rest.
-fn wait(window: &mut Window, what: &str, is: impl Fn(&App) -> bool) {
-    let start = Instant::now();
-    while !is(window.state()) {
-        let notices = &window.state().state.notices;
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "waited for {what}; phase {:?}, {notices:?}",
-            window.state().state.phase
-        );
-        std::thread::sleep(Duration::from_millis(5));
-        window.step();
-    }
-    window.run_steps(2);
-}
-
-fn press(window: &mut Window, name: &str) {
-    window.get_by_label(name).click();
-    window.run_steps(2);
 }
 
 /// metrics.jsonl without what the clock decides.
@@ -222,11 +185,7 @@ fn a_sentence_is_typed_and_a_word_replaced() {
         matches!(app.state.phase, Phase::Done(_)) && app.state.sentence.answer.is_some()
     });
     window.state_mut().state.sentence.typed.clear();
-    // The label names the field behind it; both answer to it.
-    window.get_all_by_label("Sentence").last().unwrap().focus();
-    window.run_steps(1);
-    window.get_all_by_label("Sentence").last().unwrap().type_text("we want peace and war");
-    window.run_steps(2);
+    type_into(&mut window, "Sentence", "we want peace and war");
     window.key_press(egui::Key::Enter);
     let is_ours = |app: &App| {
         let words: Vec<&str> =
@@ -285,7 +244,7 @@ fn masked_words_are_guessed_and_chosen() {
     press(&mut window, "Quiz");
     assert_eq!(window.state().state.page, Page::Run);
     // The same networks, once they are only looked at.
-    let mut looking = self::window();
+    let mut looking = driven::window();
     looking.state_mut().open(run.unwrap());
     wait(&mut looking, "the guesses", |app| app.state.sentence.answer.is_some());
     looking.get_by_label_contains("masked word");
@@ -320,10 +279,7 @@ fn two_runs_are_laid_over_each_other_and_taken_away() {
     wait(&mut window, "the word on its networks", |app| !app.state.notices.is_empty() && !app.state.phase.is_busy());
     press(&mut window, "Dismiss");
     press(&mut window, "Open run…");
-    window.get_all_by_label("Folder").last().unwrap().focus();
-    window.run_steps(1);
-    window.get_all_by_label("Folder").last().unwrap().type_text(&b.display().to_string());
-    window.run_steps(2);
+    type_into(&mut window, "Folder", &b.display().to_string());
     press(&mut window, "Open");
     assert_eq!(window.state().state.tracks().count(), 2);
     press(&mut window, "Compare");

@@ -30,11 +30,7 @@ impl Embedder {
     ///
     /// # Errors
     /// [`PredictError::Engine`].
-    pub fn new(
-        found: Pretrained,
-        device: (Box<dyn Engine>, Target),
-        pooling: Pooling,
-    ) -> Result<Self, PredictError> {
+    pub fn new(found: Pretrained, device: (Box<dyn Engine>, Target), pooling: Pooling) -> Result<Self, PredictError> {
         let page: Page = match pooling {
             Pooling::Mean => every_token,
             Pooling::Cls => first_token,

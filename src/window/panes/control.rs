@@ -176,8 +176,8 @@ fn begins(config: &Config) -> String {
     let name = |folder: &PathBuf| folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
     let begins = config.training.init_from.as_ref().map(name);
     match (begins, config.task.as_ref().is_some_and(|task| task.from_scratch)) {
-        (Some(name), true) => format!(", of {name}'s sizes, begun at random"),
-        (Some(name), false) => format!(", begun as {name}"),
+        (Some(name), true) => format!(", as large as {name}, from random weights"),
+        (Some(name), false) => format!(", from {name}"),
         (None, _) => String::new(),
     }
 }

@@ -37,9 +37,11 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
     }
     // A text's classes or its answer take more room than a sentence.
     let (name, size) = if app.state.text.is_some() { ("text", 250.0) } else { ("sentence", 186.0) };
-    Panel::bottom(name).resizable(true).default_size(size).size_range(150.0..=420.0).show(ui, |ui| {
-        if app.state.text.is_some() { text::show(ui, app) } else { sentence::show(ui, app) }
-    });
+    Panel::bottom(name)
+        .resizable(true)
+        .default_size(size)
+        .size_range(150.0..=420.0)
+        .show(ui, |ui| if app.state.text.is_some() { text::show(ui, app) } else { sentence::show(ui, app) });
     CentralPanel::default().show(ui, |ui| losses::show(ui, app));
 }
 

@@ -6,7 +6,9 @@ use crate::window::look::Palette;
 use crate::window::state::{NO_ANSWER, Shares, TextPane};
 use crate::window::worker::Said;
 use egui::text::LayoutJob;
-use egui::{Align2, Color32, FontId, Label, Role, Sense, Stroke, TextFormat, TextStyle, Ui, WidgetInfo, vec2};
+use egui::{
+    Align2, CornerRadius, FontId, Galley, Label, Role, Sense, Stroke, TextFormat, TextStyle, Ui, WidgetInfo, vec2,
+};
 
 /// Of a bar and its name.
 const ROW: f32 = 22.0;
@@ -41,7 +43,11 @@ pub(super) fn bars(ui: &mut Ui, shares: &Shares, line: Option<f32>) {
         ui.painter().rect_filled(bar, 3.0, palette.suspicion(0.0));
         let mut full = bar;
         full.set_width(room * share.p.clamp(0.0, 1.0));
-        ui.painter().rect_filled(full, 3.0, palette.discriminator().gamma_multiply(if share.said { 0.85 } else { 0.35 }));
+        ui.painter().rect_filled(
+            full,
+            3.0,
+            palette.discriminator().gamma_multiply(if share.said { 0.85 } else { 0.35 }),
+        );
         if let Some(line) = line {
             ui.painter().vline(left + line * room, rect.y_range(), Stroke::new(1.5, weak));
         }
@@ -70,17 +76,29 @@ pub(super) fn tags(ui: &mut Ui, pane: &TextPane) {
             kinds.push(kind);
         }
     }
-    let colour = |tag: &str| kind(tag).and_then(|kind| kinds.iter().position(|one| *one == kind));
+    let goes_on = |at: usize| {
+        let tag = words.get(at).map_or("O", |word| word.1);
+        at > 0 && tag.starts_with("I-") && kind(words[at - 1].1) == kind(tag)
+    };
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(GAP, 6.0);
-        let mut before = "O";
-        for (word, tag, labelled) in words {
-            let goes_on = tag.starts_with("I-") && kind(before) == kind(tag);
-            let name = if goes_on { "" } else { kind(tag).unwrap_or_default() };
-            tagged(ui, word, (tag, name, goes_on), labelled, colour(tag));
-            before = tag;
+        for (at, &(word, tag, labelled)) in words.iter().enumerate() {
+            let colour = kind(tag).and_then(|kind| kinds.iter().position(|one| *one == kind));
+            tagged(ui, &Tagged { word, tag, labelled, colour, before: goes_on(at), behind: goes_on(at + 1) });
         }
     });
+}
+
+/// A word, as it is drawn.
+struct Tagged<'a> {
+    word: &'a str,
+    tag: &'a str,
+    labelled: Option<&'a str>,
+    /// Of its kind, by its place among them.
+    colour: Option<usize>,
+    /// Whether it is of one span with the word before it, and with the one behind it.
+    before: bool,
+    behind: bool,
 }
 
 /// The kind of span that a tag is of, or the tag itself where tags are no spans; `None` outside.
@@ -88,33 +106,39 @@ fn kind(tag: &str) -> Option<&str> {
     (tag != "O").then(|| tag.strip_prefix("B-").or_else(|| tag.strip_prefix("I-")).unwrap_or(tag))
 }
 
-fn tagged(ui: &mut Ui, word: &str, (tag, name, goes_on): (&str, &str, bool), labelled: Option<&str>, kind: Option<usize>) {
+fn tagged(ui: &mut Ui, t: &Tagged<'_>) {
     let palette = Palette::of(ui);
     let small = TextStyle::Small.resolve(ui.style());
     let ink = ui.visuals().text_color();
     let layout = |text: &str, font: &FontId, color| ui.painter().layout_no_wrap(text.into(), font.clone(), color);
-    let color = kind.map_or(ink, |kind| palette.run(kind));
-    let shown = layout(word, &FontId::proportional(SIZE), ink);
+    let color = t.colour.map_or(ink, |colour| palette.run(colour));
+    let name = if t.before { "" } else { kind(t.tag).unwrap_or_default() };
+    let shown = layout(t.word, &FontId::proportional(SIZE), ink);
     let below = layout(name, &small, color);
-    let above = layout(labelled.unwrap_or_default(), &small, palette.bad());
+    let above = layout(t.labelled.unwrap_or_default(), &small, palette.bad());
     let inner = shown.size().x.max(below.size().x).max(above.size().x);
     let (line, card) = (small.size + 4.0, shown.size().y + 6.0);
-    let (rect, response) = ui.allocate_exact_size(vec2(inner + 8.0, card + 2.0 * line), Sense::hover());
-    let words = match labelled {
-        Some(other) => format!("{word}: {tag}, labelled {other}"),
-        None => format!("{word}: {tag}"),
+    // On whole points, so that the parts of a span meet.
+    let (rect, response) = ui.allocate_exact_size(vec2((inner + 8.0).ceil(), card + 2.0 * line), Sense::hover());
+    let words = match t.labelled {
+        Some(other) => format!("{}: {}, labelled {other}", t.word, t.tag),
+        None => format!("{}: {}", t.word, t.tag),
     };
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
     let mut body = rect;
     body.min.y += line;
     body.max.y = body.min.y + card;
-    // A span is one, also between its words.
-    if goes_on && rect.left() > ui.max_rect().left() + GAP {
-        body.min.x -= GAP + 2.0;
+    let first = rect.left() <= ui.max_rect().left() + GAP;
+    if t.before && !first {
+        body.min.x -= GAP;
     }
-    let fill = kind.map_or(Color32::TRANSPARENT, |_| color.gamma_multiply(0.22));
-    ui.painter().rect_filled(body, 4.0, fill);
-    let top = |galley: &egui::Galley, y: f32| egui::pos2(rect.center().x - galley.size().x / 2.0, y - galley.size().y / 2.0);
+    if t.colour.is_some() {
+        let round = |joined: bool| if joined { 0 } else { 4 };
+        let (left, right) = (round(t.before), round(t.behind));
+        let corners = CornerRadius { nw: left, sw: left, ne: right, se: right };
+        ui.painter().rect_filled(body, corners, color.gamma_multiply(0.22));
+    }
+    let top = |galley: &Galley, y: f32| egui::pos2(rect.center().x - galley.size().x / 2.0, y - galley.size().y / 2.0);
     ui.painter().galley(top(&above, rect.top() + line / 2.0), above, ink);
     ui.painter().galley(top(&shown, body.center().y), shown, ink);
     ui.painter().galley(top(&below, rect.bottom() - line / 2.0), below, ink);
@@ -136,8 +160,12 @@ pub(super) fn answer(ui: &mut Ui, said: &Said, found: &Found, shares: &Shares) {
     let words = format!("{context} Answer: {}", marked.map_or(NO_ANSWER, |best| &best.text));
     ui.columns(2, |columns| {
         let [left, right] = columns else { return };
-        let text = left.add(Label::new(job).wrap());
-        text.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+        // A column would stretch its lines to its width.
+        left.vertical(|ui| {
+            ui.set_max_width(ui.available_width() - 14.0);
+            let text = ui.add(Label::new(job).wrap());
+            text.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+        });
         bars(right, shares, None);
     });
 }

@@ -8,7 +8,7 @@ use crate::window::state::TextPane;
 use egui::{Button, Key, RichText, ScrollArea, TextEdit, Ui};
 
 /// Room for the buttons behind the first field.
-const BUTTONS: f32 = 150.0;
+const BUTTONS: f32 = 114.0;
 /// Room for a field's name where there are two.
 const NAME: f32 = 84.0;
 

@@ -16,14 +16,13 @@ pub struct FoundRun {
     pub step: u64,
     /// What its best checkpoint is on held-out text, in words; empty where that is not known.
     pub best: String,
-    written: Option<SystemTime>,
 }
 
 impl FoundRun {
     /// Those in `folder`, and in the folders there that hold a run a seed; those written to last come first. What cannot be read is
     /// left out.
     pub fn all_in(folder: &Path) -> Vec<Self> {
-        let mut found: Vec<Self> = inside(folder)
+        let mut found: Vec<(Option<SystemTime>, Self)> = inside(folder)
             .flat_map(|path| match Self::read(&path) {
                 Some(run) => vec![run],
                 None if path.join(crate::transformers::SEEDS).is_file() => {
@@ -32,23 +31,24 @@ impl FoundRun {
                 None => Vec::new(),
             })
             .collect();
-        found.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.folder.cmp(&b.folder)));
-        found
+        found.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.folder.cmp(&other.folder)));
+        found.into_iter().map(|(_, run)| run).collect()
     }
 
-    fn read(folder: &Path) -> Option<Self> {
+    /// The run in `folder`, and when it was written to last.
+    fn read(folder: &Path) -> Option<(Option<SystemTime>, Self)> {
         let config = Run::config(folder).ok().flatten()?;
         // What is known of the text does not matter to which measure it is.
         let measure = config.measures(0.0).selecting().cloned();
         let best = Run::best_of(folder).zip(measure);
         let best = best.map(|((.., value), m)| format!("{} {}", m.short, fixed(value, m.digits.into())));
-        Some(Self {
+        let run = Self {
             folder: folder.into(),
             about: config.in_words(),
             step: Run::newest_step(folder).unwrap_or_default(),
             best: best.unwrap_or_default(),
-            written: std::fs::metadata(folder.join(METRICS)).and_then(|file| file.modified()).ok(),
-        })
+        };
+        Some((std::fs::metadata(folder.join(METRICS)).and_then(|file| file.modified()).ok(), run))
     }
 }
 
@@ -59,7 +59,9 @@ fn inside(folder: &Path) -> impl Iterator<Item = PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{fine_tuning, preset};
+    use crate::config::{Config, fine_tuning, preset};
+    use crate::corpus::{Tokenizer, VocabularyOptions};
+    use crate::history::TextFacts;
     use crate::task::Task;
     use std::time::Duration;
 
@@ -67,20 +69,22 @@ mod tests {
     fn runs_are_listed_with_what_they_learn() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(FoundRun::all_in(&folder.path().join("none")), []);
-        let make = |name: &str, config: String, age: u64| {
+        let options = VocabularyOptions { size: 60, ..VocabularyOptions::default() };
+        let tokenizer = Tokenizer::train(["we want peace"], &options).unwrap();
+        let make = |name: &str, config: &Config, age: u64| {
             let run = folder.path().join(name);
+            let facts = TextFacts { documents: 1, tokens: 3, unigram_entropy: 1.0 };
+            drop(Run::create(&run, config, &tokenizer, &facts).unwrap());
             std::fs::create_dir_all(run.join("checkpoints/step-000040")).unwrap();
-            std::fs::write(run.join("config.toml"), config).unwrap();
-            std::fs::write(run.join("metrics.jsonl"), "").unwrap();
             let when = SystemTime::now() - Duration::from_secs(age);
             std::fs::File::options().write(true).open(run.join("metrics.jsonl")).unwrap().set_modified(when).unwrap();
         };
-        let mut sst2 = fine_tuning(&Task::named("squad1").unwrap());
-        sst2.training.steps = 9;
-        make("tiny", preset("tiny").unwrap().to_toml(), 50);
-        make("squad", sst2.to_toml(), 5);
-        make("seeds/seed-1", sst2.to_toml(), 20);
-        make("torn", "[model".into(), 1);
+        let squad1 = fine_tuning(&Task::named("squad1").unwrap());
+        make("tiny", &preset("tiny").unwrap(), 50);
+        make("squad", &squad1, 5);
+        make("seeds/seed-1", &squad1, 20);
+        make("torn", &squad1, 1);
+        std::fs::write(folder.path().join("torn/config.toml"), "[model").unwrap();
         let names = || -> Vec<(String, String, u64)> {
             let found = FoundRun::all_in(folder.path()).into_iter();
             found.map(|run| (run.folder.file_name().unwrap().to_string_lossy().into(), run.about, run.step)).collect()

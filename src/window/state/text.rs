@@ -212,7 +212,10 @@ impl TextPane {
             }
             (Prediction::Tags(tags), Some(Label::Tags(labelled))) => {
                 let same = tags.iter().zip(labelled).filter(|(said, label)| said == label).count();
-                return (format!("{same} of {} tagged as a person did", counted(tags.len() as u64, "word")), Some(same == tags.len()));
+                return (
+                    format!("{same} of {} tagged as a person did", counted(tags.len() as u64, "word")),
+                    (same == tags.len()).then_some(true),
+                );
             }
             (Prediction::Tags(tags), _) => {
                 let tagged = tags.iter().filter(|&&tag| self.name(tag) != "O").count();
@@ -246,11 +249,17 @@ impl TextPane {
         let Some(Said { input: Input::Words(words), prediction: Prediction::Tags(tags), .. }) = &self.answer else {
             return Vec::new();
         };
-        let labelled = |at: usize| match self.label() {
+        let label = self.label();
+        let labelled = |at: usize| match label {
             Some(Label::Tags(all)) => all.get(at).filter(|tag| Some(*tag) != tags.get(at)).map(|&tag| self.name(tag)),
             _ => None,
         };
-        words.iter().zip(tags).enumerate().map(|(at, (word, &tag))| (word.as_str(), self.name(tag), labelled(at))).collect()
+        words
+            .iter()
+            .zip(tags)
+            .enumerate()
+            .map(|(at, (word, &tag))| (word.as_str(), self.name(tag), labelled(at)))
+            .collect()
     }
 }
 
@@ -392,7 +401,7 @@ mod tests {
         let pane = pane("ner", &["O", "B-X"], &[("the war", Label::Tags(vec![0, 1]))]);
         let said = answered(pane.clone(), words.clone(), Prediction::Tags(vec![1, 1]));
         assert_eq!(said.tagged(), [("the", "B-X", Some("O")), ("war", "B-X", None)]);
-        assert_eq!(said.summary(), ("1 of 2 words tagged as a person did".into(), Some(false)));
+        assert_eq!(said.summary(), ("1 of 2 words tagged as a person did".into(), None));
         let typed = answered(pane, Input::Words(vec!["war".into()]), Prediction::Tags(vec![1]));
         assert_eq!(typed.summary(), ("1 of 1 word tagged".into(), None));
     }
