@@ -30,8 +30,8 @@ fn encoder(folder: &Path) -> PathBuf {
 }
 
 /// Settings that fine-tune that encoder on a file.
-fn config(folder: &Path, task: &str, file: &str, steps: u64) -> Config {
-    let path = folder.join("train.tsv");
+fn config(folder: &Path, task: &str, (name, file): (&str, &str), steps: u64) -> Config {
+    let path = folder.join(name);
     fs::write(&path, file).unwrap();
     let mut config = fine_tuning(&Task::named(task).unwrap());
     config.training.init_from = Some(encoder(folder));
@@ -70,7 +70,7 @@ fn type_text(window: &mut Window, field: &str, text: &str) {
 fn a_text_is_classified_while_it_is_learnt_and_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = window();
-    fine_tune(&mut window, folder.path(), config(folder.path(), "classify", &classes(), 1_000_000));
+    fine_tune(&mut window, folder.path(), config(folder.path(), "classify", ("train.tsv", &classes()), 1_000_000));
     // A held-out text to begin with.
     wait(&mut window, "the first answer", |app| app.state.text.as_ref().is_some_and(|pane| pane.answer.is_some()));
     let first = window.state().state.text.as_ref().unwrap().step;
@@ -152,7 +152,7 @@ fn a_question_is_answered_in_its_text() {
         {"id": "b", "question": "who are they", "is_impossible": true, "answers": []},
     ]});
     let file = serde_json::json!({"data": [{"paragraphs": [paragraph.clone()]}, {"paragraphs": [paragraph]}]});
-    let mut config = config(folder.path(), "squad2", &file.to_string(), 30);
+    let mut config = config(folder.path(), "squad2", ("train.json", &file.to_string()), 30);
     config.task.as_mut().unwrap().dev = config.task.as_ref().unwrap().train.clone();
     let mut window = window();
     fine_tune(&mut window, folder.path(), config);

@@ -84,23 +84,27 @@ impl Adaptation {
             (Err((false, error)), _) | (_, Err((_, error))) => return Err(error.into()),
         };
         let alone = objective.clone().generator_mut().is_none();
+        // Whoever fine-tunes takes an encoder, whatever is beside it or on it.
+        let pre_trains = objective.task_kind().is_none();
         let mut notes = Vec::new();
         let (generator, discriminator) = match (generator, discriminator) {
             (Some(g), Some(d)) if alone => {
                 // A generator is small; what was trained for itself is worth more.
                 let (taken, left) = if g.network().name == "generator" { (d, g) } else { (g, d) };
-                notes.push(format!(
-                    "{} is left out: one network is trained, and begins as {}",
-                    left.folder.display(),
-                    taken.folder.display()
-                ));
+                if pre_trains {
+                    notes.push(format!(
+                        "{} is left out: one network is trained, and begins as {}",
+                        left.folder.display(),
+                        taken.folder.display()
+                    ));
+                }
                 if taken.network().masked_lm().is_ok() { (Some(taken), None) } else { (None, Some(taken)) }
             }
             both => both,
         };
         notes.extend([&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()));
         match (&generator, &discriminator) {
-            (None, Some(d)) if alone && !d.network().heads.is_empty() => notes.push(format!(
+            (None, Some(d)) if alone && pre_trains && !d.network().heads.is_empty() => notes.push(format!(
                 "{}: only its encoder is taken; the head that guesses words begins anew",
                 d.folder.display()
             )),

@@ -134,7 +134,9 @@ fn facts(ui: &mut Ui, state: &AppState) {
     }
     let parts = begun.micro_batches.filter(|split| split.count > 1);
     let parts = parts.map_or(String::new(), |split| format!(", in {} parts", split.count));
-    rows.push(("Batch", format!("{} × {} tokens{parts}", c.training.batch, c.data.length)));
+    // Of labelled texts, batches are as long as the longest in them.
+    let of = if c.is_fine_tuning() { " up to" } else { "" };
+    rows.push(("Batch", format!("{} ×{of} {} tokens{parts}", c.training.batch, c.data.length)));
     if !begun.text.is_empty() {
         rows.push((if c.is_fine_tuning() { "Data" } else { "Text" }, begun.text.clone()));
     }

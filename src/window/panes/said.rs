@@ -11,7 +11,7 @@ use egui::{
 };
 
 /// Of a bar and its name.
-const ROW: f32 = 22.0;
+const ROW: f32 = 20.0;
 /// Letters of a word with a tag.
 const SIZE: f32 = 18.0;
 /// Between words.
@@ -26,6 +26,7 @@ pub(super) fn bars(ui: &mut Ui, shares: &Shares, line: Option<f32>) {
     let widest = |name: &str| ui.painter().layout_no_wrap(name.into(), body.clone(), ink).size().x;
     let names = shares.shown.iter().map(|share| widest(&share.name)).fold(40.0, f32::max).min(0.4 * width);
     let room = (width - names - 180.0).clamp(60.0, 460.0);
+    ui.spacing_mut().item_spacing.y = 2.0;
     for share in &shares.shown {
         let (rect, response) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
         let percent = format!("{:.1} %", 100.0 * share.p);
