@@ -190,10 +190,10 @@ pub fn held_out_records(config: &Config) -> Result<Vec<Record>, PrepareError> {
     let task = Task::of(settings)?;
     let known = known_labels(config);
     let held_out = match (&settings.dev, &settings.train) {
-        (Some(path), _) => task.read(path, settings, known.as_ref(), Part::Dev)?,
+        (Some(path), _) => task.read(path, &settings.columns(), known.as_ref(), Part::Dev)?,
         (None, None) => sample::read(Part::Dev)?,
         (None, Some(path)) => {
-            let mut all = task.read(path, settings, known.as_ref(), Part::Train)?;
+            let mut all = task.read(path, &settings.columns(), known.as_ref(), Part::Train)?;
             split(&mut all, config.data.held_out, config.seed)?
         }
     };

@@ -13,7 +13,7 @@ use super::output::{self, grouped};
 use super::reading::ReadingArguments;
 use super::settings::Settings;
 use super::style::Style;
-use crate::config::{Config, TaskConfig};
+use crate::config::Config;
 use crate::history::Recorded;
 use crate::measure::Values;
 use crate::model::Model;
