@@ -63,6 +63,7 @@ def arguments():
     parser.add_argument("--serve", action="store_true", help="take steps when told to on the standard input")
     parser.add_argument("--products", action="store_true", help="time matrix products that the standard input asks for")
     parser.add_argument("--fine-tune", metavar="FOLDER", help="time fine-tuning of this model instead")
+    parser.add_argument("--tokenizer", metavar="FOLDER", help="where the model's tokenizer is, if not beside it")
     parser.add_argument("--texts", metavar="FILE", help="what it is fine-tuned on, a text a line")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (all cores)")
     parser.add_argument("--device", choices=["cpu", "cuda", "mps", "gpu"], default="cpu", help="gpu: cuda, or else mps")
@@ -141,6 +142,30 @@ def losses(generator, discriminator, inputs):
     return generator_loss, F.binary_cross_entropy_with_logits(verdicts.float(), labels)
 
 
+def timed(device, step, batches):
+    """Seconds of a step on each of some batches but the first, which is not counted. They were made before the clock starts; on
+    a GPU of NVIDIA's nothing waits in between."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        events = [torch.cuda.Event(enable_timing=True) for _ in batches]
+        for inputs, event in zip(batches, events):
+            loss = step(inputs)
+            event.record()
+        torch.cuda.synchronize()
+        seconds = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:])]
+    else:
+        ends = []
+        for inputs in batches:
+            loss = step(inputs)
+            if device == "mps":
+                torch.mps.synchronize()
+            ends.append(time.perf_counter())
+        seconds = [b - a for a, b in zip(ends, ends[1:])]
+    if not torch.isfinite(loss).item():
+        raise SystemExit("a loss that is not a number")
+    return seconds
+
+
 class Trainer:
     """Both models, AdamW, and a step in one of the modes."""
 
@@ -172,28 +197,9 @@ class Trainer:
         return loss
 
     def run(self, steps):
-        """Seconds of each of some steps after one that is not counted, as leyden has one. Batches are made before the clock
-        starts; on a GPU nothing waits in between."""
-        inputs = [batch(self.args, self.sizes, self.random) for _ in range(steps + 1)]
-        if self.args.device == "cuda":
-            torch.cuda.synchronize()
-            events = [torch.cuda.Event(enable_timing=True) for _ in inputs]
-            for batch_inputs, event in zip(inputs, events):
-                loss = self.step(batch_inputs)
-                event.record()
-            torch.cuda.synchronize()
-            seconds = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:])]
-        else:
-            ends = []
-            for batch_inputs in inputs:
-                loss = self.step(batch_inputs)
-                if self.args.device == "mps":
-                    torch.mps.synchronize()
-                ends.append(time.perf_counter())
-            seconds = [b - a for a, b in zip(ends, ends[1:])]
-        if not torch.isfinite(loss).item():
-            raise SystemExit("a loss that is not a number")
-        return seconds
+        """Seconds of each of some steps after one that is not counted, as leyden has one."""
+        batches = [batch(self.args, self.sizes, self.random) for _ in range(steps + 1)]
+        return timed(self.args.device, self.step, batches)
 
     def describe(self):
         return describe(self.args, self.generator, self.parameters) | self.sizes
@@ -218,12 +224,12 @@ def describe(args, model, parameters):
 MOST_TOGETHER, FEWEST_GROUPS = 50, 4
 
 
-def batches_of_like_lengths(lengths, batch, order):
+def batches_of_like_lengths(lengths, batch, order, fewest=FEWEST_GROUPS):
     """Every place once, in batches of about the same lengths and in an order that `order`, a random.Random, draws."""
     places = list(range(len(lengths)))
     order.shuffle(places)
     count = math.ceil(len(places) / batch)
-    together = batch * math.ceil(count / max(FEWEST_GROUPS, math.ceil(count / MOST_TOGETHER)))
+    together = batch * math.ceil(count / max(fewest, math.ceil(count / MOST_TOGETHER)))
     batches = []
     for start in range(0, len(places), together):
         group = sorted(places[start : start + together], key=lambda place: lengths[place])
@@ -253,8 +259,9 @@ class FineTuner:
         self.bf16 = precision == "bf16"
         dropout = dict(hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=args.dropout)
         self.model = ElectraForSequenceClassification.from_pretrained(args.fine_tune, num_labels=2, **dropout).to(args.device)
-        self.tokenizer = AutoTokenizer.from_pretrained(args.fine_tune, model_max_length=args.length)
-        with open(args.texts, encoding="utf-8") as file:
+        longest = min(512, self.model.config.max_position_embeddings)
+        self.tokenizer = AutoTokenizer.from_pretrained(args.tokenizer or args.fine_tune, model_max_length=longest)
+        with open(args.texts, encoding="utf-8", newline="\n") as file:
             self.texts = [line.rstrip("\n") for line in file if line.strip()]
         self.rows = self.tokenizer(self.texts, truncation=True, max_length=args.length)["input_ids"]
         named, layers = list(self.model.named_parameters()), self.model.config.num_hidden_layers
@@ -272,7 +279,8 @@ class FineTuner:
         """The next batch [B, L], padded to its longest text, and how many tokens it has."""
         if not self.waiting:
             lengths = [len(row) for row in self.rows]
-            whole = [batch for batch in batches_of_like_lengths(lengths, self.args.batch, self.random)
+            # In one group: the few texts of a round stand for many.
+            whole = [batch for batch in batches_of_like_lengths(lengths, self.args.batch, self.random, fewest=1)
                      if len(batch) == min(self.args.batch, len(lengths))]  # fmt: skip
             self.waiting = whole
         rows = [self.rows[place] for place in self.waiting.pop()]
@@ -281,38 +289,36 @@ class FineTuner:
         inputs = dict(input_ids=found["input_ids"], attention_mask=found["attention_mask"], labels=labels)
         return {name: value.to(self.args.device) for name, value in inputs.items()}, sum(map(len, rows))
 
-    def synchronize(self):
-        if self.args.device != "cpu":
-            getattr(torch, self.args.device).synchronize()
+    def autocast(self):
+        return torch.autocast(self.args.device, dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+    def step(self, inputs):
+        self.adamw.zero_grad(set_to_none=True)
+        with self.autocast():
+            loss = self.network(**inputs).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.adamw.step()
+        return loss
 
     def run(self, steps):
         """Seconds and tokens of each of some steps after one that is not counted, as in Trainer.run."""
         self.model.train()
-        batches, ends = [self.inputs() for _ in range(steps + 1)], []
-        for inputs, _ in batches:
-            self.adamw.zero_grad(set_to_none=True)
-            autocast = torch.autocast(self.args.device, dtype=torch.bfloat16) if self.bf16 else contextlib.nullcontext()
-            with autocast:
-                loss = self.network(**inputs).loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-            self.adamw.step()
-            self.synchronize()
-            ends.append(time.perf_counter())
-        if not torch.isfinite(loss).item():
-            raise SystemExit("a loss that is not a number")
-        return [b - a for a, b in zip(ends, ends[1:])], [tokens for _, tokens in batches[1:]]
+        batches = [self.inputs() for _ in range(steps + 1)]
+        seconds = timed(self.args.device, self.step, [inputs for inputs, _ in batches])
+        return seconds, [tokens for _, tokens in batches[1:]]
 
     def predict(self):
         """Seconds of transformers' pipeline from texts to labels, the shortest text first."""
         texts = sorted(self.texts, key=len)
         self.model.eval()
         say = pipeline("text-classification", model=self.model, tokenizer=self.tokenizer, device=self.args.device)
-        say(texts[:32], batch_size=32, truncation=True)
-        start = time.perf_counter()
-        answers = say(texts, batch_size=32, truncation=True)
-        self.synchronize()
-        return {"seconds": time.perf_counter() - start, "texts": len(answers)}
+        with self.autocast():
+            say(texts[:32], batch_size=32, truncation=True)
+            start = time.perf_counter()
+            # Labels and numbers: nothing is left on a GPU.
+            answers = say(texts, batch_size=32, truncation=True)
+            return {"seconds": time.perf_counter() - start, "texts": len(answers)}
 
     def describe(self):
         return describe(self.args, self.model, self.parameters) | {"texts": len(self.texts)}
