@@ -1,6 +1,8 @@
 //! `leyden bench`.
 
 mod burn;
+mod fine_tune;
+mod pre_training;
 mod print;
 mod python;
 mod targets;
@@ -17,12 +19,12 @@ use crate::bench::{
     Machine, MatmulFailure, MatmulTime, MatmulTimes, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times,
     median, peak, profile,
 };
-use crate::config::Config;
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
 use crate::session::{self, Device, SessionOptions};
 use crate::train::{Recipe, Resources};
 use clap::{ArgGroup, Args, ValueEnum};
+use pre_training::StepPeer;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,7 +34,7 @@ const TUNING: Duration = Duration::from_secs(60);
 
 /// Arguments of `leyden bench`.
 #[derive(Debug, Clone, Args)]
-#[command(mut_arg("steps", |arg| arg.help("Steps to time [default: 10]")))]
+#[command(mut_arg("steps", |arg| arg.help("Steps to time [default: 10; with --fine-tune, those of a few seconds]")))]
 #[command(mut_arg("tune_seconds", |arg| arg.help("How long kernels may be tried before anything is timed [default: 60]")))]
 #[command(group(ArgGroup::new("peers").args(["against", "targets"])))]
 pub(crate) struct BenchArguments {
@@ -70,7 +72,8 @@ pub(crate) struct BenchArguments {
     /// Seconds that the Python may take to start and warm up, which compiles, and for each answer [default: 600]
     #[arg(long, value_name = "N", requires = "peers", value_parser = clap::value_parser!(u64).range(1..))]
     peer_seconds: Option<u64>,
-    /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU]
+    /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU, with
+    /// --fine-tune eager-bf16 too]
     #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
     torch_modes: Vec<torch::Mode>,
     /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn
@@ -79,6 +82,14 @@ pub(crate) struct BenchArguments {
     /// The vocabulary for --tokenize: tokenizer.json, vocab.txt, or their folder; learnt from the text if not given
     #[arg(long, value_name = "FILE", requires = "tokenize")]
     tokenizer: Option<PathBuf>,
+    /// Measure nothing but fine-tuning of this model, as one of two classes, in batches of texts that are about as long, and then
+    /// predicting: a run, a checkpoint, or a folder of any ELECTRA that transformers loads. Speeds count no padding
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["profile", "matmul", "targets", "tokenize", "window", "preset",
+        "objective", "config", "set", "learning_rate"])]
+    fine_tune: Option<PathBuf>,
+    /// The texts for --fine-tune, one a line; sentences that are in the program if not given
+    #[arg(long, value_name = "FILE", requires = "fine_tune")]
+    texts: Option<PathBuf>,
     /// Measure nothing but what the window costs: train with it drawn and still, in turns
     #[arg(long, conflicts_with_all = ["profile", "matmul", "against", "tokenize"])]
     window: bool,
@@ -88,6 +99,11 @@ pub(crate) struct BenchArguments {
 }
 
 impl BenchArguments {
+    /// The Python of `--against torch`, and how long it may take for an answer.
+    fn python(&self) -> (&Path, Duration) {
+        (self.python.as_deref().unwrap_or(Path::new("python3")), self.patience())
+    }
+
     /// How long a Python may take for an answer.
     fn patience(&self) -> Duration {
         Duration::from_secs(self.peer_seconds.unwrap_or(600))
@@ -144,7 +160,7 @@ struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matmul_failures: Vec<MatmulFailure>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    torch: Option<torch::Comparison>,
+    torch: Option<torch::Comparison<pre_training::Speeds>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     burn: Option<burn::Comparison>,
 }
@@ -153,6 +169,9 @@ struct Report {
 pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     if let Some(text) = &arguments.tokenize {
         return tokenize::run(text, arguments.tokenizer.as_deref(), arguments.json);
+    }
+    if let Some(model) = &arguments.fine_tune {
+        return fine_tune::run(&arguments, model);
     }
     let mut settings = arguments.settings.clone();
     let steps = settings.steps.take().unwrap_or(10) as usize;
@@ -182,10 +201,10 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     if arguments.against == Some(Peer::Burn) && !arguments.torch_modes.is_empty() {
         return Err(Failure::Input("--torch-modes: those are PyTorch's; expected --against torch with them".into()));
     }
-    let machine = open(&arguments, &config, arguments.memory.resources()?)?;
+    let (recipe, resources) = (Recipe::new(&config), arguments.memory.resources()?);
+    let machine = open(&arguments, &recipe, resources)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
-    let mut stepper =
-        Stepper::new(machine, Recipe::new(&config), arguments.memory.resources()?).map_err(memory::failure)?;
+    let mut stepper = Stepper::new(machine, recipe, resources).map_err(memory::failure)?;
     let mut times = Vec::new();
     let mut ours = || {
         let now = stepper.run(steps).map_err(Failure::work)?;
@@ -196,10 +215,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     match arguments.against {
         None => {}
         Some(Peer::Torch) => {
-            let python = arguments.python.as_deref().unwrap_or(Path::new("python3"));
-            let python = (python, arguments.patience());
-            let peer = torch::Peer::new(python, &arguments.torch_modes, &config, steps, on_gpu)?;
-            torch = Some(torch::compare(&peer, ours)?);
+            let peer = StepPeer::new(arguments.python(), &arguments.torch_modes, &config, steps, on_gpu)?;
+            torch = Some(peer.compare(ours)?);
         }
         Some(Peer::Burn) => {
             burn = Some(burn::Peer::new(&arguments.device, &config, steps)?.compare(&mut ours)?);
@@ -267,9 +284,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The device with its kernels for `config` within `resources`.
-fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Result<Machine, Failure> {
-    let recipe = Recipe::new(config);
+/// The device with its kernels for `recipe` within `resources`.
+fn open(arguments: &BenchArguments, recipe: &Recipe, resources: Resources) -> Result<Machine, Failure> {
     let bank_len = recipe.model.table.len();
     let Some(adapter) = arguments.device.adapter().map_err(Failure::work)? else {
         return Ok(Machine::Cpu(Box::new(CpuEngine::new(bank_len))));
@@ -277,7 +293,7 @@ fn open(arguments: &BenchArguments, config: &Config, resources: Resources) -> Re
     let mut gpu = GpuEngine::new(&adapter, bank_len).map_err(Failure::work)?;
     let say = &mut |text: &str| output::note(text);
     let kernels = (arguments.kernels.kernels, arguments.kernels.budget(TUNING));
-    let tuned = session::find_kernels(&adapter, kernels, None, &recipe, resources, say);
+    let tuned = session::find_kernels(&adapter, kernels, None, recipe, resources, say);
     let tuned = tuned.map_err(memory::failure)?;
     for remark in &tuned.remarks {
         output::remark(remark);

@@ -6,6 +6,7 @@ use super::Failure;
 use super::labelled::failure;
 use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, note, remark};
+use super::progress::progress;
 use crate::numbers::counted;
 use crate::session::{Device, open};
 use crate::task::features::Cut;
@@ -14,7 +15,7 @@ use crate::task::{Embedder, Input, Part, Pooling, Record};
 use crate::text::TextEncoding;
 use crate::transformers::Pretrained;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use sink::{Entry, Sink};
 use std::path::{Path, PathBuf};
 
@@ -81,7 +82,7 @@ pub(crate) fn run(arguments: EmbedArguments) -> Result<(), Failure> {
     let given = arguments.texts.len() as u64;
     let from_lines = given == 0 || arguments.texts == ["-"];
     let total = records.as_ref().map(|records| records.len() as u64).or((!from_lines).then_some(given));
-    let bar = if sink.is_file() { progress(total) } else { ProgressBar::hidden() };
+    let bar = if sink.is_file() { progress(total, "texts") } else { ProgressBar::hidden() };
     let batch = if sink.is_file() { FILE_BATCH } else { BATCH };
     let tally = Tally { of: "line", ..Tally::default() };
     let mut vectors = Vectors { embedder, sink, tally, cut: Cut::default(), bar };
@@ -99,16 +100,6 @@ pub(crate) fn run(arguments: EmbedArguments) -> Result<(), Failure> {
         }
     };
     if whole { vectors.end() } else { Ok(()) }
-}
-
-/// How far it is, on standard error if that is a terminal.
-fn progress(total: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
-    let template = match total {
-        Some(_) => "{bar:30} {pos} of {len} texts  {eta} left",
-        None => "{spinner} {pos} texts, {per_sec}",
-    };
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 impl EmbedArguments {

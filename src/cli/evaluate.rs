@@ -1,8 +1,9 @@
 //! `leyden evaluate`: how well a fine-tuned model's answers fit what a person labelled.
 
 use super::Failure;
-use super::labelled::{FileArguments, failure, predictor};
+use super::labelled::{FileArguments, failure, file_batch, predictor};
 use super::output::{grouped, print, remark};
+use super::progress::progress;
 use super::style::Style;
 use super::table::Table;
 use crate::session::Device;
@@ -13,8 +14,6 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Records that are read together.
-const BATCH: usize = 1_024;
 /// Mistakes that are shown.
 const MISTAKES: usize = 5;
 /// Classes whose table fits on a screen.
@@ -66,9 +65,12 @@ pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
         ));
     }
     let mut predictions = Vec::with_capacity(data.records.len());
-    for records in data.records.chunks(BATCH) {
+    let bar = progress(Some(data.records.len() as u64), "records");
+    for records in data.records.chunks(file_batch(predictor.head())) {
         predictions.extend(predictor.predict(records).map_err(failure)?);
+        bar.inc(records.len() as u64);
     }
+    bar.finish_and_clear();
     let evaluation = evaluate(&data.records, &predictions, &labels, &places, version);
     if evaluation.count == 0 {
         let reason = "none of its records has a label that this model could be held against";

@@ -15,6 +15,12 @@ use crate::transformers::Pretrained;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
+/// Records of a file that a model with this head is shown together: enough that rows of every length fill batches; of questions,
+/// whose windows are long, fewer, so that it is seen how far it is.
+pub(crate) fn file_batch(head: Option<&Head>) -> usize {
+    if matches!(head, Some(Head::QuestionAnswering(_))) { 64 } else { 1_024 }
+}
+
 /// What a file holds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FileArguments {

@@ -18,6 +18,7 @@ mod plot;
 mod predict;
 mod prepare;
 mod probe;
+mod progress;
 mod reading;
 mod score;
 mod settings;

@@ -1,20 +1,21 @@
 //! `leyden predict`: what a fine-tuned network says of texts, a line each.
 
 use super::Failure;
-use super::labelled::{FileArguments, failure, predictor};
+use super::labelled::{FileArguments, failure, file_batch, predictor};
 use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, print, remark};
+use super::progress::progress;
 use crate::session::Device;
 use crate::task::features::Candidate;
 use crate::task::{Input, Part, Prediction, Predictor, Record, ranked};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 /// Lines that are read together.
 const BATCH: usize = 64;
-/// Records of a file that are read together.
-const FILE_BATCH: usize = 1_024;
 /// Bytes of a line that are looked at.
 const MOST_BYTES: usize = 1 << 24;
 /// Answers that `--json` lists.
@@ -90,8 +91,11 @@ impl Answers {
     fn of_file(&mut self, input: &Path, out: Option<&Path>, form: &FileArguments) -> Result<(), Failure> {
         let (data, _) = form.read(input, (&self.folder, self.predictor.head()), Part::Test)?;
         data.report.remarks().iter().for_each(|text| remark(text));
+        // Not among answers.
+        let shown = out.is_some() || !std::io::stdout().is_terminal();
+        let bar = if shown { progress(Some(data.records.len() as u64), "records") } else { ProgressBar::hidden() };
         let mut said = String::new();
-        for records in data.records.chunks(FILE_BATCH) {
+        for records in data.records.chunks(file_batch(self.predictor.head())) {
             let predictions = self.predictor.predict(records).map_err(failure)?;
             let labels = self.predictor.labels();
             for (record, prediction) in records.iter().zip(&predictions) {
@@ -106,10 +110,12 @@ impl Answers {
                     format!("{}\t{}", record.id, as_text(record, prediction, labels))
                 };
             }
+            bar.inc(records.len() as u64);
             if out.is_none() && !print(&std::mem::take(&mut said))? {
                 return Ok(());
             }
         }
+        bar.finish_and_clear();
         let Some(out) = out else { return Ok(()) };
         crate::files::write(out, said.as_bytes()).map_err(|e| Failure::Work(format!("{}: {e}", out.display())))?;
         let count = grouped(data.records.len() as u64);

@@ -204,6 +204,11 @@ impl Adaptation {
         self.networks.last()?.step()
     }
 
+    /// The folder of the network that one keeps.
+    pub fn folder(&self) -> PathBuf {
+        self.networks.last().map(|found| found.folder.clone()).unwrap_or_default()
+    }
+
     /// The folder of that tokenizer.
     pub fn tokenizer_folder(&self) -> PathBuf {
         self.networks.last().map(|found| found.home.clone()).unwrap_or_default()

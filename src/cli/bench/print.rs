@@ -1,7 +1,8 @@
 //! The report as tables.
 
 use super::Report;
-use super::torch::{Comparison, ModeReport, Outcome};
+use super::pre_training::Speeds;
+use super::torch::{Comparison, Mode, ModeReport, Outcome};
 use crate::bench::{Gaps, Peak, Profile};
 use crate::cli::style::Style;
 use crate::numbers::fixed;
@@ -76,23 +77,36 @@ pub(super) fn report(r: &Report) {
 }
 
 /// PyTorch's speed in each mode, and leyden's beside it.
-fn against(torch: &Comparison, style: &Style) {
+fn against(torch: &Comparison<Speeds>, style: &Style) {
     println!("{}", style.bold(&format!("Against PyTorch {} on {}", torch.version, torch.device)));
-    let titles = format!("{:<18} {:>14} {:>14} {:>16}", "", "its tokens/s", "our tokens/s", "leyden / PyTorch");
-    println!("  {}", style.dim(&titles));
+    turns_heading("tokens", style);
     for ModeReport { mode, outcome } in &torch.modes {
-        // Padded as text: a mode's name is written without regard to a width.
-        let mode = mode.to_string();
         match outcome {
-            Outcome::Failed { error } => println!("  {mode:<18} failed: {error}"),
-            Outcome::Speeds { tokens_per_second, leyden_tokens_per_second, ratio, rounds: by_round } => println!(
-                "  {mode:<18} {:>14} {:>14} {ratio:>16.2} {}",
-                number(*tokens_per_second),
-                number(*leyden_tokens_per_second),
-                style.dim(&rounds(by_round))
-            ),
+            Outcome::Failed { error } => failed(*mode, error),
+            Outcome::Measured(Speeds { tokens_per_second, leyden_tokens_per_second, ratio, rounds }) => {
+                turns(*mode, [*tokens_per_second, *leyden_tokens_per_second, *ratio], rounds, style);
+            }
         }
     }
+}
+
+/// What the columns of [`turns`] are.
+pub(super) fn turns_heading(unit: &str, style: &Style) {
+    let (theirs, ours) = (format!("its {unit}/s"), format!("our {unit}/s"));
+    println!("  {}", style.dim(&format!("{:<18} {theirs:>14} {ours:>14} {:>16}", "", "leyden / PyTorch")));
+}
+
+/// PyTorch's speed in a mode, leyden's beside it, and their ratio.
+pub(super) fn turns(mode: Mode, [theirs, ours, ratio]: [f64; 3], by_round: &[f64], style: &Style) {
+    // Padded as text: a mode's name is written without regard to a width.
+    let (mode, rounds) = (mode.to_string(), style.dim(&rounds(by_round)));
+    println!("  {mode:<18} {:>14} {:>14} {ratio:>16.2} {rounds}", number(theirs), number(ours));
+}
+
+/// A mode that could not be measured.
+pub(super) fn failed(mode: Mode, error: &str) {
+    let mode = mode.to_string();
+    println!("  {mode:<18} failed: {error}");
 }
 
 /// Where the time of a step goes.
@@ -166,7 +180,7 @@ fn gaps(gaps: &Gaps, style: &Style) {
     }
 }
 
-fn row(name: &str, value: &str) {
+pub(super) fn row(name: &str, value: &str) {
     println!("  {name:<18} {value}");
 }
 
@@ -186,7 +200,7 @@ fn time(seconds: f64) -> String {
 }
 
 /// A number with about three digits.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     match x.abs() {
         a if a >= 100.0 => format!("{x:.0}"),
         a if a >= 10.0 => format!("{x:.1}"),

@@ -1,9 +1,10 @@
 //! `leyden bench --targets`: what leyden is meant to reach, and what it reaches here. Each line is printed once it is known,
 //! so that nothing is lost where the rest fails or somebody has no more time.
 
+use super::pre_training::{Speeds, StepPeer};
 use super::print::rounds as by_round;
 use super::python::Python;
-use super::torch::{self, Mode, Outcome, Products};
+use super::torch::{Mode, Outcome, Products};
 use super::{BenchArguments, burn, memory, open};
 use crate::bench::{
     MatmulTime, MatmulTimes, StepTime, Stepper, matmul_agrees, matmul_shapes, matmul_times, median, multiply_adds,
@@ -192,7 +193,8 @@ pub(super) fn run(arguments: &BenchArguments, config: &Config, steps: usize) -> 
 }
 
 fn stepper(arguments: &BenchArguments, config: &Config, resources: Resources) -> Result<Stepper, Failure> {
-    Stepper::new(open(arguments, config, resources)?, Recipe::new(config), resources).map_err(memory::failure)
+    let recipe = Recipe::new(config);
+    Stepper::new(open(arguments, &recipe, resources)?, recipe, resources).map_err(memory::failure)
 }
 
 /// Its speed, and the share of a profiled step in which nothing is computed.
@@ -222,7 +224,7 @@ fn step(report: &Report, stepper: &mut Stepper, name: &str, steps: usize) -> Res
 /// peak, and with a Python in half precision against PyTorch's. On an engine of its own, which a kernel on trial may bring down.
 fn products(report: &Report, arguments: &BenchArguments, config: &Config) -> Result<(), Failure> {
     let measured = || -> Result<_, Failure> {
-        let mut machine = open(arguments, config, Resources::default())?;
+        let mut machine = open(arguments, &Recipe::new(config), Resources::default())?;
         let table = Model::new(config).table;
         let shapes = matmul_shapes(&machine);
         let peak = multiply_adds(&mut machine, &table).map_err(Failure::work)?;
@@ -345,8 +347,7 @@ fn against_torch(
     for &(mode, least) in modes {
         let meant = Some(Meant::AtLeast(least));
         let ours = || Ok(seconds(&stepper.run(steps).map_err(Failure::work)?));
-        let compared =
-            torch::Peer::new(python, &[mode], config, steps, on_gpu).and_then(|peer| torch::compare(&peer, ours));
+        let compared = StepPeer::new(python, &[mode], config, steps, on_gpu).and_then(|peer| peer.compare(ours));
         let compared = match compared {
             Ok(compared) => compared,
             Err(failure) => {
@@ -357,7 +358,7 @@ fn against_torch(
         for row in &compared.modes {
             match &row.outcome {
                 Outcome::Failed { error } => report.failed(&what(mode), Unit::Times, meant, error)?,
-                Outcome::Speeds { tokens_per_second, leyden_tokens_per_second, ratio, rounds } => {
+                Outcome::Measured(Speeds { tokens_per_second, leyden_tokens_per_second, ratio, rounds }) => {
                     let speeds = format!("{leyden_tokens_per_second:.0} against {tokens_per_second:.0} tokens/s");
                     let how = format!("{speeds} of PyTorch {} {}", compared.version, by_round(rounds));
                     report.found(what(mode), *ratio, Unit::Times, meant, how)?;

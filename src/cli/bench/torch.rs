@@ -1,11 +1,8 @@
-//! The same step in PyTorch and transformers, on the same machine, in turns.
+//! PyTorch and transformers on the same machine, mode by mode.
 
 use super::python::Python;
-use crate::bench::{MatmulTime, median};
+use crate::bench::MatmulTime;
 use crate::cli::Failure;
-use crate::config::Config;
-use crate::math::Activation;
-use crate::ops::EPSILON;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
@@ -13,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often each side runs. They take turns, so that a busy machine slows both.
-const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 
 /// How PyTorch runs the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -38,9 +35,10 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// What is compared where nothing is asked for: on a GPU everything.
-    fn defaults(on_gpu: bool) -> &'static [Self] {
-        if on_gpu { Self::value_variants() } else { &[Self::EagerFp32] }
+    /// What is compared: the modes that were `asked` for, else on a GPU all, and on the CPU these.
+    pub(super) fn chosen(asked: &[Self], on_gpu: bool, on_cpu: &[Self]) -> Vec<Self> {
+        let usual = if on_gpu { Self::value_variants() } else { on_cpu };
+        if asked.is_empty() { usual } else { asked }.to_vec()
     }
 }
 
@@ -51,39 +49,30 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What the peer reached.
+/// What came of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Comparison {
+pub(super) struct Comparison<T> {
     /// PyTorch's version.
     pub version: String,
     /// The device in PyTorch's words.
     pub device: String,
     /// By mode, in the order they were asked for.
-    pub modes: Vec<ModeReport>,
+    pub modes: Vec<ModeReport<T>>,
 }
 
 /// What came of one mode.
 #[derive(Debug, Serialize)]
-pub(super) struct ModeReport {
+pub(super) struct ModeReport<T> {
     pub mode: Mode,
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: Outcome<T>,
 }
 
-/// Speeds, or why there are none.
+/// What was measured, or why nothing was.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Outcome {
-    Speeds {
-        /// PyTorch's tokens/s: of the median of all its steps.
-        tokens_per_second: f64,
-        /// leyden's tokens/s in the same rounds.
-        leyden_tokens_per_second: f64,
-        /// leyden's tokens/s over PyTorch's, of the medians of all steps.
-        ratio: f64,
-        /// The same by round.
-        rounds: Vec<f64>,
-    },
+pub(super) enum Outcome<T> {
+    Measured(T),
     Failed {
         /// The last line of what PyTorch said.
         error: String,
@@ -97,68 +86,22 @@ pub(super) struct Peer {
     patience: Duration,
     modes: Vec<Mode>,
     flags: Vec<String>,
-    steps: usize,
-    tokens: f64,
 }
 
 impl Peer {
-    /// The peer of `config` with a Python that answers within a time, in `modes`, those that fit the device if none are given.
-    ///
-    /// # Errors
-    /// [`Failure::Input`] where the script has no such model.
+    /// A Python that answers within a time, in `modes`, on leyden's kind of device, with `flags` that say what it does.
     pub(super) fn new(
         (python, patience): (&Path, Duration),
-        modes: &[Mode],
-        config: &Config,
-        steps: usize,
+        modes: Vec<Mode>,
         on_gpu: bool,
-    ) -> Result<Self, Failure> {
-        let m = &config.model;
-        let Some(electra) = config.objective.electra() else {
-            let name = config.objective.name();
-            return Err(Failure::Input(format!(
-                "--against torch: the peer trains electra, not {name}; leave --objective out"
-            )));
-        };
-        let g = electra.generator.sizes(m);
-        if g.layers != m.layers || m.dropout != m.attention_dropout {
-            return Err(Failure::Input(
-                "--against torch: the peer has as many layers in both networks and one rate of dropout; \
-                 set objective.generator.layers and model.attention_dropout accordingly"
-                    .into(),
-            ));
-        }
-        if m.activation != Activation::Gelu || m.layer_norm_epsilon != EPSILON {
-            return Err(Failure::Input(
-                "--against torch: the peer's activation is gelu and its layer norm's epsilon 1e-12; \
-                 set model.activation and model.layer_norm_epsilon accordingly"
-                    .into(),
-            ));
-        }
-        let numbers = [
-            ("batch", config.training.batch),
-            ("length", config.data.length),
-            ("vocabulary", m.vocabulary),
-            ("positions", m.positions),
-            ("embedding", m.embedding),
-            ("layers", m.layers),
-            ("hidden", m.hidden),
-            ("heads", m.heads),
-            ("ffn", m.feed_forward),
-            ("generator-hidden", g.hidden),
-            ("generator-heads", g.heads),
-            ("generator-ffn", g.feed_forward),
-        ];
-        let mut flags: Vec<String> =
-            numbers.iter().flat_map(|(name, n)| [format!("--{name}"), n.to_string()]).collect();
-        flags.extend(["--dropout".into(), m.dropout.to_string()]);
+        flags: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let mut flags: Vec<String> = flags.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect();
         flags.extend(["--device".into(), if on_gpu { "gpu" } else { "cpu" }.into()]);
         if !on_gpu {
             flags.extend(["--threads".into(), rayon::current_num_threads().to_string()]);
         }
-        let tokens = (config.training.batch * config.data.length) as f64;
-        let modes = if modes.is_empty() { Mode::defaults(on_gpu) } else { modes }.to_vec();
-        Ok(Self { python: python.to_path_buf(), patience, modes, flags, steps, tokens })
+        Self { python: python.to_path_buf(), patience, modes, flags }
     }
 
     /// Starts a mode's process and waits until it is warm.
@@ -171,6 +114,41 @@ impl Peer {
         let mut process = Python::start(&self.python, flags, self.patience)?;
         Ok(process.ready::<Ready>().map(|ready| (process, ready)))
     }
+
+    /// Measures mode after mode with one Python at a time, so that no mode is short of memory because of another. `measure` gives
+    /// why there is nothing, in one line, where the process is to blame.
+    ///
+    /// # Errors
+    /// Those of `measure`; [`Failure::Input`] where there is no such Python; [`Failure::Work`] where no mode ran at all.
+    pub(super) fn compare<T>(
+        &self,
+        mut measure: impl FnMut(&mut Python) -> Result<Result<T, String>, Failure>,
+    ) -> Result<Comparison<T>, Failure> {
+        let mut found: Option<Ready> = None;
+        let mut modes = Vec::with_capacity(self.modes.len());
+        for &mode in &self.modes {
+            let measured = match self.start(mode)? {
+                Err(error) => Err(error),
+                Ok((mut process, ready)) => {
+                    found.get_or_insert(ready);
+                    measure(&mut process)?
+                }
+            };
+            let outcome = measured.map_or_else(|error| Outcome::Failed { error }, Outcome::Measured);
+            modes.push(ModeReport { mode, outcome });
+        }
+        let failed = |m: &ModeReport<T>| match &m.outcome {
+            Outcome::Failed { error } => Some(error.clone()),
+            Outcome::Measured(_) => None,
+        };
+        match found {
+            Some(Ready { torch: version, device }) => Ok(Comparison { version, device, modes }),
+            None => {
+                let error = modes.iter().find_map(failed).unwrap_or_else(|| "no mode to run".into());
+                Err(Failure::Work(format!("{}: {error}; it needs torch and transformers", self.python.display())))
+            }
+        }
+    }
 }
 
 /// What a process says when it is warm.
@@ -178,76 +156,6 @@ impl Peer {
 struct Ready {
     torch: String,
     device: String,
-}
-
-/// Its answer to "go N".
-#[derive(Debug, serde::Deserialize)]
-struct Times {
-    /// Seconds of each of N steps.
-    steps: Vec<f64>,
-}
-
-/// Runs both sides in turn, mode after mode, never at the same time and with one Python at a time, so that no mode is short
-/// of memory because of another. `ours` gives the seconds of some of leyden's steps.
-///
-/// # Errors
-/// leyden's; [`Failure::Input`] where there is no such Python; [`Failure::Work`] where no mode ran at all.
-pub(super) fn compare(peer: &Peer, mut ours: impl FnMut() -> Result<Vec<f64>, Failure>) -> Result<Comparison, Failure> {
-    let mut found: Option<Ready> = None;
-    let mut modes = Vec::with_capacity(peer.modes.len());
-    for &mode in &peer.modes {
-        let outcome = match peer.start(mode)? {
-            Err(error) => Outcome::Failed { error },
-            Ok((mut process, ready)) => {
-                found.get_or_insert(ready);
-                in_turns(peer, &mut process, &mut ours)?
-            }
-        };
-        modes.push(ModeReport { mode, outcome });
-    }
-    let first = modes.iter().find_map(|m| if let Outcome::Failed { error } = &m.outcome { Some(error) } else { None });
-    match (found, first) {
-        (Some(Ready { torch: version, device }), _) => Ok(Comparison { version, device, modes }),
-        (None, error) => {
-            let (place, error) = (peer.python.display(), error.map_or("no mode to run", String::as_str));
-            Err(Failure::Work(format!("{place}: {error}; it needs torch and transformers")))
-        }
-    }
-}
-
-/// Seconds of `count` steps, taken now.
-fn go(process: &mut Python, count: usize) -> Result<Vec<f64>, String> {
-    let Times { steps } = process.ask(&format!("go {count}"))?;
-    if steps.len() != count || steps.iter().any(|s| !s.is_finite() || *s <= 0.0) {
-        return Err(format!("expected the seconds of {count} steps, found {steps:?}"));
-    }
-    Ok(steps)
-}
-
-/// The rounds of one mode.
-fn in_turns(
-    peer: &Peer,
-    process: &mut Python,
-    ours: &mut impl FnMut() -> Result<Vec<f64>, Failure>,
-) -> Result<Outcome, Failure> {
-    let (mut all_ours, mut all_theirs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let our_seconds = ours()?;
-        let their_seconds = match go(process, peer.steps) {
-            Ok(seconds) => seconds,
-            Err(error) => return Ok(Outcome::Failed { error }),
-        };
-        rounds.push(median(&their_seconds) / median(&our_seconds));
-        all_ours.extend(our_seconds);
-        all_theirs.extend(their_seconds);
-    }
-    let (ours, theirs) = (median(&all_ours), median(&all_theirs));
-    Ok(Outcome::Speeds {
-        tokens_per_second: peer.tokens / theirs,
-        leyden_tokens_per_second: peer.tokens / ours,
-        ratio: theirs / ours,
-        rounds,
-    })
 }
 
 /// PyTorch's matrix products, which on an NVIDIA GPU are cuBLAS's.
