@@ -70,7 +70,8 @@ impl Case {
             let t = golden.meta("training");
             let number = |key: &str| t[key].as_f64().unwrap();
             let optimizer = &mut config.optimizer;
-            (optimizer.beta1, optimizer.beta2, optimizer.epsilon) = (number("beta1"), number("beta2"), number("epsilon"));
+            (optimizer.beta1, optimizer.beta2, optimizer.epsilon) =
+                (number("beta1"), number("beta2"), number("epsilon"));
             (optimizer.weight_decay, optimizer.clip_norm) = (number("weight_decay"), number("clip"));
             optimizer.layer_decay = Some(number("layer_decay"));
         }

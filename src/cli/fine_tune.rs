@@ -226,7 +226,7 @@ impl Tuning {
     }
 
     /// The same from random weights.
-    pub(super) fn from_scratch(&self) -> Self {
+    pub(super) fn with_random_weights(&self) -> Self {
         Self { from_scratch: true, ..self.clone() }
     }
 

@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: ScoreArguments) -> Result<(), Failure> {
     let stop = Stop::on_interrupt();
     let (mut scored, mut measure) = (Vec::new(), None);
     for (checkpoint, name, step, flops) in scratch.chain(each) {
-        let tuning = if step == 0 { tuning.from_scratch() } else { tuning.clone() };
+        let tuning = if step == 0 { tuning.with_random_weights() } else { tuning.clone() };
         let mut values = Vec::new();
         for seed in tuning.seed()..tuning.seed() + seeds {
             let folder = out.join(&name).join(format!("seed-{seed}"));

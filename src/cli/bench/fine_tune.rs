@@ -269,7 +269,7 @@ fn predict(process: &mut Python, texts: usize, times: usize) -> Result<Work, Str
     let mut all = Work::default();
     for _ in 0..times {
         let Answer { texts: found, seconds } = process.ask("predict")?;
-        if found != texts || !(seconds > 0.0) {
+        if found != texts || seconds.is_nan() || seconds <= 0.0 {
             return Err(format!("expected the seconds of {texts} texts, found {seconds} of {found}"));
         }
         all += Work { amount: texts as f64, seconds };
