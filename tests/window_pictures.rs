@@ -227,6 +227,7 @@ fn fine_tuned(task: &str, labels: &[&str], example: (Input, Label), prediction: 
     let mut config = fine_tuning(&Task::named(task).unwrap());
     config.training.steps = 4_500;
     config.training.init_from = Some("runs/small".into());
+    config.task.as_mut().unwrap().train = Some("train.tsv".into());
     let labels: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
     match &mut config.objective {
         ObjectiveConfig::Classification(objective) => {

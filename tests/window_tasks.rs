@@ -51,9 +51,7 @@ fn fine_tune(window: &mut Window, folder: &Path, config: Config) {
 
 /// Texts whose class is said by their words.
 fn classes() -> String {
-    let row = |i: usize| {
-        format!("{} of the people\t{}\n", if i.is_multiple_of(2) { "peace" } else { "war" }, ["good", "bad"][i % 2])
-    };
+    let row = |i: usize| format!("{} of the people\t{}\n", ["peace", "war"][i % 2], ["good", "bad"][i % 2]);
     "text\tlabel\n".to_string() + &(0..60).map(row).collect::<String>()
 }
 

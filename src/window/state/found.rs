@@ -79,7 +79,8 @@ mod tests {
             let when = SystemTime::now() - Duration::from_secs(age);
             std::fs::File::options().write(true).open(run.join("metrics.jsonl")).unwrap().set_modified(when).unwrap();
         };
-        let squad1 = fine_tuning(&Task::named("squad1").unwrap());
+        let mut squad1 = fine_tuning(&Task::named("squad1").unwrap());
+        squad1.task.as_mut().unwrap().train = Some("train.json".into());
         make("tiny", &preset("tiny").unwrap(), 50);
         make("squad", &squad1, 5);
         make("seeds/seed-1", &squad1, 20);
