@@ -86,6 +86,7 @@ fn demonstrating(config: Config, demonstrates: Demonstrates) -> App {
         memory: 37_000_000,
         flops_by_op: Vec::new(),
         step: 0,
+        saved: None,
         recorded: None,
         demonstrates,
     };

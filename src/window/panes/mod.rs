@@ -36,7 +36,7 @@ pub(super) fn run(ui: &mut Ui, app: &mut App) {
         return;
     }
     // A text's classes or its answer take more room than a sentence.
-    let (name, size) = if app.state.text.is_some() { ("text", 250.0) } else { ("sentence", 186.0) };
+    let (name, size) = if app.state.text.is_some() { ("text", 276.0) } else { ("sentence", 186.0) };
     Panel::bottom(name)
         .resizable(true)
         .default_size(size)

@@ -181,7 +181,7 @@ impl AppState {
         };
         self.quiz = None;
         self.times.clear();
-        self.saved = (begun.step > 0).then_some(begun.step);
+        self.saved = begun.saved;
         self.pace = Pace::default();
         self.at = At { step: begun.step, ..At::default() };
         let recorded = begun.recorded.take();
@@ -337,6 +337,7 @@ mod tests {
             flops_by_op: Vec::new(),
             recorded: None,
             step: 3,
+            saved: Some(3),
             demonstrates: Demonstrates::Sentences { sentences: vec!["a b c".into()], masked_lm: false },
         })
     }

@@ -96,8 +96,10 @@ pub struct Begun {
     pub memory: u64,
     /// Floating-point operations of a step by kind of operation.
     pub flops_by_op: Vec<(&'static str, u64)>,
-    /// Steps done.
+    /// Steps done; where the networks are only asked, by them.
     pub step: u64,
+    /// The step of the newest checkpoint, if there is one.
+    pub saved: Option<u64>,
     /// What the run's folder has recorded of them; `None` for a run that begins.
     pub recorded: Option<Track>,
     /// What its networks can be asked.
@@ -166,6 +168,7 @@ fn begun(session: &Session, material: &Material) -> Begun {
         memory: trainer.allocated() as u64,
         flops_by_op: trainer.flops_by_op(),
         step: session.step(),
+        saved: (session.step() > 0).then_some(session.step()),
         recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
         demonstrates: Demonstrates::of(session.config(), material),
     }

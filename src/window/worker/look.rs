@@ -43,6 +43,7 @@ pub(super) fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) ->
         memory: 0,
         flops_by_op: Vec::new(),
         step,
+        saved: Run::newest_step(folder),
         recorded,
         demonstrates,
         config,
