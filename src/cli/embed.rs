@@ -5,9 +5,8 @@ mod sink;
 use super::Failure;
 use super::labelled::failure;
 use super::lines::{Line, Tally, standard_input};
-use super::output::{grouped, note, remark};
+use super::output::{note, remark};
 use super::progress::progress;
-use crate::numbers::counted;
 use crate::session::{Device, open};
 use crate::task::features::Cut;
 use crate::task::table::{self, Columns, LabelKind};
@@ -173,19 +172,15 @@ impl Vectors {
     }
 
     fn embed(&mut self, records: &[Record]) -> Result<Vec<Vec<f32>>, Failure> {
-        let (vectors, Cut { texts, of, tokens }) = self.embedder.embed(records).map_err(failure)?;
-        self.cut = Cut { texts: self.cut.texts + texts, of: self.cut.of + of, tokens: self.cut.tokens + tokens };
+        let (vectors, cut) = self.embedder.embed(records).map_err(failure)?;
+        self.cut += cut;
         Ok(vectors)
     }
 
     /// The command's end: whether there is a vector of every text.
     fn end(self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        let Cut { texts, of, .. } = self.cut;
-        if texts > 0 {
-            let length = self.embedder.longest();
-            remark(&format!("{} of {} cut at {length} tokens", grouped(texts), counted(of, "text")));
-        }
+        self.cut.remark(self.embedder.longest()).iter().for_each(|text| remark(text));
         self.sink.finish()?;
         self.tally.end()
     }

@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
         bar.inc(records.len() as u64);
     }
     bar.finish_and_clear();
+    predictor.cut().remark(predictor.longest()).iter().for_each(|text| remark(text));
     let evaluation = evaluate(&data.records, &predictions, &labels, &places, version);
     if evaluation.count == 0 {
         let reason = "none of its records has a label that this model could be held against";

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
     }
     if arguments.texts.is_empty() || arguments.texts == ["-"] {
         let whole = standard_input("text", (MOST_BYTES, BATCH), |lines| answers.print(lines))?;
-        return if whole { answers.tally.end() } else { Ok(()) };
+        return if whole { answers.end() } else { Ok(()) };
     }
     let texts: Vec<Line> = (1..).zip(arguments.texts).map(|(number, text)| Line { number, text: Ok(text) }).collect();
     for texts in texts.chunks(BATCH) {
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    answers.tally.end()
+    answers.end()
 }
 
 struct Answers {
@@ -116,11 +116,22 @@ impl Answers {
             }
         }
         bar.finish_and_clear();
+        self.say_what_was_cut();
         let Some(out) = out else { return Ok(()) };
         crate::files::write(out, said.as_bytes()).map_err(|e| Failure::Work(format!("{}: {e}", out.display())))?;
         let count = grouped(data.records.len() as u64);
         eprintln!("wrote {}: {count} answers", out.display());
         Ok(())
+    }
+
+    fn say_what_was_cut(&self) {
+        self.predictor.cut().remark(self.predictor.longest()).iter().for_each(|text| remark(text));
+    }
+
+    /// The command's end: whether all lines were answered.
+    fn end(&self) -> Result<(), Failure> {
+        self.say_what_was_cut();
+        self.tally.end()
     }
 
     /// `false` once nobody reads the answers.

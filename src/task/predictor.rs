@@ -1,6 +1,6 @@
 //! A fine-tuned network on a device, and what it says of records.
 
-use super::features::{FeatureOptions, Features, Row};
+use super::features::{Cut, FeatureOptions, Features, Row};
 use super::forward::Forward;
 use super::{Prediction, Record, TaskError, TaskKind};
 use crate::corpus::Tokenizer;
@@ -25,7 +25,11 @@ pub enum PredictError {
 }
 
 /// A network that was fine-tuned, on a device.
-pub struct Predictor(Forward);
+pub struct Predictor {
+    forward: Forward,
+    /// Of all that was asked.
+    cut: Cut,
+}
 
 impl Predictor {
     /// Puts the weights of a fine-tuned network ([`Pretrained::load_fine_tuned`]) on `engine`, whose banks must have the length of
@@ -34,14 +38,14 @@ impl Predictor {
     /// # Errors
     /// [`PredictError::Engine`].
     pub fn new(found: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, PredictError> {
-        Forward::of(found, (engine, target), logits).map(Self)
+        Ok(Self { forward: Forward::of(found, (engine, target), logits)?, cut: Cut::default() })
     }
 
     /// A network on the CPU whose weights change, as one that is trained: a text is little work, and the device that trains goes on.
     /// [`Predictor::set_weights`] comes before anything is asked.
     pub fn on_cpu(model: Model, tokenizer: Tokenizer) -> Self {
         let engine = Box::new(CpuEngine::<f32>::new(model.table.len()));
-        Self(Forward::new(model, tokenizer, (engine, Target::Cpu), logits))
+        Self { forward: Forward::new(model, tokenizer, (engine, Target::Cpu), logits), cut: Cut::default() }
     }
 
     /// Takes in a bank of weights, laid out as the model's table says.
@@ -49,17 +53,17 @@ impl Predictor {
     /// # Errors
     /// [`PredictError::Engine`].
     pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), PredictError> {
-        self.0.set_weights(weights)
+        self.forward.set_weights(weights)
     }
 
     /// The device, in words.
     pub fn device(&self) -> String {
-        self.0.device()
+        self.forward.device()
     }
 
     /// What is on top of the network: what it can be asked.
     pub fn head(&self) -> Option<&Head> {
-        self.0.network().heads.first()
+        self.forward.network().heads.first()
     }
 
     /// The names of its classes, labels or tags.
@@ -73,7 +77,7 @@ impl Predictor {
 
     /// The longest row in tokens.
     pub fn longest(&self) -> usize {
-        self.0.longest()
+        self.forward.longest()
     }
 
     /// What it says of each record, in their order. What is longer than a row is cut, or read in windows.
@@ -94,10 +98,11 @@ impl Predictor {
         };
         let scale = self.scale();
         let options = FeatureOptions::of_length(self.longest());
-        let features = Features::of(records, self.0.tokenizer(), &options, kind)?;
+        let features = Features::of(records, self.forward.tokenizer(), &options, kind)?;
+        self.cut += features.cut();
         let rows: Vec<&Row> = (0..features.len()).map(|index| features.row(index)).collect();
         let mut logits = vec![Vec::new(); rows.len()];
-        self.0.run(&rows, |row, found| logits[row] = found.iter().map(|x| x * scale).collect())?;
+        self.forward.run(&rows, |row, found| logits[row] = found.iter().map(|x| x * scale).collect())?;
         let mut predictions = features.decode(records, self.labels().len(), &logits);
         if let Some(Head::QuestionAnswering(head)) = self.head() {
             for prediction in &mut predictions {
@@ -107,6 +112,11 @@ impl Predictor {
             }
         }
         Ok((predictions, features.remarks()))
+    }
+
+    /// Of all records so far, what was cut.
+    pub fn cut(&self) -> Cut {
+        self.cut
     }
 
     /// How many of the labels' units an output of 1 is.

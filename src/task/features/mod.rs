@@ -20,6 +20,7 @@ use super::{Record, TaskError, TaskKind};
 use crate::corpus::Tokenizer;
 use crate::model::Problem;
 use crate::numbers::{counted, grouped};
+use std::ops::AddAssign;
 
 /// What a network reads: L ids, L types.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,21 @@ pub struct Cut {
     pub tokens: u64,
 }
 
+impl AddAssign for Cut {
+    fn add_assign(&mut self, more: Self) {
+        self.texts += more.texts;
+        self.of += more.of;
+        self.tokens += more.tokens;
+    }
+}
+
 impl Cut {
+    /// What a person should know of texts that were cut at so many tokens, if any were.
+    pub fn remark(&self, length: usize) -> Option<String> {
+        let all = counted(self.of, "text");
+        (self.texts > 0).then(|| format!("{} of {all} cut at {length} tokens", grouped(self.texts)))
+    }
+
     fn count(&mut self, before: usize, after: usize) {
         self.of += 1;
         self.texts += u64::from(after < before);
@@ -155,6 +170,15 @@ impl Features {
     /// The longest row that was asked for, in ids.
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// Texts, words or questions that were cut.
+    pub fn cut(&self) -> Cut {
+        match &self.rows {
+            Rows::Texts(_, cut, _) => *cut,
+            Rows::Words(_, report) => Cut { texts: report.cut, of: report.of, tokens: 0 },
+            Rows::Questions(_, report, _) => report.cut,
+        }
     }
 
     /// What a person should know of what was cut or cannot be learnt, a line each.
