@@ -143,7 +143,7 @@ fn report(out: &Path, scored: &[Scored], measure: &Measure) -> Result<(), Failur
     let better = scored.windows(2).filter(|pair| beats(measure, &pair[1], &pair[0])).count();
     if better + 1 < scored.len() {
         let all = scored.len() - 1;
-        text += &format!("of {all} steps from one to the next, {better} are better\n");
+        text += &format!("{better} of {all} are better than the one before\n");
     }
     let recorded = Recorded::read(out).map_err(Failure::work)?;
     let known = recorded.held_out.iter().all(|moment: &Moment| moment.flops.is_finite());
