@@ -8,6 +8,7 @@
 mod adapt;
 mod advance;
 mod begin;
+mod change;
 mod device;
 mod error;
 mod kernels;
@@ -20,10 +21,8 @@ mod warning;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
-pub use begin::{
-    Change, Completed, ExtendError, Extension, Opened, Reopened, SessionOptions, Startup, extend, fine_tune, reopen,
-    start,
-};
+pub use begin::{Opened, Reopened, SessionOptions, Startup, fine_tune, reopen, start};
+pub use change::{Change, Completed, ExtendError, Extension, extend};
 pub use device::{Device, open};
 pub use error::SessionError;
 pub use kernels::find_kernels;
