@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn batches_are_composed_anew() {
         // All are padded to one length: nothing but chance decides who is with whom.
-        let orders = ByLength::new((0..320).map(|i| i % 16 + 1).collect(), 32, (3, 4));
+        let orders = ByLength::new((0..320).map(|i| i % 8 + 1).collect(), 32, (3, 4));
         let (one, other) = (orders.epoch(0), orders.epoch(1));
         let together = |order: &[u32], rows: &[u32]| {
             order

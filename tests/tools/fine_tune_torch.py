@@ -63,7 +63,8 @@ def arguments():
 
 def padded(tokens):
     """What src/batch/padded.rs fills a row up to: rows of one batch are alike in no more than that."""
-    step = max(16, 2 ** int(math.log2(max(tokens - 1, 1))) // 2)
+    below = 2 ** int(math.log2(max(tokens - 1, 1)))
+    step = max(8, below // 4) if tokens <= 128 else below // 2
     return -(-tokens // step) * step
 
 

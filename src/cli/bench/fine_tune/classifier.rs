@@ -51,6 +51,7 @@ impl Classifier {
         if length > positions {
             return Err(Failure::Input(format!("--length {length}: the model reads at most {positions} tokens")));
         }
+        config.data.length = length;
         if let ObjectiveConfig::Classification(objective) = &mut config.objective {
             objective.labels = vec!["0".into(), "1".into()];
         }
