@@ -1,5 +1,7 @@
 //! `leyden bench` as a person or a script calls it.
 
+#[path = "common/fine_tuned.rs"]
+mod fine_tuned;
 #[path = "common/program.rs"]
 mod program;
 
@@ -332,4 +334,106 @@ fn a_python_that_does_not_answer_is_ended() {
     let error = String::from_utf8(targets.get_output().stderr.clone()).unwrap();
     assert!(error.contains("--version took more than 1 s") && error.lines().count() == 1, "{error}");
     assert!(start.elapsed().as_secs() < 80, "nobody waits for what a Python started");
+}
+
+/// Fine-tunes a small model on ten texts, in batches of two.
+fn fine_tuning(folder: &std::path::Path, more: &[&str]) -> assert_cmd::assert::Assert {
+    let texts = folder.join("texts.txt");
+    let lines: String = (0..10).map(|i| format!("{}\n\n", "the people ".repeat(i + 1))).collect();
+    std::fs::write(&texts, lines).unwrap();
+    let model = fine_tuned::model("single");
+    let mut command = program::leyden();
+    let batch = if more.contains(&"--batch") { &[][..] } else { &["--batch", "2"] };
+    command.args(["bench", "--device", "cpu"]).args(batch).arg("--fine-tune").arg(model.path());
+    command.arg("--texts").arg(&texts).args(more).assert()
+}
+
+/// A "Python" that fine-tunes without PyTorch, a mode that forgets the tokens, and one that cannot predict.
+#[cfg(unix)]
+const FINE_TUNER: &str = r#"#!/bin/sh
+folder=$(dirname "$0")
+flags="$*"
+mode=
+while [ $# -gt 0 ]; do
+    [ "$1" = --mode ] && mode=$2
+    [ "$1" = --texts ] && cp "$2" "$folder/given"
+    shift
+done
+for flag in --serve "--batch 2" "--length 12" "--dropout 0.1" "--warmup 2" "--device cpu"; do
+    case $flags in *"$flag"*) ;; *) echo "no $flag in $flags" >&2; exit 1 ;; esac
+done
+echo '{"torch": "9.9", "device": "a fake"}'
+while read -r word steps; do
+    echo "$mode $word $steps" >> "$folder/told"
+    case "$mode $word" in
+    "eager-tf32 go") echo '{"steps": [0.5, 0.25], "tokens": [60]}' ;;
+    "graphs-bf16 predict") echo "RuntimeError: no pipeline" >&2; exit 1 ;;
+    *go) echo '{"steps": [0.5, 0.25], "tokens": [60, 30]}' ;;
+    *predict) echo '{"seconds": 0.5, "texts": 6}' ;;
+    esac
+done
+"#;
+
+#[test]
+#[cfg(unix)]
+fn fine_tuning_and_predicting_are_held_against_pytorch() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = script(folder.path(), FINE_TUNER);
+    let asked = ["--length", "12", "--steps", "2", "--against", "torch", "--python", &python];
+    let modes = ["--torch-modes", "eager-fp32,eager-tf32,graphs-bf16", "--json"];
+    let report = stdout(fine_tuning(folder.path(), &[&asked[..], &modes].concat()));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!([&report["texts"], &report["batch"], &report["length"], &report["steps"]], [6, 2, 12, 2]);
+    assert!(report["seconds_by_op"][0][1].as_f64() > Some(0.0), "{report}");
+    let rows = report["torch"]["modes"].as_array().unwrap();
+    for (part, expected) in [("training", 120.0), ("prediction", 12.0)] {
+        let number = |key: &str| rows[0][part][key].as_f64().unwrap();
+        assert!((number("torch") - expected).abs() < 1e-9, "{rows:?}");
+        assert!((number("ratio") / (number("leyden") / number("torch")) - 1.0).abs() < 1e-9, "{rows:?}");
+        assert_eq!(rows[0][part]["rounds"].as_array().unwrap().len(), 3);
+    }
+    let speed = |key: &str| report[key].as_f64().unwrap();
+    assert!(speed("tokens_per_second") > 0.0 && speed("texts_per_second") > 0.0);
+    assert!(rows[1]["error"].as_str().unwrap().contains("tokens of 2 steps"), "{}", rows[1]);
+    assert_eq!(rows[2]["error"], "RuntimeError: no pipeline");
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    let told: Vec<&str> = told.lines().map(str::trim).collect();
+    let three = |words: &'static str| [words; 3];
+    let expected = [
+        &three("eager-fp32 go 2")[..],
+        &three("eager-fp32 predict"),
+        &["eager-tf32 go 2"],
+        &three("graphs-bf16 go 2"),
+        &["graphs-bf16 predict"],
+    ];
+    assert_eq!(told, expected.concat());
+    // From all over the file, and not left lying about.
+    let given = std::fs::read_to_string(folder.path().join("given")).unwrap();
+    assert_eq!(given.lines().map(|line| line.len() / 11 + 1).collect::<Vec<_>>(), [1, 2, 4, 6, 7, 9]);
+
+    let text = stdout(fine_tuning(folder.path(), &asked));
+    for words in ["Against PyTorch 9.9 on a fake", "eager-fp32", "eager-bf16", "its tokens/s", "its texts/s"] {
+        assert!(text.contains(words), "{words} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn fine_tuning_that_cannot_be_measured_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    for (more, expected) in [
+        (&["--length", "100000"][..], "at most"),
+        (&["--batch", "11"], "10 texts"),
+        (&["--batch", "0"], "at least 1"),
+        (&["--steps", "0"], "at least 1"),
+        (&["--against", "burn"], "expected --against torch"),
+        (&["--preset", "small"], "--preset"),
+    ] {
+        let assert = fine_tuning(folder.path(), more).code(2);
+        let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+    let alone = stdout(fine_tuning(folder.path(), &["--json"]));
+    let report: Value = serde_json::from_str(&alone).unwrap();
+    // Five batches an epoch, and a round of whole ones.
+    assert!((report["steps"].as_u64().unwrap() + 1).is_multiple_of(5) && report["torch"].is_null(), "{report}");
 }

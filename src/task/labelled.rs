@@ -318,15 +318,15 @@ mod tests {
         let special = tokenizer().special();
         let dev = labelled(&records, (CLASS, Part::Dev), 64, |_| {});
         let batch = filled(&dev);
-        assert_eq!((dev.examples(), dev.records(), dev.length()), (4, 4, 16));
+        assert_eq!((dev.examples(), dev.records(), dev.length()), (4, 4, 8));
         assert_eq!(batch.column(EXAMPLES.name), [0, 1, 2, 3, 0]);
         assert_eq!(batch.column(CLASSES.name), [2, 0, 0, 1, 0]);
         assert_eq!(batch.reals(EXAMPLE_WEIGHTS.name), [1.0, 1.0, 0.0, 1.0, 0.0]);
         let lengths = batch.column(LENGTHS.name);
         assert_eq!((lengths[1], lengths[4]), (2, 0));
         assert!((0..4).all(|at| dev.tokens(at) == Some(lengths[at] as usize)));
-        assert_eq!(batch.column(IDS.name)[16..19], [special.cls, special.sep, special.pad]);
-        assert!(batch.column(IDS.name)[64..].iter().all(|&id| id == special.pad));
+        assert_eq!(batch.column(IDS.name)[8..11], [special.cls, special.sep, special.pad]);
+        assert!(batch.column(IDS.name)[32..].iter().all(|&id| id == special.pad));
         let train = labelled(&records, (CLASS, Part::Train), 64, |_| {});
         assert_eq!(filled(&train).column(CLASSES.name), [2, 0, 1, 0]);
         assert_eq!((train.examples(), train.records()), (3, 3));
