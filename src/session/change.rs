@@ -63,7 +63,7 @@ pub struct Completed {
 }
 
 impl Completed {
-    /// As [`Run::newest`] found it.
+    /// As [`Run::newest`](crate::run::Run::newest) found it.
     pub fn of(newest: Option<&(Snapshot, State)>) -> Self {
         newest.map_or_else(Self::default, |(snapshot, state)| {
             let State { seconds, since_best, .. } = *state;
