@@ -44,13 +44,13 @@ fn refuses(arguments: &[&str], expected: &str) {
     assert!(error.contains(expected) && error.trim().lines().count() == 1, "{arguments:?}: {error}");
 }
 
-/// Texts whose class is said by the word that they begin with, long and short ones.
+/// Texts of one word, which says their class, long and short ones: whatever the machine rounds to, that is learnt.
 fn classes(folder: &Path) -> PathBuf {
     let path = folder.join("reviews.csv");
     let mut text = "review,stars,price\n".to_string();
     for i in 0..120 {
         let (word, stars, price) = if i / 9 % 3 == 0 { ("peace", "good", 2_010) } else { ("war", "bad", 1_990) };
-        text += &format!("{word} {word} {word} {},{stars},{price}\n", "of the people ".repeat(i % 9));
+        text += &format!("{},{stars},{price}\n", vec![word; 3 + i % 9 * 2].join(" "));
     }
     fs::write(&path, text).unwrap();
     path
@@ -120,7 +120,7 @@ fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
     }
     assert_eq!(metrics(&whole), metrics(&parts));
     assert_eq!(weights(&whole, 60), weights(&parts, 60));
-    assert!(says("predict", &whole, &["peace peace peace of the people"]).starts_with("good\t"));
+    assert!(says("predict", &whole, &["peace peace peace"]).starts_with("good\t"));
     let measured = says("evaluate", &whole, &["--dev", table.to_str().unwrap()]);
     assert!(measured.contains("accuracy") && measured.contains("120 records"), "{measured}");
     let drawn = folder.path().join("drawn.svg");

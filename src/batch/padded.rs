@@ -22,6 +22,6 @@ mod tests {
         for n in 2..=512 {
             assert!((n..=(n + 7).max(3 * n / 2)).contains(&padded(n, 512)), "{n} is padded to {}", padded(n, 512));
         }
-        assert_eq!((padded(2, 9), padded(33, 40), padded(40, 40)), (9, 40, 40));
+        assert_eq!((padded(2, 9), padded(33, 40), padded(40, 40)), (8, 40, 40));
     }
 }
