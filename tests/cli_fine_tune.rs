@@ -1,9 +1,12 @@
 //! Fine-tuning through the binary: from a run of `leyden train` and a labelled file to a network that answers, stopped and gone on
 //! with, asked, measured, and handed on.
 
+#[path = "common/metrics.rs"]
+mod metrics;
 #[path = "common/program.rs"]
 mod program;
 
+use metrics::metrics;
 use program::leyden;
 use serde_json::Value;
 use std::fs;
@@ -54,18 +57,6 @@ fn classes(folder: &Path) -> PathBuf {
     }
     fs::write(&path, text).unwrap();
     path
-}
-
-/// The lines of metrics without what the clock decides.
-fn metrics(run: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for line in &mut lines {
-        let line = line.as_object_mut().unwrap();
-        line.remove("seconds");
-        line.remove("tokens_per_second");
-    }
-    lines
 }
 
 fn weights(run: &Path, step: u64) -> Vec<u8> {

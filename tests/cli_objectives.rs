@@ -1,8 +1,11 @@
 //! Other objectives than ELECTRA through the binary: chosen by name, trained, stopped and gone on with, drawn, asked, handed on.
 
+#[path = "common/metrics.rs"]
+mod metrics;
 #[path = "common/program.rs"]
 mod program;
 
+use metrics::metrics;
 use program::leyden;
 use serde_json::Value;
 use std::fs;
@@ -47,18 +50,6 @@ fn refuses(arguments: &[&str], expected: &str) {
     let output = leyden().args(arguments).assert().failure().code(2).get_output().clone();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains(expected), "{arguments:?}: {error}");
-}
-
-/// The lines of metrics without what the clock decides.
-fn metrics(run: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for line in &mut lines {
-        let line = line.as_object_mut().unwrap();
-        line.remove("seconds");
-        line.remove("tokens_per_second");
-    }
-    lines
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod seeds;
 
 use super::Failure;
 use super::kernels::KernelArguments;
+use super::labelled::ColumnArguments;
 use super::memory::Memory;
 use super::train::{Stop, continue_run, failure, show, sitting};
 use crate::config::{Config, Precision, TaskConfig, fine_tuning};
@@ -62,15 +63,8 @@ pub(super) struct Tuning {
     /// The labelled file to measure by; without it, a tenth of the other is held out, drawn by the seed
     #[arg(long, value_name = "FILE")]
     dev: Option<PathBuf>,
-    /// The column of the text, in a table of one's own [default: text]
-    #[arg(long, value_name = "COLUMN")]
-    text: Option<String>,
-    /// The column of the second text of a pair
-    #[arg(long, value_name = "COLUMN")]
-    pair: Option<String>,
-    /// The column of the label [default: label]
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
+    #[command(flatten)]
+    columns: ColumnArguments,
     /// What stands between several labels in a cell [default: ,]
     #[arg(long, value_name = "CHARACTER")]
     separator: Option<char>,
@@ -294,9 +288,9 @@ impl Tuning {
             return Err(Failure::Input(format!("--epochs is {epochs}, expected more than 0 and at most 10,000")));
         }
         task.epochs = if self.steps.is_some() { None } else { self.epochs.or(task.epochs) };
-        task.text = self.text.clone().unwrap_or_else(|| std::mem::take(&mut task.text));
-        task.label = self.label.clone().unwrap_or_else(|| std::mem::take(&mut task.label));
-        task.pair.clone_from(&self.pair);
+        task.text = self.columns.text.clone().unwrap_or_else(|| std::mem::take(&mut task.text));
+        task.label = self.columns.label.clone().unwrap_or_else(|| std::mem::take(&mut task.label));
+        task.pair.clone_from(&self.columns.pair);
         task.separator = self.separator.unwrap_or(task.separator);
         (task.examples, task.balanced, task.from_scratch) = (self.examples, self.balanced, self.from_scratch);
         Ok(())
@@ -325,9 +319,9 @@ impl Tuning {
         let given = [
             (model.is_some_and(other), "MODEL"),
             (self.task.is_some(), "--task"),
-            (self.text.is_some(), "--text"),
-            (self.pair.is_some(), "--pair"),
-            (self.label.is_some(), "--label"),
+            (self.columns.text.is_some(), "--text"),
+            (self.columns.pair.is_some(), "--pair"),
+            (self.columns.label.is_some(), "--label"),
             (self.separator.is_some(), "--separator"),
             (self.examples.is_some(), "--examples"),
             (self.epochs.is_some(), "--epochs"),
@@ -357,8 +351,9 @@ impl Tuning {
 fn newest_run() -> Result<PathBuf, Failure> {
     let saved = |entry: std::fs::DirEntry| -> Option<(SystemTime, PathBuf)> {
         let folder = entry.path();
-        let config = Run::config(&folder).ok().flatten().filter(|config| !config.is_fine_tuning())?;
-        drop(config);
+        if Run::config(&folder).ok().flatten()?.is_fine_tuning() {
+            return None;
+        }
         let when = std::fs::metadata(folder.join(CHECKPOINTS)).and_then(|folder| folder.modified()).ok()?;
         Some((when, folder))
     };

@@ -21,6 +21,20 @@ pub(crate) fn file_batch(head: Option<&Head>) -> usize {
     if matches!(head, Some(Head::QuestionAnswering(_))) { 64 } else { 1_024 }
 }
 
+/// The columns of a table of one's own.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ColumnArguments {
+    /// The column of the text, in a table of one's own [default: that of the run which learnt from such files, or text]
+    #[arg(long, value_name = "COLUMN")]
+    pub text: Option<String>,
+    /// The column of the second text of a pair
+    #[arg(long, value_name = "COLUMN")]
+    pub pair: Option<String>,
+    /// The column of the label [default: the run's, or label]
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+}
+
 /// What a file holds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FileArguments {
@@ -28,15 +42,8 @@ pub(crate) struct FileArguments {
     /// own, words and their tags, or SQuAD's JSON, as the model is
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
-    /// The column of the text, in a table of one's own [default: the run's, or text]
-    #[arg(long, value_name = "COLUMN")]
-    text: Option<String>,
-    /// The column of the second text of a pair
-    #[arg(long, value_name = "COLUMN")]
-    pair: Option<String>,
-    /// The column of the label [default: the run's, or label]
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
+    #[command(flatten)]
+    columns: ColumnArguments,
     /// The column of an id; a row's number without one
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
@@ -107,9 +114,9 @@ impl FileArguments {
             label: Some("label".into()),
             ..Columns::default()
         });
-        columns.text = self.text.clone().unwrap_or(columns.text);
-        columns.pair = self.pair.clone().or(columns.pair);
-        columns.label = self.label.clone().or(columns.label);
+        columns.text = self.columns.text.clone().unwrap_or(columns.text);
+        columns.pair = self.columns.pair.clone().or(columns.pair);
+        columns.label = self.columns.label.clone().or(columns.label);
         columns.id.clone_from(&self.id);
         Ok((task.read(path, &columns, None, part).map_err(Failure::input)?, task.version()))
     }
