@@ -365,11 +365,12 @@ done
 echo '{"torch": "9.9", "device": "a fake"}'
 while read -r word steps; do
     echo "$mode $word $steps" >> "$folder/told"
-    case "$mode $word" in
-    "eager-tf32 go") echo '{"steps": [0.5, 0.25], "tokens": [60]}' ;;
-    "graphs-bf16 predict") echo "RuntimeError: no pipeline" >&2; exit 1 ;;
-    *go) echo '{"steps": [0.5, 0.25], "tokens": [60, 30]}' ;;
-    *predict) echo '{"seconds": 0.5, "texts": 6}' ;;
+    case "$mode $word $steps" in
+    "eager-tf32 go "*) echo '{"steps": [0.5, 0.25], "tokens": [60]}' ;;
+    "graphs-bf16 predict unsorted") echo "RuntimeError: no pipeline" >&2; exit 1 ;;
+    *" go "*) echo '{"steps": [0.5, 0.25], "tokens": [60, 30]}' ;;
+    *" predict sorted") echo '{"seconds": 0.5, "texts": 6}' ;;
+    *" predict unsorted") echo '{"seconds": 0.75, "texts": 6}' ;;
     esac
 done
 "#;
@@ -386,7 +387,7 @@ fn fine_tuning_and_predicting_are_held_against_pytorch() {
     assert_eq!([&report["texts"], &report["batch"], &report["length"], &report["steps"]], [6, 2, 12, 2]);
     assert!(report["seconds_by_op"][0][1].as_f64() > Some(0.0), "{report}");
     let rows = report["torch"]["modes"].as_array().unwrap();
-    for (part, expected) in [("training", 120.0), ("prediction", 12.0)] {
+    for (part, expected) in [("training", 120.0), ("prediction", 12.0), ("prediction_unsorted", 8.0)] {
         let number = |key: &str| rows[0][part][key].as_f64().unwrap();
         assert!((number("torch") - expected).abs() < 1e-9, "{rows:?}");
         assert!((number("ratio") / (number("leyden") / number("torch")) - 1.0).abs() < 1e-9, "{rows:?}");
@@ -401,10 +402,12 @@ fn fine_tuning_and_predicting_are_held_against_pytorch() {
     let three = |words: &'static str| [words; 3];
     let expected = [
         &three("eager-fp32 go 2")[..],
-        &three("eager-fp32 predict"),
+        &three("eager-fp32 predict sorted"),
+        &three("eager-fp32 predict unsorted"),
         &["eager-tf32 go 2"],
         &three("graphs-bf16 go 2"),
-        &["graphs-bf16 predict"],
+        &three("graphs-bf16 predict sorted"),
+        &["graphs-bf16 predict unsorted"],
     ];
     assert_eq!(told, expected.concat());
     // From all over the file, and not left lying about.

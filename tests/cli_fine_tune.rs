@@ -246,6 +246,9 @@ fn several_seeds_are_compared_and_the_best_is_asked() {
     let output = leyden().arg("predict").arg(&all).args(["--device", "cpu", "peace peace peace"]).assert().success();
     let note = String::from_utf8(output.get_output().stderr.clone()).unwrap();
     assert!(note.contains(&format!("seed-{}", best + 1)) && note.contains("best by accuracy"), "{note}");
+    let picture = folder.path().join("both.svg");
+    let plot = leyden().arg("plot").arg(&all).arg("--out").arg(&picture).assert().success();
+    assert!(String::from_utf8_lossy(&plot.get_output().stdout).contains("2 runs"));
     // The same command once more finds all of it done; another one is no part of it.
     assert!(fine_tune(&all, &settings).contains("is done, 60 steps"));
     let place = all.to_str().unwrap();

@@ -6,6 +6,7 @@ use super::Failure;
 use super::output::{grouped, print, remark};
 use crate::history::{EVENT_FILE, Moment, Recorded, Scale, X, events};
 use crate::picture::{Figure, MOST_RUNS, PictureError, to_png};
+use crate::run::every_seed;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,7 +19,7 @@ Examples:
   leyden plot runs/tiny runs/tiny-2 --x hours --log --out both.svg
   leyden plot runs/* --tensorboard events && tensorboard --logdir events")]
 pub(crate) struct PlotArguments {
-    /// Folders of runs, finished or not; at most 7
+    /// Folders of runs, finished or not; at most 7. One of several seeds stands for all of them
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The picture to write, named .png or .svg
@@ -74,7 +75,8 @@ fn weight(text: &str) -> Result<f64, String> {
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: PlotArguments) -> Result<(), Failure> {
+pub(crate) fn run(mut arguments: PlotArguments) -> Result<(), Failure> {
+    arguments.runs = arguments.runs.iter().flat_map(|run| every_seed(run)).collect();
     let format = arguments.out.as_deref().map(Format::of).transpose()?;
     if format.is_some() && arguments.runs.len() > MOST_RUNS {
         return Err(Failure::input(PictureError::Runs { found: arguments.runs.len() }));

@@ -1,6 +1,7 @@
 //! `leyden window`: the desktop window.
 
 use super::Failure;
+use crate::run::every_seed;
 use crate::window::{Opening, open};
 use clap::Args;
 use std::path::PathBuf;
@@ -13,16 +14,17 @@ Examples:
   leyden window runs/tiny runs/tiny-2
   leyden train --preset mini --text notes/ --window")]
 pub(crate) struct WindowArguments {
-    /// Folders of runs: the first is shown, the others are compared with it
+    /// Folders of runs: the first is shown, the others are compared with it. One of several seeds stands for all of them, the best first
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: WindowArguments) -> Result<(), Failure> {
-    for run in &arguments.runs {
+    let runs: Vec<PathBuf> = arguments.runs.iter().flat_map(|run| every_seed(run)).collect();
+    for run in &runs {
         // A wrong name is told here and not in a window that has nothing to show.
         crate::history::Recorded::read(run).map_err(Failure::input)?;
     }
-    open(Opening { job: None, runs: arguments.runs, turns: None }).map_err(Failure::work)
+    open(Opening { job: None, runs, turns: None }).map_err(Failure::work)
 }

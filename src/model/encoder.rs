@@ -42,6 +42,22 @@ impl Network {
     /// # Errors
     /// [`GraphError`] for inputs of other shapes.
     pub fn encode(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
+        self.run(g, ids, c, None)
+    }
+
+    /// What [`Network::encode`] makes of each row's first token, `[CLS]`: [B, H]. Of the other tokens the last layer computes nothing
+    /// beyond what attention asks for: three quarters of its products are left out.
+    ///
+    /// # Errors
+    /// [`GraphError`] for inputs of other shapes.
+    pub fn encode_first(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
+        let rows = g.ty(ids).rows();
+        let first = ops::zero_indices(g, &[rows, 1])?;
+        self.run(g, ids, c, Some(first))
+    }
+
+    /// All tokens, or those at `positions` [B, K] in the rows: [B K, H].
+    fn run(&self, g: &mut Graph, ids: Tensor, c: Encoded, positions: Option<Tensor>) -> Result<Tensor, GraphError> {
         let embeddings = &self.embeddings;
         let tables = EmbeddingTables {
             word: g.parameter(embeddings.word),
@@ -55,7 +71,8 @@ impl Network {
             x = linear(g, x, project)?;
         }
         for (i, layer) in self.encoder.layers.iter().enumerate() {
-            let build = |g: &mut Graph| g.in_segment(|g| transformer_layer(g, &self.config, layer, x, c));
+            let positions = if i + 1 == self.encoder.layers.len() { positions } else { None };
+            let build = |g: &mut Graph| g.in_segment(|g| transformer_layer(g, &self.config, layer, (x, positions), c));
             x = g.in_scope(&format!("layer.{i}"), build)?;
         }
         Ok(x)
@@ -68,12 +85,13 @@ impl Network {
     }
 }
 
-/// A post-norm transformer layer, as in BERT: [T, H] to [T, H].
+/// A post-norm transformer layer, as in BERT: [B L, H] to [B L, H], or to [B K, H] where only the tokens at `positions` [B, K] are asked
+/// for. What is behind attention knows one token at a time.
 fn transformer_layer(
     g: &mut Graph,
     config: &ModelConfig,
     p: &Layer,
-    x: Tensor,
+    (x, positions): (Tensor, Option<Tensor>),
     c: Encoded,
 ) -> Result<Tensor, GraphError> {
     let epsilon = config.layer_norm_epsilon;
@@ -81,6 +99,10 @@ fn transformer_layer(
     let (dropout, attention_dropout) = (on(config.dropout), on(config.attention_dropout));
     let qkv = linear(g, x, p.qkv)?;
     let mixed = ops::attention(g, qkv, c.lengths, config.heads, attention_dropout)?;
+    let (mixed, x) = match positions {
+        Some(positions) => (ops::gather_rows(g, mixed, positions)?, ops::gather_rows(g, x, positions)?),
+        None => (mixed, x),
+    };
     let mixed = linear(g, mixed, p.attention)?;
     let n = (g.parameter(p.attention_norm.gamma), g.parameter(p.attention_norm.beta));
     let x = ops::residual_layer_norm(g, mixed, x, n, epsilon, dropout)?;

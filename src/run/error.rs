@@ -32,11 +32,13 @@ pub enum RunError {
         /// What is not the same.
         what: &'static str,
     },
-    /// The text is not the one that the run was started with.
-    #[error("{}: the text has changed since the run was started: its examples are others; put the text back, or start a new run (--init-from {} keeps what was learnt)", folder.display(), folder.display())]
+    /// The text, or what is labelled, is not what the run was started with.
+    #[error("{}: the {} since the run was started: its examples are others; put it back, or start a new run ({} keeps what was learnt)", folder.display(), if *labelled { "labelled data has changed" } else { "text has changed" }, new_run(folder, *labelled))]
     TextChanged {
         /// The run.
         folder: PathBuf,
+        /// Whether it is one that fine-tunes.
+        labelled: bool,
     },
     /// A file that is missing, truncated, of another run or of another program.
     #[error("{}: {reason}; put the file back, or remove a damaged checkpoint to go on from the one before", path.display())]
@@ -90,4 +92,10 @@ impl RunError {
         let file = folder.ancestors().find(|path| path.exists() && !path.is_dir());
         file.map_or_else(otherwise, |path| Self::NoFolder { path: path.into() })
     }
+}
+
+/// What begins a new run from the weights of this one.
+pub(crate) fn new_run(folder: &Path, labelled: bool) -> String {
+    let flag = if labelled { "leyden fine-tune" } else { "--init-from" };
+    format!("{flag} {}", folder.display())
 }

@@ -25,11 +25,15 @@ mod error;
 mod kernels;
 mod lock;
 mod named;
+mod seeds;
 mod settings;
 mod state;
 
 pub use checkpoint::{Identity, RunStatus};
 pub use error::RunError;
+pub(crate) use error::new_run;
+pub use seeds::SEEDS;
+pub(crate) use seeds::{best_seed, every_seed};
 pub use state::{State, settings_fingerprint};
 
 use crate::config::Config;

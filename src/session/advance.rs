@@ -80,20 +80,20 @@ impl Session {
         let rest = self.trainer.close_interval().map(Event::Interval);
         self.handle(rest.into_iter().collect(), reports)?;
         let began = Instant::now();
-        let (mut held_out, mut null_threshold) = (None, None);
+        let mut held_out = None;
         if evaluates {
             let values = self.evaluate()?;
             let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
             let best = self.best.is_none_or(|best| self.better().beats(value, best));
             self.worse = if best { 0 } else { self.worse + 1 };
             held_out = Some((value, best));
-            null_threshold = values.get(Score::NullThreshold.key()).filter(|threshold| threshold.is_finite());
+            self.null_threshold = values.get(Score::NullThreshold.key()).filter(|threshold| threshold.is_finite());
             reports.push(Report::HeldOut { step, values, best });
         }
         let best = held_out.is_some_and(|(_, best)| best);
         let saves = saves || self.has_lost_patience();
         if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
-            let folder = self.save(held_out.map(|(value, _)| value), null_threshold)?;
+            let folder = self.save(held_out.map(|(value, _)| value))?;
             reports.push(Report::Saved { step, folder });
         }
         if best {
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Writes a checkpoint, with what was just measured if anything was.
-    fn save(&mut self, held_out: Option<f64>, null_threshold: Option<f64>) -> Result<PathBuf, SessionError> {
+    fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
         let snapshot = self.trainer.snapshot()?;
         let standing = RunStatus {
             seed: self.seed,
@@ -128,8 +128,9 @@ impl Session {
         };
         let Setup { config, tokenizer, fingerprint, .. } = &self.setup;
         let mut model = Cow::Borrowed(self.trainer.model());
-        if null_threshold.is_some() {
-            model.to_mut().set_null_threshold(null_threshold);
+        // Weights that were not measured have no threshold of their own.
+        if self.null_threshold.is_some() && held_out.is_some() {
+            model.to_mut().set_null_threshold(self.null_threshold);
         }
         let identity = Identity { config, model: &model, tokenizer, text: fingerprint };
         let folder = self.run.checkpoint(&snapshot, &standing, identity)?;
@@ -203,7 +204,7 @@ impl Session {
         let began = Instant::now();
         let rest = self.trainer.close_interval().map(Event::Interval);
         self.handle(rest.into_iter().collect(), &mut reports)?;
-        match self.save(None, None) {
+        match self.save(None) {
             Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
             Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
             Err(error) => return Err(error),

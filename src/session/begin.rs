@@ -207,9 +207,9 @@ pub fn reopen(
     if !same {
         let folder = folder.into();
         return Err(if moved {
-            SessionError::OtherText { folder, name: material.name().into() }
+            SessionError::OtherText { folder, name: material.name().into(), labelled: config.is_fine_tuning() }
         } else {
-            RunError::TextChanged { folder }.into()
+            RunError::TextChanged { folder, labelled: config.is_fine_tuning() }.into()
         });
     }
     // Only a run that was never saved still needs what it started from.

@@ -3,7 +3,7 @@
 use super::{AdaptError, ExtendError, PrepareError};
 use crate::config::ConfigError;
 use crate::plan::EngineError;
-use crate::run::RunError;
+use crate::run::{RunError, new_run};
 use crate::train::TrainError;
 use std::path::PathBuf;
 
@@ -91,15 +91,17 @@ pub enum SessionError {
         /// The run.
         folder: PathBuf,
     },
-    /// A text that was said to be the run's.
+    /// A text, or a labelled file, that was said to be the run's.
     #[error(
-        "{name} is not the text that the run in {} was trained on: its examples are others; give the place of that text, \
-         or start a new run (--init-from {} keeps what was learnt)",
-        folder.display(), folder.display()
+        "{name} is not the {what} that the run in {} was trained on: its examples are others; give the place of that {what}, \
+         or start a new run ({} keeps what was learnt)",
+        folder.display(), new_run(folder, *labelled), what = if *labelled { "labelled data" } else { "text" }
     )]
     OtherText {
         /// The text.
         name: String,
+        /// Whether it is labelled.
+        labelled: bool,
         /// The run.
         folder: PathBuf,
     },

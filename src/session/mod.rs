@@ -104,6 +104,8 @@ pub struct Session {
     best: Option<f64>,
     /// Evaluations since that one.
     worse: u64,
+    /// Where questions may have no answer: what the last evaluation of this sitting found best.
+    null_threshold: Option<f64>,
     /// Rollbacks and lost devices since the newest checkpoint.
     failures: u32,
     ended: bool,
@@ -147,7 +149,8 @@ impl Session {
         newest: Option<(Snapshot, State)>,
     ) -> Result<Self, SessionError> {
         if newest.as_ref().is_some_and(|(_, state)| state.text != setup.fingerprint) {
-            return Err(crate::run::RunError::TextChanged { folder: run.folder().into() }.into());
+            let (folder, labelled) = (run.folder().into(), setup.config.is_fine_tuning());
+            return Err(crate::run::RunError::TextChanged { folder, labelled }.into());
         }
         let (mut seed, mut earlier, mut worse) = (setup.recipe.seed, 0.0, 0);
         match newest {
@@ -175,6 +178,7 @@ impl Session {
             until: setup.stop_after.map_or(u64::MAX, |n| step.saturating_add(n)),
             best: run.best()?.map(|(_, value)| value),
             worse,
+            null_threshold: None,
             setup,
             run,
             trainer,
@@ -231,6 +235,11 @@ impl Session {
     /// The tokenizer of the text.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.setup.tokenizer
+    }
+
+    /// Where questions may have no answer: how much must speak for saying none, as the last evaluation of this sitting found it.
+    pub fn null_threshold(&self) -> Option<f64> {
+        self.null_threshold
     }
 
     /// Steps started.

@@ -3,9 +3,7 @@
 use super::features::{Cut, Row, texts};
 use super::forward::{Forward, Page};
 use super::{PredictError, Record};
-use crate::graph::{Graph, GraphError, Tensor};
 use crate::model::Network;
-use crate::ops;
 use crate::plan::{Engine, Target};
 use crate::transformers::Pretrained;
 
@@ -32,8 +30,8 @@ impl Embedder {
     /// [`PredictError::Engine`].
     pub fn new(found: Pretrained, device: (Box<dyn Engine>, Target), pooling: Pooling) -> Result<Self, PredictError> {
         let page: Page = match pooling {
-            Pooling::Mean => every_token,
-            Pooling::Cls => first_token,
+            Pooling::Mean => Network::encode,
+            Pooling::Cls => Network::encode_first,
         };
         Ok(Self { forward: Forward::of(found, device, page)?, pooling })
     }
@@ -65,15 +63,6 @@ impl Embedder {
         })?;
         Ok((vectors, cut))
     }
-}
-
-fn every_token(_: &Network, _: &mut Graph, hidden: Tensor, _: usize) -> Result<Tensor, GraphError> {
-    Ok(hidden)
-}
-
-fn first_token(_: &Network, g: &mut Graph, hidden: Tensor, count: usize) -> Result<Tensor, GraphError> {
-    let first = ops::zero_indices(g, &[count, 1])?;
-    ops::gather_rows(g, hidden, first)
 }
 
 /// The mean of rows of `width` numbers, of which there is one at least.

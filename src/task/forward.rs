@@ -7,20 +7,22 @@ use crate::corpus::Tokenizer;
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
 use crate::model::{Encoded, Model, Network};
 use crate::op::StepState;
-use crate::plan::{Engine, Plan, Program, Target};
+use crate::plan::{Engine, Kind, Plan, Program, Target};
 use crate::transformers::Pretrained;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Most rows of a plan.
-const MOST_ROWS: usize = 16;
+/// Most rows of a plan: weights are brought into the order that products read them in once for all of its rows.
+const MOST_ROWS: usize = 64;
 /// Most tokens of a plan with more than one row.
 const MOST_TOKENS: usize = 4_096;
 /// The longest row that is read, as in the reference.
 const LONGEST: usize = 512;
+/// Bytes of plans that stay loaded.
+const ROOM: u64 = 1 << 30;
 
-/// What is made of the encoder's output [B L, H] for B rows.
-pub(super) type Page = fn(&Network, &mut Graph, Tensor, usize) -> Result<Tensor, GraphError>;
+/// What is made of ids [B, L].
+pub(super) type Page = fn(&Network, &mut Graph, Tensor, Encoded) -> Result<Tensor, GraphError>;
 
 /// A network and the plans that were needed so far.
 pub(super) struct Forward {
@@ -30,6 +32,8 @@ pub(super) struct Forward {
     tokenizer: Tokenizer,
     page: Page,
     loaded: BTreeMap<(usize, usize), Loaded>,
+    /// How often one was asked for.
+    asked: u64,
 }
 
 /// A plan for one shape, loaded.
@@ -39,13 +43,29 @@ struct Loaded {
     ids: Tensor,
     types: Tensor,
     lengths: Tensor,
+    bytes: u64,
+    used: u64,
+}
+
+/// Plans' rows for `rows` of a length, at most `most` each: powers of two behind whole ones, so that few plans serve all and few rows
+/// are padding.
+fn blocks(rows: usize, most: usize) -> Vec<usize> {
+    let (mut left, mut blocks) = (rows % most, vec![most; rows / most]);
+    while left > 0 {
+        let whole = left.next_power_of_two();
+        // A fourth of it may be padding: a plan more costs as much.
+        let size = if left * 4 >= whole * 3 { whole } else { whole / 2 };
+        blocks.push(size.min(most));
+        left = left.saturating_sub(size);
+    }
+    blocks
 }
 
 impl Forward {
     /// On `engine`, whose banks must have the length of the model's table; plans are made for `target`. Weights come before anything
     /// else.
     pub fn new(model: Model, tokenizer: Tokenizer, (engine, target): (Box<dyn Engine>, Target), page: Page) -> Self {
-        Self { engine, target, model, tokenizer, page, loaded: BTreeMap::new() }
+        Self { engine, target, model, tokenizer, page, loaded: BTreeMap::new(), asked: 0 }
     }
 
     /// Puts the weights of what lies in a folder on `engine`, as [`Forward::new`] takes it.
@@ -59,6 +79,10 @@ impl Forward {
     /// Replaces the weights by a bank that is laid out as the model's table says.
     pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), PredictError> {
         Ok(self.engine.write_bank(Bank::Parameters, weights)?)
+    }
+
+    pub fn set_null_threshold(&mut self, threshold: Option<f64>) {
+        self.model.set_null_threshold(threshold);
     }
 
     pub fn device(&self) -> String {
@@ -88,8 +112,10 @@ impl Forward {
         }
         for (length, indices) in by_length {
             let most = (MOST_TOKENS / length).clamp(1, MOST_ROWS);
-            for block in indices.chunks(most) {
-                let count = if block.len() == 1 { 1 } else { most };
+            let mut left = &indices[..];
+            for count in blocks(indices.len(), most) {
+                let (block, rest) = left.split_at(count.min(left.len()));
+                left = rest;
                 let rows: Vec<&Row> = block.iter().map(|&i| rows[i]).collect();
                 let found = self.batch((count, length), &rows)?;
                 block.iter().zip(found.chunks(found.len() / count)).for_each(|(&i, found)| each(i, found));
@@ -117,20 +143,54 @@ impl Forward {
     }
 
     fn load(&mut self, count: usize, length: usize) -> Result<Loaded, PredictError> {
-        if let Some(&loaded) = self.loaded.get(&(count, length)) {
-            return Ok(loaded);
+        self.asked += 1;
+        if let Some(loaded) = self.loaded.get_mut(&(count, length)) {
+            loaded.used = self.asked;
+            return Ok(*loaded);
         }
         let mut g = Graph::new(self.model.table.clone());
         let ids = g.input("ids", DType::U32, &[count, length]);
         let types = g.input("types", DType::U32, &[count, length]);
         let lengths = g.input("lengths", DType::U32, &[count]);
         let network = self.network();
-        let hidden = network.encode(&mut g, ids, Encoded { types, lengths, dropout: false })?;
-        let out = (self.page)(network, &mut g, hidden, count)?;
+        let out = (self.page)(network, &mut g, ids, Encoded { types, lengths, dropout: false })?;
         g.fuse(&[out])?;
-        let program = self.engine.load(Plan::new(Arc::new(g), &[out], self.target))?;
-        let loaded = Loaded { program, ids, types, lengths };
+        let plan = Plan::new(Arc::new(g), &[out], self.target);
+        let bytes = plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) as u64;
+        self.make_room(bytes)?;
+        let program = self.engine.load(plan)?;
+        let loaded = Loaded { program, ids, types, lengths, bytes, used: self.asked };
         self.loaded.insert((count, length), loaded);
         Ok(loaded)
+    }
+
+    /// Unloads those that were used longest ago, until one of so many bytes may come.
+    fn make_room(&mut self, bytes: u64) -> Result<(), PredictError> {
+        while self.loaded.values().map(|loaded| loaded.bytes).sum::<u64>() + bytes > ROOM {
+            let Some((&shape, _)) = self.loaded.iter().min_by_key(|(_, loaded)| loaded.used) else { break };
+            if let Some(loaded) = self.loaded.remove(&shape) {
+                self.engine.unload(loaded.program)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blocks;
+
+    #[test]
+    fn blocks_hold_all_rows_with_little_padding() {
+        for most in [1, 8, 10, 16, 64] {
+            for rows in 0..300 {
+                let found = blocks(rows, most);
+                let room: usize = found.iter().sum();
+                assert!(room >= rows && room * 3 <= rows * 4 + 2, "{rows} in {found:?}");
+                assert!(found.iter().all(|&block| (1..=most).contains(&block)), "{found:?}");
+            }
+        }
+        assert_eq!(blocks(133, 64), [64, 64, 4, 1]);
+        assert_eq!(blocks(60, 64), [64]);
     }
 }

@@ -6,7 +6,7 @@ use super::{Prediction, Record, TaskError, TaskKind};
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::model::{Head, Model, Network};
+use crate::model::{Encoded, Head, Model, Network};
 use crate::plan::{Engine, EngineError, Target};
 use crate::transformers::Pretrained;
 
@@ -54,6 +54,11 @@ impl Predictor {
     /// [`PredictError::Engine`].
     pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), PredictError> {
         self.forward.set_weights(weights)
+    }
+
+    /// How much must speak for saying that a question has no answer; `None` where 0 decides.
+    pub fn set_null_threshold(&mut self, threshold: Option<f64>) {
+        self.forward.set_null_threshold(threshold);
     }
 
     /// The device, in words.
@@ -129,9 +134,13 @@ impl Predictor {
 }
 
 /// What the head says.
-fn logits(network: &Network, g: &mut Graph, hidden: Tensor, count: usize) -> Result<Tensor, GraphError> {
+fn logits(network: &Network, g: &mut Graph, ids: Tensor, input: Encoded) -> Result<Tensor, GraphError> {
+    if let Some(Head::SequenceClassification(head)) = network.heads.first() {
+        let hidden = network.encode_first(g, ids, input)?;
+        return head.logits(g, hidden, false);
+    }
+    let hidden = network.encode(g, ids, input)?;
     match network.heads.first() {
-        Some(Head::SequenceClassification(head)) => head.logits(g, hidden, count, false),
         Some(Head::TokenClassification(head)) => head.logits(g, hidden, false),
         Some(Head::QuestionAnswering(head)) => head.logits(g, hidden),
         _ => Ok(hidden),

@@ -10,8 +10,6 @@ use crate::run;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.json";
-/// What a folder of runs that differ in their seeds says of them.
-pub const SEEDS: &str = "seeds.json";
 
 /// A network as it lies in its folder.
 #[derive(Debug, Clone)]
@@ -260,7 +258,7 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
         return Ok(path.into());
     }
     // Of runs with several seeds, the best.
-    if let Some(best) = best_seed(path) {
+    if let Some(best) = run::best_seed(path) {
         return find(&best, architecture);
     }
     let in_run = |architecture| {
@@ -281,13 +279,6 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
             }
         }
     })
-}
-
-/// The folder of the best of several runs, where `path` has several and says which it is.
-fn best_seed(path: &Path) -> Option<PathBuf> {
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(path.join(SEEDS)).ok()?).ok()?;
-    let name = summary["best"].as_str().filter(|name| !name.contains(['/', '\\']))?;
-    Some(path.join(name)).filter(|folder| folder.is_dir())
 }
 
 /// The folder in `parent` of a network with that head.

@@ -13,6 +13,6 @@ mod weights;
 
 pub use config_json::{Described, config_json, read_config_json};
 pub use error::{CheckpointError, FolderError};
-pub use folder::{Pretrained, SEEDS};
+pub use folder::Pretrained;
 pub use tensors::Other;
 pub use weights::{Entry, entries, from_bytes, to_bytes};

@@ -68,6 +68,8 @@ pub enum News {
         /// Steps done.
         step: u64,
     },
+    /// A run that fine-tunes is at its end, and a checkpoint answers from now on: why it is that one, in words.
+    Chosen(String),
     /// The quiz's sentences.
     Quiz(Vec<Sentence>),
     /// Seconds by operation so far.

@@ -18,11 +18,12 @@ With --products it times matrix products instead: it prints a line of JSON that 
 
 With --fine-tune FOLDER --texts FILE it times fine-tuning of the model that transformers finds in the folder, as one of two
 classes, on the file's texts, one a line, in batches of texts that are about as long; then transformers' pipeline on the same
-texts, the shortest first. It prints tokens_per_second, which counts no padding, and predicted_per_second, texts.
+texts, the shortest first and in the file's order. It prints tokens_per_second, which counts no padding, and texts: predicted_per_second
+and predicted_unsorted_per_second.
 
 With --serve it warms up, prints a line of JSON that says who it is, and then answers each line "go N" on its standard input
 with the seconds of N steps, {"steps": [...]}, until the input ends. In fine-tuning the answer has "tokens" of each step too, and
-"predict" is answered with the pipeline's {"seconds": ..., "texts": ...}.
+"predict sorted" and "predict unsorted" are answered with the pipeline's {"seconds": ..., "texts": ...}.
 """
 
 import argparse
@@ -308,9 +309,11 @@ class FineTuner:
         seconds = timed(self.args.device, self.step, [inputs for inputs, _ in batches])
         return seconds, [tokens for _, tokens in batches[1:]]
 
-    def predict(self):
-        """Seconds of transformers' pipeline from texts to labels, the shortest text first."""
-        texts = sorted(self.texts, key=len)
+    def predict(self, order):
+        """Seconds of transformers' pipeline from texts to labels: "sorted", the shortest text first, or "unsorted", as they come."""
+        if order not in ("sorted", "unsorted"):
+            raise SystemExit(f"expected predict sorted or predict unsorted, found {order!r}")
+        texts = sorted(self.texts, key=len) if order == "sorted" else self.texts
         self.model.eval()
         say = pipeline("text-classification", model=self.model, tokenizer=self.tokenizer, device=self.args.device)
         with self.autocast():
@@ -377,7 +380,7 @@ def main():
         for line in sys.stdin:
             word, *steps = line.split()
             if word == "predict" and args.fine_tune:
-                answer(trainer.predict())
+                answer(trainer.predict(*steps))
             elif word != "go" or len(steps) != 1:
                 raise SystemExit(f"expected go N, found {line.strip()!r}")
             elif args.fine_tune:
@@ -387,9 +390,10 @@ def main():
         return
     if args.fine_tune:
         seconds, tokens = trainer.run(args.steps)
-        predicted = trainer.predict()
+        found = {order: trainer.predict(order) for order in ("sorted", "unsorted")}
+        found = {order: round(predicted["texts"] / predicted["seconds"], 1) for order, predicted in found.items()}
         answer({"tokens_per_second": round(sum(tokens) / sum(seconds), 1),
-                "predicted_per_second": round(predicted["texts"] / predicted["seconds"], 1),
+                "predicted_per_second": found["sorted"], "predicted_unsorted_per_second": found["unsorted"],
                 "steps": [round(s, 4) for s in seconds], "tokens": tokens, **trainer.describe()})  # fmt: skip
         return
     seconds = trainer.run(args.steps)

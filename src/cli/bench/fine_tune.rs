@@ -75,8 +75,10 @@ struct Report {
 struct Speeds {
     /// Tokens/s.
     training: Pair,
-    /// Texts/s.
+    /// Texts/s; the pipeline is given the shortest first.
     prediction: Pair,
+    /// Texts/s; the pipeline is given them as they come, in batches with as much padding as that takes.
+    prediction_unsorted: Pair,
 }
 
 /// A speed of both sides.
@@ -150,9 +152,16 @@ pub(super) fn run(arguments: &BenchArguments, model: &Path) -> Result<(), Failur
                 Ok(training) => training,
                 Err(error) => return Ok(Err(error)),
             };
-            let theirs = || predict(process, texts.len(), times);
-            let prediction = in_turns(&mut predicted, || predictor.predict(times), theirs)?;
-            Ok(prediction.map(|prediction| Speeds { training, prediction }))
+            let mut predicting = |order| {
+                let theirs = || predict(process, order, texts.len(), times);
+                in_turns(&mut predicted, || predictor.predict(times), theirs)
+            };
+            let prediction = match predicting("sorted")? {
+                Ok(prediction) => prediction,
+                Err(error) => return Ok(Err(error)),
+            };
+            let unsorted = predicting("unsorted")?;
+            Ok(unsorted.map(|prediction_unsorted| Speeds { training, prediction, prediction_unsorted }))
         });
         Some(compared?)
     } else {
@@ -259,8 +268,8 @@ fn train(process: &mut Python, count: usize) -> Result<Work, String> {
     }
 }
 
-/// PyTorch's answers to all texts, so many times: texts.
-fn predict(process: &mut Python, texts: usize, times: usize) -> Result<Work, String> {
+/// PyTorch's answers to all texts in this order, so many times: texts.
+fn predict(process: &mut Python, order: &str, texts: usize, times: usize) -> Result<Work, String> {
     #[derive(serde::Deserialize)]
     struct Answer {
         texts: usize,
@@ -268,7 +277,7 @@ fn predict(process: &mut Python, texts: usize, times: usize) -> Result<Work, Str
     }
     let mut all = Work::default();
     for _ in 0..times {
-        let Answer { texts: found, seconds } = process.ask("predict")?;
+        let Answer { texts: found, seconds } = process.ask(&format!("predict {order}"))?;
         if found != texts || seconds.is_nan() || seconds <= 0.0 {
             return Err(format!("expected the seconds of {texts} texts, found {seconds} of {found}"));
         }
@@ -290,8 +299,8 @@ fn show(r: &Report) {
     let Some(torch) = &r.torch else { return };
     println!();
     println!("{}", style.bold(&format!("Against PyTorch {} on {}", torch.version, torch.device)));
-    let part = |unit: &str, pair: fn(&Speeds) -> &Pair| {
-        print::turns_heading(unit, &style);
+    let part = |what: &str, unit: &str, pair: fn(&Speeds) -> &Pair| {
+        print::turns_heading(what, unit, &style);
         for ModeReport { mode, outcome } in &torch.modes {
             match outcome {
                 Outcome::Failed { error } => print::failed(*mode, error),
@@ -302,6 +311,7 @@ fn show(r: &Report) {
             }
         }
     };
-    part("tokens", |speeds| &speeds.training);
-    part("texts", |speeds| &speeds.prediction);
+    part("fine-tuning", "tokens", |speeds| &speeds.training);
+    part("pipeline, sorted", "texts", |speeds| &speeds.prediction);
+    part("as texts come", "texts", |speeds| &speeds.prediction_unsorted);
 }

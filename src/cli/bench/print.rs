@@ -79,7 +79,7 @@ pub(super) fn report(r: &Report) {
 /// PyTorch's speed in each mode, and leyden's beside it.
 fn against(torch: &Comparison<Speeds>, style: &Style) {
     println!("{}", style.bold(&format!("Against PyTorch {} on {}", torch.version, torch.device)));
-    turns_heading("tokens", style);
+    turns_heading("", "tokens", style);
     for ModeReport { mode, outcome } in &torch.modes {
         match outcome {
             Outcome::Failed { error } => failed(*mode, error),
@@ -91,9 +91,9 @@ fn against(torch: &Comparison<Speeds>, style: &Style) {
 }
 
 /// What the columns of [`turns`] are.
-pub(super) fn turns_heading(unit: &str, style: &Style) {
+pub(super) fn turns_heading(what: &str, unit: &str, style: &Style) {
     let (theirs, ours) = (format!("its {unit}/s"), format!("our {unit}/s"));
-    println!("  {}", style.dim(&format!("{:<18} {theirs:>14} {ours:>14} {:>16}", "", "leyden / PyTorch")));
+    println!("  {}", style.dim(&format!("{what:<18} {theirs:>14} {ours:>14} {:>16}", "leyden / PyTorch")));
 }
 
 /// PyTorch's speed in a mode, leyden's beside it, and their ratio.

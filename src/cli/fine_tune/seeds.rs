@@ -8,11 +8,8 @@ use crate::cli::table::Table;
 use crate::cli::train::Stop;
 use crate::history::Recorded;
 use crate::numbers::fixed;
-use crate::run::Run;
+use crate::run::{Run, SEEDS};
 use serde_json::json;
-
-/// The file in the folder of all runs that says which of them is best.
-const FILE: &str = crate::transformers::SEEDS;
 
 /// Trains each seed's run to its end, or what is left of it, and compares them.
 pub(super) fn run(arguments: &FineTuneArguments, count: u64) -> Result<(), Failure> {
@@ -54,7 +51,7 @@ pub(super) fn run(arguments: &FineTuneArguments, count: u64) -> Result<(), Failu
     let summary = json!({
         "measure": &*measure.name, "best": best.1, "median": median, "mean": mean, "deviation": variance.sqrt(), "runs": runs,
     });
-    let path = all.join(FILE);
+    let path = all.join(SEEDS);
     let text = serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n";
     crate::files::write(&path, text.as_bytes()).map_err(|e| Failure::Work(format!("{}: {e}", path.display())))?;
     let style = Style::stdout();

@@ -103,15 +103,13 @@ impl Network {
 }
 
 impl SequenceClassification {
-    /// Outputs of a batch of `examples`, B: logits, or numbers of a regression. [B L, H] to [B, C]. GELU whatever the layers have,
-    /// as in `transformers`; with `dropout` as often as the network's settings say.
+    /// Outputs of a batch: logits, or numbers of a regression. What [`Network::encode_first`] says of `[CLS]`, [B, H], to [B, C]. GELU
+    /// whatever the layers have, as in `transformers`; with `dropout` as often as the network's settings say.
     ///
     /// # Errors
     /// [`GraphError`] for an `x` of another width.
-    pub fn logits(&self, g: &mut Graph, x: Tensor, examples: usize, dropout: bool) -> Result<Tensor, GraphError> {
+    pub fn logits(&self, g: &mut Graph, x: Tensor, dropout: bool) -> Result<Tensor, GraphError> {
         let dropout = if dropout { self.dropout } else { 0.0 };
-        let first = ops::zero_indices(g, &[examples, 1])?;
-        let x = ops::gather_rows(g, x, first)?;
         let mut x = ops::dropout(g, x, dropout)?;
         if let Some(dense) = self.dense {
             x = encoder::linear_activation(g, x, dense, Activation::Gelu)?;

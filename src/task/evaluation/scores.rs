@@ -211,13 +211,24 @@ impl Scores {
         Measures::new(std::iter::once(loss).chain(scores))
     }
 
-    /// What held-out examples measured before training and after it says, in a few words.
+    /// What held-out examples measured before training and after it says, in a few words; what to try where nothing was learnt.
     pub fn in_words(&self, before: &Values, after: &Values) -> String {
         let score = self.selecting();
         let of = |values: &Values| {
             values.get(score.key()).filter(|x| x.is_finite()).map_or_else(|| "unknown".into(), |x| fixed(x, 3))
         };
-        format!("{} {} ({} before training)", score.name(), of(after), of(before))
+        // What the commonest label is worth depends on the examples; these are 0 for whoever always says the same, whatever they are.
+        let chance = [Score::Matthews, Score::Pearson].into_iter().find_map(|s| Some((s, after.get(s.key())?)));
+        let advice = match chance {
+            Some((score, value)) if value.is_nan() || value <= 0.0 => format!(
+                "\n{} {}: what it says has nothing to do with the labels; try more --epochs, more examples, another \
+                 --learning-rate or --seed, or a model that was pre-trained for longer",
+                score.title(),
+                fixed(value, 3)
+            ),
+            _ => String::new(),
+        };
+        format!("{} {} ({} before training){advice}", score.name(), of(after), of(before))
     }
 }
 
@@ -274,5 +285,10 @@ mod tests {
         let scores = Scores::of(Problem::SingleLabel);
         let (before, after) = (Values::default(), Values::from([("accuracy", 0.8349)]));
         assert_eq!(scores.in_words(&before, &after), "accuracy 0.835 (unknown before training)");
+        let same = Values::from([("accuracy", 0.9), ("matthews", 0.0)]);
+        let said = scores.in_words(&after, &same);
+        assert!(said.starts_with("accuracy 0.900 (0.835 before training)\nMatthews correlation 0.000: what"), "{said}");
+        let better = Values::from([("accuracy", 0.9), ("matthews", 0.1)]);
+        assert_eq!(scores.in_words(&after, &better), "accuracy 0.900 (0.835 before training)");
     }
 }

@@ -1,7 +1,7 @@
 //! Saying what a text, or a pair of texts, is: one of some classes, any number of labels, or a number.
 
-use super::{NETWORK, TrainingTally, encoded, weighted};
-use crate::batch::{CLASSES, Column, NUMBERS, TARGETS};
+use super::{NETWORK, TrainingTally, weighted};
+use crate::batch::{CLASSES, Column, IDS, NUMBERS, TARGETS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measures, Values};
 use crate::model::{Builder, ClassifierKind, Model, ModelConfig, Network, Problem};
@@ -90,9 +90,10 @@ impl Objective for Classification {
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
         g.in_scope(NETWORK, |g| {
-            let (network, hidden) = encoded(g, model, batch, mode)?;
-            let head = network.sequence_classification()?;
-            let logits = head.logits(g, hidden, batch.shape().examples, mode.dropout)?;
+            let network = model.network(NETWORK)?;
+            let (ids, input) = (batch.column(g, IDS), batch.encoded(g, mode));
+            let hidden = network.encode_first(g, ids, input)?;
+            let logits = network.sequence_classification()?.logits(g, hidden, mode.dropout)?;
             let nll = match self.problem {
                 Problem::SingleLabel => {
                     let classes = batch.column(g, CLASSES);

@@ -141,6 +141,11 @@ impl AppState {
                     (pane.answer, pane.step) = (Some(said), step);
                 }
             }
+            News::Chosen(why) => {
+                if let Some(pane) = &mut self.text {
+                    pane.chosen = Some(why);
+                }
+            }
             News::Dataset(folder) => self.form.source = Source::Dataset(folder),
             News::Complaint(reason) => self.tell(true, &reason),
             News::Quiz(sentences) => {
@@ -389,6 +394,10 @@ mod tests {
         let said = Said { input, prediction: Prediction::Class(vec![0.5, 0.5]), remarks: Vec::new() };
         state.update(News::Said { said, step: 7 });
         assert_eq!(state.text.as_ref().map(|pane| (pane.step, pane.answer.is_some())), Some((7, true)));
+        let about = |state: &AppState| state.text.as_ref().unwrap().about();
+        assert_eq!(about(&state), "after 7 steps");
+        state.update(News::Chosen("the best accuracy: 0.812".into()));
+        assert_eq!(about(&state), "by the checkpoint of step 7, the best accuracy: 0.812");
         state.forget_answers();
         assert_eq!(state.question(), Some(Question::Sentence(Request::default())));
         state.update(News::Begun(begun(Some("CPU"))));

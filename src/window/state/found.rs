@@ -1,7 +1,7 @@
 //! The runs in a folder of runs, as the start page lists them.
 
 use crate::numbers::fixed;
-use crate::run::{METRICS, Run};
+use crate::run::{METRICS, Run, SEEDS};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -25,9 +25,7 @@ impl FoundRun {
         let mut found: Vec<(Option<SystemTime>, Self)> = inside(folder)
             .flat_map(|path| match Self::read(&path) {
                 Some(run) => vec![run],
-                None if path.join(crate::transformers::SEEDS).is_file() => {
-                    inside(&path).filter_map(|path| Self::read(&path)).collect()
-                }
+                None if path.join(SEEDS).is_file() => inside(&path).filter_map(|path| Self::read(&path)).collect(),
                 None => Vec::new(),
             })
             .collect();

@@ -5,6 +5,7 @@ use super::question::TEXTS;
 use super::{Begun, Command, Demonstrates, Example, News, Outbox};
 use crate::config::Config;
 use crate::corpus::Tokenizer;
+use crate::measure::Measure;
 use crate::model::Model;
 use crate::numbers::fixed;
 use crate::run::Run;
@@ -12,6 +13,7 @@ use crate::session::{Adaptation, held_out_records};
 use crate::transformers::Pretrained;
 use crate::window::state::Track;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 /// Networks, as they are asked.
@@ -80,20 +82,36 @@ fn pre_trained(folder: &Path, config: &Config) -> Result<Loaded, String> {
 }
 
 fn fine_tuned(folder: &Path, config: &Config, recorded: Option<&Track>, outbox: &Outbox) -> Result<Loaded, String> {
-    let found = Pretrained::load_fine_tuned(folder).map_err(|e| e.to_string())?;
+    let best = Best::load(folder, config, recorded.and_then(|track| track.measures.selecting()))?;
     outbox.tell(News::Note("reading the labelled data…".into()));
     // Its file may have been moved; texts can be typed all the same.
     let examples = held_out_records(config).map_or_else(|_| Vec::new(), |records| Example::all(&records));
-    let step = found.step().unwrap_or_default();
-    let measure = recorded.and_then(|track| track.measures.selecting());
-    let chosen = match (Run::best_of(folder).filter(|(_, best, _)| *best == step), measure) {
-        (Some((.., value)), Some(m)) => format!("the best {}: {}", m.short, fixed(value, m.digits.into())),
-        _ => "the newest".into(),
-    };
-    let mut networks = Networks::new(found.model.clone(), &config.objective, &found.tokenizer);
-    networks.set_weights(&found.weights)?;
-    let demonstrates = Demonstrates::Texts { examples, chosen: Some(chosen) };
-    Ok(Loaded { networks, step, parameters: found.model.table.count(), demonstrates })
+    let Best { networks, step, parameters, chosen } = best;
+    Ok(Loaded { networks, step, parameters, demonstrates: Demonstrates::Texts { examples, chosen: Some(chosen) } })
+}
+
+/// The checkpoint of a fine-tuned run that answers once nobody trains it: the best, or the newest where nothing was measured.
+pub(super) struct Best {
+    pub(super) networks: Networks,
+    pub(super) step: u64,
+    parameters: usize,
+    /// Why it is this one, in words.
+    pub(super) chosen: String,
+}
+
+impl Best {
+    /// Of the run in `folder`, whose checkpoints are chosen by `measure`.
+    pub(super) fn load(folder: &Path, config: &Config, measure: Option<&Arc<Measure>>) -> Result<Self, String> {
+        let found = Pretrained::load_fine_tuned(folder).map_err(|e| e.to_string())?;
+        let step = found.step().unwrap_or_default();
+        let chosen = match (Run::best_of(folder).filter(|(_, best, _)| *best == step), measure) {
+            (Some((.., value)), Some(m)) => format!("the best {}: {}", m.short, fixed(value, m.digits.into())),
+            _ => "the newest".into(),
+        };
+        let mut networks = Networks::new(found.model.clone(), &config.objective, &found.tokenizer);
+        networks.set_weights(&found.weights)?;
+        Ok(Self { networks, step, parameters: found.model.table.count(), chosen })
+    }
 }
 
 /// Sentences that the run has kept in samples.jsonl.

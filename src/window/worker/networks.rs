@@ -23,6 +23,8 @@ pub(super) struct Networks {
     pub(super) asked: bool,
     /// When the last answer came, and how long that took, the weights' way included.
     answered: Option<(Instant, Duration)>,
+    /// Of weights that stay, the steps that they were trained for.
+    kept: Option<u64>,
 }
 
 /// What the networks are good for.
@@ -43,7 +45,13 @@ impl Networks {
                 Kind::Sentences(Demonstrator::new(model, masking, tokenizer))
             }
         };
-        Self { kind, question: None, asked: false, answered: None }
+        Self { kind, question: None, asked: false, answered: None, kept: None }
+    }
+
+    /// From now on a checkpoint's weights answer, those of `step`, in place of `before`.
+    pub(super) fn keep(mut self, step: u64, before: &Self) -> Self {
+        (self.kept, self.question, self.asked) = (Some(step), before.question.clone(), true);
+        self
     }
 
     pub(super) fn set_weights(&mut self, weights: &[f32]) -> Result<(), String> {
@@ -89,19 +97,25 @@ impl Networks {
         outbox.tell(News::Quiz(sentences));
     }
 
-    /// Takes the session's weights; whether that went well. A device that has gone away shows in the next step, where the
-    /// session deals with it.
+    /// Takes the session's weights, unless it has weights that stay; whether that went well. A device that has gone away shows in the
+    /// next step, where the session deals with it.
     pub(super) fn follow(&mut self, session: &mut Session) -> bool {
+        if self.kept.is_some() {
+            return true;
+        }
+        if let Kind::Texts(predictor) = &mut self.kind {
+            predictor.set_null_threshold(session.null_threshold());
+        }
         session.weights().is_ok_and(|weights| self.set_weights(&weights).is_ok())
     }
 
-    /// Answers with the session's weights as they are.
+    /// Answers with the session's weights as they are, or with those that stay.
     pub(super) fn refresh(&mut self, session: &mut Session, outbox: &Outbox) {
         let began = Instant::now();
         self.asked = false;
         let Some(question) = self.question.clone() else { return };
         if self.follow(session) {
-            self.ask(&question, session.step(), outbox);
+            self.ask(&question, self.kept.unwrap_or(session.step()), outbox);
         }
         self.answered = Some((Instant::now(), began.elapsed()));
     }

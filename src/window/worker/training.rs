@@ -1,5 +1,6 @@
 //! Training, one command and one step after another.
 
+use super::look::Best;
 use super::networks::Networks;
 use super::{At, Command, News, Outbox};
 use crate::session::{Material, Opened, Report, Session, SessionError};
@@ -138,6 +139,23 @@ impl Training<'_> {
         Ok(reports)
     }
 
+    /// Of a run that fine-tunes, what answers from its end on is what would answer tomorrow.
+    fn keep_best(&mut self) {
+        let session = &self.session;
+        if !session.config().is_fine_tuning() {
+            return;
+        }
+        match Best::load(session.run().folder(), session.config(), session.measures().selecting()) {
+            Ok(best) => {
+                self.networks = best.networks.keep(best.step, &self.networks);
+                self.outbox.tell(News::Chosen(best.chosen));
+            }
+            Err(reason) => {
+                self.outbox.tell(News::Complaint(format!("its last weights answer: {reason}")));
+            }
+        }
+    }
+
     /// Losses that are no numbers end a run, and are to be seen in its curves.
     fn show_what_failed(&self, error: &SessionError) {
         if let SessionError::Failed { error: TrainError::NotFinite { step, losses, .. }, .. } = error {
@@ -161,6 +179,7 @@ impl Training<'_> {
         if let Some(ending) = ending {
             if ending.complete {
                 self.session.sample(&self.material)?;
+                self.keep_best();
             }
             self.networks.refresh(&mut self.session, self.outbox);
             self.outbox.tell(News::Ended(ending));
