@@ -5,9 +5,9 @@ use super::Real;
 /// A view of a matrix: element (i, j) is `data[i * row + j * column]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a, R> {
-    data: &'a [R],
-    row: usize,
-    column: usize,
+    pub(super) data: &'a [R],
+    pub(super) row: usize,
+    pub(super) column: usize,
 }
 
 impl<'a, R: Real> Matrix<'a, R> {
@@ -19,6 +19,16 @@ impl<'a, R: Real> Matrix<'a, R> {
     /// The transpose.
     pub fn t(self) -> Self {
         Self { row: self.column, column: self.row, ..self }
+    }
+
+    /// Panics where there are not so many rows and columns.
+    pub(super) fn check(&self, name: &str, rows: usize, columns: usize) {
+        let last = (rows.max(1) - 1) * self.row + (columns.max(1) - 1) * self.column;
+        assert!(
+            rows == 0 || columns == 0 || last < self.data.len(),
+            "gemm: {name} has {} elements for {rows} x {columns}",
+            self.data.len()
+        );
     }
 }
 
@@ -65,12 +75,9 @@ impl Gemm {
         if m == 0 || n == 0 {
             return;
         }
-        let fits = |len: usize, rows: usize, row: usize, columns: usize, column: usize| {
-            rows == 0 || columns == 0 || (rows - 1) * row + (columns - 1) * column < len
-        };
-        assert!(fits(c.len(), m, stride, n, 1), "gemm: c has {} elements for {m} x {n}", c.len());
-        assert!(fits(a.data.len(), m, a.row, k, a.column), "gemm: a has {} elements for {m} x {k}", a.data.len());
-        assert!(fits(b.data.len(), k, b.row, n, b.column), "gemm: b has {} elements for {k} x {n}", b.data.len());
+        Matrix::new(c, stride).check("c", m, n);
+        a.check("a", m, k);
+        b.check("b", k, n);
         let parallelism = match threads {
             Threads::One => gemm::Parallelism::None,
             Threads::All => gemm::Parallelism::Rayon(0),

@@ -1,6 +1,7 @@
 //! Arithmetic on the CPU, for the twins and whoever else computes: what is here knows nothing of ops, plans or devices.
 
 mod activation;
+pub mod bf16;
 mod draws;
 pub mod gemm;
 mod halves;

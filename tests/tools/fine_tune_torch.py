@@ -26,7 +26,6 @@ import warnings
 import torch
 from bench_torch import batches_of_like_lengths, rate_by_layer
 from fine_tune_tasks import KINDS, TASKS, Texts
-from train_torch import AdamW
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
@@ -104,13 +103,26 @@ def network(args, training):
     return model.to(args.device).train()
 
 
+def optimizer(args, model):
+    """PyTorch's fused AdamW; the second value is what each group's rate is of the whole."""
+    groups, layers = {}, model.config.num_hidden_layers
+    for name, parameter in model.named_parameters():
+        plain, factor = name.endswith("bias") or "LayerNorm" in name, rate_by_layer(name, layers, args.layer_decay)
+        group = dict(params=[], lr=0.0, weight_decay=0.0 if plain else args.weight_decay)
+        groups.setdefault((plain, factor), group)["params"].append(parameter)
+    adamw = torch.optim.AdamW(groups.values(), betas=(0.9, 0.999), eps=1e-6, fused=True)
+    if not args.bias_correction:
+        # After so many steps the correction is 1.
+        for parameter in model.parameters():
+            zeros = dict(exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
+            adamw.state[parameter] = dict(step=torch.tensor(1e8), **zeros)
+    return adamw, [factor for _, factor in groups]
+
+
 def train(args, training, dev, pad, seed):
     torch.manual_seed(seed)
     model, order = network(args, training), random.Random(seed)
-    named = dict(model.named_parameters())
-    factors = [rate_by_layer(name, model.config.num_hidden_layers, args.layer_decay) for name in named]
-    settings = dict(beta1=0.9, beta2=0.999, epsilon=1e-6, weight_decay=args.weight_decay, clip_norm=1.0, bias_correction=args.bias_correction)
-    adamw = AdamW(named, settings, factors)
+    adamw, factors = optimizer(args, model)
     lengths = [len(ids) for ids, _ in training.rows]
     steps = math.ceil(args.epochs * max(1.0, len(lengths) / args.batch))
     warmup, waiting = round(args.warmup * steps), []
@@ -121,9 +133,13 @@ def train(args, training, dev, pad, seed):
         inputs = batch_of([training.rows[place] for place in places], pad, args.device)
         with torch.autocast(args.device, dtype=torch.bfloat16) if args.bf16 else contextlib.nullcontext():
             loss = training.loss(model(**inputs), places, inputs["attention_mask"])
-        gradients = torch.autograd.grad(loss, adamw.parameters)
+        adamw.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         rate = args.learning_rate * (1 - step / steps) * (min(1.0, step / warmup) if warmup else 1.0)
-        adamw.step(list(gradients), step, rate)
+        for group, factor in zip(adamw.param_groups, factors):
+            group["lr"] = rate * factor
+        adamw.step()
         losses.append(loss.item())
         seconds, tokens = seconds + time.perf_counter() - start, tokens + sum(lengths[place] for place in places)
         if not math.isfinite(losses[-1]):
