@@ -19,6 +19,7 @@ use crate::bench::{
     Machine, MatmulFailure, MatmulTime, MatmulTimes, Peak, Profile, Stepper, chrome_trace, matmul_shapes, matmul_times,
     median, peak, profile,
 };
+use crate::config::Precision;
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
 use crate::session::{self, Device, SessionOptions};
@@ -178,7 +179,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     if steps == 0 {
         return Err(Failure::Input("--steps 0: expected at least 1".into()));
     }
-    let config = settings.resolve()?;
+    let mut config = settings.resolve()?;
     if arguments.targets {
         return targets::run(&arguments, &config, steps);
     }
@@ -201,6 +202,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     if arguments.against == Some(Peer::Burn) && !arguments.torch_modes.is_empty() {
         return Err(Failure::Input("--torch-modes: those are PyTorch's; expected --against torch with them".into()));
     }
+    config.training.precision = on_device(&arguments, config.training.precision)?;
     let (recipe, resources) = (Recipe::new(&config), arguments.memory.resources()?);
     let machine = open(&arguments, &recipe, resources)?;
     let on_gpu = matches!(machine, Machine::Gpu(_));
@@ -282,6 +284,12 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
         print::report(&report);
     }
     Ok(())
+}
+
+/// What that precision is on the device.
+fn on_device(arguments: &BenchArguments, precision: Precision) -> Result<Precision, Failure> {
+    let on_gpu = arguments.device.adapter().map_err(Failure::work)?.is_some();
+    Ok(if on_gpu { precision } else { precision.on_cpu() })
 }
 
 /// The device with its kernels for `recipe` within `resources`.

@@ -9,6 +9,7 @@ use super::table::Table;
 use crate::bench::{Denormals, Machine, denormals};
 use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
 use crate::graph::ParameterTable;
+use crate::math::bf16::Products;
 use crate::tune::{Cache, Device, KernelChoices};
 use clap::Args;
 use serde_json::{Value, json};
@@ -48,13 +49,16 @@ type Halves = Vec<Option<Denormals>>;
 struct Cpu {
     threads: usize,
     vectors: &'static str,
+    /// Whether it multiplies in bf16 at speed.
+    bf16: bool,
     /// Bytes, where the system says.
     memory: Option<u64>,
 }
 
 impl Cpu {
     fn here() -> Self {
-        Self { threads: rayon::current_num_threads(), vectors: vectors(), memory: crate::cpu::memory() }
+        let bf16 = Products::Halves.is_there();
+        Self { threads: rayon::current_num_threads(), vectors: vectors(), bf16, memory: crate::cpu::memory() }
     }
 }
 
@@ -113,7 +117,7 @@ fn as_json(infos: &[AdapterInfo], chosen: Option<usize>, (kernels, halves): (&Ch
     let mut all: Vec<Value> = infos.iter().enumerate().map(gpu).collect();
     all.push(json!({
         "engine": "cpu", "name": "cpu", "auto": chosen.is_none(),
-        "threads": cpu.threads, "vectors": cpu.vectors, "memory": cpu.memory,
+        "threads": cpu.threads, "vectors": cpu.vectors, "bf16": cpu.bf16, "memory": cpu.memory,
     }));
     Value::Array(all)
 }
@@ -212,7 +216,8 @@ fn about(info: &AdapterInfo) -> String {
 fn about_cpu(cpu: &Cpu) -> String {
     let threads = if cpu.threads == 1 { "1 thread".to_string() } else { format!("{} threads", cpu.threads) };
     let memory = cpu.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
-    format!("leyden's own engine, {threads}, {}{memory}", cpu.vectors)
+    let products = if cpu.bf16 { ", bf16 products" } else { "" };
+    format!("leyden's own engine, {threads}, {}{products}{memory}", cpu.vectors)
 }
 
 /// The widest vector instructions of this processor that the CPU engine uses.
@@ -243,7 +248,7 @@ mod tests {
     use crate::gpu::AdapterKind;
 
     fn cpu() -> Cpu {
-        Cpu { threads: 8, vectors: "NEON", memory: Some(16 << 30) }
+        Cpu { threads: 8, vectors: "NEON", bf16: true, memory: Some(16 << 30) }
     }
 
     fn nothing() -> Chosen {
@@ -294,7 +299,7 @@ mod tests {
     #[test]
     fn without_adapters_there_is_the_cpu_and_a_way_to_more() {
         let text = as_text(&[], None, (&nothing(), &Halves::new()), &cpu(), Style::plain());
-        assert!(text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, 16 GiB of memory"), "{text}");
+        assert!(text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, bf16 products, 16 GiB of memory"), "{text}");
         assert!(text.contains("No GPU adapter was found") && text.contains("driver"), "{text}");
         assert_eq!(as_json(&[], None, (&nothing(), &Halves::new()), &cpu())[0]["auto"], true);
     }

@@ -104,7 +104,7 @@ pub(super) struct Tuning {
     /// Decides the head's first weights, batches, dropout and what is held out [default: 1]
     #[arg(long)]
     seed: Option<u64>,
-    /// f32, or mixed: 16 bits where a GPU gains by it
+    /// f32, or mixed: 16 bits where a GPU or a CPU with AVX512-BF16 gains by it
     #[arg(long, value_name = "f32|mixed")]
     precision: Option<Precision>,
     /// One setting of the run's config.toml, as in model.dropout=0; may be given several times

@@ -78,9 +78,12 @@ struct Report {
 
 /// Runs the command.
 pub(crate) fn run(arguments: PlanArguments) -> Result<(), Failure> {
-    let config = arguments.settings.resolve()?;
+    let mut config = arguments.settings.resolve()?;
     let resources = arguments.memory.resources()?;
     let (device, target, limits) = target(&arguments.device)?;
+    if target == Target::Cpu {
+        config.training.precision = config.training.precision.on_cpu();
+    }
     let report = Report::new(config, device, target, resources, limits)?;
     if arguments.json {
         return print_json(&report.as_json());

@@ -34,7 +34,8 @@ pub(crate) struct Settings {
     /// Decides weights, batches, masks, dropout and samples
     #[arg(long)]
     pub seed: Option<u64>,
-    /// f32, or mixed: activations and the weights of matrix products in 16 bits, which needs a GPU with f16 to gain anything
+    /// f32, or mixed: on a GPU with f16 activations and the weights of matrix products in 16 bits; on a CPU with AVX512-BF16 matrix
+    /// products of 16 bits (bf16), elsewhere f32
     #[arg(long, value_name = "f32|mixed")]
     pub precision: Option<Precision>,
     /// Peak learning rate

@@ -7,6 +7,7 @@ mod task;
 pub use presets::{PRESETS, preset};
 pub use task::{TaskConfig, fine_tuning};
 
+use crate::math::bf16::Products;
 use crate::measure::Measures;
 use crate::model::{Builder, EPSILONS, Model, ModelConfig, Problem};
 use crate::objective::{BadValue, ObjectiveConfig, Setting};
@@ -179,8 +180,29 @@ pub enum Precision {
     #[default]
     F32,
     /// Activations and copies of the weights in 16 bits; sums, master weights, moments and losses in 32
-    /// (`graph/mixed.rs`). The loss is scaled (`ops/loss_scale.rs`).
+    /// (`graph/mixed.rs`). The loss is scaled (`ops/loss_scale.rs`). A GPU's; the CPU engine rounds as one would.
     Mixed,
+    /// Layers and vocabulary multiply numbers of 16 bits with the range of 32, and add up in 32 (`math/bf16`); everything else is as in
+    /// [`Precision::F32`]. The CPU engine's.
+    Bf16,
+}
+
+impl Precision {
+    /// What [`Precision::Mixed`] means for a run that begins on the CPU engine: [`Precision::Bf16`] where the processor has
+    /// instructions for it, else nothing would be gained.
+    #[must_use]
+    pub fn on_cpu(self) -> Self {
+        match self {
+            Self::Mixed if Products::Halves.is_there() => Self::Bf16,
+            Self::Mixed => Self::F32,
+            other => other,
+        }
+    }
+
+    /// How layers and vocabulary are multiplied.
+    pub fn products(self) -> Products {
+        if self == Self::Bf16 { Products::Halves } else { Products::Single }
+    }
 }
 
 impl std::str::FromStr for Precision {
@@ -190,7 +212,8 @@ impl std::str::FromStr for Precision {
         match s {
             "f32" => Ok(Self::F32),
             "mixed" => Ok(Self::Mixed),
-            _ => Err(format!("no precision {s:?}; there are f32, mixed")),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(format!("no precision {s:?}; there are f32, mixed, bf16")),
         }
     }
 }

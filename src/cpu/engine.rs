@@ -234,6 +234,7 @@ fn arguments<'a, R: Precision>(
         input_types: inputs.iter().map(|&t| graph.ty(t)).collect(),
         output_types: outputs.iter().map(|&t| graph.ty(t)).collect(),
         step: *state,
+        products: graph.products(),
     }
 }
 

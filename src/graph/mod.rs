@@ -19,6 +19,7 @@ pub use parameters::{Bank, Initialization, Parameter, ParameterTable, Span};
 pub use recompute::Recompute;
 pub use tensor::{DType, Tensor, TensorType};
 
+use crate::math::bf16::Products;
 use crate::op::Op;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -109,6 +110,7 @@ pub struct Graph {
     /// Where the next node belongs.
     place: Place,
     segments: u32,
+    products: Products,
 }
 
 impl Graph {
@@ -126,7 +128,18 @@ impl Graph {
             streams: HashSet::new(),
             place: Place::default(),
             segments: 0,
+            products: Products::default(),
         }
+    }
+
+    /// How the CPU engine multiplies layers and vocabulary from now on.
+    pub fn multiply_in(&mut self, products: Products) {
+        self.products = products;
+    }
+
+    /// How the CPU engine multiplies them.
+    pub fn products(&self) -> Products {
+        self.products
     }
 
     fn push(&mut self, ty: TensorType, source: Source, name: &str) -> Tensor {

@@ -3,6 +3,7 @@
 mod activation;
 pub mod bf16;
 mod draws;
+mod factor;
 pub mod gemm;
 mod halves;
 pub mod parallel;
@@ -11,5 +12,6 @@ pub mod reduce;
 
 pub use activation::{Activation, sigmoid};
 pub use draws::{Draws, keep_threshold, uniform};
+pub use factor::Factor;
 pub use halves::{pack, unpack};
 pub use real::Real;

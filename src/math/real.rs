@@ -42,6 +42,14 @@ pub trait Real:
     fn erf(self) -> Self;
     /// The larger.
     fn max(self, other: Self) -> Self;
+    /// The same numbers where they are in single precision.
+    fn singles(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    /// As [`Real::singles`], to write.
+    fn singles_mut(_: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
 }
 
 impl Real for f32 {
@@ -100,6 +108,12 @@ impl Real for f32 {
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         f32::max(self, other)
+    }
+    fn singles(all: &[Self]) -> Option<&[f32]> {
+        Some(all)
+    }
+    fn singles_mut(all: &mut [Self]) -> Option<&mut [f32]> {
+        Some(all)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::StepState;
 use crate::graph::TensorType;
 use crate::math::Real;
+use crate::math::bf16::Products;
 
 /// A tensor's contents.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Twin<'a, R: Real> {
     pub output_types: Vec<&'a TensorType>,
     /// The step's state.
     pub step: StepState,
+    /// How layers and vocabulary are multiplied.
+    pub products: Products,
 }
 
 impl<'a, R: Real> Twin<'a, R> {

@@ -4,9 +4,10 @@
 
 use super::activation_backward;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
+use crate::math::bf16::Products;
 use crate::math::gemm::{Gemm, Matrix, Threads};
 use crate::math::parallel::{self, vectorize};
-use crate::math::{Activation, Real};
+use crate::math::{Activation, Factor, Real};
 use crate::op::{
     DeviceTraits, Dispatch, Dropout, Epilogue, Halves, MatmulShape, Op, Operand, Pointwise, Shapes, Twin, mismatch,
     no_second_derivative, twins,
@@ -62,9 +63,9 @@ impl Linear {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, w, b) = (t.real(0), t.real(1), t.real(2));
         let (n, k) = (b.len(), t.input_types[0].columns());
+        let weight = Factor::new(t.products, Matrix::new(w, k).t(), (k, n));
         let product = |start: usize, out: &mut [R]| {
-            let (m, x, w) = (out.len() / n, Matrix::new(&x[start * k..], k), Matrix::new(w, k));
-            Gemm { m, n, k, ..Gemm::default() }.run(x, w.t(), out, n);
+            weight.multiply(out.len() / n, Matrix::new(&x[start * k..], k), (out, n), false);
         };
         let residual = if self.residual { t.real(3) } else { &[] };
         let draws = self.dropout.map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
@@ -227,10 +228,10 @@ impl LinearInputGradient {
         let side = if self.reads_side() { t.real(2) } else { &[] };
         let draws = self.dropout().map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
         let then = self.then;
+        let weight = Factor::new(t.products, Matrix::new(w, k), (n, k));
         parallel::blocks(t.out(0), k, |start, out| {
-            let (m, dy, w) = (out.len() / k, Matrix::new(&dy[start * n..], n), Matrix::new(w, k));
-            let gemm = Gemm { m, n: k, k: n, accumulate: then == Some(Pointwise::Add), ..Gemm::default() };
-            gemm.run(dy, w, out, k);
+            let dy = Matrix::new(&dy[start * n..], n);
+            weight.multiply(out.len() / k, dy, (out, k), then == Some(Pointwise::Add));
             vectorize(
                 #[inline(always)]
                 || {
@@ -324,8 +325,15 @@ impl LinearWeightGradient {
         let (dy, x) = (t.real(0), t.real(1));
         let (m, n, k) = (t.input_types[0].rows(), t.input_types[0].columns(), t.input_types[1].columns());
         let (dw, db) = (t.out(0), t.out(1));
-        let gemm = Gemm { m: n, n: k, k: m, threads: Threads::All, ..Gemm::default() };
-        gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
+        if t.products == Products::Single {
+            let gemm = Gemm { m: n, n: k, k: m, threads: Threads::All, ..Gemm::default() };
+            gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
+        } else {
+            let x = Factor::new(t.products, Matrix::new(x, k), (m, k));
+            parallel::blocks(dw, k, |start, dw| {
+                x.multiply(dw.len() / k, Matrix::new(&dy[start..], n).t(), (dw, k), false);
+            });
+        }
         parallel::column_sums(m, n, db, |range, sums| {
             vectorize(
                 #[inline(always)]

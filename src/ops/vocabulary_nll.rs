@@ -11,10 +11,10 @@
 
 use super::vocabulary_nll_backward::VocabularyNllBackward;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::gemm::{Gemm, Matrix};
+use crate::math::gemm::Matrix;
 use crate::math::parallel::vectorize;
 use crate::math::reduce::{self, sum2};
-use crate::math::{Draws, Real, uniform};
+use crate::math::{Draws, Factor, Real, uniform};
 use crate::op::{DeviceTraits, Dispatch, Halves, Op, Operand, Shapes, Twin, mismatch, twins};
 use crate::ops::kernels::{Matmul, MatmulOperands, vocabulary_tiles};
 use rayon::prelude::*;
@@ -137,12 +137,11 @@ impl VocabularyNll {
             logits.resize(ROWS * WORDS + WORDS, R::ZERO);
             let (logits, noise) = logits.split_at_mut(ROWS * WORDS);
             let mut found = Vec::with_capacity(m);
+            let chunk = Factor::new(t.products, Matrix::new(&word[first * e..], e).t(), (e, words));
             for top in (0..m).step_by(ROWS) {
                 let rows = ROWS.min(m - top);
-                let (a, b) = (Matrix::new(&x[top * e..], e), Matrix::new(&word[first * e..], e).t());
                 logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(&bias[first..first + words]));
-                let gemm = Gemm { m: rows, n: words, k: e, accumulate: true, ..Gemm::default() };
-                gemm.run(a, b, logits, words);
+                chunk.multiply(rows, Matrix::new(&x[top * e..], e), (logits, words), true);
                 vectorize(
                     #[inline(always)]
                     || {

@@ -6,9 +6,9 @@
 
 use super::vocabulary_nll::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::Real;
-use crate::math::gemm::{Gemm, Matrix};
+use crate::math::gemm::Matrix;
 use crate::math::parallel::vectorize;
+use crate::math::{Factor, Real};
 use crate::op::{
     DeviceTraits, Dispatch, Epilogue, Halves, MatmulShape, Op, Operand, Shapes, Twin, no_second_derivative, twins,
 };
@@ -29,7 +29,7 @@ impl VocabularyNllBackward {
         let (targets, lse, d) = (t.int(3), t.real(4), t.real(5));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
         let (dx, dword, dbias) = (t.out(0), t.out(1), t.out(2));
-        let each = v.div_ceil(GROUPS).next_multiple_of(64);
+        let (each, products) = (v.div_ceil(GROUPS).next_multiple_of(64), t.products);
         let group = |g: usize, dword: &mut [R], dbias: &mut [R]| {
             let mut dx = vec![R::ZERO; m * e];
             let mut logits = vec![R::ZERO; ROWS * WORDS];
@@ -38,13 +38,14 @@ impl VocabularyNllBackward {
                 let words = WORDS.min(dbias.len() - start);
                 let first = g * each + start;
                 let chunk = Matrix::new(&word[first * e..], e);
+                let words_of = Factor::new(products, chunk.t(), (e, words));
+                let back = Factor::new(products, chunk, (words, e));
                 for top in (0..m).step_by(ROWS) {
                     let rows = ROWS.min(m - top);
                     let part = Matrix::new(&x[top * e..], e);
                     let bias = &bias[first..first + words];
                     logits.chunks_exact_mut(words).take(rows).for_each(|r| r.copy_from_slice(bias));
-                    let gemm = Gemm { m: rows, n: words, k: e, accumulate: true, ..Gemm::default() };
-                    gemm.run(part, chunk.t(), &mut logits, words);
+                    words_of.multiply(rows, part, (&mut logits, words), true);
                     vectorize(
                         #[inline(always)]
                         || {
@@ -60,10 +61,9 @@ impl VocabularyNllBackward {
                         },
                     );
                     let dlogits = Matrix::new(&logits, words);
-                    let gemm = Gemm { m: words, n: e, k: rows, accumulate: top > 0, ..Gemm::default() };
-                    gemm.run(dlogits.t(), part, &mut dword[start * e..], e);
-                    let gemm = Gemm { m: rows, n: e, k: words, accumulate: true, ..Gemm::default() };
-                    gemm.run(dlogits, chunk, &mut dx[top * e..], e);
+                    let part = Factor::new(products, part, (rows, e));
+                    part.multiply(words, dlogits.t(), (&mut dword[start * e..], e), top > 0);
+                    back.multiply(rows, dlogits, (&mut dx[top * e..], e), true);
                 }
             }
             dx

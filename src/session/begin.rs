@@ -6,8 +6,9 @@ use super::{
     Adaptation, Change, Completed, Device, Material, Session, SessionError, Setup, extend, find_kernels, labelled,
     prepared,
 };
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Precision};
 use crate::corpus::Tokenizer;
+use crate::math::bf16::Products;
 use crate::model::Model;
 use crate::plan::Target;
 use crate::run::{Run, RunError};
@@ -139,7 +140,7 @@ fn create(
     how: SessionOptions,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<Opened, SessionError> {
-    let (setup, tuned) = setup(config, &material, adaptation, how, None, watch)?;
+    let (setup, tuned) = setup((config, true), &material, adaptation, how, None, watch)?;
     let mut session = Session::create(folder, setup)?;
     keep(&mut session, tuned, None)?;
     Ok(Opened { session, material })
@@ -227,7 +228,7 @@ pub fn reopen(
         return Ok(Reopened::Done { config: Box::new(config), done });
     }
     let record = run.kernels()?;
-    let (setup, tuned) = setup(config, &material, adaptation.as_ref(), how, record.clone(), watch)?;
+    let (setup, tuned) = setup((config, false), &material, adaptation.as_ref(), how, record.clone(), watch)?;
     let mut session = Session::resume_from(run, setup, newest)?;
     keep(&mut session, tuned, record.as_ref())?;
     Ok(Reopened::Opened(Box::new(Opened { session, material })))
@@ -276,20 +277,21 @@ fn adaptation(config: &Config) -> Result<Option<Adaptation>, SessionError> {
 }
 
 fn setup(
-    config: Config,
+    (mut config, begins): (Config, bool),
     material: &Material,
     adaptation: Option<&Adaptation>,
     how: SessionOptions,
     record: Option<KernelChoices>,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
+    let adapter = how.device.adapter()?;
+    choose_precision(&mut config, adapter.is_some(), begins, watch)?;
     let mut recipe = Recipe::new(&config);
     let data = material.data(&*recipe.objective);
     // Of labelled rows, none may be as long as they were allowed to be.
     recipe.shape.length = data.training.length().max(data.held_out.length());
     let SessionOptions { device, kernels, tuning, resources, rollback, stop_after } = how;
     let bank = recipe.model.table.len();
-    let adapter = device.adapter()?;
     let (engine, target) = open_on(adapter.as_ref(), bank)?;
     let name = engine.describe();
     watch(Startup::Ready { config: &config, model: &recipe.model, material, device: &name, from: adaptation });
@@ -330,6 +332,33 @@ fn setup(
         stop_after,
     };
     Ok((setup, tuned))
+}
+
+/// Makes the precision that was asked for one that the device has; a run that goes on has its own.
+fn choose_precision(
+    config: &mut Config,
+    on_gpu: bool,
+    begins: bool,
+    watch: &mut dyn FnMut(Startup<'_>),
+) -> Result<(), SessionError> {
+    let precision = &mut config.training.precision;
+    let there = Products::Halves.is_there();
+    if *precision == Precision::Mixed && begins && !on_gpu {
+        *precision = precision.on_cpu();
+        if !there {
+            watch(Startup::Remark("this processor has no instructions for bf16: the run is in f32"));
+        }
+    }
+    match *precision {
+        Precision::Bf16 if on_gpu => Err(SessionError::Bf16),
+        Precision::Bf16 if !there => {
+            watch(Startup::Remark(
+                "this processor has no instructions for bf16: numbers are rounded to it and multiplied in f32, which takes longer",
+            ));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The first weights, where they are not just the seed's: those of another model, and a vocabulary with rows that are no

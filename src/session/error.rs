@@ -105,6 +105,9 @@ pub enum SessionError {
         /// The run.
         folder: PathBuf,
     },
+    /// What only the CPU engine does, on a GPU.
+    #[error("precision bf16 is the CPU engine's: expected --device cpu, or for a new run --precision mixed")]
+    Bf16,
     /// The device or the numbers.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -128,7 +131,11 @@ impl SessionError {
             Self::Prepare(error) => error.is_input(),
             Self::Adapt(_) | Self::Config(_) | Self::Engine(_) | Self::NoModel | Self::Tokenizer(_) => true,
             Self::NoDataset { .. } | Self::FewWords { .. } | Self::NoRun { .. } | Self::Extend { .. } => true,
-            Self::TextGone { .. } | Self::OtherKind { .. } | Self::StartGone { .. } | Self::OtherText { .. } => true,
+            Self::TextGone { .. }
+            | Self::OtherKind { .. }
+            | Self::StartGone { .. }
+            | Self::OtherText { .. }
+            | Self::Bf16 => true,
             Self::Run(error) => !matches!(error, RunError::File { .. }),
             Self::Train(TrainError::Memory { .. } | TrainError::Device { .. }) => true,
             Self::Train(_) | Self::Failed { .. } => false,

@@ -103,7 +103,7 @@ pub fn micro_batch_step(
 fn gradients(g: &mut Graph, outputs: &Outputs, recipe: &Recipe, recompute: Recompute) -> Result<(), GraphError> {
     let (loss, keep, trained) = (outputs.loss(), outputs.tensors(), recipe.trained());
     match recipe.training.precision {
-        Precision::F32 => {
+        Precision::F32 | Precision::Bf16 => {
             g.backward(loss, trained)?;
             g.fuse(&keep)?;
         }
@@ -113,6 +113,7 @@ fn gradients(g: &mut Graph, outputs: &Outputs, recipe: &Recipe, recompute: Recom
             g.halve(&keep)?;
         }
     }
+    g.multiply_in(recipe.training.precision.products());
     g.recompute(recompute)
 }
 
@@ -148,6 +149,7 @@ pub fn evaluation_step(recipe: &Recipe, shape: Shape, target: Target) -> Result<
     if recipe.training.precision == Precision::Mixed {
         g.halve(&keep)?;
     }
+    g.multiply_in(recipe.training.precision.products());
     Ok(PlannedStep::new(g, inputs, outputs.into_list(), target))
 }
 

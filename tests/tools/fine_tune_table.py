@@ -30,7 +30,7 @@ ARMS = ("leyden", "peer", "random")
 MEASURES = {
     "cola": ("matthews", "matthews", "Matthews correlation"),
     "sst2": ("accuracy", "accuracy", "accuracy"),
-    "mrpc": ("f1", "f1", "F1"),
+    "mrpc": ("accuracy", "accuracy", "accuracy"),
     "rte": ("accuracy", "accuracy", "accuracy"),
     "stsb": ("spearman", "spearman", "Spearman correlation"),
     "chunk": ("span_f1", "f1", "F1 of spans"),

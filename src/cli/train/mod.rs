@@ -13,7 +13,7 @@ use super::output::{self, grouped};
 use super::reading::ReadingArguments;
 use super::settings::Settings;
 use super::style::Style;
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::history::Recorded;
 use crate::measure::Values;
 use crate::model::Model;
@@ -311,7 +311,7 @@ pub(super) fn sitting(mut session: Session, material: &Material, stop: &Stop) ->
 
 fn heading(style: Style, config: &Config, model: &Model, material: &Material, device: &str) -> String {
     format!(
-        "{}  {}: {} parameters, {} of {} on {}\n{}    {}",
+        "{}  {}: {} parameters, {} of {} on {}{}\n{}    {}",
         style.bold("leyden"),
         config.in_words(),
         grouped(model.table.count() as u64),
@@ -324,6 +324,11 @@ fn heading(style: Style, config: &Config, model: &Model, material: &Material, de
             Material::Labelled(_) => format!("{} rows", config.training.batch),
         },
         device,
+        match config.training.precision {
+            Precision::F32 => "",
+            Precision::Mixed => " in mixed precision",
+            Precision::Bf16 => " in bf16",
+        },
         style.bold(if config.is_fine_tuning() { "data" } else { "text" }),
         match material {
             Material::Text(prepared) => about_text(prepared, config),

@@ -1,6 +1,6 @@
 //! leyden's side: a classifier of two classes that learns, and answers.
 
-use super::super::{BenchArguments, open};
+use super::super::{BenchArguments, on_device, open};
 use super::{DROPOUT, LENGTH, Work};
 use crate::bench::Machine;
 use crate::cli::output::remark;
@@ -57,7 +57,7 @@ impl Classifier {
         }
         (config.model.dropout, config.model.attention_dropout) = (DROPOUT, DROPOUT);
         config.training.batch = batch;
-        config.training.precision = arguments.settings.precision.unwrap_or_default();
+        config.training.precision = on_device(arguments, arguments.settings.precision.unwrap_or_default())?;
         config.seed = arguments.settings.seed.unwrap_or(config.seed);
         config.check().map_err(Failure::input)?;
         // Nothing but steps: no end, and no interval before a round's.

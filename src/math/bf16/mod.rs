@@ -1,0 +1,160 @@
+//! Matrix products in bf16 with sums in f32, where the processor has instructions for them.
+//!
+//! A right factor, as a layer's weights, is brought once into the order in which it is read: panels of 48 columns, each a row of pairs
+//! after another. A left factor is converted piece by piece. Each sum is built in the order of its terms, whatever is done beside
+//! it: results are the same bits for any number of threads.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use super::gemm::Matrix;
+use rayon::prelude::*;
+use std::cell::RefCell;
+
+/// Sums of a vector.
+const LANES: usize = 16;
+/// Columns of a panel.
+const PANEL: usize = 3 * LANES;
+/// Rows of a tile.
+const TILE: usize = 8;
+
+/// How factors of f32 are multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Products {
+    /// As they are.
+    #[default]
+    Single,
+    /// Rounded to bf16.
+    Halves,
+}
+
+impl Products {
+    /// Whether this processor does so; [`Products::Single`] every one does.
+    pub fn is_there(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Self::Single || avx512::is_there();
+        #[cfg(not(target_arch = "x86_64"))]
+        return self == Self::Single;
+    }
+}
+
+/// A number as bf16 has it: rounded to 8 bits, the even one of two that are as near.
+pub fn rounded(x: f32) -> f32 {
+    let bits = x.to_bits();
+    if x.is_nan() { x } else { f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000) }
+}
+
+/// A right factor in the order in which products read it.
+#[derive(Debug)]
+pub struct Right {
+    /// Terms of a sum.
+    k: usize,
+    n: usize,
+    /// Pairs of terms.
+    pairs: usize,
+    /// Of panel j, from `48 j pairs` on, each pair of its columns' terms behind the one before; columns are filled up to 16.
+    panels: Vec<u32>,
+}
+
+impl Right {
+    /// Of `b` [k, n], whose rows or columns are contiguous.
+    ///
+    /// # Panics
+    /// Where the view is too short, or the processor has no [`Products::Halves`].
+    pub fn new(b: Matrix<'_, f32>, (k, n): (usize, usize)) -> Self {
+        assert!(Products::Halves.is_there(), "this processor has no instructions for bf16");
+        b.check("b", k, n);
+        let pairs = k.div_ceil(2);
+        let mut right = Self { k, n, pairs, panels: Vec::new() };
+        right.panels = vec![0; right.len()];
+        #[cfg(target_arch = "x86_64")]
+        right.panels.par_chunks_mut((PANEL * pairs).max(1)).enumerate().for_each(|(j, panel)| {
+            let width = (n - j * PANEL).min(PANEL);
+            let step = width.next_multiple_of(LANES);
+            for column in (0..width).step_by(LANES) {
+                let (first, count) = (j * PANEL + column, LANES.min(width - column));
+                let (x, out) = (&b.data[first * b.column..], (&mut panel[column..], step));
+                // SAFETY: the processor was asked above.
+                unsafe {
+                    match b.column {
+                        1 => avx512::across(x, (k, b.row), count, out),
+                        _ => avx512::turned(x, (k, b.column), count, out),
+                    }
+                }
+            }
+        });
+        right
+    }
+
+    fn len(&self) -> usize {
+        let (whole, rest) = (self.n / PANEL * PANEL, self.n % PANEL);
+        (whole + rest.next_multiple_of(LANES)) * self.pairs
+    }
+
+    /// `c = a b`, or added to it, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are `stride` apart.
+    ///
+    /// # Panics
+    /// Where a view is too short.
+    pub fn multiply(&self, rows: usize, a: Matrix<'_, f32>, (c, stride): (&mut [f32], usize), accumulate: bool) {
+        thread_local!(static SCRATCH: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) });
+        a.check("a", rows, self.k);
+        if self.k == 0 && !accumulate {
+            (0..rows).for_each(|row| c[row * stride..][..self.n].fill(0.0));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let left = LeftView { pairs: &[], blocks: a.column != 1 };
+            let len = left.len(rows, self.pairs);
+            if scratch.len() < len {
+                scratch.resize(len, 0);
+            }
+            self.convert(rows, a, left.blocks, scratch);
+            let left = LeftView { pairs: scratch, ..left };
+            // SAFETY: the processor was asked when the right factor was made.
+            #[cfg(target_arch = "x86_64")]
+            unsafe {
+                avx512::multiply(rows, left, self, (c, stride), accumulate);
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            unreachable!("{left:?} {c:?} {stride} {accumulate}");
+        });
+    }
+
+    /// The left factor's pairs, in blocks of 16 rows where its columns are contiguous.
+    fn convert(&self, rows: usize, a: Matrix<'_, f32>, blocks: bool, out: &mut [u32]) {
+        #[cfg(target_arch = "x86_64")]
+        for row in (0..rows).step_by(if blocks { LANES } else { 1 }) {
+            let out = &mut out[row * self.pairs..];
+            // SAFETY: the processor was asked when the right factor was made.
+            unsafe {
+                match blocks {
+                    true => avx512::across(&a.data[row..], (self.k, a.column), LANES.min(rows - row), (out, LANES)),
+                    false => avx512::along(&a.data[row * a.row..][..self.k], &mut out[..self.pairs]),
+                }
+            }
+        }
+    }
+}
+
+/// A left factor as it is read.
+#[derive(Debug, Clone, Copy)]
+struct LeftView<'a> {
+    pairs: &'a [u32],
+    /// Whether blocks of 16 rows stand pair by pair; else row by row.
+    blocks: bool,
+}
+
+impl LeftView<'_> {
+    /// Elements of so many rows.
+    fn len(self, rows: usize, pairs: usize) -> usize {
+        if self.blocks { rows.next_multiple_of(LANES) * pairs } else { rows * pairs }
+    }
+
+    /// Where a pair of a row is, and how far it is to the next row and the next pair. Rows of a tile are of one block: it begins at a
+    /// multiple of 8, or what is left is less.
+    fn place(self, row: usize, pair: usize, pairs: usize) -> (usize, (usize, usize)) {
+        match self.blocks {
+            true => (row / LANES * LANES * pairs + pair * LANES + row % LANES, (1, LANES)),
+            false => (row * pairs + pair, (pairs, 1)),
+        }
+    }
+}

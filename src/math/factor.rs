@@ -1,0 +1,155 @@
+//! A right factor that blocks of rows are multiplied by, whatever is multiplied how.
+
+use super::Real;
+use super::bf16::{self, Products};
+use super::gemm::{Gemm, Matrix};
+
+/// A right factor [k, n].
+#[derive(Debug)]
+pub struct Factor<'a, R> {
+    k: usize,
+    n: usize,
+    kind: Kind<'a, R>,
+}
+
+#[derive(Debug)]
+enum Kind<'a, R> {
+    /// As it is.
+    Plain(Matrix<'a, R>),
+    /// For a processor that multiplies bf16.
+    Packed(bf16::Right),
+    /// For one that does not: rounded to bf16, row by row.
+    Rounded(Vec<R>),
+}
+
+impl<'a, R: Real> Factor<'a, R> {
+    /// Of `b` [k, n], whose rows or columns are contiguous. Where the processor has no instructions for [`Products::Halves`], both
+    /// factors are rounded and multiplied as they are then. In double precision nothing is rounded.
+    ///
+    /// # Panics
+    /// If the view is too short.
+    pub fn new(products: Products, b: Matrix<'a, R>, (k, n): (usize, usize)) -> Self {
+        let kind = match (products, R::singles(b.data)) {
+            (Products::Single, _) | (_, None) => Kind::Plain(b),
+            (Products::Halves, Some(data)) if products.is_there() => {
+                Kind::Packed(bf16::Right::new(Matrix { data, row: b.row, column: b.column }, (k, n)))
+            }
+            (Products::Halves, _) => Kind::Rounded(rounded(b, k, n)),
+        };
+        Self { k, n, kind }
+    }
+
+    /// `c = a b`, or added to it, on this thread, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are `stride`
+    /// apart.
+    ///
+    /// # Panics
+    /// If a view is too short.
+    pub fn multiply(&self, rows: usize, a: Matrix<'_, R>, (c, stride): (&mut [R], usize), accumulate: bool) {
+        let Self { k, n, .. } = *self;
+        let gemm = Gemm { m: rows, n, k, accumulate, ..Gemm::default() };
+        match &self.kind {
+            Kind::Plain(b) => gemm.run(a, *b, c, stride),
+            Kind::Rounded(b) => gemm.run(Matrix::new(&rounded(a, rows, k), k), Matrix::new(b, n), c, stride),
+            Kind::Packed(b) => {
+                if let (Some(data), Some(c)) = (R::singles(a.data), R::singles_mut(c)) {
+                    b.multiply(rows, Matrix { data, row: a.row, column: a.column }, (c, stride), accumulate);
+                }
+            }
+        }
+    }
+}
+
+/// A matrix as bf16 has it, row by row.
+fn rounded<R: Real>(x: Matrix<'_, R>, rows: usize, columns: usize) -> Vec<R> {
+    let at = |i: usize| x.data[i / columns * x.row + i % columns * x.column];
+    (0..rows * columns).map(|i| R::of(f64::from(bf16::rounded(at(i).wide() as f32)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers between -1 and 1.
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| number()).collect()
+    }
+
+    /// A matrix of `rows` rows, stored transposed.
+    fn turned(x: &[f32], rows: usize) -> Vec<f32> {
+        let columns = x.len() / rows;
+        (0..x.len()).map(|at| x[at % rows * columns + at / rows]).collect()
+    }
+
+    /// Holds `kind` of factor against a plain loop over numbers that are `exact`, or rounded to bf16, whatever is stored transposed
+    /// and whether something was there before.
+    fn is_a_plain_loop(exact: bool, new: impl Fn(Matrix<'_, f32>, (usize, usize)) -> Factor<'_, f32>) {
+        let small = [(1, 1, 1), (2, 3, 5), (7, 17, 33), (8, 48, 64), (13, 49, 31), (31, 97, 2)];
+        for (seed, (m, n, k)) in small.into_iter().chain([(21, 144, 1_027), (40, 65, 700)]).enumerate() {
+            let (a, b, before) = (numbers(m * k, seed as u32), numbers(k * n, 77), numbers(m * (n + 3), 5));
+            let (a_turned, b_turned) = (turned(&a, m), turned(&b, k));
+            for way in 0..4 {
+                let left = if way & 1 == 1 { Matrix::new(&a_turned, m).t() } else { Matrix::new(&a, k) };
+                let right = if way & 2 == 2 { Matrix::new(&b_turned, k).t() } else { Matrix::new(&b, n) };
+                let (mut c, accumulate) = (before.clone(), way % 3 == 0);
+                new(right, (k, n)).multiply(m, left, (&mut c, n + 3), accumulate);
+                for (at, (&found, &before)) in c.iter().zip(&before).enumerate() {
+                    let (i, j) = (at / (n + 3), at % (n + 3));
+                    if j >= n {
+                        assert_eq!(found, before, "beyond the columns");
+                        continue;
+                    }
+                    let mut sum = if accumulate { f64::from(before) } else { 0.0 };
+                    let mut size = sum.abs() + 1e-3;
+                    for l in 0..k {
+                        let read = |x: f32| f64::from(if exact { x } else { bf16::rounded(x) });
+                        let term = read(a[i * k + l]) * read(b[l * n + j]);
+                        (sum, size) = (sum + term, size + term.abs());
+                    }
+                    let off = (f64::from(found) - sum).abs();
+                    assert!(off < 2e-6 * size, "{m}x{n}x{k}, way {way}, ({i}, {j}): {found} for {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_those_of_a_plain_loop() {
+        is_a_plain_loop(true, |b, sizes| Factor::new(Products::Single, b, sizes));
+        // With instructions for it or without, and in any case without.
+        is_a_plain_loop(false, |b, sizes| Factor::new(Products::Halves, b, sizes));
+        is_a_plain_loop(false, |b, (k, n)| Factor { k, n, kind: Kind::Rounded(rounded(b, k, n)) });
+    }
+
+    #[test]
+    fn in_double_precision_nothing_is_rounded() {
+        let (a, b) = (vec![1.0 + 1e-9; 6], vec![1.0; 6]);
+        let mut c = vec![0.0; 4];
+        Factor::new(Products::Halves, Matrix::new(&b, 2), (3, 2)).multiply(2, Matrix::new(&a, 3), (&mut c, 2), false);
+        assert!(c.iter().all(|x: &f64| (x - 3.0 - 3e-9).abs() < 1e-12), "{c:?}");
+    }
+
+    #[test]
+    fn a_row_is_the_same_bits_whatever_is_beside_it() {
+        if !Products::Halves.is_there() {
+            return;
+        }
+        let (m, n, k) = (37, 70, 300);
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let factor = Factor::new(Products::Halves, Matrix::new(&b, n), (k, n));
+        let mut whole = vec![0.0; m * n];
+        factor.multiply(m, Matrix::new(&a, k), (&mut whole, n), false);
+        for each in [5, 16, 24] {
+            let mut parts = vec![0.0; m * n];
+            for row in (0..m).step_by(each) {
+                let rows = each.min(m - row);
+                factor.multiply(rows, Matrix::new(&a[row * k..], k), (&mut parts[row * n..], n), false);
+            }
+            assert_eq!(parts, whole);
+        }
+    }
+}
