@@ -126,7 +126,6 @@ fn wrong_input_is_said_in_one_line() {
         (&["--targets", "--python", "no/such/python"], "no/such/python"),
         (&["--against", "burn", "--torch-modes", "eager-fp32"], "PyTorch's"),
         (&["--profile", "--trace", "no/such/folder/trace.json"], "no/such/folder"),
-        (&["--against", "torch", "--set", "generator.layers=1"], "generator.layers"),
     ] {
         let args: Vec<&str> = if more[0] == "--steps" {
             vec!["bench", "--device", "cpu", "--steps", "0"]
@@ -248,7 +247,7 @@ fn every_mode_of_pytorch_has_a_row() {
     let python = fake_python(folder.path());
     let python = python.as_str();
     let modes = "eager-fp32,eager-tf32,compiled-fp32,compiled-bf16,autotuned-bf16,eager-bf16,graphs-bf16";
-    let torch = ["--set", "generator.layers=2", "--against", "torch", "--python", python];
+    let torch = ["--set", "generator.layers=1", "--against", "torch", "--python", python];
     let report = stdout(leyden(&[&torch[..], &["--torch-modes", modes, "--json"]].concat()));
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!([&report["torch"]["version"], &report["torch"]["device"]], ["9.9", "a fake"]);
@@ -281,7 +280,10 @@ fn every_mode_of_pytorch_has_a_row() {
 
     let text = stdout(leyden(&torch));
     assert!(text.contains("Against PyTorch 9.9 on a fake") && text.contains("eager-fp32"), "{text}");
-    assert!(!text.contains("eager-bf16"), "on the CPU one mode is the default:\n{text}");
+    for words in ["eager-bf16", "compiled-bf16", "times its best mode, eager-"] {
+        assert!(text.contains(words), "{words} is missing:\n{text}");
+    }
+    assert!(!text.contains("tf32"), "TF32 is a GPU's:\n{text}");
     let alone = leyden(&[&torch[..], &["--torch-modes", "compiled-fp32"]].concat()).code(1);
     let error = String::from_utf8(alone.get_output().stderr.clone()).unwrap();
     assert!(error.contains("no compiler") && error.contains("it needs torch") && error.lines().count() == 1, "{error}");
@@ -314,7 +316,7 @@ done
 fn a_python_that_does_not_answer_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let python = script(folder.path(), SILENT);
-    let torch = ["--set", "generator.layers=2", "--against", "torch", "--python", &python, "--peer-seconds", "2"];
+    let torch = ["--set", "generator.layers=1", "--against", "torch", "--python", &python, "--peer-seconds", "2"];
     let start = std::time::Instant::now();
     let report =
         stdout(leyden(&[&torch[..], &["--torch-modes", "eager-fp32,compiled-fp32,eager-bf16", "--json"]].concat()));

@@ -465,7 +465,8 @@ fn mixed_precision_on_the_cpu_is_bf16_where_there_is_such_and_stays_so() {
     assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 0.02), "{found:?} {expected:?}");
     assert_ne!(found, expected);
     let device = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
-    let output = leyden().args(["train", "--device", &device, "--run"]).arg(&parts).args(["--steps", "9"]).assert().code(2);
+    let output =
+        leyden().args(["train", "--device", &device, "--run"]).arg(&parts).args(["--steps", "9"]).assert().code(2);
     let error = String::from_utf8(output.get_output().stderr.clone()).unwrap();
     assert!(error.contains("precision bf16 is the CPU engine's: expected --device cpu"), "{error}");
 }

@@ -73,8 +73,7 @@ pub(crate) struct BenchArguments {
     /// Seconds that the Python may take to start and warm up, which compiles, and for each answer [default: 600]
     #[arg(long, value_name = "N", requires = "peers", value_parser = clap::value_parser!(u64).range(1..))]
     peer_seconds: Option<u64>,
-    /// How PyTorch runs the steps, separated by commas [default: all on a GPU, eager-fp32 on the CPU, with
-    /// --fine-tune eager-bf16 too]
+    /// How PyTorch runs the steps, separated by commas [default: all that the device has]
     #[arg(long, value_name = "MODES", value_delimiter = ',', requires = "against")]
     torch_modes: Vec<torch::Mode>,
     /// Measure nothing but how fast this text becomes tokens, against the tokenizers library in turn

@@ -299,7 +299,10 @@ mod tests {
     #[test]
     fn without_adapters_there_is_the_cpu_and_a_way_to_more() {
         let text = as_text(&[], None, (&nothing(), &Halves::new()), &cpu(), Style::plain());
-        assert!(text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, bf16 products, 16 GiB of memory"), "{text}");
+        assert!(
+            text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, bf16 products, 16 GiB of memory"),
+            "{text}"
+        );
         assert!(text.contains("No GPU adapter was found") && text.contains("driver"), "{text}");
         assert_eq!(as_json(&[], None, (&nothing(), &Halves::new()), &cpu())[0]["auto"], true);
     }

@@ -44,9 +44,9 @@ from transformers import ElectraForSequenceClassification, pipeline
 # "small" is the paper's ELECTRA-Small with its quarter-width generator.
 PRESETS = {
     "small": dict(vocabulary=30522, positions=512, embedding=128, layers=12, hidden=256, heads=4, ffn=1024,
-                  generator_hidden=64, generator_heads=1, generator_ffn=256),
-    "tiny": dict(vocabulary=4096, positions=128, embedding=64, layers=4, hidden=128, heads=2, ffn=512,
-                 generator_hidden=64, generator_heads=1, generator_ffn=256),
+                  generator_layers=12, generator_hidden=64, generator_heads=1, generator_ffn=256),
+    "tiny": dict(vocabulary=2048, positions=128, embedding=64, layers=2, hidden=128, heads=8, ffn=512,
+                 generator_layers=1, generator_hidden=8, generator_heads=1, generator_ffn=16),
 }  # fmt: skip
 MASK = 4
 MODES = ["eager-fp32", "eager-tf32", "eager-bf16", "compiled-fp32", "compiled-tf32", "compiled-bf16", "graphs-bf16",
@@ -69,9 +69,12 @@ def arguments():
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (all cores)")
     parser.add_argument("--device", choices=["cpu", "cuda", "mps", "gpu"], default="cpu", help="gpu: cuda, or else mps")
     parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--attention-dropout", type=float, help="(that of --dropout)")
     for name in PRESETS["small"]:
         parser.add_argument("--" + name.replace("_", "-"), type=int, help=f"{name} instead of the preset's")
     args = parser.parse_args()
+    if args.attention_dropout is None:
+        args.attention_dropout = args.dropout
     sizes = {name: getattr(args, name) or value for name, value in PRESETS[args.preset].items()}
     if args.fine_tune and not args.texts:
         parser.error("--fine-tune needs --texts")
@@ -87,21 +90,21 @@ def arguments():
 # ---------------------------------------------------------------- pre-training
 
 
-def models(sizes, dropout, device):
+def models(sizes, args):
     common = dict(
         vocab_size=sizes["vocabulary"], embedding_size=sizes["embedding"], max_position_embeddings=sizes["positions"],
-        num_hidden_layers=sizes["layers"], hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+        hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=args.attention_dropout,
     )  # fmt: skip
 
     def config(prefix):
         return ElectraConfig(hidden_size=sizes[prefix + "hidden"], num_attention_heads=sizes[prefix + "heads"],
-                             intermediate_size=sizes[prefix + "ffn"], **common)  # fmt: skip
+                             num_hidden_layers=sizes[prefix + "layers"], intermediate_size=sizes[prefix + "ffn"], **common)  # fmt: skip
 
     discriminator = ElectraForPreTraining(config(""))
     generator = ElectraForMaskedLM(config("generator_"))
     generator.electra.embeddings = discriminator.electra.embeddings
     generator.generator_lm_head.weight = discriminator.electra.embeddings.word_embeddings.weight
-    return generator.train().to(device), discriminator.train().to(device)
+    return generator.train().to(args.device), discriminator.train().to(args.device)
 
 
 def optimizer(generator, discriminator):
@@ -178,7 +181,7 @@ class Trainer:
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         self.bf16 = precision == "bf16"
         self.random = torch.Generator().manual_seed(0)
-        self.generator, self.discriminator = models(sizes, args.dropout, args.device)
+        self.generator, self.discriminator = models(sizes, args)
         self.adamw, self.parameters = optimizer(self.generator, self.discriminator)
         options = {"compiled": {}, "graphs": {"mode": "reduce-overhead"}, "autotuned": {"mode": "max-autotune"}}
         self.losses = losses if self.way == "eager" else torch.compile(losses, **options[self.way])
@@ -258,7 +261,7 @@ class FineTuner:
         torch.manual_seed(0)
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         self.bf16 = precision == "bf16"
-        dropout = dict(hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=args.dropout)
+        dropout = dict(hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=args.attention_dropout)
         self.model = ElectraForSequenceClassification.from_pretrained(args.fine_tune, num_labels=2, **dropout).to(args.device)
         longest = min(512, self.model.config.max_position_embeddings)
         self.tokenizer = AutoTokenizer.from_pretrained(args.tokenizer or args.fine_tune, model_max_length=longest)

@@ -134,7 +134,7 @@ pub(super) fn run(arguments: &BenchArguments, model: &Path) -> Result<(), Failur
     let torch = if arguments.against.is_some() {
         let file = TextFile::new(&texts)?;
         let on_gpu = ours.on_gpu;
-        let modes = Mode::chosen(&arguments.torch_modes, on_gpu, &[Mode::EagerFp32, Mode::EagerBf16]);
+        let modes = Mode::chosen(&arguments.torch_modes, on_gpu);
         let flags = [
             ("fine-tune", ours.folder.display().to_string()),
             ("tokenizer", ours.home.display().to_string()),
@@ -310,6 +310,7 @@ fn show(r: &Report) {
                 }
             }
         }
+        print::to_the_best(torch, |speeds| (pair(speeds).torch, pair(speeds).ratio), &style);
     };
     part("fine-tuning", "tokens", |speeds| &speeds.training);
     part("pipeline, sorted", "texts", |speeds| &speeds.prediction);

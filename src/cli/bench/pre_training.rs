@@ -52,13 +52,6 @@ impl StepPeer {
             )));
         };
         let g = electra.generator.sizes(m);
-        if g.layers != m.layers || m.dropout != m.attention_dropout {
-            return Err(Failure::Input(
-                "--against torch: the peer has as many layers in both networks and one rate of dropout; \
-                 set objective.generator.layers and model.attention_dropout accordingly"
-                    .into(),
-            ));
-        }
         if m.activation != Activation::Gelu || m.layer_norm_epsilon != EPSILON {
             return Err(Failure::Input(
                 "--against torch: the peer's activation is gelu and its layer norm's epsilon 1e-12; \
@@ -76,13 +69,15 @@ impl StepPeer {
             ("hidden", m.hidden),
             ("heads", m.heads),
             ("ffn", m.feed_forward),
+            ("generator-layers", g.layers),
             ("generator-hidden", g.hidden),
             ("generator-heads", g.heads),
             ("generator-ffn", g.feed_forward),
         ];
         let numbers = numbers.into_iter().map(|(name, n)| (name, n.to_string()));
-        let flags = numbers.chain([("dropout", m.dropout.to_string())]);
-        let peer = Peer::new(python, Mode::chosen(modes, on_gpu, &[Mode::EagerFp32]), on_gpu, flags);
+        let dropout = [("dropout", m.dropout), ("attention-dropout", m.attention_dropout)];
+        let flags = numbers.chain(dropout.map(|(name, rate)| (name, rate.to_string())));
+        let peer = Peer::new(python, Mode::chosen(modes, on_gpu), on_gpu, flags);
         Ok(Self { peer, steps, tokens: (config.training.batch * config.data.length) as f64 })
     }
 

@@ -88,6 +88,18 @@ fn against(torch: &Comparison<Speeds>, style: &Style) {
             }
         }
     }
+    to_the_best(torch, |speeds| (speeds.tokens_per_second, speeds.ratio), style);
+}
+
+/// The ratio to PyTorch's fastest mode, where there are several. `speed` is its speed, and ours over it.
+pub(super) fn to_the_best<T>(torch: &Comparison<T>, speed: impl Fn(&T) -> (f64, f64), style: &Style) {
+    let measured = torch.modes.iter().filter_map(|ModeReport { mode, outcome }| match outcome {
+        Outcome::Measured(speeds) => Some((*mode, speed(speeds))),
+        Outcome::Failed { .. } => None,
+    });
+    if let (2.., Some((mode, (_, ratio)))) = (torch.modes.len(), measured.max_by(|a, b| a.1.0.total_cmp(&b.1.0))) {
+        println!("  {}", style.bold(&format!("{ratio:.2} times its best mode, {mode}")));
+    }
 }
 
 /// What the columns of [`turns`] are.

@@ -35,9 +35,10 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// What is compared: the modes that were `asked` for, else on a GPU all, and on the CPU these.
-    pub(super) fn chosen(asked: &[Self], on_gpu: bool, on_cpu: &[Self]) -> Vec<Self> {
-        let usual = if on_gpu { Self::value_variants() } else { on_cpu };
+    /// What is compared: the modes that were `asked` for, else all that the device has.
+    pub(super) fn chosen(asked: &[Self], on_gpu: bool) -> Vec<Self> {
+        const ON_CPU: [Mode; 4] = [Mode::EagerFp32, Mode::EagerBf16, Mode::CompiledFp32, Mode::CompiledBf16];
+        let usual = if on_gpu { Self::value_variants() } else { &ON_CPU };
         if asked.is_empty() { usual } else { asked }.to_vec()
     }
 }
