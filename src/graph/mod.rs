@@ -132,12 +132,12 @@ impl Graph {
         }
     }
 
-    /// How the CPU engine multiplies layers and vocabulary from now on.
+    /// How the CPU engine multiplies this graph's layers and vocabulary.
     pub fn multiply_in(&mut self, products: Products) {
         self.products = products;
     }
 
-    /// How the CPU engine multiplies them.
+    /// How it does.
     pub fn products(&self) -> Products {
         self.products
     }

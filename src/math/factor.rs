@@ -39,22 +39,41 @@ impl<'a, R: Real> Factor<'a, R> {
         Self { k, n, kind }
     }
 
-    /// `c = a b`, or added to it, on this thread, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are `stride`
-    /// apart.
+    /// `c = a b`, or added to it, on this thread, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are
+    /// `stride` apart.
     ///
     /// # Panics
     /// If a view is too short.
-    pub fn multiply(&self, rows: usize, a: Matrix<'_, R>, (c, stride): (&mut [R], usize), accumulate: bool) {
+    pub fn multiply(&self, rows: usize, a: Matrix<'_, R>, c: (&mut [R], usize), accumulate: bool) {
+        self.multiply_and_sum(rows, a, c, accumulate, None);
+    }
+
+    /// As [`Factor::multiply`]; where there are `sums`, each of them becomes that of a row of `a`.
+    ///
+    /// # Panics
+    /// If a view is too short.
+    pub fn multiply_and_sum(
+        &self,
+        rows: usize,
+        a: Matrix<'_, R>,
+        (c, stride): (&mut [R], usize),
+        accumulate: bool,
+        sums: Option<&mut [R]>,
+    ) {
         let Self { k, n, .. } = *self;
+        if let (Kind::Packed(b), Some(data), Some(c)) = (&self.kind, R::singles(a.data), R::singles_mut(c)) {
+            let a = Matrix { data, row: a.row, column: a.column };
+            return b.multiply(rows, a, (c, stride), accumulate, sums.and_then(R::singles_mut));
+        }
+        for (i, sum) in sums.into_iter().flatten().enumerate().take(rows) {
+            *sum = (0..k).map(|l| a.data[i * a.row + l * a.column]).sum();
+        }
         let gemm = Gemm { m: rows, n, k, accumulate, ..Gemm::default() };
         match &self.kind {
             Kind::Plain(b) => gemm.run(a, *b, c, stride),
             Kind::Rounded(b) => gemm.run(Matrix::new(&rounded(a, rows, k), k), Matrix::new(b, n), c, stride),
-            Kind::Packed(b) => {
-                if let (Some(data), Some(c)) = (R::singles(a.data), R::singles_mut(c)) {
-                    b.multiply(rows, Matrix { data, row: a.row, column: a.column }, (c, stride), accumulate);
-                }
-            }
+            // Of numbers in single precision only.
+            Kind::Packed(_) => {}
         }
     }
 }
@@ -96,7 +115,13 @@ mod tests {
                 let left = if way & 1 == 1 { Matrix::new(&a_turned, m).t() } else { Matrix::new(&a, k) };
                 let right = if way & 2 == 2 { Matrix::new(&b_turned, k).t() } else { Matrix::new(&b, n) };
                 let (mut c, accumulate) = (before.clone(), way % 3 == 0);
-                new(right, (k, n)).multiply(m, left, (&mut c, n + 3), accumulate);
+                let mut sums = vec![0.0; m];
+                let factor = new(right, (k, n));
+                factor.multiply_and_sum(m, left, (&mut c, n + 3), accumulate, Some(&mut sums));
+                for (row, sum) in a.chunks(k).zip(&sums) {
+                    let expected: f64 = row.iter().map(|&x| f64::from(x)).sum();
+                    assert!((f64::from(*sum) - expected).abs() < 1e-4, "{m}x{n}x{k}, way {way}: {sum} for {expected}");
+                }
                 for (at, (&found, &before)) in c.iter().zip(&before).enumerate() {
                     let (i, j) = (at / (n + 3), at % (n + 3));
                     if j >= n {

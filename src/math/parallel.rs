@@ -33,13 +33,13 @@ pub fn blocks<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T])
     data.par_chunks_mut(each * width).enumerate().for_each(|(i, chunk)| f(i * each, chunk));
 }
 
-/// As [`blocks`] for two arrays of as many rows of `width` elements.
-pub fn blocks2<T: Send>(a: &mut [T], b: &mut [T], width: usize, f: impl Fn(usize, &mut [T], &mut [T]) + Sync) {
-    let each = block(a.len() / width.max(1));
-    if each * width >= a.len() {
-        return f(0, a, b);
+/// As [`blocks`] for two arrays with as many rows.
+pub fn blocks2<T: Send>(a: (&mut [T], usize), b: (&mut [T], usize), f: impl Fn(usize, &mut [T], &mut [T]) + Sync) {
+    let each = block(a.0.len() / a.1.max(1));
+    if each * a.1 >= a.0.len() {
+        return f(0, a.0, b.0);
     }
-    let pieces = a.par_chunks_mut(each * width).zip(b.par_chunks_mut(each * width));
+    let pieces = a.0.par_chunks_mut(each * a.1).zip(b.0.par_chunks_mut(each * b.1));
     pieces.enumerate().for_each(|(i, (x, y))| f(i * each, x, y));
 }
 

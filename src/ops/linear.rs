@@ -71,7 +71,7 @@ impl Linear {
         let draws = self.dropout.map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
         let u = t.out(0);
         if let Some(activation) = self.activation {
-            parallel::blocks2(u, t.out(1), n, |start, u, y| {
+            parallel::blocks2((u, n), (t.out(1), n), |start, u, y| {
                 product(start, u);
                 vectorize(
                     #[inline(always)]
@@ -330,9 +330,10 @@ impl LinearWeightGradient {
             gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
         } else {
             let x = Factor::new(t.products, Matrix::new(x, k), (m, k));
-            parallel::blocks(dw, k, |start, dw| {
-                x.multiply(dw.len() / k, Matrix::new(&dy[start..], n).t(), (dw, k), false);
+            parallel::blocks2((dw, k), (db, 1), |start, dw, db| {
+                x.multiply_and_sum(db.len(), Matrix::new(&dy[start..], n).t(), (dw, k), false, Some(db));
             });
+            return;
         }
         parallel::column_sums(m, n, db, |range, sums| {
             vectorize(

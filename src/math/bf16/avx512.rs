@@ -5,7 +5,7 @@
 
 use super::{LANES, LeftView, PANEL, Right, TILE};
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, __mmask16, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_si512,
+    __m512, __m512bh, __m512i, __mmask16, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_si512,
     _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16,
     _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_unpackhi_epi32,
     _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -62,9 +62,18 @@ pub(super) fn along(x: &[f32], out: &mut [u32]) {
     }
 }
 
-/// Pairs of two rows of `x`, which are `stride` apart, of `count` columns, 16 at most: pair p of each column stands at `p * step`.
+/// Pairs that follow each other in a sum of a column are added up so far before they are added to the rest.
+const TOGETHER: usize = 64;
+
+/// Pairs of two rows of `x`, which are `stride` apart, of `count` columns, 16 at most: pair p of each column stands at `p * step`. Gives
+/// each column's sum.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) fn across(x: &[f32], (rows, stride): (usize, usize), count: usize, (out, step): (&mut [u32], usize)) {
+pub(super) fn across(
+    x: &[f32],
+    (rows, stride): (usize, usize),
+    count: usize,
+    (out, step): (&mut [u32], usize),
+) -> [f32; LANES] {
     const INTERLEAVED: [u16; 32] = {
         let (mut order, mut i) = ([0; 32], 0);
         while i < 16 {
@@ -75,11 +84,20 @@ pub(super) fn across(x: &[f32], (rows, stride): (usize, usize), count: usize, (o
     };
     // SAFETY: both are 512 bits without invalid values.
     let order = unsafe { transmute::<[u16; 32], __m512i>(INTERLEAVED) };
-    for p in 0..rows.div_ceil(2) {
-        let a = load(x, 2 * p * stride, count);
-        let b = if 2 * p + 1 < rows { load(x, (2 * p + 1) * stride, count) } else { _mm512_setzero_ps() };
-        store(out, p * step, _mm512_permutexvar_epi16(order, converted(a, b)));
+    let pairs = rows.div_ceil(2);
+    let mut total = _mm512_setzero_ps();
+    for begin in (0..pairs).step_by(TOGETHER) {
+        let mut sum = _mm512_setzero_ps();
+        for p in begin..pairs.min(begin + TOGETHER) {
+            let a = load(x, 2 * p * stride, count);
+            let b = if 2 * p + 1 < rows { load(x, (2 * p + 1) * stride, count) } else { _mm512_setzero_ps() };
+            store(out, p * step, _mm512_permutexvar_epi16(order, converted(a, b)));
+            sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
+        }
+        total = _mm512_add_ps(total, sum);
     }
+    // SAFETY: both are 512 bits, and every value is valid.
+    unsafe { transmute::<__m512, [f32; LANES]>(total) }
 }
 
 /// As [`across`] of a matrix that is stored transposed: `count` rows of `x`, 16 at most, of `columns` each.
@@ -209,13 +227,6 @@ impl Tile {
         let mut sums = [[_mm512_setzero_ps(); V]; R];
         // SAFETY: as the caller says: R rows and V vectors are there, of the last as many columns as the mask has.
         unsafe {
-            if self.adds {
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = _mm512_maskz_loadu_ps(mask(v), self.c.add(r * self.stride + v * LANES));
-                    }
-                }
-            }
             let (mut a, mut b) = (self.a, self.b);
             for _ in 0..self.block {
                 let mut columns = [_mm512_setzero_si512(); V];
@@ -235,8 +246,10 @@ impl Tile {
                 (a, b) = (a.add(self.steps.1), b.add(V * LANES));
             }
             for (r, sums) in sums.iter().enumerate() {
-                for (v, sum) in sums.iter().enumerate() {
-                    _mm512_mask_storeu_ps(self.c.add(r * self.stride + v * LANES), mask(v), *sum);
+                for (v, &sum) in sums.iter().enumerate() {
+                    let c = self.c.add(r * self.stride + v * LANES);
+                    let sum = if self.adds { _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask(v), c)) } else { sum };
+                    _mm512_mask_storeu_ps(c, mask(v), sum);
                 }
             }
         }

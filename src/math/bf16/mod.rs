@@ -17,6 +17,8 @@ const LANES: usize = 16;
 const PANEL: usize = 3 * LANES;
 /// Rows of a tile.
 const TILE: usize = 8;
+/// Fewer pairs than this are no work for several threads.
+const ALONE: usize = 1 << 14;
 
 /// How factors of f32 are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -68,7 +70,7 @@ impl Right {
         let mut right = Self { k, n, pairs, panels: Vec::new() };
         right.panels = vec![0; right.len()];
         #[cfg(target_arch = "x86_64")]
-        right.panels.par_chunks_mut((PANEL * pairs).max(1)).enumerate().for_each(|(j, panel)| {
+        let pack = |(j, panel): (usize, &mut [u32])| {
             let width = (n - j * PANEL).min(PANEL);
             let step = width.next_multiple_of(LANES);
             for column in (0..width).step_by(LANES) {
@@ -77,12 +79,19 @@ impl Right {
                 // SAFETY: the processor was asked above.
                 unsafe {
                     match b.column {
-                        1 => avx512::across(x, (k, b.row), count, out),
+                        1 => drop(avx512::across(x, (k, b.row), count, out)),
                         _ => avx512::turned(x, (k, b.column), count, out),
                     }
                 }
             }
-        });
+        };
+        let each = (PANEL * pairs).max(1);
+        #[cfg(target_arch = "x86_64")]
+        if right.panels.len() < ALONE {
+            right.panels.chunks_mut(each).enumerate().for_each(pack);
+        } else {
+            right.panels.par_chunks_mut(each).enumerate().for_each(pack);
+        }
         right
     }
 
@@ -91,11 +100,19 @@ impl Right {
         (whole + rest.next_multiple_of(LANES)) * self.pairs
     }
 
-    /// `c = a b`, or added to it, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are `stride` apart.
+    /// `c = a b`, or added to it, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are `stride` apart. `sums`
+    /// gets the sum of each row of `a`.
     ///
     /// # Panics
     /// Where a view is too short.
-    pub fn multiply(&self, rows: usize, a: Matrix<'_, f32>, (c, stride): (&mut [f32], usize), accumulate: bool) {
+    pub fn multiply(
+        &self,
+        rows: usize,
+        a: Matrix<'_, f32>,
+        (c, stride): (&mut [f32], usize),
+        accumulate: bool,
+        sums: Option<&mut [f32]>,
+    ) {
         thread_local!(static SCRATCH: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) });
         a.check("a", rows, self.k);
         if self.k == 0 && !accumulate {
@@ -107,7 +124,7 @@ impl Right {
             if scratch.len() < len {
                 scratch.resize(len, 0);
             }
-            self.convert(rows, a, left.blocks, scratch);
+            self.convert(rows, a, left.blocks, (scratch, sums));
             let left = LeftView { pairs: scratch, ..left };
             // SAFETY: the processor was asked when the right factor was made.
             #[cfg(target_arch = "x86_64")]
@@ -119,16 +136,22 @@ impl Right {
         });
     }
 
-    /// The left factor's pairs, in blocks of 16 rows where its columns are contiguous.
-    fn convert(&self, rows: usize, a: Matrix<'_, f32>, blocks: bool, out: &mut [u32]) {
+    /// The left factor's pairs, in blocks of 16 rows where its columns are contiguous, and its rows' sums.
+    fn convert(&self, rows: usize, a: Matrix<'_, f32>, blocks: bool, (out, sums): (&mut [u32], Option<&mut [f32]>)) {
+        let (mut none, k) = ([], self.k);
+        let sums = sums.unwrap_or(&mut none);
         #[cfg(target_arch = "x86_64")]
         for row in (0..rows).step_by(if blocks { LANES } else { 1 }) {
             let out = &mut out[row * self.pairs..];
             // SAFETY: the processor was asked when the right factor was made.
             unsafe {
-                match blocks {
-                    true => avx512::across(&a.data[row..], (self.k, a.column), LANES.min(rows - row), (out, LANES)),
-                    false => avx512::along(&a.data[row * a.row..][..self.k], &mut out[..self.pairs]),
+                if blocks {
+                    let found = avx512::across(&a.data[row..], (k, a.column), LANES.min(rows - row), (out, LANES));
+                    sums.iter_mut().skip(row).zip(found).for_each(|(sum, found)| *sum = found);
+                } else {
+                    let row_of_a = &a.data[row * a.row..][..k];
+                    avx512::along(row_of_a, &mut out[..self.pairs]);
+                    sums.iter_mut().skip(row).take(1).for_each(|sum| *sum = row_of_a.iter().sum());
                 }
             }
         }
