@@ -124,6 +124,7 @@ enum Peer {
 struct Report {
     device: String,
     preset: String,
+    precision: Precision,
     batch: usize,
     length: usize,
     /// Parts that a step's batch is worked through in, and examples of each.
@@ -253,6 +254,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let report = Report {
         device,
         preset: config.preset,
+        precision: config.training.precision,
         batch: config.training.batch,
         length: config.data.length,
         parts: fit.micro_batches.count,
@@ -288,7 +290,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
 /// What that precision is on the device.
 fn on_device(arguments: &BenchArguments, precision: Precision) -> Result<Precision, Failure> {
     let on_gpu = arguments.device.adapter().map_err(Failure::work)?.is_some();
-    Ok(if on_gpu { precision } else { precision.on_cpu() })
+    precision.beginning(on_gpu).map_err(Failure::input)
 }
 
 /// The device with its kernels for `recipe` within `resources`.

@@ -104,8 +104,9 @@ pub(super) struct Tuning {
     /// Decides the head's first weights, batches, dropout and what is held out [default: 1]
     #[arg(long)]
     seed: Option<u64>,
-    /// f32, or mixed: 16 bits where a GPU or a CPU with AVX512-BF16 gains by it
-    #[arg(long, value_name = "f32|mixed")]
+    /// f32, or mixed: on a GPU with f16 activations and the weights of matrix products in 16 bits; on a CPU with AVX512-BF16 matrix
+    /// products of 16 bits, which is bf16, elsewhere f32
+    #[arg(long, value_name = "f32|mixed|bf16")]
     precision: Option<Precision>,
     /// One setting of the run's config.toml, as in model.dropout=0; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -204,7 +205,8 @@ impl Tuning {
             && found.training.init_from == wanted.training.init_from
             && found.training.batch == wanted.training.batch
             && found.optimizer.learning_rate == wanted.optimizer.learning_rate
-            && found.optimizer.layer_decay == wanted.optimizer.layer_decay;
+            && found.optimizer.layer_decay == wanted.optimizer.layer_decay
+            && found.training.precision == self.begins_in(wanted.training.precision)?;
         if !same {
             let place = folder.display();
             return Err(Failure::Input(format!(
@@ -212,6 +214,12 @@ impl Tuning {
             )));
         }
         continue_run(folder, &Change::default(), self.how(None)?, stop)
+    }
+
+    /// What that precision is on the device.
+    fn begins_in(&self, precision: Precision) -> Result<Precision, Failure> {
+        let on_gpu = self.device.adapter().map_err(Failure::input)?.is_some();
+        precision.beginning(on_gpu).map_err(Failure::input)
     }
 
     /// What runs of it are called.

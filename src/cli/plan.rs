@@ -81,9 +81,8 @@ pub(crate) fn run(arguments: PlanArguments) -> Result<(), Failure> {
     let mut config = arguments.settings.resolve()?;
     let resources = arguments.memory.resources()?;
     let (device, target, limits) = target(&arguments.device)?;
-    if target == Target::Cpu {
-        config.training.precision = config.training.precision.on_cpu();
-    }
+    let precision = &mut config.training.precision;
+    *precision = precision.beginning(target != Target::Cpu).map_err(Failure::input)?;
     let report = Report::new(config, device, target, resources, limits)?;
     if arguments.json {
         return print_json(&report.as_json());
@@ -148,6 +147,7 @@ impl Report {
     fn as_json(&self) -> Value {
         json!({
             "preset": self.config.preset,
+            "precision": self.config.training.precision,
             "device": self.device,
             "batch": self.config.training.batch,
             "length": self.config.data.length,
@@ -190,8 +190,13 @@ impl Report {
     fn as_text(&self, style: Style) -> String {
         let c = &self.config;
         let batch = format!("{} examples of {} tokens", grouped(c.training.batch as u64), c.data.length);
-        let mut text =
-            format!("{} on {}, {batch}, {} selected in each\n", style.bold(&c.run_name()), self.device, self.slots);
+        let mut text = format!(
+            "{} on {}{}, {batch}, {} selected in each\n",
+            style.bold(&c.run_name()),
+            self.device,
+            c.training.precision.in_words(),
+            self.slots
+        );
         if let Some(how) = memory::how(self.best.fit) {
             text += &format!("a step's examples {how}, at most {}\n", bytes(self.peak));
         }

@@ -19,7 +19,7 @@ Examples:
   leyden plot runs/tiny runs/tiny-2 --x hours --log --out both.svg
   leyden plot runs/* --tensorboard events && tensorboard --logdir events")]
 pub(crate) struct PlotArguments {
-    /// Folders of runs, finished or not; at most 7. One of several seeds stands for all of them
+    /// Folders of runs, finished or not; at most 7. A folder that fine-tune --seeds made stands for its runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The picture to write, named .png or .svg

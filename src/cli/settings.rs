@@ -35,8 +35,8 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub seed: Option<u64>,
     /// f32, or mixed: on a GPU with f16 activations and the weights of matrix products in 16 bits; on a CPU with AVX512-BF16 matrix
-    /// products of 16 bits (bf16), elsewhere f32
-    #[arg(long, value_name = "f32|mixed")]
+    /// products of 16 bits, which is bf16, elsewhere f32
+    #[arg(long, value_name = "f32|mixed|bf16")]
     pub precision: Option<Precision>,
     /// Peak learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]

@@ -14,7 +14,8 @@ Examples:
   leyden window runs/tiny runs/tiny-2
   leyden train --preset mini --text notes/ --window")]
 pub(crate) struct WindowArguments {
-    /// Folders of runs: the first is shown, the others are compared with it. One of several seeds stands for all of them, the best first
+    /// Folders of runs: the first is shown, the others are compared with it. A folder that fine-tune --seeds made stands for
+    /// its runs, the best first
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
 }

@@ -145,7 +145,7 @@ pub struct TrainingConfig {
     pub steps: u64,
     /// Examples a step.
     pub batch: usize,
-    /// What activations and the weights of matrix products are stored in. `--precision` sets it.
+    /// What is stored or multiplied in 16 bits. `--precision` sets it.
     pub precision: Precision,
     /// Steps between two lines of metrics.
     pub log_every: u64,
@@ -187,15 +187,32 @@ pub enum Precision {
     Bf16,
 }
 
+/// [`Precision::Bf16`] was asked of a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("precision bf16 is the CPU engine's: expected --device cpu, or for a new run --precision mixed")]
+pub struct NotOnGpu;
+
 impl Precision {
-    /// What [`Precision::Mixed`] means for a run that begins on the CPU engine: [`Precision::Bf16`] where the processor has
-    /// instructions for it, else nothing would be gained.
-    #[must_use]
-    pub fn on_cpu(self) -> Self {
+    /// What it means for a run that begins on a GPU or on the CPU engine: there [`Precision::Mixed`] is [`Precision::Bf16`] where the
+    /// processor has instructions for it, else nothing would be gained and it is [`Precision::F32`].
+    ///
+    /// # Errors
+    /// [`NotOnGpu`].
+    pub fn beginning(self, on_gpu: bool) -> Result<Self, NotOnGpu> {
         match self {
-            Self::Mixed if Products::Halves.is_there() => Self::Bf16,
-            Self::Mixed => Self::F32,
-            other => other,
+            Self::Bf16 if on_gpu => Err(NotOnGpu),
+            Self::Mixed if !on_gpu && Products::Halves.is_there() => Ok(Self::Bf16),
+            Self::Mixed if !on_gpu => Ok(Self::F32),
+            other => Ok(other),
+        }
+    }
+
+    /// As in `a step in bf16`; nothing of the usual one.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::F32 => "",
+            Self::Mixed => " in mixed precision",
+            Self::Bf16 => " in bf16",
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Real;
 use super::bf16::{self, Products};
 use super::gemm::{Gemm, Matrix};
+use super::parallel;
 
 /// A right factor [k, n].
 #[derive(Debug)]
@@ -48,7 +49,12 @@ impl<'a, R: Real> Factor<'a, R> {
         self.multiply_and_sum(rows, a, c, accumulate, None);
     }
 
-    /// As [`Factor::multiply`]; where there are `sums`, each of them becomes that of a row of `a`.
+    /// Whether [`Factor::multiply_and_sum`] sums: it costs nothing while rows are packed.
+    pub fn sums(&self) -> bool {
+        matches!(self.kind, Kind::Packed(_))
+    }
+
+    /// As [`Factor::multiply`]; where it [`Factor::sums`], each of `sums` becomes the sum of a row of `a`.
     ///
     /// # Panics
     /// If a view is too short.
@@ -65,9 +71,6 @@ impl<'a, R: Real> Factor<'a, R> {
             let a = Matrix { data, row: a.row, column: a.column };
             return b.multiply(rows, a, (c, stride), accumulate, sums.and_then(R::singles_mut));
         }
-        for (i, sum) in sums.into_iter().flatten().enumerate().take(rows) {
-            *sum = (0..k).map(|l| a.data[i * a.row + l * a.column]).sum();
-        }
         let gemm = Gemm { m: rows, n, k, accumulate, ..Gemm::default() };
         match &self.kind {
             Kind::Plain(b) => gemm.run(a, *b, c, stride),
@@ -80,8 +83,16 @@ impl<'a, R: Real> Factor<'a, R> {
 
 /// A matrix as bf16 has it, row by row.
 fn rounded<R: Real>(x: Matrix<'_, R>, rows: usize, columns: usize) -> Vec<R> {
-    let at = |i: usize| x.data[i / columns * x.row + i % columns * x.column];
-    (0..rows * columns).map(|i| R::of(f64::from(bf16::rounded(at(i).wide() as f32)))).collect()
+    let mut out = vec![R::ZERO; rows * columns];
+    parallel::rows(&mut out, columns, |start, out| {
+        for (i, out) in out.chunks_mut(columns).enumerate() {
+            for (j, out) in out.iter_mut().enumerate() {
+                let number = x.data[(start + i) * x.row + j * x.column];
+                *out = R::of(f64::from(bf16::rounded(number.wide() as f32)));
+            }
+        }
+    });
+    out
 }
 
 #[cfg(test)]
@@ -118,7 +129,7 @@ mod tests {
                 let mut sums = vec![0.0; m];
                 let factor = new(right, (k, n));
                 factor.multiply_and_sum(m, left, (&mut c, n + 3), accumulate, Some(&mut sums));
-                for (row, sum) in a.chunks(k).zip(&sums) {
+                for (row, sum) in a.chunks(k).zip(&sums).filter(|_| factor.sums()) {
                     let expected: f64 = row.iter().map(|&x| f64::from(x)).sum();
                     assert!((f64::from(*sum) - expected).abs() < 1e-4, "{m}x{n}x{k}, way {way}: {sum} for {expected}");
                 }

@@ -330,10 +330,12 @@ impl LinearWeightGradient {
             gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
         } else {
             let x = Factor::new(t.products, Matrix::new(x, k), (m, k));
-            parallel::blocks2((dw, k), (db, 1), |start, dw, db| {
+            parallel::blocks2((dw, k), (&mut *db, 1), |start, dw, db| {
                 x.multiply_and_sum(db.len(), Matrix::new(&dy[start..], n).t(), (dw, k), false, Some(db));
             });
-            return;
+            if x.sums() {
+                return;
+            }
         }
         parallel::column_sums(m, n, db, |range, sums| {
             vectorize(

@@ -17,7 +17,8 @@ pub(crate) fn every_seed(folder: &Path) -> Vec<PathBuf> {
     let best = named(folder, &summary["best"]);
     let all = summary["runs"].as_array().into_iter().flatten().filter_map(|run| named(folder, &run["folder"]));
     let others: Vec<PathBuf> = all.filter(|run| Some(run) != best.as_ref()).collect();
-    best.into_iter().chain(others).collect()
+    let all: Vec<PathBuf> = best.into_iter().chain(others).collect();
+    if all.is_empty() { vec![folder.into()] } else { all }
 }
 
 fn summary(folder: &Path) -> Option<Value> {
@@ -46,7 +47,9 @@ mod tests {
         std::fs::write(path.join(SEEDS), format!(r#"{{"best": "seed-2", "runs": {runs}}}"#)).unwrap();
         assert_eq!(every_seed(path), ["seed-2", "seed-1"].map(|name| path.join(name)));
         assert_eq!(best_seed(path), Some(path.join("seed-2")));
-        std::fs::write(path.join(SEEDS), "{").unwrap();
-        assert_eq!(every_seed(path), [path]);
+        for text in ["{", "{}", r#"{"best": "gone"}"#] {
+            std::fs::write(path.join(SEEDS), text).unwrap();
+            assert_eq!(every_seed(path), [path]);
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::config::{Config, ConfigError, Precision};
 use crate::corpus::Tokenizer;
+use crate::gpu::Adapter;
 use crate::math::bf16::Products;
 use crate::model::Model;
 use crate::plan::Target;
@@ -134,13 +135,15 @@ pub fn fine_tune(
 
 fn create(
     folder: &Path,
-    config: Config,
+    mut config: Config,
     material: Material,
     adaptation: Option<&Adaptation>,
     how: SessionOptions,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<Opened, SessionError> {
-    let (setup, tuned) = setup((config, true), &material, adaptation, how, None, watch)?;
+    let adapter = how.device.adapter()?;
+    choose_precision(&mut config, adapter.is_some(), true, watch)?;
+    let (setup, tuned) = setup(config, adapter, &material, adaptation, how, None, watch)?;
     let mut session = Session::create(folder, setup)?;
     keep(&mut session, tuned, None)?;
     Ok(Opened { session, material })
@@ -213,6 +216,11 @@ pub fn reopen(
             RunError::TextChanged { folder, labelled: config.is_fine_tuning() }.into()
         });
     }
+    // What cannot go on here is left as it is.
+    let adapter = if complete { None } else { how.device.adapter()? };
+    if !complete {
+        choose_precision(&mut config, adapter.is_some(), false, watch)?;
+    }
     // Only a run that was never saved still needs what it started from.
     let adaptation = if newest.is_none() { adaptation(&config)? } else { None };
     if config != before {
@@ -228,7 +236,7 @@ pub fn reopen(
         return Ok(Reopened::Done { config: Box::new(config), done });
     }
     let record = run.kernels()?;
-    let (setup, tuned) = setup((config, false), &material, adaptation.as_ref(), how, record.clone(), watch)?;
+    let (setup, tuned) = setup(config, adapter, &material, adaptation.as_ref(), how, record.clone(), watch)?;
     let mut session = Session::resume_from(run, setup, newest)?;
     keep(&mut session, tuned, record.as_ref())?;
     Ok(Reopened::Opened(Box::new(Opened { session, material })))
@@ -277,15 +285,14 @@ fn adaptation(config: &Config) -> Result<Option<Adaptation>, SessionError> {
 }
 
 fn setup(
-    (mut config, begins): (Config, bool),
+    config: Config,
+    adapter: Option<Adapter>,
     material: &Material,
     adaptation: Option<&Adaptation>,
     how: SessionOptions,
     record: Option<KernelChoices>,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
-    let adapter = how.device.adapter()?;
-    choose_precision(&mut config, adapter.is_some(), begins, watch)?;
     let mut recipe = Recipe::new(&config);
     let data = material.data(&*recipe.objective);
     // Of labelled rows, none may be as long as they were allowed to be.
@@ -341,24 +348,20 @@ fn choose_precision(
     begins: bool,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(), SessionError> {
-    let precision = &mut config.training.precision;
-    let there = Products::Halves.is_there();
-    if *precision == Precision::Mixed && begins && !on_gpu {
-        *precision = precision.on_cpu();
-        if !there {
+    let (precision, there) = (&mut config.training.precision, Products::Halves.is_there());
+    let chosen = precision.beginning(on_gpu)?;
+    if begins {
+        if (*precision, chosen) == (Precision::Mixed, Precision::F32) {
             watch(Startup::Remark("this processor has no instructions for bf16: the run is in f32"));
         }
+        *precision = chosen;
     }
-    match *precision {
-        Precision::Bf16 if on_gpu => Err(SessionError::Bf16),
-        Precision::Bf16 if !there => {
-            watch(Startup::Remark(
-                "this processor has no instructions for bf16: numbers are rounded to it and multiplied in f32, which takes longer",
-            ));
-            Ok(())
-        }
-        _ => Ok(()),
+    if *precision == Precision::Bf16 && !there {
+        watch(Startup::Remark(
+            "this processor has no instructions for bf16: numbers are rounded to it and multiplied in f32, which takes longer",
+        ));
     }
+    Ok(())
 }
 
 /// The first weights, where they are not just the seed's: those of another model, and a vocabulary with rows that are no

@@ -1,7 +1,7 @@
 //! Why a session could not go on.
 
 use super::{AdaptError, ExtendError, PrepareError};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, NotOnGpu};
 use crate::plan::EngineError;
 use crate::run::{RunError, new_run};
 use crate::train::TrainError;
@@ -106,8 +106,8 @@ pub enum SessionError {
         folder: PathBuf,
     },
     /// What only the CPU engine does, on a GPU.
-    #[error("precision bf16 is the CPU engine's: expected --device cpu, or for a new run --precision mixed")]
-    Bf16,
+    #[error(transparent)]
+    NotOnGpu(#[from] NotOnGpu),
     /// The device or the numbers.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -135,7 +135,7 @@ impl SessionError {
             | Self::OtherKind { .. }
             | Self::StartGone { .. }
             | Self::OtherText { .. }
-            | Self::Bf16 => true,
+            | Self::NotOnGpu(_) => true,
             Self::Run(error) => !matches!(error, RunError::File { .. }),
             Self::Train(TrainError::Memory { .. } | TrainError::Device { .. }) => true,
             Self::Train(_) | Self::Failed { .. } => false,

@@ -68,8 +68,13 @@ pub enum News {
         /// Steps done.
         step: u64,
     },
-    /// A run that fine-tunes is at its end, and a checkpoint answers from now on: why it is that one, in words.
-    Chosen(String),
+    /// A run that fine-tunes is at its end, and a checkpoint answers from now on.
+    Chosen {
+        /// Why it is that one, in words.
+        why: String,
+        /// The steps that it was trained for.
+        step: u64,
+    },
     /// The quiz's sentences.
     Quiz(Vec<Sentence>),
     /// Seconds by operation so far.

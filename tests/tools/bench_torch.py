@@ -383,7 +383,7 @@ def main():
         for line in sys.stdin:
             word, *steps = line.split()
             if word == "predict" and args.fine_tune:
-                answer(trainer.predict(*steps))
+                answer(trainer.predict(" ".join(steps)))
             elif word != "go" or len(steps) != 1:
                 raise SystemExit(f"expected go N, found {line.strip()!r}")
             elif args.fine_tune:

@@ -7,7 +7,7 @@ Run:  python tests/tools/fine_tune_table.py --leyden target/release/leyden --mod
           --task cola in_domain_train.tsv in_domain_dev.tsv --task squad1 train-v1.1.json dev-v1.1.json ... [--most 10000]
 
 Every fine-tuning is a line of OUT/results.jsonl as soon as it has ended, with the scores after its last step; what is there already
-is not done again. Where DEV is `-`, the last tenth of TRAIN's lines is it. --most N learns from N of a longer file's rows or
+is not done again, so another OUT goes with another model or other files. Where DEV is `-`, the last tenth of TRAIN's lines is it. --most N learns from N of a longer file's rows or
 questions, drawn once, the same for both. Each runs on one thread, --jobs of them at a time. At the end, and with --only-print at
 once, the table: means, deviations, and how far the means are apart in deviations of one seed.
 """
@@ -17,6 +17,7 @@ import concurrent.futures
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -49,12 +50,21 @@ def arguments():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fine-tunings at a time")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--only-print", action="store_true", help="the table of what is there")
-    return parser.parse_args()
+    args = parser.parse_args()
+    unknown = [name for name, *_ in args.task if name not in MEASURES]
+    if unknown:
+        parser.error(f"--task {unknown[0]}: expected one of {', '.join(MEASURES)}")
+    return args
+
+
+def lines_of(text):
+    """With their ends; only \\n ends one."""
+    return [line + "\n" for line in text.removesuffix("\n").split("\n")]
 
 
 def fewer(text, most, header):
     """So many lines of a table, drawn once."""
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     first, rest = lines[:header], lines[header:]
     kept = sorted(random.Random(0).sample(range(len(rest)), most)) if most and most < len(rest) else range(len(rest))
     return "".join([*first, *(rest[i] for i in kept)])
@@ -86,7 +96,7 @@ def prepared(args, name, train, dev):
         end = "txt" if name == "chunk" else "tsv"
         paths, text = (folder / f"{name}-train.{end}", folder / f"{name}-dev.{end}"), read_text(train)
         if dev == "-":
-            lines = text.splitlines(keepends=True)
+            lines = lines_of(text)
             first = len(lines) - len(lines) // 10
             texts = ["".join(lines[:first]), "".join([*lines[:header], *lines[first:]])]
         else:
@@ -114,6 +124,8 @@ def fine_tune(args, name, files, seed, arm):
         command = [sys.executable, script, *common, "--model", str(encoder_of(args.model)), "--seeds", str(seed), "--threads", "1"]
     else:
         folder = args.out / f"{name}-{arm}-{seed}"
+        # Of one that was cut off.
+        shutil.rmtree(folder, ignore_errors=True)
         command = [args.leyden, "fine-tune", str(encoder_of(args.model)), *common, "--out", str(folder), "--seed", str(seed)]
         command += ["--device", "cpu", *(["--from-scratch"] if arm == "random" else [])]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RAYON_NUM_THREADS": "1"})
@@ -158,7 +170,11 @@ def main():
         def work(job):
             name, seed, arm = job
             start = time.time()
-            score = fine_tune(args, name, files[name], seed, arm)
+            try:
+                score = fine_tune(args, name, files[name], seed, arm)
+            except RuntimeError as error:
+                print(f"{name} {arm} {seed}: {error}", file=sys.stderr, flush=True)
+                return None
             line = dict(task=name, seed=seed, arm=arm, score=score, seconds=round(time.time() - start, 1))
             with path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
@@ -166,7 +182,7 @@ def main():
             return line
 
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            results += pool.map(work, (job for job in wanted if job not in done))
+            results += filter(None, pool.map(work, (job for job in wanted if job not in done)))
     print(table(args, results))
 
 

@@ -115,7 +115,7 @@ def optimizer(args, model):
         # After so many steps the correction is 1.
         for parameter in model.parameters():
             zeros = dict(exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
-            adamw.state[parameter] = dict(step=torch.tensor(1e8), **zeros)
+            adamw.state[parameter] = dict(step=torch.tensor(1e8, device=parameter.device), **zeros)
     return adamw, [factor for _, factor in groups]
 
 

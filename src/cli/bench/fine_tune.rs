@@ -12,6 +12,7 @@ use super::{BenchArguments, Peer};
 use crate::cli::Failure;
 use crate::cli::output::{self, grouped};
 use crate::cli::style::Style;
+use crate::config::Precision;
 use crate::task::{Input, Part, sample};
 use classifier::Classifier;
 use serde::Serialize;
@@ -56,6 +57,8 @@ struct Report {
     /// The encoder's folder.
     model: PathBuf,
     texts: usize,
+    /// Of fine-tuning; predictions are in single precision.
+    precision: Precision,
     batch: usize,
     /// Tokens of the longest row.
     length: usize,
@@ -175,6 +178,7 @@ pub(super) fn run(arguments: &BenchArguments, model: &Path) -> Result<(), Failur
         device: ours.device(),
         seconds_by_op: ours.seconds_since(&by_op),
         texts: texts.len(),
+        precision: ours.precision,
         batch,
         length: ours.length,
         model: ours.folder,
@@ -294,7 +298,8 @@ fn show(r: &Report) {
     println!("  {}, {texts} texts in batches of {}, at most {} tokens", r.model.display(), r.batch, r.length);
     println!("  {}", style.dim(&format!("rounds of {steps} steps; tokens are counted without padding")));
     println!();
-    print::row("fine-tuning", &format!("{} tokens/s", style.bold(&print::number(r.tokens_per_second))));
+    let rate = style.bold(&print::number(r.tokens_per_second));
+    print::row("fine-tuning", &format!("{rate} tokens/s{}", r.precision.in_words()));
     print::row("predicting", &format!("{} texts/s", style.bold(&print::number(r.texts_per_second))));
     let Some(torch) = &r.torch else { return };
     println!();

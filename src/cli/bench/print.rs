@@ -12,7 +12,11 @@ pub(super) fn report(r: &Report) {
     let style = Style::stdout();
     println!("{}", style.bold(&r.device));
     let how = r.how.as_ref().map_or(String::new(), |how| format!(" {how}"));
-    println!("  preset {}, {} examples of {} tokens{how}, median of {} steps", r.preset, r.batch, r.length, r.steps);
+    let (steps, precision) = (r.steps, r.precision.in_words());
+    println!(
+        "  preset {}{precision}, {} examples of {} tokens{how}, median of {steps} steps",
+        r.preset, r.batch, r.length
+    );
     println!();
     row("training", &format!("{} tokens/s", style.bold(&number(r.tokens_per_second))));
     let range = format!("({} to {})", time(r.fastest_step), time(r.slowest_step));

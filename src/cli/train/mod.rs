@@ -13,7 +13,7 @@ use super::output::{self, grouped};
 use super::reading::ReadingArguments;
 use super::settings::Settings;
 use super::style::Style;
-use crate::config::{Config, Precision};
+use crate::config::Config;
 use crate::history::Recorded;
 use crate::measure::Values;
 use crate::model::Model;
@@ -324,11 +324,7 @@ fn heading(style: Style, config: &Config, model: &Model, material: &Material, de
             Material::Labelled(_) => format!("{} rows", config.training.batch),
         },
         device,
-        match config.training.precision {
-            Precision::F32 => "",
-            Precision::Mixed => " in mixed precision",
-            Precision::Bf16 => " in bf16",
-        },
+        config.training.precision.in_words(),
         style.bold(if config.is_fine_tuning() { "data" } else { "text" }),
         match material {
             Material::Text(prepared) => about_text(prepared, config),

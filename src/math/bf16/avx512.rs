@@ -3,7 +3,7 @@
 //! `vdpbf16ps` adds products of pairs to 16 sums: with pairs along the sum that is 64 operations. A tile of 8 rows and 48 columns keeps
 //! 24 registers of sums, enough to hide that instruction's latency, and reads 3 vectors and 8 pairs for 24 of them.
 
-use super::{LANES, LeftView, PANEL, Right, TILE};
+use super::packed::{LANES, LeftView, PANEL, Right, TILE};
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, __mmask16, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_si512,
     _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16,

@@ -221,8 +221,8 @@ impl Scores {
         let chance = [Score::Matthews, Score::Pearson].into_iter().find_map(|s| Some((s, after.get(s.key())?)));
         let advice = match chance {
             Some((score, value)) if value.is_nan() || value <= 0.0 => format!(
-                "\n{} {}: what it says has nothing to do with the labels; try more --epochs, more examples, another \
-                 --learning-rate or --seed, or a model that was pre-trained for longer",
+                "\n{} {}: no better than chance; try more --epochs, more examples, another --learning-rate or --seed, or a \
+                 model that was pre-trained for longer",
                 score.title(),
                 fixed(value, 3)
             ),
@@ -287,7 +287,10 @@ mod tests {
         assert_eq!(scores.in_words(&before, &after), "accuracy 0.835 (unknown before training)");
         let same = Values::from([("accuracy", 0.9), ("matthews", 0.0)]);
         let said = scores.in_words(&after, &same);
-        assert!(said.starts_with("accuracy 0.900 (0.835 before training)\nMatthews correlation 0.000: what"), "{said}");
+        assert!(
+            said.starts_with("accuracy 0.900 (0.835 before training)\nMatthews correlation 0.000: no better"),
+            "{said}"
+        );
         let better = Values::from([("accuracy", 0.9), ("matthews", 0.1)]);
         assert_eq!(scores.in_words(&after, &better), "accuracy 0.900 (0.835 before training)");
     }

@@ -141,9 +141,9 @@ impl AppState {
                     (pane.answer, pane.step) = (Some(said), step);
                 }
             }
-            News::Chosen(why) => {
+            News::Chosen { why, step } => {
                 if let Some(pane) = &mut self.text {
-                    pane.chosen = Some(why);
+                    (pane.chosen, pane.step, pane.answer) = (Some(why), step, None);
                 }
             }
             News::Dataset(folder) => self.form.source = Source::Dataset(folder),
@@ -396,8 +396,10 @@ mod tests {
         assert_eq!(state.text.as_ref().map(|pane| (pane.step, pane.answer.is_some())), Some((7, true)));
         let about = |state: &AppState| state.text.as_ref().unwrap().about();
         assert_eq!(about(&state), "after 7 steps");
-        state.update(News::Chosen("the best accuracy: 0.812".into()));
-        assert_eq!(about(&state), "by the checkpoint of step 7, the best accuracy: 0.812");
+        state.update(News::Chosen { why: "the best accuracy: 0.812".into(), step: 5 });
+        assert_eq!(about(&state), "by the checkpoint of step 5, the best accuracy: 0.812");
+        // What was said before was not said by that one.
+        assert_eq!(state.text.as_ref().unwrap().answer, None);
         state.forget_answers();
         assert_eq!(state.question(), Some(Question::Sentence(Request::default())));
         state.update(News::Begun(begun(Some("CPU"))));

@@ -148,7 +148,7 @@ impl Training<'_> {
         match Best::load(session.run().folder(), session.config(), session.measures().selecting()) {
             Ok(best) => {
                 self.networks = best.networks.keep(best.step, &self.networks);
-                self.outbox.tell(News::Chosen(best.chosen));
+                self.outbox.tell(News::Chosen { why: best.chosen, step: best.step });
             }
             Err(reason) => {
                 self.outbox.tell(News::Complaint(format!("its last weights answer: {reason}")));

@@ -5,7 +5,7 @@ use super::{DROPOUT, LENGTH, Work};
 use crate::bench::Machine;
 use crate::cli::output::remark;
 use crate::cli::{Failure, memory};
-use crate::config::fine_tuning;
+use crate::config::{Precision, fine_tuning};
 use crate::corpus::Tokenizer;
 use crate::objective::ObjectiveConfig;
 use crate::plan::Engine;
@@ -31,6 +31,7 @@ pub(super) struct Classifier {
     /// Tokens of the longest row.
     pub length: usize,
     pub on_gpu: bool,
+    pub precision: Precision,
 }
 
 impl Classifier {
@@ -89,7 +90,8 @@ impl Classifier {
         let mut trainer = Trainer::new(engine, target, recipe, data, resources).map_err(memory::failure)?;
         trainer.start_from(&weights).map_err(Failure::work)?;
         let (folder, home) = (found.folder(), found.tokenizer_folder());
-        Ok(Self { trainer, records, tokenizer, folder, home, length, on_gpu })
+        let precision = config.training.precision;
+        Ok(Self { trainer, records, tokenizer, folder, home, length, on_gpu, precision })
     }
 
     /// The device, in words.
