@@ -1,0 +1,20 @@
+//! Of a processor that never has instructions for bf16.
+
+use crate::math::gemm::Matrix;
+
+/// There is none.
+#[derive(Debug)]
+pub enum Right {}
+
+impl Right {
+    /// # Panics
+    /// Always.
+    pub fn new(_: Matrix<'_, f32>, _: (usize, usize)) -> Self {
+        panic!("this processor has no instructions for bf16")
+    }
+
+    /// Is never called.
+    pub fn multiply(&self, _: usize, _: Matrix<'_, f32>, _: (&mut [f32], usize), _: bool, _: Option<&mut [f32]>) {
+        match *self {}
+    }
+}
