@@ -62,7 +62,7 @@ fn precision_and_recomputation_can_be_chosen() {
     let Ok(Job::Start { config, how, .. }) = window.state().state.form.job() else { panic!("another job") };
     assert_eq!(config.training.precision, Precision::Mixed);
     assert_eq!(how.resources.recompute, Some(Recompute::Selective));
-    window.get_by_label_contains("activations in 16 bits");
+    window.get_by_label_contains("16 bits: half the memory on a GPU");
 }
 
 #[test]
