@@ -104,6 +104,9 @@ fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
     }
+    // The head begins as large as the model began, as in transformers: `tiny` at .1, not at the usual .02.
+    let config = fs::read_to_string(whole.join("config.toml")).unwrap();
+    assert!(config.contains("initializer_range = 0.1\n"), "{config}");
     // Stopped twice, at a step that is no evaluation's.
     fine_tune(&parts, &[&TABLE[..], &train, &["--stop-after", "5"]].concat());
     for more in [&["--stop-after", "8"][..], &[]] {

@@ -124,6 +124,8 @@ pub fn fine_tune(
     let Some(found) = adaptation(&config)? else { return Err(SessionError::NoModel) };
     found.notes().iter().for_each(|note| watch(Startup::Remark(note)));
     found.resize(&mut config);
+    // Heads begin as transformers lets them, as large as the model itself began: those of narrow models hardly learn from less.
+    config.model.initializer_range = found.encoder().0.config.initializer_range;
     config.data.length = length.unwrap_or(config.data.length.min(config.model.positions));
     let apply = |config: Config| settings.iter().try_fold(config, |config, setting| config.set(setting));
     config = apply(config)?;
