@@ -85,9 +85,14 @@ fn trace_is_of_one_step(file: &[u8], kernels: &[Value]) {
 fn gaps_are_what_dispatches_and_submissions_take() {
     let device = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
     let args = ["bench", "--device", &device, "--kernels", "base", "--batch", "2", "--length", "16", "--steps", "1"];
-    let mut command = program::leyden();
-    let report = stdout(command.args(args).args(["--set", "model.vocabulary=200", "--profile", "--json"]).assert());
-    let report: Value = serde_json::from_str(&report).unwrap();
+    let measure = || -> Value {
+        let mut command = program::leyden();
+        let report = stdout(command.args(args).args(["--set", "model.vocabulary=200", "--profile", "--json"]).assert());
+        serde_json::from_str(&report).unwrap()
+    };
+    // A drain is a slope, which has no sign on a machine that is busy with something else.
+    let mut reports = std::iter::repeat_with(measure).take(4);
+    let report = reports.find(|report| report["profile"]["drain"].is_f64()).expect("a drain in four measurements");
     let profile = &report["profile"];
     let number = |key: &str| profile[key].as_f64().unwrap_or_else(|| panic!("no {key} in {profile}"));
     let (drain, bubbles, gaps) = (number("drain"), number("bubbles"), number("gaps"));
