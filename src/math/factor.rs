@@ -88,7 +88,7 @@ fn rounded<R: Real>(x: Matrix<'_, R>, rows: usize, columns: usize) -> Vec<R> {
         for (i, out) in out.chunks_mut(columns).enumerate() {
             for (j, out) in out.iter_mut().enumerate() {
                 let number = x.data[(start + i) * x.row + j * x.column];
-                *out = R::of(f64::from(bf16::rounded(number.wide() as f32)));
+                *out = R::of(half::bf16::from_f32(number.wide() as f32).to_f64());
             }
         }
     });
@@ -142,7 +142,7 @@ mod tests {
                     let mut sum = if accumulate { f64::from(before) } else { 0.0 };
                     let mut size = sum.abs() + 1e-3;
                     for l in 0..k {
-                        let read = |x: f32| f64::from(if exact { x } else { bf16::rounded(x) });
+                        let read = |x: f32| if exact { f64::from(x) } else { half::bf16::from_f32(x).to_f64() };
                         let term = read(a[i * k + l]) * read(b[l * n + j]);
                         (sum, size) = (sum + term, size + term.abs());
                     }

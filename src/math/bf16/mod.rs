@@ -33,9 +33,3 @@ impl Products {
         return self == Self::Single;
     }
 }
-
-/// A number as bf16 has it: rounded to 8 bits, the even one of two that are as near.
-pub fn rounded(x: f32) -> f32 {
-    let bits = x.to_bits();
-    if x.is_nan() { x } else { f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000) }
-}
