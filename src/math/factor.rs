@@ -40,6 +40,18 @@ impl<'a, R: Real> Factor<'a, R> {
         Self { k, n, kind }
     }
 
+    /// Rows a piece for [`parallel::blocks`], of `rows` in all. Each row's products are the same bits however many there are: `gemm` looks
+    /// at the number of rows only where columns are few, or rows fewer than four.
+    pub fn piece(&self, rows: usize) -> usize {
+        // It packs the whole right factor again for every piece.
+        let few = rows.div_ceil(rayon::current_num_threads() * 2).next_multiple_of(parallel::BLOCK);
+        match self.kind {
+            Kind::Packed(_) => parallel::BLOCK,
+            _ if self.n <= parallel::BLOCK => parallel::BLOCK,
+            _ => few.max(parallel::BLOCK),
+        }
+    }
+
     /// `c = a b`, or added to it, on this thread, for `a` [rows, k], whose rows or columns are contiguous; the rows of `c` are
     /// `stride` apart.
     ///
@@ -119,7 +131,9 @@ mod tests {
     /// and whether something was there before.
     fn is_a_plain_loop(exact: bool, new: impl Fn(Matrix<'_, f32>, (usize, usize)) -> Factor<'_, f32>) {
         let small = [(1, 1, 1), (2, 3, 5), (7, 17, 33), (8, 48, 64), (13, 49, 31), (31, 97, 2)];
-        for (seed, (m, n, k)) in small.into_iter().chain([(21, 144, 1_027), (40, 65, 700)]).enumerate() {
+        for (seed, (m, n, k)) in
+            small.into_iter().chain([(21, 144, 1_027), (40, 65, 700), (70, 64, 1_100), (64, 33, 96)]).enumerate()
+        {
             let (a, b, before) = (numbers(m * k, seed as u32), numbers(k * n, 77), numbers(m * (n + 3), 5));
             let (a_turned, b_turned) = (turned(&a, m), turned(&b, k));
             for way in 0..4 {
@@ -159,6 +173,48 @@ mod tests {
         // With instructions for it or without, and in any case without.
         is_a_plain_loop(false, |b, sizes| Factor::new(Products::Halves, b, sizes));
         is_a_plain_loop(false, |b, (k, n)| Factor { k, n, kind: Kind::Rounded(rounded(b, k, n)) });
+        // With each kind of instructions that is there.
+        for new in bf16::Right::kinds() {
+            is_a_plain_loop(false, |b, (k, n)| Factor { k, n, kind: Kind::Packed(new(b, (k, n))) });
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        use crate::math::gemm::Threads;
+        // Rows behind the last whole block, blocks of rows of which few are narrow, and one column.
+        for (m, n, k) in
+            [(129, 1, 64), (1_027, 2, 600), (700, 40, 600), (131, 70, 33), (1_027, 100, 600), (514, 65, 1_030)]
+        {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let products = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut found = Vec::new();
+                for (products, transposed) in
+                    [Products::Single, Products::Halves].into_iter().flat_map(|p| [(p, false), (p, true)])
+                {
+                    let right = if transposed { Matrix::new(&b, k).t() } else { Matrix::new(&b, n) };
+                    let mut c = vec![0.0; m * n];
+                    pool.install(|| {
+                        let factor = Factor::new(products, right, (k, n));
+                        parallel::blocks(factor.piece(m), &mut c, n, |start, c| {
+                            factor.multiply(c.len() / n, Matrix::new(&a[start * k..], k), (c, n), false);
+                        });
+                    });
+                    found.push(c);
+                }
+                // As gradients of weights are made.
+                let mut c = vec![0.0; m * n];
+                let gemm = Gemm { m, n, k, threads: Threads::All, ..Gemm::default() };
+                pool.install(|| gemm.run(Matrix::new(&a, m).t(), Matrix::new(&b, n), &mut c, n));
+                found.push(c);
+                found
+            };
+            let alone = products(1);
+            for threads in [2, 3, 8] {
+                assert!(products(threads) == alone, "{m}x{n}x{k} on {threads} threads");
+            }
+        }
     }
 
     #[test]

@@ -18,29 +18,44 @@ fn piece(rows: usize, width: usize) -> usize {
     rows.div_ceil(pieces).max(GRAIN.div_ceil(width.max(1))).max(1)
 }
 
-/// As [`piece`] for matrix products, which pack the whole other matrix again for every piece.
-fn block(rows: usize) -> usize {
-    const FEWEST: usize = 64;
-    rows.div_ceil(rayon::current_num_threads() * 2).next_multiple_of(16).max(FEWEST)
-}
+/// Rows that products are made of at least, and in multiples of.
+pub const BLOCK: usize = 64;
 
-/// As [`rows`] with pieces for matrix products.
-pub fn blocks<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    let each = block(data.len() / width.max(1));
-    if each * width >= data.len() {
+/// As [`rows`] for matrix products, which may depend on how many rows they have: the rows behind the last whole [`BLOCK`] are a piece
+/// of their own, and all others have a multiple of it, `each`.
+pub fn blocks<T: Send>(each: usize, data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let rest = data.len() / width.max(1) / BLOCK * BLOCK;
+    if rest == 0 || rest <= each && rest * width == data.len() {
         return f(0, data);
     }
-    data.par_chunks_mut(each * width).enumerate().for_each(|(i, chunk)| f(i * each, chunk));
+    let (data, end) = data.split_at_mut(rest * width);
+    let pieces = data.par_chunks_mut((each * width).max(1)).enumerate().map(|(i, x)| (i * each, x));
+    pieces.chain(rayon::iter::once((rest, end))).for_each(|(start, x)| {
+        if !x.is_empty() {
+            f(start, x);
+        }
+    });
 }
 
 /// As [`blocks`] for two arrays with as many rows.
-pub fn blocks2<T: Send>(a: (&mut [T], usize), b: (&mut [T], usize), f: impl Fn(usize, &mut [T], &mut [T]) + Sync) {
-    let each = block(a.0.len() / a.1.max(1));
-    if each * a.1 >= a.0.len() {
+pub fn blocks2<T: Send>(
+    each: usize,
+    a: (&mut [T], usize),
+    b: (&mut [T], usize),
+    f: impl Fn(usize, &mut [T], &mut [T]) + Sync,
+) {
+    let rest = a.0.len() / a.1.max(1) / BLOCK * BLOCK;
+    if rest == 0 || rest <= each && rest * a.1 == a.0.len() {
         return f(0, a.0, b.0);
     }
-    let pieces = a.0.par_chunks_mut(each * a.1).zip(b.0.par_chunks_mut(each * b.1));
-    pieces.enumerate().for_each(|(i, (x, y))| f(i * each, x, y));
+    let ((x, x_end), (y, y_end)) = (a.0.split_at_mut(rest * a.1), b.0.split_at_mut(rest * b.1));
+    let pieces = x.par_chunks_mut((each * a.1).max(1)).zip(y.par_chunks_mut((each * b.1).max(1)));
+    let pieces = pieces.enumerate().map(|(i, (x, y))| (i * each, x, y));
+    pieces.chain(rayon::iter::once((rest, x_end, y_end))).for_each(|(start, x, y)| {
+        if !x.is_empty() {
+            f(start, x, y);
+        }
+    });
 }
 
 /// Splits `data` into pieces of whole rows of `width` elements; `f` gets a piece's first row and its elements.

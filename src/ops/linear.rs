@@ -71,7 +71,7 @@ impl Linear {
         let draws = self.dropout.map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
         let u = t.out(0);
         if let Some(activation) = self.activation {
-            parallel::blocks2((u, n), (t.out(1), n), |start, u, y| {
+            parallel::blocks2(weight.piece(u.len() / n), (u, n), (t.out(1), n), |start, u, y| {
                 product(start, u);
                 vectorize(
                     #[inline(always)]
@@ -84,7 +84,7 @@ impl Linear {
                 );
             });
         } else {
-            parallel::blocks(u, n, |start, u| {
+            parallel::blocks(weight.piece(u.len() / n), u, n, |start, u| {
                 product(start, u);
                 vectorize(
                     #[inline(always)]
@@ -229,7 +229,8 @@ impl LinearInputGradient {
         let draws = self.dropout().map(|d| (d, t.step.draws(d.stream, t.output_types[0].len())));
         let then = self.then;
         let weight = Factor::new(t.products, Matrix::new(w, k), (n, k));
-        parallel::blocks(t.out(0), k, |start, out| {
+        let out = t.out(0);
+        parallel::blocks(weight.piece(out.len() / k), out, k, |start, out| {
             let dy = Matrix::new(&dy[start * n..], n);
             weight.multiply(out.len() / k, dy, (out, k), then == Some(Pointwise::Add));
             vectorize(
@@ -330,7 +331,7 @@ impl LinearWeightGradient {
             gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
         } else {
             let x = Factor::new(t.products, Matrix::new(x, k), (m, k));
-            parallel::blocks2((dw, k), (&mut *db, 1), |start, dw, db| {
+            parallel::blocks2(x.piece(n), (dw, k), (&mut *db, 1), |start, dw, db| {
                 x.multiply_and_sum(db.len(), Matrix::new(&dy[start..], n).t(), (dw, k), false, Some(db));
             });
             if x.sums() {

@@ -3,15 +3,17 @@
 //! `vdpbf16ps` adds products of pairs to 16 sums: with pairs along the sum that is 64 operations. A tile of 8 rows and 48 columns keeps
 //! 24 registers of sums, enough to hide that instruction's latency, and reads 3 vectors and 8 pairs for 24 of them.
 
-use super::packed::{LANES, LeftView, PANEL, Right, TILE};
+use super::packed::{LANES, LeftView, Right, TILE};
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, __mmask16, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_si512,
-    _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16,
-    _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m512, __m512bh, __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_cvtne2ps_pbh,
+    _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::mem::transmute;
 
+/// Columns of a panel.
+pub(super) const PANEL: usize = 3 * LANES;
 /// Pairs of a block of the sum: its part of a panel, 48 KiB, stays near while rows pass it.
 const BLOCK: usize = 256;
 
@@ -65,15 +67,21 @@ pub(super) fn along(x: &[f32], out: &mut [u32]) {
 /// Pairs that follow each other in a sum of a column are added up so far before they are added to the rest.
 const TOGETHER: usize = 64;
 
-/// Pairs of two rows of `x`, which are `stride` apart, of `count` columns, 16 at most: pair p of each column stands at `p * step`. Gives
-/// each column's sum.
+/// Rows apart are on pages apart, where a processor foresees nothing: so many rows ahead are asked for.
+const AHEAD: usize = 16;
+
+/// Columns that [`across`] takes at once, 16 each: what is read is as long as this, however far apart rows are.
+pub(super) const ACROSS: usize = 4;
+
+/// Pairs of two rows of `x`, which are `stride` apart, of `count` columns, 64 at most: pair p of 16 columns stands at `p * step`, that
+/// of the next 16 `beside` further on. Gives each column's sum.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) fn across(
     x: &[f32],
     (rows, stride): (usize, usize),
     count: usize,
-    (out, step): (&mut [u32], usize),
-) -> [f32; LANES] {
+    (out, step, beside): (&mut [u32], usize, usize),
+) -> [[f32; LANES]; ACROSS] {
     const INTERLEAVED: [u16; 32] = {
         let (mut order, mut i) = ([0; 32], 0);
         while i < 16 {
@@ -84,20 +92,30 @@ pub(super) fn across(
     };
     // SAFETY: both are 512 bits without invalid values.
     let order = unsafe { transmute::<[u16; 32], __m512i>(INTERLEAVED) };
-    let pairs = rows.div_ceil(2);
-    let mut total = _mm512_setzero_ps();
+    let (pairs, blocks) = (rows.div_ceil(2), count.div_ceil(LANES));
+    let mut total = [_mm512_setzero_ps(); ACROSS];
     for begin in (0..pairs).step_by(TOGETHER) {
-        let mut sum = _mm512_setzero_ps();
+        let mut sums = [_mm512_setzero_ps(); ACROSS];
         for p in begin..pairs.min(begin + TOGETHER) {
-            let a = load(x, 2 * p * stride, count);
-            let b = if 2 * p + 1 < rows { load(x, (2 * p + 1) * stride, count) } else { _mm512_setzero_ps() };
-            store(out, p * step, _mm512_permutexvar_epi16(order, converted(a, b)));
-            sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
+            for (block, sum) in sums.iter_mut().enumerate().take(blocks) {
+                let (first, count) = (block * LANES, count - block * LANES);
+                for row in 0..2 {
+                    let ahead = x.as_ptr().wrapping_add((2 * p + AHEAD + row) * stride + first);
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                }
+                let a = load(x, 2 * p * stride + first, count);
+                let b = match 2 * p + 1 < rows {
+                    true => load(x, (2 * p + 1) * stride + first, count),
+                    false => _mm512_setzero_ps(),
+                };
+                store(out, p * step + block * beside, _mm512_permutexvar_epi16(order, converted(a, b)));
+                *sum = _mm512_add_ps(*sum, _mm512_add_ps(a, b));
+            }
         }
-        total = _mm512_add_ps(total, sum);
+        total.iter_mut().zip(sums).for_each(|(total, sum)| *total = _mm512_add_ps(*total, sum));
     }
-    // SAFETY: both are 512 bits, and every value is valid.
-    unsafe { transmute::<__m512, [f32; LANES]>(total) }
+    // SAFETY: both are 512 bits each, and every value is valid.
+    unsafe { transmute::<[__m512; ACROSS], [[f32; LANES]; ACROSS]>(total) }
 }
 
 /// As [`across`] of a matrix that is stored transposed: `count` rows of `x`, 16 at most, of `columns` each.
@@ -115,6 +133,21 @@ pub(super) fn turned(x: &[f32], (columns, stride): (usize, usize), count: usize,
         let block = transposed(block);
         for (i, row) in block.into_iter().enumerate().take(pairs - p) {
             store(out, (p + i) * step, row);
+        }
+    }
+}
+
+/// Transposes each 16 x 16 words.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) fn turn_blocks(words: &mut [u32]) {
+    for block in words.chunks_exact_mut(LANES * LANES) {
+        let mut rows = [_mm512_setzero_si512(); LANES];
+        for (row, words) in rows.iter_mut().zip(block.chunks_exact(LANES)) {
+            // SAFETY: 16 words are there.
+            *row = unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
+        }
+        for (row, words) in transposed(rows).into_iter().zip(block.chunks_exact_mut(LANES)) {
+            store(words, 0, row);
         }
     }
 }
@@ -161,7 +194,10 @@ pub(super) fn multiply(
 ) {
     let (n, pairs) = (right.n, right.pairs);
     assert!(rows == 0 || n == 0 || (rows - 1) * stride + n <= c.len(), "{} elements for {rows} x {n}", c.len());
-    assert!(left.len(rows, pairs) <= left.pairs.len() && right.len() <= right.panels.len(), "factors of {pairs} pairs");
+    assert!(
+        left.len(rows, pairs) <= left.pairs.len() && right.len() <= right.panels().len(),
+        "factors of {pairs} pairs"
+    );
     for begin in (0..pairs).step_by(BLOCK) {
         let block = BLOCK.min(pairs - begin);
         let adds = accumulate || begin > 0;
@@ -175,7 +211,7 @@ pub(super) fn multiply(
                 // from `begin` on and writes what the mask allows.
                 unsafe {
                     let a = left.pairs.as_ptr().add(at);
-                    let b = right.panels.as_ptr().add(column * pairs + begin * vectors * LANES);
+                    let b = right.panels().as_ptr().add(column * pairs + begin * vectors * LANES);
                     let c = c.as_mut_ptr().add(row * stride + column);
                     let tile = Tile { block, a, steps, b, c, stride, mask, adds };
                     row += match vectors {

@@ -13,6 +13,12 @@ impl Right {
         panic!("this processor has no instructions for bf16")
     }
 
+    /// There are none.
+    #[cfg(test)]
+    pub fn kinds() -> [fn(Matrix<'_, f32>, (usize, usize)) -> Self; 0] {
+        []
+    }
+
     /// Is never called.
     pub fn multiply(&self, _: usize, _: Matrix<'_, f32>, _: (&mut [f32], usize), _: bool, _: Option<&mut [f32]>) {
         match *self {}
