@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::bench::{Denormals, Machine, denormals};
 use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
 use crate::graph::ParameterTable;
-use crate::math::bf16::Products;
+use crate::math::bf16;
 use crate::tune::{Cache, Device, KernelChoices};
 use clap::Args;
 use serde_json::{Value, json};
@@ -49,15 +49,15 @@ type Halves = Vec<Option<Denormals>>;
 struct Cpu {
     threads: usize,
     vectors: &'static str,
-    /// Whether it multiplies in bf16 at speed.
-    bf16: bool,
+    /// The instructions that it multiplies bf16 with.
+    bf16: Option<&'static str>,
     /// Bytes, where the system says.
     memory: Option<u64>,
 }
 
 impl Cpu {
     fn here() -> Self {
-        let bf16 = Products::Halves.is_there();
+        let bf16 = bf16::instructions();
         Self { threads: rayon::current_num_threads(), vectors: vectors(), bf16, memory: crate::cpu::memory() }
     }
 }
@@ -216,7 +216,7 @@ fn about(info: &AdapterInfo) -> String {
 fn about_cpu(cpu: &Cpu) -> String {
     let threads = if cpu.threads == 1 { "1 thread".to_string() } else { format!("{} threads", cpu.threads) };
     let memory = cpu.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
-    let products = if cpu.bf16 { ", bf16 products" } else { "" };
+    let products = cpu.bf16.map_or(String::new(), |bf16| format!(", bf16 by {bf16}"));
     format!("leyden's own engine, {threads}, {}{products}{memory}", cpu.vectors)
 }
 
@@ -248,7 +248,7 @@ mod tests {
     use crate::gpu::AdapterKind;
 
     fn cpu() -> Cpu {
-        Cpu { threads: 8, vectors: "NEON", bf16: true, memory: Some(16 << 30) }
+        Cpu { threads: 8, vectors: "NEON", bf16: Some("BFMMLA"), memory: Some(16 << 30) }
     }
 
     fn nothing() -> Chosen {
@@ -300,7 +300,7 @@ mod tests {
     fn without_adapters_there_is_the_cpu_and_a_way_to_more() {
         let text = as_text(&[], None, (&nothing(), &Halves::new()), &cpu(), Style::plain());
         assert!(
-            text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, bf16 products, 16 GiB of memory"),
+            text.contains("\n*  cpu\n") && text.contains("8 threads, NEON, bf16 by BFMMLA, 16 GiB of memory"),
             "{text}"
         );
         assert!(text.contains("No GPU adapter was found") && text.contains("driver"), "{text}");

@@ -3,11 +3,11 @@
 mod sink;
 
 use super::Failure;
+use super::inference::InferenceArguments;
 use super::labelled::failure;
 use super::lines::{Line, Tally, standard_input};
 use super::output::{note, remark};
 use super::progress::progress;
-use crate::session::{Device, open};
 use crate::task::features::Cut;
 use crate::task::table::{self, Columns, LabelKind};
 use crate::task::{Embedder, Input, Part, Pooling, Record};
@@ -60,9 +60,8 @@ pub(crate) struct EmbedArguments {
     /// The column of an id; a row's number without one
     #[arg(long, value_name = "COLUMN", requires = "input", conflicts_with = "texts")]
     id: Option<String>,
-    /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
-    #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
-    device: Device,
+    #[command(flatten)]
+    on: InferenceArguments,
 }
 
 /// `--pooling`.
@@ -115,12 +114,12 @@ impl EmbedArguments {
         let found = Pretrained::load_encoder(&self.dir).map_err(Failure::input)?;
         found.tokenizer.notes().iter().for_each(|text| remark(text));
         note(&format!("the encoder in {}", found.folder.display()));
-        let device = open(&self.device, found.model.table.len()).map_err(|e| failure(e.into()))?;
+        let (device, precision) = self.on.open(found.model.table.len())?;
         let pooling = match self.pooling {
             PoolingArgument::Mean => Pooling::Mean,
             PoolingArgument::Cls => Pooling::Cls,
         };
-        Embedder::new(found, device, pooling).map_err(failure)
+        Ok(Embedder::new(found, device, pooling).map_err(failure)?.in_precision(precision))
     }
 }
 

@@ -1,12 +1,12 @@
 //! `leyden evaluate`: how well a fine-tuned model's answers fit what a person labelled.
 
 use super::Failure;
+use super::inference::InferenceArguments;
 use super::labelled::{FileArguments, failure, file_batch, predictor};
 use super::output::{grouped, print, remark};
 use super::progress::progress;
 use super::style::Style;
 use super::table::Table;
-use crate::session::Device;
 use crate::task::evaluation::{Evaluation, evaluate, in_short, matched};
 use crate::task::score::Confusion;
 use crate::task::{Part, TaskData};
@@ -41,14 +41,13 @@ pub(crate) struct EvaluateArguments {
     /// Print a JSON object: count, scores, confusion and mistakes
     #[arg(long)]
     json: bool,
-    /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
-    #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
-    device: Device,
+    #[command(flatten)]
+    on: InferenceArguments,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: EvaluateArguments) -> Result<(), Failure> {
-    let (mut predictor, folder) = predictor(&arguments.dir, &arguments.device)?;
+    let (mut predictor, folder) = predictor(&arguments.dir, &arguments.on)?;
     let (data, version) = arguments.form.read(&arguments.dev, (&folder, predictor.head()), Part::Dev)?;
     data.report.remarks().iter().for_each(|text| remark(text));
     let labels = predictor.labels().to_vec();

@@ -104,9 +104,9 @@ pub(super) struct Tuning {
     /// Decides the head's first weights, batches, dropout and what is held out [default: 1]
     #[arg(long)]
     seed: Option<u64>,
-    /// f32, or mixed: on a GPU with f16 activations and the weights of matrix products in 16 bits; on a CPU with AVX512-BF16 matrix
-    /// products of 16 bits, which is bf16, elsewhere f32
-    #[arg(long, value_name = "f32|mixed|bf16")]
+    /// auto: whatever is fastest of what learns the same; f32; or mixed: on a GPU with f16 activations and the weights of matrix
+    /// products in 16 bits, on a CPU with AMX or AVX512-BF16 matrix products of 16 bits, which is bf16, elsewhere f32
+    #[arg(long, value_name = "auto|f32|mixed|bf16")]
     precision: Option<Precision>,
     /// One setting of the run's config.toml, as in model.dropout=0; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -1,13 +1,13 @@
 //! What `predict` and `evaluate` share: a fine-tuned model on a device, and flags that say what a file of texts or questions holds.
 
 use super::Failure;
+use super::inference::InferenceArguments;
 use super::output::remark;
 use crate::measure::Measures;
 use crate::model::Head;
 use crate::numbers::fixed;
 use crate::plan::EngineError;
 use crate::run::{CHECKPOINTS, Run};
-use crate::session::{Device, open};
 use crate::task::score::answers::Version;
 use crate::task::table::Columns;
 use crate::task::{Part, PredictError, Predictor, Task, TaskData, TaskKind};
@@ -49,16 +49,17 @@ pub(crate) struct FileArguments {
     id: Option<String>,
 }
 
-/// The fine-tuned model in `folder`, on a device, and the folder of its own that it was found in; says what a person should know of it.
-pub(crate) fn predictor(folder: &Path, device: &Device) -> Result<(Predictor, PathBuf), Failure> {
+/// The fine-tuned model in `folder`, on a device in a precision, and the folder of its own that it was found in; says what a person should know of it.
+pub(crate) fn predictor(folder: &Path, on: &InferenceArguments) -> Result<(Predictor, PathBuf), Failure> {
     let found = Pretrained::load_fine_tuned(folder).map_err(Failure::input)?;
     found.tokenizer.notes().iter().chain(&found.notes).for_each(|note| remark(note));
     if found.folder != folder {
         remark(&format!("{}{}", found.folder.display(), chosen(folder, &found.folder)));
     }
-    let (engine, target) = open(device, found.model.table.len()).map_err(|e| failure(e.into()))?;
+    let ((engine, target), precision) = on.open(found.model.table.len())?;
     let home = found.folder.clone();
-    Ok((Predictor::new(found, engine, target).map_err(failure)?, home))
+    let predictor = Predictor::new(found, engine, target).map_err(failure)?;
+    Ok((predictor.in_precision(precision), home))
 }
 
 /// Why the network in `taken` is the one of the run in `folder`, where that is known.

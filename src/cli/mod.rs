@@ -6,6 +6,7 @@ mod devices;
 mod embed;
 mod evaluate;
 mod fine_tune;
+mod inference;
 mod inspect;
 mod kernels;
 mod labelled;

@@ -1,11 +1,11 @@
 //! `leyden predict`: what a fine-tuned network says of texts, a line each.
 
 use super::Failure;
+use super::inference::InferenceArguments;
 use super::labelled::{FileArguments, failure, file_batch, predictor};
 use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, print, remark};
 use super::progress::progress;
-use crate::session::Device;
 use crate::task::features::Candidate;
 use crate::task::{Input, Part, Prediction, Predictor, Record, ranked};
 use clap::Args;
@@ -53,14 +53,13 @@ pub(crate) struct PredictArguments {
     /// Print a JSON object a line: text, and label and probabilities; value; tokens and tags; or answer, score and n_best
     #[arg(long)]
     json: bool,
-    /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
-    #[arg(long, default_value = "auto", value_name = "auto|cpu|NAME")]
-    device: Device,
+    #[command(flatten)]
+    on: InferenceArguments,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: PredictArguments) -> Result<(), Failure> {
-    let (predictor, folder) = predictor(&arguments.dir, &arguments.device)?;
+    let (predictor, folder) = predictor(&arguments.dir, &arguments.on)?;
     let tally = Tally { of: "line", ..Tally::default() };
     let mut answers = Answers { predictor, folder, json: arguments.json, tally };
     if let Some(input) = &arguments.input {

@@ -3,13 +3,13 @@
 mod show;
 
 use super::Failure;
+use super::inference::InferenceArguments;
 use super::lines::{Line, Tally, standard_input};
 use super::output::{grouped, print, remark};
 use super::style::Style;
 use crate::model::Architecture;
 use crate::plan::EngineError;
 use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, ProbeError};
-use crate::session::{Device, open};
 use crate::transformers::{FolderError, Pretrained};
 use clap::Args;
 use serde_json::json;
@@ -50,9 +50,8 @@ pub(crate) struct ProbeArguments {
     /// that cannot be answered
     #[arg(long)]
     json: bool,
-    /// auto, cpu, or a part of a GPU's name as `leyden devices` lists it
-    #[arg(long, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    on: InferenceArguments,
 }
 
 /// Runs the command.
@@ -63,11 +62,11 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     pretrained.notes.iter().for_each(|note| remark(note));
     let guesser = pretrained.network().name;
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
-    let (engine, target) = open(&arguments.device, pretrained.model.table.len()).map_err(|e| failure(e.into()))?;
+    let ((engine, target), precision) = arguments.on.open(pretrained.model.table.len())?;
     let network = if arguments.mask {
-        Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?)
+        Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?.in_precision(precision))
     } else {
-        Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?)
+        Network::Judge(Judge::new(pretrained, engine, target).map_err(failure)?.in_precision(precision))
     };
     let style = Style::stdout();
     let mut probe = Probe { network, top: arguments.top.max(1), json: arguments.json, style };

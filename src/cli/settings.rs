@@ -34,9 +34,9 @@ pub(crate) struct Settings {
     /// Decides weights, batches, masks, dropout and samples
     #[arg(long)]
     pub seed: Option<u64>,
-    /// f32, or mixed: on a GPU with f16 activations and the weights of matrix products in 16 bits; on a CPU with AVX512-BF16 matrix
-    /// products of 16 bits, which is bf16, elsewhere f32
-    #[arg(long, value_name = "f32|mixed|bf16")]
+    /// auto: whatever is fastest of what learns the same; f32; or mixed: on a GPU with f16 activations and the weights of matrix
+    /// products in 16 bits, on a CPU with AMX or AVX512-BF16 matrix products of 16 bits, which is bf16, elsewhere f32
+    #[arg(long, value_name = "auto|f32|mixed|bf16")]
     pub precision: Option<Precision>,
     /// Peak learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]

@@ -176,8 +176,11 @@ pub struct TrainingConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Everything in 32 bits.
+    /// Whatever is fastest of what learns the same: [`Precision::Bf16`] on a processor that is fast at it, else
+    /// [`Precision::F32`]. A run's settings have what was chosen; where nobody chose, it is the latter.
     #[default]
+    Auto,
+    /// Everything in 32 bits.
     F32,
     /// Activations and copies of the weights in 16 bits; sums, master weights, moments and losses in 32
     /// (`graph/mixed.rs`). The loss is scaled (`ops/loss_scale.rs`). A GPU's; the CPU engine rounds as one would.
@@ -200,6 +203,8 @@ impl Precision {
     /// [`NotOnGpu`].
     pub fn beginning(self, on_gpu: bool) -> Result<Self, NotOnGpu> {
         match self {
+            Self::Auto if !on_gpu && Products::Halves.is_fast() => Ok(Self::Bf16),
+            Self::Auto => Ok(Self::F32),
             Self::Bf16 if on_gpu => Err(NotOnGpu),
             Self::Mixed if !on_gpu && Products::Halves.is_there() => Ok(Self::Bf16),
             Self::Mixed if !on_gpu => Ok(Self::F32),
@@ -210,7 +215,7 @@ impl Precision {
     /// As in `a step in bf16`; nothing of the usual one.
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::F32 => "",
+            Self::Auto | Self::F32 => "",
             Self::Mixed => " in mixed precision",
             Self::Bf16 => " in bf16",
         }
@@ -227,10 +232,11 @@ impl std::str::FromStr for Precision {
 
     fn from_str(s: &str) -> Result<Self, String> {
         match s {
+            "auto" => Ok(Self::Auto),
             "f32" => Ok(Self::F32),
             "mixed" => Ok(Self::Mixed),
             "bf16" => Ok(Self::Bf16),
-            _ => Err(format!("no precision {s:?}; there are f32, mixed, bf16")),
+            _ => Err(format!("no precision {s:?}; there are auto, f32, mixed, bf16")),
         }
     }
 }

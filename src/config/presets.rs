@@ -91,7 +91,7 @@ fn small() -> Config {
         training: TrainingConfig {
             steps: 1_000_000,
             batch: 128,
-            precision: Precision::F32,
+            precision: Precision::Auto,
             hours: None,
             init_from: None,
             log_every: 100,

@@ -113,7 +113,7 @@ pub fn fine_tuning(task: &Task) -> Config {
         },
         training: TrainingConfig {
             batch: 32,
-            precision: Precision::F32,
+            precision: Precision::Auto,
             evaluation_examples: 1 << 20,
             ..base.training
         },

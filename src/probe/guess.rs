@@ -2,6 +2,7 @@
 
 use super::ProbeError;
 use super::network::Network;
+use crate::config::Precision;
 use crate::corpus::Tokenizer;
 use crate::model::Architecture;
 use crate::numbers::shortened;
@@ -54,6 +55,11 @@ impl Guesser {
     /// [`ProbeError::Folder`] for a discriminator, [`ProbeError::Engine`].
     pub fn new(pretrained: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
         Ok(Self { network: Network::new(pretrained, Architecture::MaskedLm, engine, target)? })
+    }
+
+    /// The same in another precision than f32; asked before anything else.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { network: self.network.in_precision(precision) }
     }
 
     /// The device, in words.

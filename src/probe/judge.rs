@@ -3,6 +3,7 @@
 use super::ProbeError;
 use super::network::{Network, Shape};
 use crate::batch::padded;
+use crate::config::Precision;
 use crate::math::sigmoid;
 use crate::model::Architecture;
 use crate::plan::{Engine, Target};
@@ -40,6 +41,11 @@ impl Judge {
     /// [`ProbeError::Folder`] for a generator, [`ProbeError::Engine`].
     pub fn new(discriminator: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, ProbeError> {
         Ok(Self { network: Network::new(discriminator, Architecture::PreTraining, engine, target)? })
+    }
+
+    /// The same in another precision than f32; asked before anything else.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { network: self.network.in_precision(precision) }
     }
 
     /// The device, in words.

@@ -3,12 +3,14 @@
 use super::ProbeError;
 use super::first::{first, most_bytes};
 use crate::batch::padded;
+use crate::config::Precision;
 use crate::corpus::{self, Tokenizer};
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
 use crate::model::{Architecture, Encoded, Head, Model};
 use crate::op::StepState;
 use crate::ops;
 use crate::plan::{Engine, Plan, Program, Target};
+use crate::train::step::without_gradient;
 use crate::transformers::{FolderError, Pretrained};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub(super) struct Network {
     engine: Box<dyn Engine>,
     target: Target,
     model: Model,
+    precision: Precision,
     pub tokenizer: Tokenizer,
     /// The longest sentence in tokens.
     pub positions: usize,
@@ -76,7 +79,13 @@ impl Network {
         engine: Box<dyn Engine>,
         target: Target,
     ) -> Self {
-        Self { engine, target, model, tokenizer, positions, loaded: BTreeMap::new(), words: Vec::new() }
+        let precision = Precision::F32;
+        Self { engine, target, model, precision, tokenizer, positions, loaded: BTreeMap::new(), words: Vec::new() }
+    }
+
+    /// The same in another precision than f32.
+    pub(super) fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Replaces the weights.
@@ -160,7 +169,7 @@ impl Network {
         if let Some(&loaded) = self.loaded.get(&shape) {
             return Ok(loaded);
         }
-        let Graphed { g, logits, ids, types, lengths, positions } = graph(&self.model, shape)?;
+        let Graphed { g, logits, ids, types, lengths, positions } = graph(&self.model, shape, self.precision)?;
         let program = self.engine.load(Plan::new(Arc::new(g), &[logits], self.target))?;
         let loaded = Loaded { program, ids, types, lengths, positions };
         self.loaded.insert(shape, loaded);
@@ -179,7 +188,7 @@ struct Graphed {
 }
 
 /// One network alone, without dropout: the masked language model if it is asked for tokens, else the discriminator.
-fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
+fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, GraphError> {
     let mut g = Graph::new(model.table.clone());
     let tokens = [shape.rows, shape.length];
     let ids = g.input("ids", DType::U32, &tokens);
@@ -200,5 +209,6 @@ fn graph(model: &Model, shape: Shape) -> Result<Graphed, GraphError> {
         let hidden = network.encode(&mut g, ids, input)?;
         (network.replaced_tokens()?.logits(&mut g, hidden)?, None)
     };
+    without_gradient(&mut g, &[logits], precision)?;
     Ok(Graphed { g, logits, ids, types, lengths, positions })
 }

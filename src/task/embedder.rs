@@ -3,6 +3,7 @@
 use super::features::{Cut, Row, texts};
 use super::forward::{Forward, Page};
 use super::{PredictError, Record};
+use crate::config::Precision;
 use crate::model::Network;
 use crate::plan::{Engine, Target};
 use crate::transformers::Pretrained;
@@ -34,6 +35,11 @@ impl Embedder {
             Pooling::Cls => Network::encode_first,
         };
         Ok(Self { forward: Forward::of(found, device, page)?, pooling })
+    }
+
+    /// The same in another precision than f32; asked before anything else.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { forward: self.forward.in_precision(precision), ..self }
     }
 
     /// H, the numbers of a vector.

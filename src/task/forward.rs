@@ -3,11 +3,13 @@
 use super::PredictError;
 use super::features::Row;
 use crate::batch::padded;
+use crate::config::Precision;
 use crate::corpus::Tokenizer;
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
 use crate::model::{Encoded, Model, Network};
 use crate::op::StepState;
 use crate::plan::{Engine, Kind, Plan, Program, Target};
+use crate::train::step::without_gradient;
 use crate::transformers::Pretrained;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(super) struct Forward {
     model: Model,
     tokenizer: Tokenizer,
     page: Page,
+    precision: Precision,
     loaded: BTreeMap<(usize, usize), Loaded>,
     /// How often one was asked for.
     asked: u64,
@@ -65,7 +68,13 @@ impl Forward {
     /// On `engine`, whose banks must have the length of the model's table; plans are made for `target`. Weights come before anything
     /// else.
     pub fn new(model: Model, tokenizer: Tokenizer, (engine, target): (Box<dyn Engine>, Target), page: Page) -> Self {
-        Self { engine, target, model, tokenizer, page, loaded: BTreeMap::new(), asked: 0 }
+        let precision = Precision::F32;
+        Self { engine, target, model, tokenizer, page, precision, loaded: BTreeMap::new(), asked: 0 }
+    }
+
+    /// The same in another precision than f32.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Puts the weights of what lies in a folder on `engine`, as [`Forward::new`] takes it.
@@ -154,7 +163,7 @@ impl Forward {
         let lengths = g.input("lengths", DType::U32, &[count]);
         let network = self.network();
         let out = (self.page)(network, &mut g, ids, Encoded { types, lengths, dropout: false })?;
-        g.fuse(&[out])?;
+        without_gradient(&mut g, &[out], self.precision)?;
         let plan = Plan::new(Arc::new(g), &[out], self.target);
         let bytes = plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) as u64;
         self.make_room(bytes)?;

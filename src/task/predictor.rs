@@ -3,6 +3,7 @@
 use super::features::{Cut, FeatureOptions, Features, Row};
 use super::forward::Forward;
 use super::{Prediction, Record, TaskError, TaskKind};
+use crate::config::Precision;
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
 use crate::graph::{Graph, GraphError, Tensor};
@@ -39,6 +40,11 @@ impl Predictor {
     /// [`PredictError::Engine`].
     pub fn new(found: Pretrained, engine: Box<dyn Engine>, target: Target) -> Result<Self, PredictError> {
         Ok(Self { forward: Forward::of(found, (engine, target), logits)?, cut: Cut::default() })
+    }
+
+    /// The same in another precision than f32; asked before anything else.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { forward: self.forward.in_precision(precision), ..self }
     }
 
     /// A network on the CPU whose weights change, as one that is trained: a text is little work, and the device that trains goes on.

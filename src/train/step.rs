@@ -103,7 +103,7 @@ pub fn micro_batch_step(
 fn gradients(g: &mut Graph, outputs: &Outputs, recipe: &Recipe, recompute: Recompute) -> Result<(), GraphError> {
     let (loss, keep, trained) = (outputs.loss(), outputs.tensors(), recipe.trained());
     match recipe.training.precision {
-        Precision::F32 | Precision::Bf16 => {
+        Precision::Auto | Precision::F32 | Precision::Bf16 => {
             g.backward(loss, trained)?;
             g.fuse(&keep)?;
         }
@@ -144,13 +144,18 @@ fn update(g: &mut Graph, bank: Bank, recipe: &Recipe) -> Result<Vec<Output>, Gra
 pub fn evaluation_step(recipe: &Recipe, shape: Shape, target: Target) -> Result<PlannedStep, GraphError> {
     let (mut g, mut inputs) = (Graph::new(recipe.model.table.clone()), Inputs::new(shape));
     let outputs = page(&mut g, recipe, &mut inputs, false, &[])?;
-    let keep = outputs.tensors();
-    g.fuse(&keep)?;
-    if recipe.training.precision == Precision::Mixed {
-        g.halve(&keep)?;
-    }
-    g.multiply_in(recipe.training.precision.products());
+    without_gradient(&mut g, &outputs.tensors(), recipe.training.precision)?;
     Ok(PlannedStep::new(g, inputs, outputs.into_list(), target))
+}
+
+/// The passes over a whole graph that has no gradient; `keep` is what is read of it.
+pub(crate) fn without_gradient(g: &mut Graph, keep: &[Tensor], precision: Precision) -> Result<(), GraphError> {
+    g.fuse(keep)?;
+    if precision == Precision::Mixed {
+        g.halve(keep)?;
+    }
+    g.multiply_in(precision.products());
+    Ok(())
 }
 
 fn adamw_settings(o: &OptimizerConfig) -> AdamW {

@@ -376,7 +376,7 @@ impl Trainer {
             return Err(TrainError::WeightsNotFinite { step: self.next });
         }
         let loss_scale = match self.recipe.training.precision {
-            Precision::F32 | Precision::Bf16 => None,
+            Precision::Auto | Precision::F32 | Precision::Bf16 => None,
             Precision::Mixed => self.engine.read_bank(Bank::LossScale)?.first_chunk().copied(),
         };
         let flops = Some(self.flops);

@@ -8,7 +8,7 @@ mod classifier;
 use super::print;
 use super::python::Python;
 use super::torch::{self, Comparison, Mode, ModeReport, Outcome, ROUNDS};
-use super::{BenchArguments, Peer};
+use super::{BenchArguments, Peer, on_device};
 use crate::cli::Failure;
 use crate::cli::output::{self, grouped};
 use crate::cli::style::Style;
@@ -57,8 +57,9 @@ struct Report {
     /// The encoder's folder.
     model: PathBuf,
     texts: usize,
-    /// Of fine-tuning; predictions are in single precision.
+    /// Of fine-tuning, and of predictions.
     precision: Precision,
+    predicts_in: Precision,
     batch: usize,
     /// Tokens of the longest row.
     length: usize,
@@ -129,7 +130,9 @@ pub(super) fn run(arguments: &BenchArguments, model: &Path) -> Result<(), Failur
             (batches * epochs as usize - 1).max(1)
         }
     };
-    let mut predictor = ours.predictor(&arguments.device)?;
+    // As `leyden predict` does without the flag.
+    let predicts_in = on_device(arguments, arguments.settings.precision.unwrap_or(Precision::F32))?;
+    let mut predictor = ours.predictor(&arguments.device, predicts_in)?;
     let times = (steps + 1).div_ceil(batches);
     predictor.predict(1)?;
     let by_op = ours.seconds_by_op();
@@ -179,6 +182,7 @@ pub(super) fn run(arguments: &BenchArguments, model: &Path) -> Result<(), Failur
         seconds_by_op: ours.seconds_since(&by_op),
         texts: texts.len(),
         precision: ours.precision,
+        predicts_in,
         batch,
         length: ours.length,
         model: ours.folder,
@@ -300,7 +304,8 @@ fn show(r: &Report) {
     println!();
     let rate = style.bold(&print::number(r.tokens_per_second));
     print::row("fine-tuning", &format!("{rate} tokens/s{}", r.precision.in_words()));
-    print::row("predicting", &format!("{} texts/s", style.bold(&print::number(r.texts_per_second))));
+    let texts = style.bold(&print::number(r.texts_per_second));
+    print::row("predicting", &format!("{texts} texts/s{}", r.predicts_in.in_words()));
     let Some(torch) = &r.torch else { return };
     println!();
     println!("{}", style.bold(&format!("Against PyTorch {} on {}", torch.version, torch.device)));

@@ -1,12 +1,13 @@
 //! What a fine-tuning run leaves: its best checkpoint, what that says of a few held-out texts, and what to try next.
 
 use crate::cli::Failure;
+use crate::cli::inference::InferenceArguments;
 use crate::cli::labelled;
 use crate::cli::predict;
 use crate::cli::style::Style;
 use crate::numbers::{fixed, shortened};
 use crate::run::Run;
-use crate::session::{Device, PreparedTask, Session};
+use crate::session::{PreparedTask, Session};
 use crate::task::evaluation::in_short;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub(super) fn after(style: Style, session: Session, task: &PreparedTask) -> Resu
 
 /// What the best checkpoint says of some held-out texts.
 fn examples(style: Style, folder: &Path, task: &PreparedTask) -> Result<String, Failure> {
-    let (mut predictor, _) = labelled::predictor(folder, &Device::Cpu)?;
+    let (mut predictor, _) = labelled::predictor(folder, &InferenceArguments::on_cpu())?;
     let stride = (task.shown.len() / SHOWN).max(1);
     let records: Vec<_> = task.shown.iter().step_by(stride).take(SHOWN).cloned().collect();
     let predictions = predictor.predict(&records).map_err(labelled::failure)?;

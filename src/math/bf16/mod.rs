@@ -29,9 +29,37 @@ pub enum Products {
 impl Products {
     /// Whether this processor does so; [`Products::Single`] every one does.
     pub fn is_there(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self == Self::Single || avx512::is_there();
-        #[cfg(not(target_arch = "x86_64"))]
-        return self == Self::Single;
+        self == Self::Single || instructions().is_some()
     }
+
+    /// Whether it is there and faster than [`Products::Single`]. An Intel processor does with AVX512-BF16 as many
+    /// multiplications a cycle as in f32, and packing comes on top; AMD's do twice as many, and AMX has 16 times as many.
+    pub fn is_fast(self) -> bool {
+        match instructions() {
+            _ if self == Self::Single => true,
+            Some("AVX512-BF16") => is_by_amd(),
+            found => found.is_some(),
+        }
+    }
+}
+
+/// What [`Products::Halves`] are multiplied with.
+pub fn instructions() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx512 = avx512::is_there().then_some("AVX512-BF16");
+        if amx::is_there() { Some("AMX") } else { avx512 }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
+}
+
+fn is_by_amd() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found = std::arch::x86_64::__cpuid(0);
+        [found.ebx, found.edx, found.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }

@@ -168,11 +168,12 @@ fn heading(form: &Form) -> String {
 /// What activations are stored in, and whether they are kept.
 fn storage(ui: &mut Ui, form: &mut Form) {
     let precisions = [
+        (Precision::Auto, "auto", "whatever is fastest of what learns the same"),
         (Precision::F32, "f32", "32 bits, on every device"),
         (
             Precision::Mixed,
             "mixed",
-            "16 bits: half the memory on a GPU with f16; faster products on a CPU with AVX512-BF16",
+            "16 bits: half the memory on a GPU with f16; faster products on a CPU with AMX or AVX512-BF16",
         ),
     ];
     choice(ui, "Precision", &mut form.precision, &precisions);

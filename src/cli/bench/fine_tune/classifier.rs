@@ -131,7 +131,7 @@ impl Classifier {
     }
 
     /// What it has learnt so far, on the device as `leyden predict` has it.
-    pub(super) fn predictor(&mut self, device: &Device) -> Result<Answers, Failure> {
+    pub(super) fn predictor(&mut self, device: &Device, precision: Precision) -> Result<Answers, Failure> {
         let found = Pretrained {
             folder: self.folder.clone(),
             weights: self.trainer.weights().map_err(Failure::work)?,
@@ -141,7 +141,7 @@ impl Classifier {
             home: self.home.clone(),
         };
         let (engine, target) = session::open(device, found.model.table.len()).map_err(Failure::work)?;
-        let predictor = Predictor::new(found, engine, target).map_err(Failure::work)?;
+        let predictor = Predictor::new(found, engine, target).map_err(Failure::work)?.in_precision(precision);
         Ok(Answers { predictor, records: self.records.clone() })
     }
 }
