@@ -147,10 +147,13 @@ impl<R: Precision> CpuEngine<R> {
     fn times(&mut self, program: Program, state: &StepState) -> Result<Vec<(&'static str, f64)>, EngineError> {
         let mut times = Vec::with_capacity(self.loaded(program)?.plan.steps().len());
         let mut last = Instant::now();
-        self.run(program, state, |name| {
-            let now = Instant::now();
-            times.push((name, (now - last).as_secs_f64()));
-            last = now;
+        // On one of the pool's threads: from outside, each op would hand its work over and wait.
+        rayon::scope(|_| {
+            self.run(program, state, |name| {
+                let now = Instant::now();
+                times.push((name, (now - last).as_secs_f64()));
+                last = now;
+            })
         })?;
         Ok(times)
     }
