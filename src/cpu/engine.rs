@@ -1,5 +1,6 @@
 //! Runs a plan with the CPU twins.
 
+use super::threads::{self, Pace};
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::math::{Real, pack, parallel, unpack};
 use crate::op::{Op, StepState, Twin, View, ViewMut};
@@ -33,6 +34,7 @@ struct Loaded<R> {
     plan: Plan,
     /// By buffer; empty for banks.
     memory: Vec<Memory<R>>,
+    pace: Pace,
 }
 
 /// The CPU engine: all cores, the twins of [`crate::ops`], single precision unless asked otherwise.
@@ -147,8 +149,8 @@ impl<R: Precision> CpuEngine<R> {
     fn times(&mut self, program: Program, state: &StepState) -> Result<Vec<(&'static str, f64)>, EngineError> {
         let mut times = Vec::with_capacity(self.loaded(program)?.plan.steps().len());
         let mut last = Instant::now();
-        // On one of the pool's threads: from outside, each op would hand its work over and wait.
-        rayon::scope(|_| {
+        let threads = self.loaded(program)?.pace.threads();
+        threads::run(threads, || {
             self.run(program, state, |name| {
                 let now = Instant::now();
                 times.push((name, (now - last).as_secs_f64()));
@@ -165,7 +167,7 @@ impl<R: Precision> CpuEngine<R> {
         state: &StepState,
         mut done: impl FnMut(&'static str),
     ) -> Result<(), EngineError> {
-        let Some(Some(Loaded { plan, memory })) = self.programs.get_mut(program.0) else {
+        let Some(Some(Loaded { plan, memory, .. })) = self.programs.get_mut(program.0) else {
             return Err(unknown(program));
         };
         let graph = plan.graph().clone();
@@ -289,7 +291,7 @@ impl<R: Precision> Engine for CpuEngine<R> {
             _ => vec![R::ZERO; b.len],
         });
         let memory = memory.collect();
-        self.programs.push(Some(Loaded { plan, memory }));
+        self.programs.push(Some(Loaded { plan, memory, pace: Pace::new() }));
         Ok(Program(self.programs.len() - 1))
     }
 
@@ -323,6 +325,9 @@ impl<R: Precision> Engine for CpuEngine<R> {
         }
         let start = Instant::now();
         let times = self.times(program, state)?;
+        if let Some(Some(loaded)) = self.programs.get_mut(program.0) {
+            loaded.pace.step(start.elapsed().as_secs_f64());
+        }
         for &(op, seconds) in &times {
             *self.seconds.entry(op).or_default() += seconds;
         }

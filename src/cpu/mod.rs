@@ -1,6 +1,7 @@
 //! The CPU engine: the plan run by the twins, on all cores.
 
 mod engine;
+mod threads;
 
 /// Bytes of memory of this machine, where the system says (Linux's /proc).
 pub fn memory() -> Option<u64> {

@@ -30,6 +30,12 @@ impl VocabularyNllBackward {
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
         let (dx, dword, dbias) = (t.out(0), t.out(1), t.out(2));
         let (each, products) = (v.div_ceil(GROUPS).next_multiple_of(64), t.products);
+        // Brought into order once for all words.
+        let rows_of = |top: usize| {
+            let rows = ROWS.min(m - top);
+            Factor::new(products, Matrix::new(&x[top * e..], e), (rows, e))
+        };
+        let factors: Vec<_> = (0..m.div_ceil(ROWS)).into_par_iter().map(|i| rows_of(i * ROWS)).collect();
         let group = |g: usize, dword: &mut [R], dbias: &mut [R]| {
             let mut dx = vec![R::ZERO; m * e];
             let mut logits = vec![R::ZERO; ROWS * WORDS];
@@ -61,8 +67,7 @@ impl VocabularyNllBackward {
                         },
                     );
                     let dlogits = Matrix::new(&logits, words);
-                    let part = Factor::new(products, part, (rows, e));
-                    part.multiply(words, dlogits.t(), (&mut dword[start * e..], e), top > 0);
+                    factors[top / ROWS].multiply(words, dlogits.t(), (&mut dword[start * e..], e), top > 0);
                     back.multiply(rows, dlogits, (&mut dx[top * e..], e), true);
                 }
             }
