@@ -122,10 +122,22 @@ fn mixed_precision_on_the_cpu_is_bf16_where_there_is_such_and_stays_so() {
     let (found, expected) = (losses(&parts), losses(&single));
     assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 0.02), "{found:?} {expected:?}");
     assert_ne!(found, expected);
-    let output =
-        leyden().args(["train", "--device", &gpu(), "--run"]).arg(&parts).args(["--steps", "9"]).assert().code(2);
-    let error = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let refused = leyden().args(["train", "--device", &gpu(), "--precision", "bf16"]).assert().code(2);
+    let error = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
     assert!(error.contains("precision bf16 is the CPU engine's: expected --device cpu"), "{error}");
+}
+
+#[test]
+fn a_run_that_was_in_bf16_goes_on_in_f32_on_a_gpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train(&run, "cpu", &["--precision", "bf16", "--stop-after", "3"]);
+    let output =
+        leyden().args(["train", "--device", &gpu(), "--run"]).arg(&run).assert().success().get_output().clone();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(said.contains("on a GPU it goes on in f32"), "{said}");
+    assert_eq!(precision(&run), "f32");
+    assert_eq!(losses(&run).len(), 6);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::bench::{Denormals, Machine, denormals};
 use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
 use crate::graph::ParameterTable;
-use crate::math::bf16;
+use crate::math::bf16::Instructions;
 use crate::tune::{Cache, Device, KernelChoices};
 use clap::Args;
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ struct Cpu {
 
 impl Cpu {
     fn here() -> Self {
-        let bf16 = bf16::instructions();
+        let bf16 = Instructions::here().map(Instructions::name);
         Self { threads: rayon::current_num_threads(), vectors: vectors(), bf16, memory: crate::cpu::memory() }
     }
 }

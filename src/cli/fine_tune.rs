@@ -206,7 +206,7 @@ impl Tuning {
             && found.training.batch == wanted.training.batch
             && found.optimizer.learning_rate == wanted.optimizer.learning_rate
             && found.optimizer.layer_decay == wanted.optimizer.layer_decay
-            && found.training.precision == self.begins_in(wanted.training.precision)?;
+            && self.precision_is(found.training.precision)?;
         if !same {
             let place = folder.display();
             return Err(Failure::Input(format!(
@@ -216,10 +216,11 @@ impl Tuning {
         continue_run(folder, &Change::default(), self.how(None)?, stop)
     }
 
-    /// What that precision is on the device.
-    fn begins_in(&self, precision: Precision) -> Result<Precision, Failure> {
+    /// Whether that is what was asked for on the device; where nothing was, whatever it is.
+    fn precision_is(&self, found: Precision) -> Result<bool, Failure> {
+        let Some(asked) = self.precision.filter(|&asked| asked != Precision::Auto) else { return Ok(true) };
         let on_gpu = self.device.adapter().map_err(Failure::input)?.is_some();
-        precision.beginning(on_gpu).map_err(Failure::input)
+        Ok(found == asked.beginning(on_gpu).map_err(Failure::input)?)
     }
 
     /// What runs of it are called.

@@ -172,12 +172,12 @@ pub struct TrainingConfig {
     pub patience: Option<u64>,
 }
 
-/// What is stored in how many bits while training. Checkpoints are in single precision either way.
+/// What is stored and multiplied in how many bits. Checkpoints are in single precision either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Whatever is fastest of what learns the same: [`Precision::Bf16`] on a processor that is fast at it, else
-    /// [`Precision::F32`]. A run's settings have what was chosen; where nobody chose, it is the latter.
+    /// [`Precision::F32`]. A run's settings have what was chosen; what is left as it is counts as the latter.
     #[default]
     Auto,
     /// Everything in 32 bits.
@@ -209,6 +209,20 @@ impl Precision {
             Self::Mixed if !on_gpu && Products::Halves.is_there() => Ok(Self::Bf16),
             Self::Mixed if !on_gpu => Ok(Self::F32),
             other => Ok(other),
+        }
+    }
+
+    /// What a person who asked for this should know, where it `became` something else at the beginning.
+    pub fn remark(self, became: Self) -> Option<&'static str> {
+        match (self, became) {
+            (Self::Mixed, Self::F32) => Some("this processor has no instructions for bf16: it is done in f32"),
+            (_, Self::Bf16) if !Products::Halves.is_there() => Some(
+                "this processor has no instructions for bf16: numbers are rounded to it and multiplied in f32, which takes longer",
+            ),
+            (_, Self::Bf16) if !Products::Halves.is_fast() => {
+                Some("this processor is slower in bf16 than in f32: --precision f32 is faster")
+            }
+            _ => None,
         }
     }
 

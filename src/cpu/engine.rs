@@ -37,7 +37,7 @@ struct Loaded<R> {
     pace: Pace,
 }
 
-/// The CPU engine: all cores, the twins of [`crate::ops`], single precision unless asked otherwise.
+/// The CPU engine: all cores that are free, the twins of [`crate::ops`], single precision unless asked otherwise.
 pub struct CpuEngine<R: Precision = f32> {
     /// By [`Bank::index`]; empty until used.
     banks: [Memory<R>; Bank::ALL.len()],

@@ -1,4 +1,4 @@
-//! The CPU engine: the plan run by the twins, on all cores.
+//! The CPU engine: the plan run by the twins, on as many cores as help.
 
 mod engine;
 mod threads;

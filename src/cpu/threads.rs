@@ -3,7 +3,8 @@
 //! A step has hundreds of ops, and at the end of each all threads wait for the slowest. Where another program keeps a core busy, a
 //! thread now and then loses its core for milliseconds, and each time all others wait with it: on two cores of which one was busy a step
 //! of `tiny` took a quarter longer on both than on one alone, and twice as long where both were. Since a step is the same bits on any
-//! number of threads, fewer are tried once, again where steps have become slow, and more again later.
+//! number of threads, fewer are tried once, again where steps have become slow, and more again later. Where many are no better than few,
+//! fewer still are not tried.
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
@@ -12,14 +13,16 @@ use std::sync::OnceLock;
 const STEPS: usize = 3;
 /// Steps that take so much longer than they did are slow.
 const SLOW: f64 = 1.25;
-/// What is so much slower than what has been found is not tried to the end.
-const HOPELESS: f64 = 2.0;
+/// One step so much slower than the best median is enough.
+const HOPELESS: f64 = 1.5;
 /// Fewer threads must take less than this part of the time.
 const BETTER: f64 = 0.95;
 /// Seconds of steps before the first trial: what is over sooner is not worth one.
 const FIRST: f64 = 3.0;
-/// Least seconds of steps from one trial to the next, and least times that the last one took.
-const PAUSE: (f64, f64) = (5.0, 20.0);
+/// Least seconds of steps from one trial to the next.
+const PAUSE: f64 = 5.0;
+/// And at least so many times what the last one took.
+const SHARE: f64 = 20.0;
 
 /// Runs `f` on a pool of so many threads, or on all where there is none.
 pub(super) fn run<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
@@ -114,7 +117,9 @@ impl Pace {
             None => return,
         }
         let Some(trial) = &self.trial else { return };
-        if let Some(untried) = trial.medians.iter().position(Option::is_none) {
+        // Fewer threads than those would be slower still.
+        let enough = median > best * SLOW && self.on > 0;
+        if let Some(untried) = trial.medians.iter().position(Option::is_none).filter(|_| !enough) {
             self.on = untried;
             return;
         }
@@ -125,7 +130,7 @@ impl Pace {
             // It is not for want of cores: so fast are steps now.
             self.fastest = medians[0];
         }
-        self.next = now + PAUSE.0.max(PAUSE.1 * (now - trial.since));
+        self.next = now + PAUSE.max(SHARE * (now - trial.since));
         self.trial = None;
     }
 }
@@ -160,7 +165,8 @@ mod tests {
         };
         assert_eq!(taken(&mut pace, &mut now, 2.0, quiet), [(8, 20)]);
         let counts = taken(&mut pace, &mut now, 30.0, quiet);
-        assert!(pace.threads() == 8 && of(&counts, 8) > 280 && of(&counts, 1) == 1, "{counts:?}");
+        assert!(pace.threads() == 8 && of(&counts, 8) > 280 && of(&counts, 4) == 1, "{counts:?}");
+        assert_eq!(of(&counts, 1), 0, "{counts:?}");
         // One core is lent: whoever needs all eight waits for it.
         let busy = |threads: usize| if threads == 8 { 0.3 } else { 0.8 / threads as f64 };
         let counts = taken(&mut pace, &mut now, 60.0, busy);

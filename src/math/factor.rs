@@ -190,18 +190,30 @@ mod tests {
             let products = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let mut found = Vec::new();
-                for (products, transposed) in
-                    [Products::Single, Products::Halves].into_iter().flat_map(|p| [(p, false), (p, true)])
-                {
-                    let right = if transposed { Matrix::new(&b, k).t() } else { Matrix::new(&b, n) };
-                    let mut c = vec![0.0; m * n];
-                    pool.install(|| {
-                        let factor = Factor::new(products, right, (k, n));
-                        parallel::blocks(factor.piece(m), &mut c, n, |start, c| {
-                            factor.multiply(c.len() / n, Matrix::new(&a[start * k..], k), (c, n), false);
+                for way in 0..8 {
+                    let right = if way & 1 == 1 { Matrix::new(&b, k).t() } else { Matrix::new(&b, n) };
+                    let (accumulate, across) = (way & 2 == 2, way & 4 == 4);
+                    let factors = |right: Matrix<'_, f32>| {
+                        let packed = bf16::Right::kinds().into_iter().map(|new| Kind::Packed(new(right, (k, n))));
+                        let kinds = packed.chain([Kind::Rounded(rounded(right, k, n))]);
+                        kinds.map(|kind| Factor { k, n, kind }).collect::<Vec<Factor<'_, f32>>>()
+                    };
+                    let mut all = factors(right);
+                    all.push(Factor::new(Products::Single, right, (k, n)));
+                    for factor in all {
+                        let (mut c, mut sums) = (numbers(m * n, 3), vec![0.0; m]);
+                        let piece = pool.install(|| factor.piece(m));
+                        pool.install(|| {
+                            parallel::blocks2(piece, (&mut c, n), (&mut sums, 1), |start, c, sums| {
+                                let left = match across {
+                                    true => Matrix::new(&a[start..], m).t(),
+                                    false => Matrix::new(&a[start * k..], k),
+                                };
+                                factor.multiply_and_sum(sums.len(), left, (c, n), accumulate, Some(sums));
+                            });
                         });
-                    });
-                    found.push(c);
+                        found.extend([c, sums]);
+                    }
                 }
                 // As gradients of weights are made.
                 let mut c = vec![0.0; m * n];
@@ -223,6 +235,28 @@ mod tests {
         let mut c = vec![0.0; 4];
         Factor::new(Products::Halves, Matrix::new(&b, 2), (3, 2)).multiply(2, Matrix::new(&a, 3), (&mut c, 2), false);
         assert!(c.iter().all(|x: &f64| (x - 3.0 - 3e-9).abs() < 1e-12), "{c:?}");
+    }
+
+    #[test]
+    fn what_was_multiplied_before_is_not_looked_at() {
+        let empty = [(0, 3, 5), (3, 0, 5), (3, 5, 0)];
+        for new in bf16::Right::kinds() {
+            for (m, n, k) in [(1, 1, 1), (5, 7, 3), (31, 17, 9), (33, 49, 33)].into_iter().chain(empty) {
+                let (nothing, large) = (vec![f32::NAN; 70 * 90], numbers(70 * 90, 1));
+                for (left, right) in [(&nothing, &large), (&large, &nothing)] {
+                    let factor = Factor { k: 90, n: 70, kind: Kind::Packed(new(Matrix::new(right, 70), (90, 70))) };
+                    factor.multiply(70, Matrix::new(left, 90), (&mut vec![0.0; 70 * 70], 70), false);
+                    factor.multiply(70, Matrix::new(left, 70).t(), (&mut vec![0.0; 70 * 70], 70), false);
+                }
+                let (a, b) = (vec![1.0; m * k], vec![1.0; k * n]);
+                let factor = Factor { k, n, kind: Kind::Packed(new(Matrix::new(&b, n), (k, n))) };
+                for left in [Matrix::new(&a, k), Matrix::new(&a, m).t()] {
+                    let mut c = vec![7.0; m * n];
+                    factor.multiply(m, left, (&mut c, n), false);
+                    assert!(c.iter().all(|&x| x == k as f32), "{m}x{n}x{k}: {c:?}");
+                }
+            }
+        }
     }
 
     #[test]

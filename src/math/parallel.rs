@@ -12,7 +12,7 @@ pub fn vectorize<T>(f: impl FnOnce() -> T) -> T {
 /// Fewest elements that are worth another thread.
 const GRAIN: usize = 8_192;
 
-/// Rows a piece for `rows` rows of `width` elements: fixed by the shape and the number of threads.
+/// Rows a piece for `rows` rows of `width` elements, of which each is computed by itself, whatever is beside it.
 fn piece(rows: usize, width: usize) -> usize {
     let pieces = rayon::current_num_threads() * 4;
     rows.div_ceil(pieces).max(GRAIN.div_ceil(width.max(1))).max(1)
@@ -21,16 +21,17 @@ fn piece(rows: usize, width: usize) -> usize {
 /// Rows that products are made of at least, and in multiples of.
 pub const BLOCK: usize = 64;
 
-/// As [`rows`] for matrix products, which may depend on how many rows they have: the rows behind the last whole [`BLOCK`] are a piece
-/// of their own, and all others have a multiple of it, `each`.
+/// As [`rows`] for matrix products, whose bits may depend on how many rows they have: the rows behind the last whole [`BLOCK`] are a
+/// piece of their own, and all others have a multiple of it, `each`.
 pub fn blocks<T: Send>(each: usize, data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    let rest = data.len() / width.max(1) / BLOCK * BLOCK;
-    if rest == 0 || rest <= each && rest * width == data.len() {
+    debug_assert!(each.is_multiple_of(BLOCK), "{each} rows");
+    let whole = data.len() / width.max(1) / BLOCK * BLOCK;
+    if whole == 0 || whole <= each && whole * width == data.len() {
         return f(0, data);
     }
-    let (data, end) = data.split_at_mut(rest * width);
+    let (data, end) = data.split_at_mut(whole * width);
     let pieces = data.par_chunks_mut((each * width).max(1)).enumerate().map(|(i, x)| (i * each, x));
-    pieces.chain(rayon::iter::once((rest, end))).for_each(|(start, x)| {
+    pieces.chain(rayon::iter::once((whole, end))).for_each(|(start, x)| {
         if !x.is_empty() {
             f(start, x);
         }
@@ -44,14 +45,15 @@ pub fn blocks2<T: Send>(
     b: (&mut [T], usize),
     f: impl Fn(usize, &mut [T], &mut [T]) + Sync,
 ) {
-    let rest = a.0.len() / a.1.max(1) / BLOCK * BLOCK;
-    if rest == 0 || rest <= each && rest * a.1 == a.0.len() {
+    debug_assert!(each.is_multiple_of(BLOCK), "{each} rows");
+    let whole = a.0.len() / a.1.max(1) / BLOCK * BLOCK;
+    if whole == 0 || whole <= each && whole * a.1 == a.0.len() {
         return f(0, a.0, b.0);
     }
-    let ((x, x_end), (y, y_end)) = (a.0.split_at_mut(rest * a.1), b.0.split_at_mut(rest * b.1));
+    let ((x, x_end), (y, y_end)) = (a.0.split_at_mut(whole * a.1), b.0.split_at_mut(whole * b.1));
     let pieces = x.par_chunks_mut((each * a.1).max(1)).zip(y.par_chunks_mut((each * b.1).max(1)));
     let pieces = pieces.enumerate().map(|(i, (x, y))| (i * each, x, y));
-    pieces.chain(rayon::iter::once((rest, x_end, y_end))).for_each(|(start, x, y)| {
+    pieces.chain(rayon::iter::once((whole, x_end, y_end))).for_each(|(start, x, y)| {
         if !x.is_empty() {
             f(start, x, y);
         }

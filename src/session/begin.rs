@@ -9,7 +9,6 @@ use super::{
 use crate::config::{Config, ConfigError, Precision};
 use crate::corpus::Tokenizer;
 use crate::gpu::Adapter;
-use crate::math::bf16::Products;
 use crate::model::Model;
 use crate::plan::Target;
 use crate::run::{Run, RunError};
@@ -228,7 +227,8 @@ pub fn reopen(
     if config != before {
         run.rewrite_config(&config)?;
     }
-    if config.training != before.training {
+    let end = |config: &Config| (config.training.steps, config.training.hours);
+    if end(&config) != end(&before) {
         watch(Startup::Extended(&config));
     }
     if config.data != before.data || config.task != before.task {
@@ -350,19 +350,17 @@ fn choose_precision(
     begins: bool,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(), SessionError> {
-    let (precision, there) = (&mut config.training.precision, Products::Halves.is_there());
-    let chosen = precision.beginning(on_gpu)?;
-    if begins {
-        if (*precision, chosen) == (Precision::Mixed, Precision::F32) {
-            watch(Startup::Remark("this processor has no instructions for bf16: the run is in f32"));
+    let precision = &mut config.training.precision;
+    let chosen = match *precision {
+        Precision::Bf16 if on_gpu && !begins => {
+            watch(Startup::Remark("the run was in bf16, which is the CPU engine's: on a GPU it goes on in f32"));
+            Precision::F32
         }
-        *precision = chosen;
-    }
-    if *precision == Precision::Bf16 && !there {
-        watch(Startup::Remark(
-            "this processor has no instructions for bf16: numbers are rounded to it and multiplied in f32, which takes longer",
-        ));
-    }
+        found if begins || found == Precision::Auto => found.beginning(on_gpu)?,
+        found => found,
+    };
+    precision.remark(chosen).into_iter().for_each(|text| watch(Startup::Remark(text)));
+    *precision = chosen;
     Ok(())
 }
 

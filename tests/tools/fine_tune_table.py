@@ -48,6 +48,7 @@ def arguments():
     parser.add_argument("--seeds", type=int, default=5, help="so many, from 1")
     parser.add_argument("--most", type=int, help="of a training file, so many rows or questions")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fine-tunings at a time")
+    parser.add_argument("--precision", default="f32", help="leyden's")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--only-print", action="store_true", help="the table of what is there")
     args = parser.parse_args()
@@ -127,7 +128,7 @@ def fine_tune(args, name, files, seed, arm):
         # Of one that was cut off.
         shutil.rmtree(folder, ignore_errors=True)
         command = [args.leyden, "fine-tune", str(encoder_of(args.model)), *common, "--out", str(folder), "--seed", str(seed)]
-        command += ["--device", "cpu", *(["--from-scratch"] if arm == "random" else [])]
+        command += ["--device", "cpu", "--precision", args.precision, *(["--from-scratch"] if arm == "random" else [])]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RAYON_NUM_THREADS": "1"})
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")

@@ -57,8 +57,9 @@ struct Report {
     /// The encoder's folder.
     model: PathBuf,
     texts: usize,
-    /// Of fine-tuning, and of predictions.
+    /// Of fine-tuning.
     precision: Precision,
+    /// Of predictions.
     predicts_in: Precision,
     batch: usize,
     /// Tokens of the longest row.

@@ -1,6 +1,6 @@
 //! Matrix products in bf16 with sums in f32, where the processor has instructions for them.
 //!
-//! A right factor, as a layer's weights, is brought once into the order in which it is read: panels of 48 columns, each a row of pairs
+//! A right factor, as a layer's weights, is brought once into the order in which it is read: panels of some columns, each a row of pairs
 //! after another. A left factor is converted piece by piece. Each sum is built in the order of its terms, whatever is done beside
 //! it: results are the same bits for any number of threads.
 
@@ -29,29 +29,50 @@ pub enum Products {
 impl Products {
     /// Whether this processor does so; [`Products::Single`] every one does.
     pub fn is_there(self) -> bool {
-        self == Self::Single || instructions().is_some()
+        self == Self::Single || Instructions::here().is_some()
     }
 
-    /// Whether it is there and faster than [`Products::Single`]. An Intel processor does with AVX512-BF16 as many
-    /// multiplications a cycle as in f32, and packing comes on top; AMD's do twice as many, and AMX has 16 times as many.
+    /// Whether it is there and faster than [`Products::Single`]. With AVX512-BF16 an Intel processor multiplies no more numbers a
+    /// cycle than in f32, and packing comes on top: a step takes 1.3 times as long there. AMD's multiply twice as many, AMX 16
+    /// times as many.
     pub fn is_fast(self) -> bool {
-        match instructions() {
+        match Instructions::here() {
             _ if self == Self::Single => true,
-            Some("AVX512-BF16") => is_by_amd(),
-            found => found.is_some(),
+            Some(Instructions::Avx512) => is_by_amd(),
+            Some(Instructions::Amx) => true,
+            None => false,
         }
     }
 }
 
 /// What [`Products::Halves`] are multiplied with.
-pub fn instructions() -> Option<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let avx512 = avx512::is_there().then_some("AVX512-BF16");
-        if amx::is_there() { Some("AMX") } else { avx512 }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instructions {
+    /// AVX512-BF16.
+    Avx512,
+    /// AMX, on Linux.
+    Amx,
+}
+
+impl Instructions {
+    /// The fastest that this processor has and the system lets it use.
+    pub fn here() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx512 = avx512::is_there().then_some(Self::Avx512);
+            if amx::is_there() { Some(Self::Amx) } else { avx512 }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        None
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    None
+
+    /// Their name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "AVX512-BF16",
+            Self::Amx => "AMX",
+        }
+    }
 }
 
 fn is_by_amd() -> bool {

@@ -1,6 +1,6 @@
 //! A right factor as the instructions read it, and the left ones that it is multiplied by.
 
-use super::{Products, amx, avx512};
+use super::{Instructions, amx, avx512};
 use crate::math::gemm::Matrix;
 use bytemuck::Zeroable;
 use rayon::prelude::*;
@@ -14,22 +14,11 @@ pub(super) const TILE: usize = 8;
 /// Fewer pairs than this are no work for several threads.
 const ALONE: usize = 1 << 14;
 
-/// Whose instructions multiply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Instructions {
-    /// AVX512-BF16.
-    Avx512,
-    /// AMX.
-    Amx,
-}
-
-impl Instructions {
-    /// Columns of a panel.
-    fn panel(self) -> usize {
-        match self {
-            Self::Avx512 => avx512::PANEL,
-            Self::Amx => amx::PANEL,
-        }
+/// Columns of a panel.
+fn panel(by: Instructions) -> usize {
+    match by {
+        Instructions::Avx512 => avx512::PANEL,
+        Instructions::Amx => amx::PANEL,
     }
 }
 
@@ -42,8 +31,8 @@ pub struct Right {
     pub(super) n: usize,
     /// Pairs of terms; for AMX filled up to 16.
     pub(super) pairs: usize,
-    /// Of panel j, from the pairs of all columns before it on, each pair of its columns' terms behind the one before; columns are filled
-    /// up to 16, for AMX to a whole panel.
+    /// A panel behind the other; in each, pair by pair, that pair of all of its columns. The last panel's columns are filled up to 16,
+    /// for AMX to a whole panel; what stands in those is never looked at.
     panels: Vec<Line>,
 }
 
@@ -61,9 +50,10 @@ fn spare() -> MutexGuard<'static, Vec<Vec<Line>>> {
 
 impl Drop for Right {
     fn drop(&mut self) {
-        const MOST: usize = 8;
+        const MOST: usize = 64 << 20;
         let mut spare = spare();
-        if spare.len() < MOST {
+        let kept: usize = spare.iter().map(Vec::len).sum();
+        if (kept + self.panels.len()) * size_of::<Line>() <= MOST {
             spare.push(std::mem::take(&mut self.panels));
         }
     }
@@ -75,20 +65,19 @@ impl Right {
     /// # Panics
     /// Where the view is too short, or the processor has no [`Products::Halves`].
     pub fn new(b: Matrix<'_, f32>, (k, n): (usize, usize)) -> Self {
-        let by = if amx::is_there() { Instructions::Amx } else { Instructions::Avx512 };
-        Self::with(by, b, (k, n))
+        let by = Instructions::here();
+        Self::with(by.expect("instructions for bf16"), b, (k, n))
     }
 
     /// As [`Right::new`] for these instructions.
     pub(super) fn with(by: Instructions, b: Matrix<'_, f32>, (k, n): (usize, usize)) -> Self {
-        assert!(Products::Halves.is_there(), "this processor has no instructions for bf16");
         b.check("b", k, n);
         let pairs = match by {
             Instructions::Avx512 => k.div_ceil(2),
             Instructions::Amx => k.div_ceil(2).next_multiple_of(amx::PAIRS),
         };
         let mut right = Self { by, k, n, pairs, panels: spare().pop().unwrap_or_default() };
-        let (whole, len) = (by.panel(), right.len());
+        let (whole, len) = (panel(by), right.len());
         if right.panels.len() * LANES < len {
             right.panels.resize(len.div_ceil(LANES), Line::zeroed());
         }
@@ -136,7 +125,7 @@ impl Right {
     }
 
     pub(super) fn len(&self) -> usize {
-        let rest = self.n % self.by.panel();
+        let rest = self.n % panel(self.by);
         (self.n - rest + filled(self.by, rest)) * self.pairs
     }
 

@@ -1,6 +1,6 @@
 //! What controls a run, and what is known of it.
 
-use crate::config::{Config, Precision};
+use crate::config::Config;
 use crate::numbers::{bytes, duration, flop, grouped};
 use crate::session::Extension;
 use crate::window::app::App;
@@ -141,8 +141,9 @@ fn facts(ui: &mut Ui, state: &AppState) {
         rows.push((if c.is_fine_tuning() { "Data" } else { "Text" }, begun.text.clone()));
     }
     rows.push(("Seed", c.seed.to_string()));
-    if c.training.precision != Precision::F32 {
-        rows.push(("Precision", c.training.precision.in_words().trim_start_matches(" in ").into()));
+    let precision = c.training.precision.in_words();
+    if !precision.is_empty() {
+        rows.push(("Precision", precision.trim_start_matches(" in ").into()));
     }
     if let Some(last) = last {
         rows.push(("Learning rate", format!("{:.3e}", last.learning_rate)));
