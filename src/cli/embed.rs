@@ -114,12 +114,12 @@ impl EmbedArguments {
         let found = Pretrained::load_encoder(&self.dir).map_err(Failure::input)?;
         found.tokenizer.notes().iter().for_each(|text| remark(text));
         note(&format!("the encoder in {}", found.folder.display()));
-        let (device, precision) = self.on.open(found.model.table.len())?;
+        let (engine, target, precision) = self.on.open(found.model.table.len())?;
         let pooling = match self.pooling {
             PoolingArgument::Mean => Pooling::Mean,
             PoolingArgument::Cls => Pooling::Cls,
         };
-        Ok(Embedder::new(found, device, pooling).map_err(failure)?.in_precision(precision))
+        Ok(Embedder::new(found, (engine, target), pooling).map_err(failure)?.in_precision(precision))
     }
 }
 

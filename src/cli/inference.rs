@@ -25,13 +25,13 @@ impl InferenceArguments {
     }
 
     /// The device, for a network with so many weights, and the precision that it has of what was asked.
-    pub(super) fn open(&self, weights: usize) -> Result<((Box<dyn Engine>, Target), Precision), Failure> {
-        let device = session::open(&self.device, weights).map_err(|error| match error {
+    pub(super) fn open(&self, weights: usize) -> Result<(Box<dyn Engine>, Target, Precision), Failure> {
+        let (engine, target) = session::open(&self.device, weights).map_err(|error| match error {
             EngineError::NoAdapter { .. } => Failure::input(error),
             _ => Failure::work(error),
         })?;
-        let precision = self.precision.beginning(device.1 != Target::Cpu).map_err(Failure::input)?;
+        let precision = self.precision.beginning(target != Target::Cpu).map_err(Failure::input)?;
         self.precision.remark(precision).into_iter().for_each(remark);
-        Ok((device, precision))
+        Ok((engine, target, precision))
     }
 }

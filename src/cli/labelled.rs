@@ -56,7 +56,7 @@ pub(crate) fn predictor(folder: &Path, on: &InferenceArguments) -> Result<(Predi
     if found.folder != folder {
         remark(&format!("{}{}", found.folder.display(), chosen(folder, &found.folder)));
     }
-    let ((engine, target), precision) = on.open(found.model.table.len())?;
+    let (engine, target, precision) = on.open(found.model.table.len())?;
     let home = found.folder.clone();
     let predictor = Predictor::new(found, engine, target).map_err(failure)?;
     Ok((predictor.in_precision(precision), home))

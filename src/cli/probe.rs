@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     pretrained.notes.iter().for_each(|note| remark(note));
     let guesser = pretrained.network().name;
     let about = (pretrained.folder.display().to_string(), pretrained.model.table.count() as u64);
-    let ((engine, target), precision) = arguments.on.open(pretrained.model.table.len())?;
+    let (engine, target, precision) = arguments.on.open(pretrained.model.table.len())?;
     let network = if arguments.mask {
         Network::Guesser(Guesser::new(pretrained, engine, target).map_err(failure)?.in_precision(precision))
     } else {

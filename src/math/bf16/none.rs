@@ -2,6 +2,10 @@
 
 use crate::math::gemm::Matrix;
 
+/// As [`Right::new`].
+#[cfg(test)]
+pub type New = fn(Matrix<'_, f32>, (usize, usize)) -> Right;
+
 /// There is none.
 #[derive(Debug)]
 pub enum Right {}
@@ -15,8 +19,8 @@ impl Right {
 
     /// There are none.
     #[cfg(test)]
-    pub fn kinds() -> [fn(Matrix<'_, f32>, (usize, usize)) -> Self; 0] {
-        []
+    pub fn kinds() -> Vec<New> {
+        Vec::new()
     }
 
     /// Is never called.

@@ -22,6 +22,10 @@ fn panel(by: Instructions) -> usize {
     }
 }
 
+/// As [`Right::new`].
+#[cfg(test)]
+pub type New = fn(Matrix<'_, f32>, (usize, usize)) -> Right;
+
 /// A right factor in the order in which products read it.
 #[derive(Debug)]
 pub struct Right {
@@ -109,8 +113,8 @@ impl Right {
 
     /// A constructor for each kind of instructions that this processor has.
     #[cfg(test)]
-    pub fn kinds() -> Vec<fn(Matrix<'_, f32>, (usize, usize)) -> Self> {
-        let mut kinds: Vec<fn(Matrix<'_, f32>, (usize, usize)) -> Self> = Vec::new();
+    pub fn kinds() -> Vec<New> {
+        let mut kinds: Vec<New> = Vec::new();
         if avx512::is_there() {
             kinds.push(|b, sizes| Self::with(Instructions::Avx512, b, sizes));
         }
