@@ -1,7 +1,7 @@
 //! Products of bf16 by AMX, which Intel's servers have: all that is unsafe of them.
 //!
-//! `tdpbf16ps` adds the product of 16 rows and 16 columns of 16 pairs each to 256 sums, as 16 instructions of AVX512-BF16 do
-//! for 16 rows. Two blocks of rows and two of columns use all eight tile registers and read four tiles for four products. Stable Rust
+//! `tdpbf16ps` adds the products of 16 rows and 16 columns of 16 pairs each to 256 sums, for which AVX512-BF16 takes 256
+//! instructions. Two blocks of rows and two of columns use all eight tile registers and read four tiles for four products. Stable Rust
 //! has the instructions as assembly only.
 
 use super::packed::{LANES, LeftView, Right};
