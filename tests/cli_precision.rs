@@ -138,6 +138,11 @@ fn a_run_that_was_in_bf16_goes_on_in_f32_on_a_gpu() {
     assert!(said.contains("on a GPU it goes on in f32"), "{said}");
     assert_eq!(precision(&run), "f32");
     assert_eq!(losses(&run).len(), 6);
+    // Nothing was saved in f32 before it was cut off: it goes on from what was saved in bf16.
+    fs::remove_dir_all(run.join("checkpoints/step-000006")).unwrap();
+    go_on(2, &run, "cpu");
+    assert_eq!(losses(&run).len(), 6);
+    assert!(run.join("checkpoints/step-000006").is_dir());
 }
 
 #[test]

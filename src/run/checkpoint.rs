@@ -1,7 +1,7 @@
 //! A run's state on disk: a transformers folder a network, the parameters that are in none, the optimizer's moments and the step.
 
 use super::named::Named;
-use super::state::{STATE, State, settings_fingerprint};
+use super::state::{STATE, State, is_of, settings_fingerprint};
 use super::{RunError, named};
 use crate::config::Config;
 use crate::corpus::Tokenizer;
@@ -174,7 +174,7 @@ pub(super) fn load(folder: &Path, config: &Config, model: &Model) -> Result<(Sna
     let damaged = |path: &Path, reason: String| RunError::Damaged { path: path.into(), reason };
     let state = State::read(folder)?;
     let path = folder.join(STATE);
-    if state.settings != settings_fingerprint(config) {
+    if !is_of(&state.settings, config) {
         return Err(RunError::Foreign { path, what: "the settings it was made with" });
     }
     let len = model.table.len();

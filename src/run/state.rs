@@ -1,7 +1,7 @@
 //! `state.json`: what a checkpoint says of itself, under a hash of its own.
 
 use super::RunError;
-use crate::config::{Config, DataConfig, OptimizerConfig, TrainingConfig};
+use crate::config::{Config, DataConfig, OptimizerConfig, Precision, TrainingConfig};
 use crate::files::sha256;
 use crate::measure::Better;
 use crate::model::ModelConfig;
@@ -119,9 +119,22 @@ impl State {
 }
 
 /// A fingerprint of everything in `config` that must be the same for a checkpoint to be of this run. Left out is what a
-/// run may change on its way: how long it goes on, how often it writes, and where its text lies.
+/// run may change on its way: how long it goes on, how often it writes, where its text lies, and bf16 for f32.
 pub fn settings_fingerprint(config: &Config) -> String {
+    fingerprint_in(config, Precision::F32)
+}
+
+/// Whether a checkpoint with such a fingerprint is of a run with these settings. Those of before 2026-11-30 told bf16 from f32.
+pub(super) fn is_of(fingerprint: &str, config: &Config) -> bool {
+    [Precision::F32, Precision::Bf16].iter().any(|&precision| fingerprint == fingerprint_in(config, precision))
+}
+
+/// The fingerprint, of `precision` unless the run is in [`Precision::Mixed`].
+fn fingerprint_in(config: &Config, precision: Precision) -> String {
     let mut config = config.clone();
+    if config.training.precision != Precision::Mixed {
+        config.training.precision = precision;
+    }
     let t = &mut config.training;
     (t.steps, t.hours, t.patience) = (0, None, None);
     (t.log_every, t.evaluate_every, t.checkpoint_every, t.checkpoint_minutes, t.keep_checkpoints) = (0, 0, 0, 0.0, 0);
@@ -248,6 +261,13 @@ mod tests {
         let print = settings_fingerprint(&config);
         assert_eq!(print, settings_fingerprint(&config.set("training.steps=9").unwrap()));
         assert_ne!(print, settings_fingerprint(&config.set("seed=9").unwrap()));
+        for precision in ["f32", "bf16"] {
+            let changed = config.set(&format!("training.precision='{precision}'")).unwrap();
+            assert!(is_of(&print, &changed) && settings_fingerprint(&changed) == print, "{precision}");
+            assert!(is_of(&fingerprint_in(&config, Precision::Bf16), &changed), "{precision}, as it was");
+        }
+        let mixed = config.set("training.precision='mixed'").unwrap();
+        assert!(!is_of(&print, &mixed) && !is_of(&settings_fingerprint(&mixed), &config));
         assert_ne!(print, settings_fingerprint(&config.set("model.layers=9").unwrap()));
         assert_ne!(print, settings_fingerprint(&config.set("model.activation='relu'").unwrap()));
         // What a checkpoint of an earlier version holds, and one of before there were these settings.
