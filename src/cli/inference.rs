@@ -1,9 +1,10 @@
 //! Where and how a network answers: flags that `predict`, `evaluate`, `embed` and `probe` share.
 
 use super::Failure;
+use super::labelled::failure;
 use super::output::remark;
 use crate::config::Precision;
-use crate::plan::{Engine, EngineError, Target};
+use crate::plan::{Engine, Target};
 use crate::session::{self, Device};
 use clap::Args;
 
@@ -26,10 +27,7 @@ impl InferenceArguments {
 
     /// The device, for a network with so many weights, and the precision that it has of what was asked.
     pub(super) fn open(&self, weights: usize) -> Result<(Box<dyn Engine>, Target, Precision), Failure> {
-        let (engine, target) = session::open(&self.device, weights).map_err(|error| match error {
-            EngineError::NoAdapter { .. } => Failure::input(error),
-            _ => Failure::work(error),
-        })?;
+        let (engine, target) = session::open(&self.device, weights).map_err(|error| failure(error.into()))?;
         let precision = self.precision.beginning(target != Target::Cpu).map_err(Failure::input)?;
         self.precision.remark(precision).into_iter().for_each(remark);
         Ok((engine, target, precision))

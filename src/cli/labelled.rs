@@ -49,7 +49,8 @@ pub(crate) struct FileArguments {
     id: Option<String>,
 }
 
-/// The fine-tuned model in `folder`, on a device in a precision, and the folder of its own that it was found in; says what a person should know of it.
+/// The fine-tuned model in `folder`, on a device in a precision, and the folder of its own that it was found in; says what a person
+/// should know of it.
 pub(crate) fn predictor(folder: &Path, on: &InferenceArguments) -> Result<(Predictor, PathBuf), Failure> {
     let found = Pretrained::load_fine_tuned(folder).map_err(Failure::input)?;
     found.tokenizer.notes().iter().chain(&found.notes).for_each(|note| remark(note));

@@ -193,14 +193,9 @@ mod tests {
                 for way in 0..8 {
                     let right = if way & 1 == 1 { Matrix::new(&b, k).t() } else { Matrix::new(&b, n) };
                     let (accumulate, across) = (way & 2 == 2, way & 4 == 4);
-                    let factors = |right: Matrix<'_, f32>| {
-                        let packed = bf16::Right::kinds().into_iter().map(|new| Kind::Packed(new(right, (k, n))));
-                        let kinds = packed.chain([Kind::Rounded(rounded(right, k, n))]);
-                        kinds.map(|kind| Factor { k, n, kind }).collect::<Vec<Factor<'_, f32>>>()
-                    };
-                    let mut all = factors(right);
-                    all.push(Factor::new(Products::Single, right, (k, n)));
-                    for factor in all {
+                    let packed = bf16::Right::kinds().into_iter().map(|new| Kind::Packed(new(right, (k, n))));
+                    for kind in packed.chain([Kind::Rounded(rounded(right, k, n)), Kind::Plain(right)]) {
+                        let factor = Factor { k, n, kind };
                         let (mut c, mut sums) = (numbers(m * n, 3), vec![0.0; m]);
                         let piece = pool.install(|| factor.piece(m));
                         pool.install(|| {

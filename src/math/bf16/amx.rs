@@ -70,11 +70,7 @@ pub(super) unsafe fn multiply(
     accumulate: bool,
 ) {
     let (n, pairs) = (right.n, right.pairs);
-    assert!(rows == 0 || n == 0 || (rows - 1) * stride + n <= c.len(), "{} elements for {rows} x {n}", c.len());
-    assert!(
-        left.len(rows, pairs) <= left.pairs.len() && right.len() <= right.panels().len(),
-        "factors of {pairs} pairs"
-    );
+    right.check(rows, left, (c.len(), stride));
     assert!(pairs.is_multiple_of(PAIRS), "{pairs} pairs");
     let mut edge = [0.0; PANEL * PANEL];
     // SAFETY: the registers are there; they are given back below, whose state the system would carry along.

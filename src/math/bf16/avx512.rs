@@ -193,11 +193,7 @@ pub(super) fn multiply(
     accumulate: bool,
 ) {
     let (n, pairs) = (right.n, right.pairs);
-    assert!(rows == 0 || n == 0 || (rows - 1) * stride + n <= c.len(), "{} elements for {rows} x {n}", c.len());
-    assert!(
-        left.len(rows, pairs) <= left.pairs.len() && right.len() <= right.panels().len(),
-        "factors of {pairs} pairs"
-    );
+    right.check(rows, left, (c.len(), stride));
     for begin in (0..pairs).step_by(BLOCK) {
         let block = BLOCK.min(pairs - begin);
         let adds = accumulate || begin > 0;

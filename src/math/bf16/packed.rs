@@ -124,6 +124,17 @@ impl Right {
         kinds
     }
 
+    /// That all is there which a product with so many rows of `left` reads and writes: `room` elements, rows `stride` apart.
+    ///
+    /// # Panics
+    /// Where it is not.
+    pub(super) fn check(&self, rows: usize, left: LeftView<'_>, (room, stride): (usize, usize)) {
+        let Self { n, pairs, .. } = *self;
+        assert!(rows == 0 || n == 0 || (rows - 1) * stride + n <= room, "{room} elements for {rows} x {n}");
+        assert!(left.len(rows, pairs) <= left.pairs.len(), "a left factor of {rows} rows and {pairs} pairs");
+        assert!(self.len() <= self.panels().len(), "a right factor of {pairs} pairs and {n} columns");
+    }
+
     pub(super) fn panels(&self) -> &[u32] {
         bytemuck::cast_slice(&self.panels)
     }
