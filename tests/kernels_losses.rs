@@ -80,6 +80,31 @@ fn binary_nll_of_several_labels_a_row() {
     check_gradient("binary_nll", &[Input::parameter(&[3, 4]).scaled(2.0), Input::words(&[3, 4], 2)], nll);
 }
 
+fn copied(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    Ok(vec![ops::copy_nll(g, t[0], t[1], t[2])?])
+}
+
+/// Logits of "replaced", losses of the words, and which words were replaced.
+fn copied_inputs(tokens: usize, scale: f64) -> [Input; 3] {
+    [
+        Input::parameter(&[tokens, 1]).scaled(scale),
+        Input::parameter(&[tokens]).scaled(2.0 * scale),
+        Input::words(&[tokens], 2),
+    ]
+}
+
+#[test]
+fn copy_nll() {
+    for tokens in [1, 5, 130, 1_025] {
+        // Beyond 88, exp() overflows in single precision.
+        for scale in [1.0, 12.0, 300.0] {
+            let tolerance = Tolerance { absolute: 2e-6 * scale as f32, relative: 1e-5 };
+            check_with("copy_nll", &copied_inputs(tokens, scale), tolerance, &[1, 2], copied);
+        }
+    }
+    check_gradient("copy_nll", &copied_inputs(20, 2.0), copied);
+}
+
 fn softmax(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     let out = ops::softmax_nll(g, t[0], t[1])?;
     Ok(vec![out.nll, out.best])

@@ -207,6 +207,10 @@ fn gather_rows() {
         if columns < 30 {
             check_gradient("gather_rows", &inputs, gather);
         }
+        // A value a row.
+        let inputs = [Input::parameter(&[examples * length]), inputs[1].clone()];
+        check("gather_rows of values", &inputs, gather);
+        check_gradient("gather_rows of values", &inputs, gather);
     }
 }
 

@@ -42,13 +42,23 @@ impl Config {
         Self::merge(self, &format!("{} = {}", key.trim(), value.trim()), &place)
     }
 
-    /// The same with another objective, as its preset or else the objective itself has it without further settings.
+    /// The same with another objective, as its preset or else the objective itself has it without further settings. A generator that
+    /// it has is as large as the preset's.
     ///
     /// # Errors
     /// [`ConfigError::Objective`] where there is none of that name.
     pub fn with_objective(&self, name: &str) -> Result<Config, ConfigError> {
         let preset = preset(&self.preset).ok().map(|preset| preset.objective);
-        let objective = preset.filter(|objective| objective.name() == name).or_else(|| ObjectiveConfig::named(name));
+        let objective = match preset {
+            Some(preset) if preset.name() == name => Some(preset),
+            preset => ObjectiveConfig::named(name).map(|mut objective| {
+                let usual = preset.and_then(|mut preset| preset.generator_mut().copied());
+                if let (Some(generator), Some(usual)) = (objective.generator_mut(), usual) {
+                    *generator = usual;
+                }
+                objective
+            }),
+        };
         let objective = objective.ok_or_else(|| ConfigError::Objective { found: name.into() })?;
         Ok(Self { objective, ..self.clone() })
     }

@@ -78,6 +78,15 @@ impl Network {
         Ok(x)
     }
 
+    /// A linear layer of the objective's own on `x` [M, H]: [M, out].
+    ///
+    /// # Errors
+    /// [`GraphError`] where there is none of that name, and for an `x` of another width.
+    pub fn own_linear(&self, g: &mut Graph, name: &'static str, x: Tensor) -> Result<Tensor, GraphError> {
+        let layer = self.own.iter().find(|(known, _)| *known == name).ok_or_else(|| self.without(name))?;
+        linear(g, x, layer.1)
+    }
+
     /// What is to be said where a page asks for a head that is not there.
     pub(super) fn without(&self, expected: &str) -> GraphError {
         let found: Vec<&str> = self.heads.iter().map(|head| head.architecture().name()).collect();

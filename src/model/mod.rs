@@ -95,6 +95,8 @@ pub struct Network {
     pub encoder: Encoder,
     /// On top of it. The first is what a folder of `transformers` is said to be.
     pub heads: Vec<Head>,
+    /// What an objective has put on it for itself, by name: in no folder of `transformers`.
+    pub own: Vec<(&'static str, Linear)>,
     /// All its parameters as `transformers` names them.
     pub parts: Vec<Part>,
 }

@@ -18,6 +18,13 @@ pub enum Demonstration {
         /// The discriminator's logits: [B L, 1].
         logits: &'static str,
     },
+    /// Words that a generator replaced, and what an encoder takes them to have been.
+    Restored {
+        /// The generator's words: [B K].
+        samples: &'static str,
+        /// The words that the encoder takes for likeliest there: [B K].
+        guesses: &'static str,
+    },
     /// What a fine-tuned network says of a text. It takes no batch to be shown: a person types one
     /// ([`Predictor`](crate::task::Predictor)).
     Predictions,
@@ -34,14 +41,20 @@ pub struct Shown {
     pub selected: bool,
     /// The probability that it was replaced, where there is a discriminator.
     pub replaced: Option<f32>,
+    /// The token that an encoder takes it to have been, where one was asked.
+    pub restored: Option<u32>,
 }
 
 impl Demonstration {
     /// The tokens of each example of an evaluation step's batch, without padding; examples without tokens are left out.
     pub fn tokens(self, batch: &Batch, out: &Results) -> Vec<Vec<Shown>> {
-        let (words, logits) = match self {
-            Self::Masked { guesses } => (out.words(guesses), None),
-            Self::Replaced { samples, logits } => (out.words(samples), Some(out.reals(logits))),
+        let (words, logits, restored) = match self {
+            Self::Masked { guesses } => (out.words(guesses), None, None),
+            // Training in phases may have no discriminator yet.
+            Self::Replaced { samples, logits } => {
+                (out.words(samples), Some(out.reals(logits)).filter(|logits| !logits.is_empty()), None)
+            }
+            Self::Restored { samples, guesses } => (out.words(samples), None, Some(out.words(guesses))),
             Self::Predictions => return Vec::new(),
         };
         let shape = batch.shape();
@@ -54,12 +67,14 @@ impl Demonstration {
                 shown: ids[i],
                 selected: false,
                 replaced: logits.map(|logits| 1.0 / (1.0 + (-logits[i]).exp())),
+                restored: None,
             };
             let mut tokens: Vec<Shown> = (start..start + length as usize).map(token).collect();
             for slot in row * shape.slots..(row + 1) * shape.slots {
                 if weights[slot] > 0.0 {
                     let token = &mut tokens[positions[slot] as usize];
                     (token.selected, token.shown) = (true, words[slot]);
+                    token.restored = restored.map(|words| words[slot]);
                 }
             }
             tokens

@@ -1,6 +1,6 @@
 //! The objectives there are.
 
-use super::{Objective, electra, mlm};
+use super::{Objective, all_tokens, electra, mlm, replace_mlm, two_stage};
 use crate::task::TaskKind;
 use crate::task::objective::{Answering, Classification, Tagging};
 use crate::task::score::answers::Version;
@@ -107,7 +107,7 @@ impl ObjectiveConfig {
             Self::Tagging(_) => Some(TaskKind::Tagging),
             Self::Answering(Answering { unanswerable: false, .. }) => Some(TaskKind::Answering(Version::One)),
             Self::Answering(_) => Some(TaskKind::Answering(Version::Two)),
-            Self::Electra(_) | Self::MaskedLm(_) => None,
+            _ => None,
         }
     }
 
@@ -116,7 +116,7 @@ impl ObjectiveConfig {
         match self {
             Self::Classification(objective) => &objective.labels,
             Self::Tagging(objective) => &objective.labels,
-            Self::Answering(_) | Self::Electra(_) | Self::MaskedLm(_) => &[],
+            _ => &[],
         }
     }
 }
@@ -125,6 +125,9 @@ objectives! {
     pre-training: {
         "electra" => Electra(electra::Electra),
         "mlm" => MaskedLm(mlm::MaskedLm),
+        "replace-mlm" => ReplaceMlm(replace_mlm::ReplaceMlm),
+        "all-tokens" => AllTokens(all_tokens::AllTokens),
+        "two-stage" => TwoStage(two_stage::TwoStage),
     },
     fine-tuning: {
         "classification" => Classification(Classification),

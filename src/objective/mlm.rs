@@ -10,11 +10,10 @@
 
 use super::words::{self, count_hits};
 use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
-use crate::batch::{Batch, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::batch::{Batch, MASKED_IDS, Masking, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
-use crate::ops;
 use serde::{Deserialize, Serialize};
 
 /// The settings of masked language modelling.
@@ -77,27 +76,13 @@ impl Objective for MaskedLm {
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
         let (guess, loss) = g.in_scope("encoder", |g| {
-            let encoder = model.network("encoder")?;
-            let head = encoder.masked_lm()?;
-            let (masked, encoded) = (batch.column(g, MASKED_IDS), batch.encoded(g, mode));
-            let hidden = encoder.encode(g, masked, encoded)?;
-            let positions = batch.column(g, POSITIONS);
-            let selected = ops::gather_rows(g, hidden, positions)?;
-            let x = head.hidden(g, selected)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
-            let targets = batch.column(g, TARGETS);
-            let guess = ops::vocabulary_nll(g, x, words, targets)?;
-            let (weights, total) = (batch.column(g, WEIGHTS), batch.total(g, WEIGHTS));
-            Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
+            let masked = batch.column(g, MASKED_IDS);
+            words::guess_selected(g, model.network("encoder")?, masked, batch, mode)
         })?;
         Ok(Outputs::new(loss).sum(outputs::MLM_LOSS, loss).rows(outputs::BEST, guess.best))
     }
 
     fn measures(&self, setting: &Setting) -> Measures {
-        let clipped = format!(
-            "Its gradients are clipped: try a larger optimizer.clip_norm (now {}) or another --learning-rate (now {})",
-            setting.clip_norm, setting.learning_rate
-        );
         Measures::new([
             Measure {
                 short: "masked LM".into(),
@@ -106,7 +91,7 @@ impl Objective for MaskedLm {
                 hue: Hue::First,
                 selects: true,
                 baselines: words::baselines(Some(setting.vocabulary), Some(setting.unigram_entropy)),
-                advice: Some(words::advice("the encoder", clipped, setting)),
+                advice: Some(words::advice("the encoder", words::clipped(setting), setting)),
                 ..Measure::loss(outputs::MLM_LOSS, "Masked LM loss", "nats a masked token")
             },
             // Of the selected tokens, those whose most likely guess is the original.

@@ -6,6 +6,7 @@
 //!
 //! A page is written with [`Inputs`], a batch's columns asked for by name, and gives [`Outputs`], which have names too.
 
+pub mod all_tokens;
 mod demonstration;
 pub mod electra;
 mod generator;
@@ -14,6 +15,8 @@ mod list;
 pub mod mlm;
 mod outputs;
 mod phase;
+pub mod replace_mlm;
+pub mod two_stage;
 mod words;
 
 pub use demonstration::{Demonstration, Shown};

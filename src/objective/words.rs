@@ -1,8 +1,47 @@
-//! What objectives that guess words have in common: what is asked, the baselines, and the tally of guesses.
+//! What objectives that guess words have in common: what is asked, the baselines, and the tally of guesses; and those whose
+//! generator puts words into a text, what is measured of it.
 
-use super::{BadValue, Results, Setting};
-use crate::batch::{Batch, Masking, TARGETS, WEIGHTS};
-use crate::measure::{Advice, Baseline, Mean};
+use super::{BadValue, Inputs, Mode, Results, Setting};
+use super::electra::outputs::{GENERATOR_LOSS, SAMPLED as DRAWN};
+use crate::batch::{Batch, Column, Extent, LENGTHS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::graph::{Graph, GraphError, Tensor};
+use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot};
+use crate::model::Network;
+use crate::ops::{self, VocabularyOutput};
+
+/// A generator's most likely words, an output: [B K].
+pub const GENERATOR_BEST: &str = "generator_best";
+
+/// Samples in place of the generator's own, where they are given.
+pub const SAMPLED: Column = Column::words(DRAWN, Extent::Slot);
+
+/// Masked language modelling: `network` sees the text as `ids` [B, L] and guesses which words were at the selected positions. The
+/// guesses, B K of them, and the mean over the selected tokens of -ln p of the original, nats: `[1]`.
+pub(super) fn guess_selected(
+    g: &mut Graph,
+    network: &Network,
+    ids: Tensor,
+    batch: &mut Inputs,
+    mode: Mode,
+) -> Result<(VocabularyOutput, Tensor), GraphError> {
+    let (head, encoded) = (network.masked_lm()?, batch.encoded(g, mode));
+    let hidden = network.encode(g, ids, encoded)?;
+    let positions = batch.column(g, POSITIONS);
+    let selected = ops::gather_rows(g, hidden, positions)?;
+    let x = head.hidden(g, selected)?;
+    let words = (g.parameter(head.output), g.parameter(head.bias));
+    let targets = batch.column(g, TARGETS);
+    let guess = ops::vocabulary_nll(g, x, words, targets)?;
+    let (weights, total) = (batch.column(g, WEIGHTS), batch.total(g, WEIGHTS));
+    Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
+}
+
+/// The mean of a loss [B L], a value a token, over the tokens that are not padding: `[1]`.
+pub(super) fn mean_over_tokens(g: &mut Graph, nll: Tensor, batch: &mut Inputs) -> Result<Tensor, GraphError> {
+    let lengths = batch.column(g, LENGTHS);
+    let (tokens, total) = (ops::length_mask(g, lengths, batch.shape().length)?, batch.total(g, LENGTHS));
+    ops::weighted_mean(g, nll, tokens, total)
+}
 
 /// Whether there can be such a masking.
 ///
@@ -24,6 +63,71 @@ pub(super) fn check(masking: Masking) -> Result<(), BadValue> {
         return Err(BadValue::new("objective.random_probability", random_probability, expected));
     }
     Ok(())
+}
+
+/// Whether a loss can have that weight.
+///
+/// # Errors
+/// [`BadValue`] where not.
+pub(super) fn check_weight(key: &'static str, weight: f32) -> Result<(), BadValue> {
+    if (0.0..=1e6).contains(&weight) { Ok(()) } else { Err(BadValue::new(key, weight, "0 to 1,000,000")) }
+}
+
+/// What is measured of a generator beside others: its loss, and of the selected tokens the shares whose most likely guess, and whose
+/// sample, is the original.
+pub(super) fn generator_measures(setting: &Setting) -> [Measure; 3] {
+    let first = |tag: &str, measure: Measure| Measure { hue: Hue::First, tag: tag.into(), ..measure };
+    let loss = Measure {
+        short: "generator".into(),
+        plot: Plot::Main,
+        baselines: baselines(Some(setting.vocabulary), Some(setting.unigram_entropy)),
+        advice: Some(advice("the generator", clipped(setting), setting)),
+        ..Measure::loss(GENERATOR_LOSS, "Generator loss", "nats a masked token")
+    };
+    [
+        first("loss/generator", loss),
+        first("accuracy/generator", Measure::share("generator_accuracy", "Generator accuracy")),
+        first("accuracy/sampled", Measure::share("sampled_accuracy", "Sampled accuracy")),
+    ]
+}
+
+/// The tally of [`generator_measures`].
+#[derive(Debug, Default)]
+pub(super) struct GeneratorTally {
+    loss: Mean,
+    best: Mean,
+    sampled: Mean,
+}
+
+impl GeneratorTally {
+    /// Takes in a step.
+    pub(super) fn add(&mut self, batch: &Batch, out: &Results) {
+        self.loss.add(out.mean(GENERATOR_LOSS), f64::from(batch.total(WEIGHTS.name)));
+        count_hits(&mut self.best, batch, out, GENERATOR_BEST);
+        count_hits(&mut self.sampled, batch, out, DRAWN);
+    }
+
+    /// The values by name.
+    pub(super) fn finish(self) -> [(&'static str, f64); 3] {
+        [
+            (GENERATOR_LOSS, self.loss.value()),
+            ("generator_accuracy", self.best.value()),
+            ("sampled_accuracy", self.sampled.value()),
+        ]
+    }
+}
+
+/// What is known of a ranking without having learnt anything.
+pub(super) fn chance() -> Vec<Baseline> {
+    vec![Baseline::at("chance", "chance", "knowing nothing", 0.5)]
+}
+
+/// What to try where gradients are clipped.
+pub(super) fn clipped(setting: &Setting) -> String {
+    format!(
+        "Its gradients are clipped: try a larger optimizer.clip_norm (now {}) or another --learning-rate (now {})",
+        setting.clip_norm, setting.learning_rate
+    )
 }
 
 /// What is known without having learnt anything of a word's neighbours: blind guessing and word frequencies. Where nothing says how

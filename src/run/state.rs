@@ -145,7 +145,7 @@ fn fingerprint_in(config: &Config, precision: Precision) -> String {
         (task.train, task.dev, task.epochs) = (None, None, None);
     }
     let text = match &config.objective {
-        ObjectiveConfig::Electra(electra) => before(&config, electra),
+        ObjectiveConfig::Electra(electra) if electra.over.is_usual() && electra.tying.is_usual() => before(&config, electra),
         _ => config.to_toml(),
     };
     let text = LATER.iter().fold(text, |text, later| text.replacen(later, "", 1));
@@ -173,7 +173,7 @@ fn before(config: &Config, electra: &Electra) -> String {
         training: &'a TrainingConfig,
     }
     let Config { preset, seed, model, data, optimizer, training, .. } = config;
-    let Electra { masked_fraction, mask_probability, generator_weight, discriminator_weight, generator } = *electra;
+    let Electra { masked_fraction, mask_probability, generator_weight, discriminator_weight, generator, .. } = *electra;
     let objective = Objective { masked_fraction, mask_probability, generator_weight, discriminator_weight };
     let generator = generator.sizes(model);
     let before = Before { preset, seed: *seed, model, generator, objective, data, optimizer, training };

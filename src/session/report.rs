@@ -114,5 +114,8 @@ pub(super) fn sample_line(step: u64, sentence: &[Shown], tokenizer: &Tokenizer) 
     if sentence.iter().any(|v| v.replaced.is_some()) {
         line["p_replaced"] = sentence.iter().map(|v| v.replaced).collect();
     }
+    if sentence.iter().any(|v| v.restored.is_some()) {
+        line["restored"] = sentence.iter().map(|v| v.restored.map(token)).collect();
+    }
     line
 }

@@ -40,7 +40,11 @@ fn column(shown: &Shown, tokenizer: &Tokenizer) -> Column {
         };
         (format!("{:.0}{mark}", 100.0 * probability), colour)
     });
-    Column { original: token(shown.original), below: [put].into_iter().chain(verdict).collect() }
+    let restored = shown.restored.map(|word| match word == shown.original {
+        true => ("=".into(), Colour::Green),
+        false => (token(word), Colour::Red),
+    });
+    Column { original: token(shown.original), below: [put].into_iter().chain(verdict).chain(restored).collect() }
 }
 
 /// The sentences in rows: the text, what a network put in, and a discriminator's percentages where there is one. The rows have the
@@ -59,9 +63,19 @@ pub(super) fn table(
         }
         Demonstration::Replaced { .. } => (
             networks,
-            "what the generator put where words were selected (= where it hit the word),\nand the discriminator's \
-             percentage of \"replaced\" for every token; over 50 it cries fake"
-                .to_string(),
+            format!(
+                "what the generator put where words were selected (= where it hit the word),\nand the {}'s percentage of \
+                 \"replaced\" for every token; over 50 it cries fake",
+                networks.last().copied().unwrap_or_default()
+            ),
+        ),
+        Demonstration::Restored { .. } => (
+            networks,
+            format!(
+                "what the generator put where words were selected (= where it hit the word),\nand what the {} takes the \
+                 word to have been there",
+                networks.last().copied().unwrap_or_default()
+            ),
         ),
         Demonstration::Predictions => return String::new(),
     };

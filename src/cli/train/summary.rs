@@ -75,7 +75,15 @@ pub(super) fn files(
             networks.join(" and "),
             sentence(shown, tokenizer, true)
         ),
-        Demonstration::Replaced { .. } => format!(
+        // An encoder that has never met `[MASK]` is not asked about it.
+        Demonstration::Replaced { .. } | Demonstration::Restored { .. } if networks.last() != Some(&"discriminator") => {
+            format!(
+                "hide a word, and see what the generator puts there:\n         leyden probe {}/generator --mask \"{}\"\n       ",
+                weights.display(),
+                sentence(shown, tokenizer, true)
+            )
+        }
+        Demonstration::Replaced { .. } | Demonstration::Restored { .. } => format!(
             "change a word, and see whether the discriminator notices:\n         leyden probe {folder} \"{}\"\n       ",
             sentence(shown, tokenizer, false)
         ),

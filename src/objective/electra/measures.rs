@@ -6,13 +6,18 @@ use crate::objective::{Generator, Setting, words};
 
 /// The measures of a run with these settings.
 pub(super) fn measures(objective: &Electra, setting: &Setting) -> Measures {
+    Measures::new(list(objective, setting))
+}
+
+/// The same, for who takes other ones.
+pub(in crate::objective) fn list(objective: &Electra, setting: &Setting) -> Vec<Measure> {
     declared(Some(setting.vocabulary), Some(setting.unigram_entropy), Some((objective, setting)))
 }
 
 /// The measures of a run whose folder has no measures.json, as all had before there was another objective. Where nothing
 /// says how many words there are, or how frequent, there is no such baseline.
 pub fn before(vocabulary: Option<u64>, unigram_entropy: Option<f64>) -> Measures {
-    declared(vocabulary, unigram_entropy, None)
+    Measures::new(declared(vocabulary, unigram_entropy, None))
 }
 
 /// Adds what a line of metrics of those runs leaves out and what follows from the rest of it: the joint loss and the
@@ -40,17 +45,16 @@ pub fn joint(weights: [f32; 2], generator: f64, discriminator: f64) -> f64 {
     f64::from(weights[0]) * generator + f64::from(weights[1]) * discriminator
 }
 
-fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option<(&Electra, &Setting)>) -> Measures {
+fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option<(&Electra, &Setting)>) -> Vec<Measure> {
     let base_rate = Baseline {
         at: None,
         follows: Some("replaced_rate".into()),
         ..Baseline::at("base_rate", "base rate", "always saying the replaced rate", 0.0)
     };
-    let chance = Baseline::at("chance", "chance", "knowing nothing", 0.5);
     let (first, second) = (Hue::First, Hue::Second);
     let (loss, share) = (Measure::loss, Measure::share);
     let tagged = |tag: &str, measure: Measure| Measure { tag: tag.into(), ..measure };
-    Measures::new([
+    vec![
         // Nats a selected token: masked language modelling.
         Measure {
             short: "generator".into(),
@@ -74,7 +78,7 @@ fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option
         Measure { selects: true, ..tagged("loss/joint", loss("loss", "Joint loss", "nats, weighted")) },
         // Of the selected tokens, those whose most likely guess is the original.
         Measure { hue: first, tag: "accuracy/generator".into(), ..share("generator_accuracy", "Generator accuracy") },
-        // Of all tokens, those that the discriminator judges rightly at a probability of 1/2.
+        // Of the tokens that its loss is over, those that the discriminator judges rightly at a probability of 1/2.
         Measure {
             hue: second,
             tag: "accuracy/discriminator".into(),
@@ -86,10 +90,10 @@ fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option
             hue: second,
             better: Better::Higher,
             tag: "discriminator/auc".into(),
-            baselines: vec![chance],
+            baselines: words::chance(),
             ..Measure::new("auc", "Discriminator AUC", "0.5 knows nothing")
         },
-        // Of all tokens, those that were replaced.
+        // Of the tokens that the discriminator's loss is over, those that were replaced.
         Measure {
             hue: first,
             better: Better::Neither,
@@ -102,7 +106,7 @@ fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option
         Measure { hue: second, tag: "discriminator/precision".into(), ..share("precision", "Discriminator precision") },
         // Of the replaced tokens, those that are called so; no number if there are none.
         Measure { hue: second, tag: "discriminator/recall".into(), ..share("recall", "Discriminator recall") },
-    ])
+    ]
 }
 
 fn generator_advice(setting: &Setting) -> Advice {

@@ -6,16 +6,20 @@
 //! but through the embeddings they share: sampling has no gradient.
 
 pub mod measures;
+mod options;
 mod tally;
+
+pub use options::{Over, Tying};
+pub(super) use tally::ElectraTally;
 
 use super::{
     BadValue, Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Setting,
     Tally, words,
 };
-use crate::batch::{Column, Extent, IDS, LENGTHS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::batch::{IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measures, Values};
-use crate::model::{Builder, Model, ModelConfig, Network, Tie};
+use crate::model::{Builder, Model, ModelConfig, Network};
 use crate::ops;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +35,12 @@ pub struct Electra {
     pub generator_weight: f32,
     /// Weight of the discriminator's loss.
     pub discriminator_weight: f32,
+    /// Which tokens the discriminator's loss is over.
+    #[serde(default, skip_serializing_if = "Over::is_usual")]
+    pub over: Over,
+    /// What the two networks share.
+    #[serde(default, skip_serializing_if = "Tying::is_usual")]
+    pub tying: Tying,
     /// How large the generator is.
     pub generator: Generator,
 }
@@ -44,6 +54,8 @@ impl Default for Electra {
             mask_probability: 0.85,
             generator_weight: 1.0,
             discriminator_weight: 50.0,
+            over: Over::All,
+            tying: Tying::Embeddings,
             generator: Generator::Sizes(generator),
         }
     }
@@ -60,7 +72,7 @@ impl ObjectiveConfig {
 pub mod outputs {
     /// Masked language modelling, mean over the selected tokens, nats: `[1]`.
     pub const GENERATOR_LOSS: &str = "generator_loss";
-    /// Replaced-token detection, mean over the tokens, nats: `[1]`.
+    /// Replaced-token detection, mean over the tokens that it is over, nats: `[1]`.
     pub const DISCRIMINATOR_LOSS: &str = "discriminator_loss";
     /// The generator's most likely words: [B K].
     pub const BEST: &str = "best";
@@ -71,9 +83,6 @@ pub mod outputs {
     /// The discriminator's logits of "replaced": [B L, 1].
     pub const LOGITS: &str = "logits";
 }
-
-/// Samples in place of the generator's own, where they are given.
-pub const SAMPLED: Column = Column::words(outputs::SAMPLED, Extent::Slot);
 
 impl Electra {
     fn masks(&self) -> Masking {
@@ -92,21 +101,17 @@ impl Objective for Electra {
 
     fn check(&self, sizes: &ModelConfig) -> Result<(), BadValue> {
         words::check(self.masks())?;
-        for (key, weight) in [
-            ("objective.generator_weight", self.generator_weight),
-            ("objective.discriminator_weight", self.discriminator_weight),
-        ] {
-            if !(0.0..=1e6).contains(&weight) {
-                return Err(BadValue::new(key, weight, "0 to 1,000,000"));
-            }
-        }
-        self.generator.check(sizes)
+        words::check_weight("objective.generator_weight", self.generator_weight)?;
+        words::check_weight("objective.discriminator_weight", self.discriminator_weight)?;
+        self.generator.check(sizes)?;
+        self.tying.check(&self.generator, sizes)
     }
 
-    /// A "generator" with a masked language model's head and a "discriminator" that tells replaced tokens, with tied embeddings.
+    /// A "generator" with a masked language model's head and a "discriminator" that tells replaced tokens, as a rule with tied
+    /// embeddings.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
         let mut generator = b.network("generator", &self.generator.config(sizes));
-        let mut discriminator = b.tied("discriminator", &generator, Tie::Embeddings, sizes);
+        let mut discriminator = b.tied("discriminator", &generator, self.tying.tie(), sizes);
         b.masked_lm(&mut generator, true);
         b.replaced_tokens(&mut discriminator);
         vec![generator, discriminator]
@@ -121,21 +126,12 @@ impl Objective for Electra {
 
         // The generator guesses the selected tokens.
         let (guess, generator_loss) = g.in_scope("generator", |g| {
-            let generator = model.network("generator")?;
-            let head = generator.masked_lm()?;
-            let (masked, encoded) = (batch.column(g, MASKED_IDS), batch.encoded(g, mode));
-            let hidden = generator.encode(g, masked, encoded)?;
-            let selected = ops::gather_rows(g, hidden, positions)?;
-            let x = head.hidden(g, selected)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
-            let targets = batch.column(g, TARGETS);
-            let guess = ops::vocabulary_nll(g, x, words, targets)?;
-            let total = batch.total(g, WEIGHTS);
-            Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
+            let masked = batch.column(g, MASKED_IDS);
+            words::guess_selected(g, model.network("generator")?, masked, batch, mode)
         })?;
 
         // Its samples replace them, and the discriminator says of every token whether it was replaced.
-        let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
+        let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
         let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
             let ids = batch.column(g, IDS);
             let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
@@ -144,9 +140,14 @@ impl Objective for Electra {
             let hidden = discriminator.encode(g, corrupted, encoded)?;
             let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
             let nll = ops::binary_nll(g, logits, labels)?;
-            let lengths = batch.column(g, LENGTHS);
-            let (tokens, total) = (ops::length_mask(g, lengths, batch.shape().length)?, batch.total(g, LENGTHS));
-            Ok((labels, logits, ops::weighted_mean(g, nll, tokens, total)?))
+            let loss = match self.over {
+                Over::All => words::mean_over_tokens(g, nll, batch)?,
+                Over::Selected => {
+                    let (nll, total) = (ops::gather_rows(g, nll, positions)?, batch.total(g, WEIGHTS));
+                    ops::weighted_mean(g, nll, weights, total)?
+                }
+            };
+            Ok((labels, logits, loss))
         })?;
 
         let terms = [(self.generator_weight, generator_loss), (self.discriminator_weight, discriminator_loss)];
@@ -164,7 +165,7 @@ impl Objective for Electra {
     }
 
     fn tally(&self) -> Box<dyn Tally> {
-        Box::new(tally::ElectraTally::new([self.generator_weight, self.discriminator_weight]))
+        Box::new(ElectraTally::new([self.generator_weight, self.discriminator_weight], self.over))
     }
 
     fn in_words(&self, before: &Values, after: &Values) -> String {

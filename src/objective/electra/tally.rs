@@ -1,17 +1,18 @@
 //! What ELECTRA measures of a step: the reference's measures, added up over several steps.
 
 use super::measures::{BASE_RATE, entropy, joint};
-use super::outputs;
-use crate::batch::{Batch, LENGTHS, WEIGHTS};
+use super::{Over, outputs};
+use crate::batch::{Batch, LENGTHS, POSITIONS, WEIGHTS};
 use crate::measure::{Mean, Ranked, Ranking, Values};
 use crate::objective::words::count_hits;
 use crate::objective::{Results, Tally};
 
 /// Adds up steps.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ElectraTally {
+pub(in crate::objective) struct ElectraTally {
     /// Of both losses in the one that is minimised.
     weights: [f32; 2],
+    over: Over,
     generator_loss: Mean,
     discriminator_loss: Mean,
     best: Mean,
@@ -20,9 +21,28 @@ pub(super) struct ElectraTally {
 }
 
 impl ElectraTally {
-    /// Nothing yet; the weights of both losses.
-    pub(super) fn new(weights: [f32; 2]) -> Self {
-        Self { weights, ..Self::default() }
+    /// Nothing yet; the weights of both losses, and which tokens the second is over.
+    pub(in crate::objective) fn new(weights: [f32; 2], over: Over) -> Self {
+        Self { weights, over, ..Self::default() }
+    }
+}
+
+/// The discriminator's logit of each token that the loss is over, and whether the token was replaced.
+pub(in crate::objective) fn verdicts(batch: &Batch, out: &Results, over: Over) -> Vec<(f32, bool)> {
+    let (logits, labels) = (out.reals(outputs::LOGITS), out.words(outputs::LABELS));
+    let shape = batch.shape();
+    let verdict = |place: usize| Some((*logits.get(place)?, *labels.get(place)? == 1));
+    match over {
+        Over::All => {
+            let lengths = batch.column(LENGTHS.name).iter().enumerate();
+            lengths.flat_map(|(b, &n)| (0..n as usize).map(move |i| b * shape.length + i)).filter_map(verdict).collect()
+        }
+        Over::Selected => {
+            let slots = batch.column(POSITIONS.name).iter().zip(batch.reals(WEIGHTS.name)).enumerate();
+            let selected = slots.filter(|(_, (_, w))| **w > 0.0);
+            let places = selected.map(|(m, (&p, _))| m / shape.slots * shape.length + p as usize);
+            places.filter_map(verdict).collect()
+        }
     }
 }
 
@@ -30,18 +50,15 @@ impl Tally for ElectraTally {
     fn add(&mut self, batch: &Batch, out: &Results) {
         let (selected, tokens) = (f64::from(batch.total(WEIGHTS.name)), batch.tokens() as f64);
         self.generator_loss.add(out.mean(outputs::GENERATOR_LOSS), selected);
-        self.discriminator_loss.add(out.mean(outputs::DISCRIMINATOR_LOSS), tokens);
+        let judged = if self.over == Over::All { tokens } else { selected };
+        self.discriminator_loss.add(out.mean(outputs::DISCRIMINATOR_LOSS), judged);
         count_hits(&mut self.best, batch, out, outputs::BEST);
         count_hits(&mut self.sampled, batch, out, outputs::SAMPLED);
-        let rows = out.reals(outputs::LOGITS).iter().zip(out.words(outputs::LABELS));
-        let (length, lengths) = (batch.shape().length, batch.column(LENGTHS.name));
-        let valid = |i: usize| i % length < lengths[i / length] as usize;
-        let verdict = |(_, (&logit, &label)): (usize, (&f32, &u32))| (logit, label == 1);
-        self.ranking.add(rows.enumerate().filter(|&(i, _)| valid(i)).map(verdict).collect());
+        self.ranking.add(verdicts(batch, out, self.over));
     }
 
     fn finish(&mut self) -> Values {
-        let all = std::mem::replace(self, Self::new(self.weights));
+        let all = std::mem::replace(self, Self::new(self.weights, self.over));
         let (generator, discriminator) = (all.generator_loss.value(), all.discriminator_loss.value());
         let Ranked { rate, accuracy, precision, recall, auc } = all.ranking.finish();
         Values::from([

@@ -1,0 +1,135 @@
+//! Two-stage ELECTRA (Clark et al., arXiv 2003.10555, section 3.2): what remains of ELECTRA if its networks are not trained together.
+//!
+//! For the first half of the steps the generator alone is trained, by masked language modelling. Then the discriminator begins as
+//! a copy of it and is trained to tell the tokens that it replaces, while the generator stays as it is. So both have one size, and share
+//! nothing. The paper found it worse than joint training: the discriminator meets no easy fakes first.
+//!
+//! What the source leaves open: each stage has a warm-up and a decay of its own; the frozen generator samples without dropout.
+
+use super::electra::{Electra, ElectraTally, Over, measures, outputs};
+use super::words;
+use super::{BadValue, Demonstration, Generator, Inputs, Mode, Objective, Outputs, Phase, Setting, Tally};
+use crate::batch::{IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
+use crate::graph::{Graph, GraphError};
+use crate::measure::{Measure, Measures, Values};
+use crate::model::{Builder, Model, ModelConfig, Network};
+use crate::ops;
+use serde::{Deserialize, Serialize};
+
+/// The settings of two-stage ELECTRA.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TwoStage {
+    /// Fraction of an example's tokens that are selected.
+    pub masked_fraction: f64,
+    /// Probability that a selected token becomes `[MASK]`; else it stays.
+    pub mask_probability: f64,
+}
+
+impl Default for TwoStage {
+    /// ELECTRA's.
+    fn default() -> Self {
+        let Electra { masked_fraction, mask_probability, .. } = Electra::default();
+        Self { masked_fraction, mask_probability }
+    }
+}
+
+impl TwoStage {
+    fn masks(&self) -> Masking {
+        Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
+    }
+}
+
+impl Objective for TwoStage {
+    fn title(&self) -> &'static str {
+        "two-stage ELECTRA"
+    }
+
+    fn about(&self) -> &'static str {
+        "First a network learns to guess hidden words; then a copy of it learns to find its guesses. What the copy learns is what you keep."
+    }
+
+    fn check(&self, _: &ModelConfig) -> Result<(), BadValue> {
+        words::check(self.masks())
+    }
+
+    /// A "generator" with a masked language model's head and a "discriminator" that tells replaced tokens, of one size.
+    fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
+        let mut generator = b.network("generator", sizes);
+        let mut discriminator = b.network("discriminator", sizes);
+        b.masked_lm(&mut generator, true);
+        b.replaced_tokens(&mut discriminator);
+        vec![generator, discriminator]
+    }
+
+    fn masking(&self) -> Option<Masking> {
+        Some(self.masks())
+    }
+
+    fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
+        let (first, frozen) = (mode.phase == 0, Mode { dropout: false, ..mode });
+        let (guess, generator_loss) = g.in_scope("generator", |g| {
+            let masked = batch.column(g, MASKED_IDS);
+            let mode = if first { mode } else { frozen };
+            words::guess_selected(g, model.network("generator")?, masked, batch, mode)
+        })?;
+        if first {
+            return Ok(Outputs::new(generator_loss)
+                .sum(outputs::GENERATOR_LOSS, generator_loss)
+                .rows(outputs::BEST, guess.best)
+                .rows(outputs::SAMPLED, guess.sampled));
+        }
+        let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
+        let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
+            let (ids, positions) = (batch.column(g, IDS), batch.column(g, POSITIONS));
+            let weights = batch.column(g, WEIGHTS);
+            let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
+            let discriminator = model.network("discriminator")?;
+            let encoded = batch.encoded(g, mode);
+            let hidden = discriminator.encode(g, corrupted, encoded)?;
+            let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
+            let nll = ops::binary_nll(g, logits, labels)?;
+            Ok((labels, logits, words::mean_over_tokens(g, nll, batch)?))
+        })?;
+        Ok(Outputs::new(discriminator_loss)
+            .sum(outputs::GENERATOR_LOSS, generator_loss)
+            .sum(outputs::DISCRIMINATOR_LOSS, discriminator_loss)
+            .rows(outputs::BEST, guess.best)
+            .rows(outputs::SAMPLED, sampled)
+            .rows(outputs::LABELS, labels)
+            .rows(outputs::LOGITS, logits))
+    }
+
+    /// ELECTRA's but for the joint loss, which there is none of. In the first stage there is nothing to measure of the discriminator.
+    fn measures(&self, setting: &Setting) -> Measures {
+        let as_wide = Electra { generator: Generator::Fraction(1.0), ..Electra::default() };
+        let alone = measures::list(&as_wide, setting).into_iter().filter(|measure| *measure.name != *"loss");
+        Measures::new(
+            alone.map(|measure| Measure { selects: *measure.name == *outputs::DISCRIMINATOR_LOSS, ..measure }),
+        )
+    }
+
+    fn tally(&self) -> Box<dyn Tally> {
+        Box::new(ElectraTally::new([0.0, 1.0], Over::All))
+    }
+
+    fn in_words(&self, before: &Values, after: &Values) -> String {
+        measures::in_words(before, after)
+    }
+
+    fn demonstration(&self) -> Demonstration {
+        Demonstration::Replaced { samples: outputs::SAMPLED, logits: outputs::LOGITS }
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let half = |name| Phase { name, share: 0.5, restarts_schedule: true, ..Phase::WHOLE };
+        vec![
+            Phase { trains: Some(&["generator"]), ..half("generator") },
+            Phase {
+                trains: Some(&["discriminator"]),
+                copies: Some(("generator", "discriminator")),
+                ..half("discriminator")
+            },
+        ]
+    }
+}
