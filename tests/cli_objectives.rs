@@ -138,6 +138,128 @@ fn a_masked_language_model_is_trained_drawn_asked_and_handed_on() {
     assert!(config.contains("name = \"mlm\"") && config.contains("hidden = 128"), "{config}");
 }
 
+/// Small, of an objective with a generator.
+const GENERATED: [&str; 20] = [
+    "--device",
+    "cpu",
+    "--batch",
+    "4",
+    "--steps",
+    "6",
+    "--set",
+    "model.layers=1",
+    "--set",
+    "model.hidden=32",
+    "--set",
+    "model.embedding=24",
+    "--set",
+    "model.dropout=0.1",
+    "--set",
+    "model.vocabulary=300",
+    "--set",
+    "training.evaluation_examples=8",
+    "--set",
+    "training.log_every=1",
+];
+
+/// An objective, further settings, what its summary says, its networks, and what its lines of samples.jsonl have.
+type Generated = (&'static str, &'static [&'static str], &'static [&'static str], [&'static str; 2], &'static str);
+
+#[test]
+fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
+    let cases: [Generated; 5] = [
+        ("electra", &["objective.over='selected'"], &["ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
+        (
+            "electra",
+            &["objective.tying='all'", "objective.generator=1"],
+            &["ELECTRA tiny"],
+            ["generator", "discriminator"],
+            "p_replaced",
+        ),
+        (
+            "replace-mlm",
+            &[],
+            &["Replace MLM tiny", "encoder loss", "takes the word to have been", "/generator --mask"],
+            ["generator", "encoder"],
+            "restored",
+        ),
+        (
+            "all-tokens",
+            &[],
+            &["All-Tokens MLM tiny", "the encoder copies", "the encoder's percentage", "/generator --mask"],
+            ["generator", "encoder"],
+            "p_replaced",
+        ),
+        ("two-stage", &[], &["two-stage ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
+    ];
+    for (objective, settings, says_so, networks, sampled) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+        let begin = |run: &Path, more: &[&str]| {
+            let mut command = leyden();
+            command.args(["train", "--objective", objective]).args(GENERATED).arg("--run").arg(run).args(more);
+            command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+            String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+        };
+        let shown = begin(&whole, &[]);
+        for part in says_so {
+            assert!(shown.contains(part), "{objective}: no {part:?} in\n{shown}");
+        }
+        // Stopped and gone on with, at a stage's end too, it is the same run.
+        begin(&parts, &["--stop-after", "2"]);
+        let mut command = leyden();
+        command.args(["train", "--device", "cpu", "--stop-after", "3", "--run"]).arg(&parts).assert().success();
+        leyden().args(["train", "--device", "cpu", "--run"]).arg(&parts).assert().success();
+        assert_eq!(metrics(&whole), metrics(&parts), "{objective}");
+        for name in networks {
+            let file = format!("checkpoints/step-000006/{name}/model.safetensors");
+            assert!(fs::read(whole.join(&file)).unwrap() == fs::read(parts.join(&file)).unwrap(), "{objective} {name}");
+        }
+        let rest = whole.join("checkpoints/step-000006/rest.safetensors");
+        assert_eq!(rest.is_file(), objective == "all-tokens");
+        let lines = fs::read_to_string(whole.join("samples.jsonl")).unwrap();
+        assert!(lines.contains(sampled), "{objective}: {lines}");
+        let picture = folder.path().join("run.svg");
+        says(&["plot", "--out", picture.to_str().unwrap()], &whole);
+        assert!(fs::read_to_string(&picture).unwrap().contains("Generator loss"));
+        // Asked for a word, the generator answers: an encoder beside it has never met a mask.
+        let guesses = says(&["probe", "--mask", "the people of the [MASK]"], &whole);
+        assert!(guesses.contains("generator"), "{objective}: {guesses}");
+    }
+}
+
+#[test]
+fn an_encoder_begins_as_the_encoder_of_another_objective() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    train(&first, &["--steps", "1"]);
+    let mut command = leyden();
+    command.args(["train", "--objective", "all-tokens"]).args(GENERATED).args(["--steps", "1", "--run"]).arg(&second);
+    let said = command.arg("--init-from").arg(&first).assert().success().get_output().clone();
+    assert!(String::from_utf8(said.stdout).unwrap().contains("from    encoder of"));
+    let config = fs::read_to_string(second.join("config.toml")).unwrap();
+    let objective = &config[config.find("[objective]").unwrap()..];
+    // tiny's own generator, not one of the encoder's size.
+    assert!(objective.contains("hidden = 8"), "{config}");
+}
+
+#[test]
+fn a_generator_is_the_presets_whatever_the_objective() {
+    for objective in ["electra", "replace-mlm", "all-tokens"] {
+        let plan =
+            leyden().args(["plan", "--objective", objective, "--preset", "mini", "--device", "cpu", "--json"]).assert();
+        let plan: Value = serde_json::from_slice(&plan.success().get_output().stdout).unwrap();
+        let generator = plan["parameters"]["generator"].as_u64().unwrap();
+        assert!(generator < plan["parameters"]["total"].as_u64().unwrap() / 2, "{objective}: {plan}");
+    }
+    refuses(
+        &["train", "--set", "objective.tying='all'"],
+        "objective.tying is all, expected none or embeddings, or objective.generator = 1",
+    );
+    refuses(&["train", "--set", "objective.over='some'"], "unknown variant `some`");
+    refuses(&["train", "--objective", "two-stage", "--set", "objective.generator=1"], "unknown field `generator`");
+}
+
 #[test]
 fn an_objective_brings_its_own_settings() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,9 +284,9 @@ fn an_objective_brings_its_own_settings() {
     fs::write(&file, "[objective]\nname = 'electra'\ngenerator = 0.25\n").unwrap();
     assert_eq!(masked(&["--config", path]), bert);
 
-    refuses(&["train", "--objective", "bert"], "possible values: electra, mlm");
+    refuses(&["train", "--objective", "bert"], "possible values: electra, mlm, replace-mlm, all-tokens, two-stage");
     fs::write(&file, "[objective]\nname = 'bert'\n").unwrap();
-    refuses(&["train", "--config", path], "no objective \"bert\"; there are electra, mlm");
+    refuses(&["train", "--config", path], "no objective \"bert\"; there are electra, mlm, replace-mlm");
     refuses(&["train", "--objective", "mlm", "--set", "generator.layers=1"], "unknown field `generator`");
     refuses(&["train", "--set", "objective.name='mlm'"], "use --objective");
     refuses(

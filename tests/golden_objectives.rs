@@ -25,13 +25,8 @@ struct Of {
     phase: usize,
 }
 
-const ELECTRA: Of = Of {
-    file: "",
-    objective: "electra",
-    settings: &[],
-    losses: ["generator_loss", "discriminator_loss"],
-    phase: 0,
-};
+const ELECTRA: Of =
+    Of { file: "", objective: "electra", settings: &[], losses: ["generator_loss", "discriminator_loss"], phase: 0 };
 
 const ALL: [Of; 6] = [
     Of { file: "electra_selected", settings: &["objective.over='selected'"], ..ELECTRA },

@@ -13,7 +13,7 @@ use crate::probe::{Guess, Guessed, Guesser, Judge, Judged, Mask, ProbeError};
 use crate::transformers::{FolderError, Pretrained};
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Sentences that are judged together.
 const BATCH: usize = 16;
@@ -57,7 +57,13 @@ pub(crate) struct ProbeArguments {
 /// Runs the command.
 pub(crate) fn run(arguments: ProbeArguments) -> Result<(), Failure> {
     let architecture = if arguments.mask { Architecture::MaskedLm } else { Architecture::PreTraining };
-    let pretrained = Pretrained::load(&arguments.dir, architecture).map_err(|e| failure(e.into()))?;
+    let load = |folder: &Path| Pretrained::load(folder, architecture).map_err(|e| failure(e.into()));
+    let mut pretrained = load(&arguments.dir)?;
+    // Beside a generator, an encoder saw its words in training and never a mask.
+    let generator = pretrained.folder.with_file_name(Architecture::MaskedLm.network());
+    if arguments.mask && pretrained.folder != arguments.dir && generator.is_dir() {
+        pretrained = load(&generator)?;
+    }
     pretrained.tokenizer.notes().iter().for_each(|text| remark(text));
     pretrained.notes.iter().for_each(|note| remark(note));
     let guesser = pretrained.network().name;

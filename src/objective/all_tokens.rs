@@ -56,8 +56,8 @@ pub mod outputs {
     pub const LOGITS: &str = "logits";
 }
 
-/// The linear layer that says whether to copy.
-const COPY: &str = "copy";
+/// The encoder's linear layer that gives the logit of "replaced", of not copying.
+pub const COPY: &str = "copy";
 
 impl AllTokens {
     fn masks(&self) -> Masking {

@@ -1,8 +1,8 @@
 //! What objectives that guess words have in common: what is asked, the baselines, and the tally of guesses; and those whose
 //! generator puts words into a text, what is measured of it.
 
-use super::{BadValue, Inputs, Mode, Results, Setting};
 use super::electra::outputs::{GENERATOR_LOSS, SAMPLED as DRAWN};
+use super::{BadValue, Inputs, Mode, Results, Setting};
 use crate::batch::{Batch, Column, Extent, LENGTHS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot};

@@ -45,9 +45,7 @@ impl CopyNll {
 
 fn check(op: &'static str, inputs: &[&TensorType]) -> Result<(), GraphError> {
     match inputs {
-        [r, nll, replaced, ..]
-            if r.len() == nll.len() && r.len() == replaced.len() && replaced.dtype == DType::U32 =>
-        {
+        [r, nll, replaced, ..] if r.len() == nll.len() && r.len() == replaced.len() && replaced.dtype == DType::U32 => {
             Ok(())
         }
         _ => Err(mismatch(op, inputs, "logits, losses and labels of T elements")),

@@ -44,9 +44,7 @@ impl Op for GatherRows {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [x, p]
-                if p.dtype == DType::U32 && p.rows() > 0 && rows_and_columns(x).0.is_multiple_of(p.rows()) =>
-            {
+            [x, p] if p.dtype == DType::U32 && p.rows() > 0 && rows_and_columns(x).0.is_multiple_of(p.rows()) => {
                 Ok(vec![rows_like(x, p.len())])
             }
             _ => Err(mismatch("gather_rows", inputs, "x [T, C] or [T], and positions [B, K] with B a divisor of T")),

@@ -3,7 +3,7 @@
 
 use super::ProbeError;
 use super::guess::{Guess, guesses};
-use super::network::{Network, Shape};
+use super::network::{Network, Shape, judge};
 use crate::batch::Masking;
 use crate::batch::padded;
 use crate::corpus::Tokenizer;
@@ -95,8 +95,7 @@ impl Demonstrator {
     /// discriminator every selected token is masked: that training leaves some, or puts other words there, is for the
     /// network not to rely on `[MASK]`, and a guess of a word that can be seen says little.
     pub fn new(model: Model, masking: Masking, tokenizer: &Tokenizer) -> Self {
-        let has = |architecture| model.with_head(architecture).is_ok();
-        let (guesses, discriminates) = (has(Architecture::MaskedLm), has(Architecture::PreTraining));
+        let (guesses, discriminates) = (model.with_head(Architecture::MaskedLm).is_ok(), judge(&model).is_ok());
         let masking =
             if discriminates { masking } else { Masking { mask_probability: 1.0, random_probability: 0.0, ..masking } };
         let positions = model.networks.iter().map(|network| network.config.positions).min().unwrap_or_default();

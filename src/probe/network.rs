@@ -6,7 +6,8 @@ use crate::batch::padded;
 use crate::config::Precision;
 use crate::corpus::{self, Tokenizer};
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
-use crate::model::{Architecture, Encoded, Head, Model};
+use crate::model::{self, Architecture, Encoded, Head, Model};
+use crate::objective::all_tokens::COPY;
 use crate::op::StepState;
 use crate::ops;
 use crate::plan::{Engine, Plan, Program, Target};
@@ -187,6 +188,15 @@ struct Graphed {
     positions: Option<Tensor>,
 }
 
+/// The network that says of tokens whether they were replaced: a discriminator, or an encoder that says whether to copy.
+///
+/// # Errors
+/// [`GraphError`] where there is none.
+pub(super) fn judge(model: &Model) -> Result<&model::Network, GraphError> {
+    let copies = model.networks.iter().find(|network| network.own.iter().any(|(name, _)| *name == COPY));
+    copies.map_or_else(|| model.with_head(Architecture::PreTraining), Ok)
+}
+
 /// One network alone, without dropout: the masked language model if it is asked for tokens, else the discriminator.
 fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, GraphError> {
     let mut g = Graph::new(model.table.clone());
@@ -205,9 +215,13 @@ fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, G
         let (output, bias) = (g.parameter(head.output), g.parameter(head.bias));
         (ops::linear(&mut g, x, output, bias)?, Some(positions))
     } else {
-        let network = model.with_head(Architecture::PreTraining)?;
+        let network = judge(model)?;
         let hidden = network.encode(&mut g, ids, input)?;
-        (network.replaced_tokens()?.logits(&mut g, hidden)?, None)
+        let logits = match network.replaced_tokens() {
+            Ok(head) => head.logits(&mut g, hidden)?,
+            Err(_) => network.own_linear(&mut g, COPY, hidden)?,
+        };
+        (logits, None)
     };
     without_gradient(&mut g, &[logits], precision)?;
     Ok(Graphed { g, logits, ids, types, lengths, positions })

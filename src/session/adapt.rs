@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::corpus::Tokenizer;
-use crate::model::{Architecture, Head, Network};
+use crate::model::{Architecture, Builder, Head, Network};
 use crate::model::{Model, ModelConfig};
 use crate::objective::{Generator, GeneratorSizes, ObjectiveConfig};
 use crate::transformers::{Entry, FolderError, Pretrained, entries};
@@ -108,7 +108,7 @@ impl Adaptation {
                 "{}: only its encoder is taken; the head that guesses words begins anew",
                 d.folder.display()
             )),
-            (Some(g), None) if !alone && g.network().name == "encoder" => notes.push(format!(
+            (Some(g), None) if g.network().name == "encoder" && generates(g, objective) => notes.push(format!(
                 "{} begins as the generator; the discriminator, which is what one keeps, begins at random",
                 g.folder.display()
             )),
@@ -172,7 +172,8 @@ impl Adaptation {
                 ..config.model.clone()
             };
             let ModelConfig { hidden, layers, heads, feed_forward, .. } = found.network().config;
-            match config.objective.generator_mut().filter(|_| found.network().masked_lm().is_ok()) {
+            let begins_generator = generates(found, &config.objective);
+            match config.objective.generator_mut().filter(|_| begins_generator) {
                 Some(generator) => {
                     *generator = Generator::Sizes(GeneratorSizes { hidden, layers, heads, feed_forward });
                 }
@@ -245,11 +246,22 @@ impl Adaptation {
     }
 }
 
-/// The network of `model` that begins as the one that was found: that with its head, else the one that is kept.
+/// Whether what was found begins as the generator: it guesses words, and is not an encoder where one is kept.
+fn generates(found: &Pretrained, objective: &ObjectiveConfig) -> bool {
+    let network = found.network();
+    let kept = objective.networks(&mut Builder::default(), &network.config);
+    let encoder = network.name == "encoder" && kept.last().is_some_and(|kept| kept.name == "encoder");
+    objective.clone().generator_mut().is_some() && network.masked_lm().is_ok() && !encoder
+}
+
+/// The network of `model` that begins as the one that was found: that of its name with its head, else that with its head, else the one
+/// that is kept.
 fn counterpart<'a>(found: &Pretrained, model: &'a Model) -> Option<&'a Network> {
     let head = |network: &Network| network.heads.first().map(Head::architecture);
-    let alike = model.networks.iter().find(|network| head(network).is_some() && head(network) == head(found.network()));
-    alike.or_else(|| model.networks.last())
+    let mut alike =
+        model.networks.iter().filter(|network| head(network).is_some() && head(network) == head(found.network()));
+    let named = alike.clone().find(|network| network.name == found.network().name);
+    named.or_else(|| alike.next()).or_else(|| model.networks.last())
 }
 
 /// Which of the embeddings two networks do not have in common, in words.

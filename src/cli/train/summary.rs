@@ -76,7 +76,9 @@ pub(super) fn files(
             sentence(shown, tokenizer, true)
         ),
         // An encoder that has never met `[MASK]` is not asked about it.
-        Demonstration::Replaced { .. } | Demonstration::Restored { .. } if networks.last() != Some(&"discriminator") => {
+        Demonstration::Replaced { .. } | Demonstration::Restored { .. }
+            if networks.last() != Some(&"discriminator") =>
+        {
             format!(
                 "hide a word, and see what the generator puts there:\n         leyden probe {}/generator --mask \"{}\"\n       ",
                 weights.display(),

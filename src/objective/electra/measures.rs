@@ -45,7 +45,11 @@ pub fn joint(weights: [f32; 2], generator: f64, discriminator: f64) -> f64 {
     f64::from(weights[0]) * generator + f64::from(weights[1]) * discriminator
 }
 
-fn declared(vocabulary: Option<u64>, unigram_entropy: Option<f64>, known: Option<(&Electra, &Setting)>) -> Vec<Measure> {
+fn declared(
+    vocabulary: Option<u64>,
+    unigram_entropy: Option<f64>,
+    known: Option<(&Electra, &Setting)>,
+) -> Vec<Measure> {
     let base_rate = Baseline {
         at: None,
         follows: Some("replaced_rate".into()),

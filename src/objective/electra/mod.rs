@@ -9,6 +9,7 @@ pub mod measures;
 mod options;
 mod tally;
 
+pub use super::words::SAMPLED;
 pub use options::{Over, Tying};
 pub(super) use tally::ElectraTally;
 
@@ -131,7 +132,7 @@ impl Objective for Electra {
         })?;
 
         // Its samples replace them, and the discriminator says of every token whether it was replaced.
-        let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
+        let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
         let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
             let ids = batch.column(g, IDS);
             let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;

@@ -68,7 +68,8 @@ impl Demonstrates {
 
     /// Of running text.
     pub(super) fn sentences(config: &Config, sentences: Vec<String>) -> Self {
-        let masked_lm = matches!(config.objective.demonstration(), Demonstration::Masked { .. });
+        let masked_lm =
+            matches!(config.objective.demonstration(), Demonstration::Masked { .. } | Demonstration::Restored { .. });
         Self::Sentences { sentences, masked_lm }
     }
 }
