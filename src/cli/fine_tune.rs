@@ -15,7 +15,7 @@ use crate::session::{self, Change, Device, Extension, Opened, SessionOptions};
 use crate::task::Task;
 use crate::tune::BUDGET;
 use crate::window::{self, Job, Opening};
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -120,6 +120,14 @@ pub(super) struct Tuning {
     memory: Memory,
 }
 
+/// [`Tuning`]'s flags by themselves.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct Alone {
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
 /// `--head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum HeadKind {
@@ -165,6 +173,11 @@ impl FineTuneArguments {
 }
 
 impl Tuning {
+    /// From its flags, as where a command makes them.
+    pub(super) fn from_flags(flags: &[String]) -> Result<Self, Failure> {
+        Alone::try_parse_from(flags).map(|alone| alone.tuning).map_err(Failure::input)
+    }
+
     /// Begins a run on `model` in `folder`, or goes on with the one that is there; whether its schedule is at its end.
     pub(super) fn sit(
         &self,

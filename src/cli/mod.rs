@@ -1,6 +1,7 @@
 //! The command line. Every subcommand is a file; they drive the trainer and the engines and do the talking.
 
 mod bench;
+mod compare;
 mod completions;
 mod devices;
 mod embed;
@@ -49,6 +50,8 @@ enum Command {
     FineTune(fine_tune::FineTuneArguments),
     /// Say what a pre-training run is worth: fine-tune each of its checkpoints, and draw the scores over their cost
     Score(score::ScoreArguments),
+    /// Compare objectives, or one setting at several values, at equal cost: a table with spreads, and a picture
+    Compare(compare::CompareArguments),
     /// Show what is in a dataset, and whether it is whole
     Inspect(inspect::InspectArguments),
     /// Show each token's probability that it was replaced
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(a) => evaluate::run(a),
         Command::FineTune(a) => fine_tune::run(a),
         Command::Score(a) => score::run(a),
+        Command::Compare(a) => compare::run(a),
         Command::Devices(a) => devices::run(a),
         Command::Plan(a) => plan::run(a),
         Command::Window(a) => window::run(a),

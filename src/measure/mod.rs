@@ -5,10 +5,12 @@
 
 mod mean;
 mod ranking;
+mod spread;
 mod values;
 
 pub use mean::Mean;
 pub use ranking::{Ranked, Ranking};
+pub use spread::{half_interval, mean_and_deviation};
 pub use values::Values;
 
 use crate::numbers::shortened;

@@ -94,6 +94,20 @@ impl Canvas {
         self.add(stroke.set(line));
     }
 
+    /// A faint area within this edge; nothing where there is none.
+    pub(super) fn area(&mut self, edge: &[Point], fill: &str, clip: &str) {
+        if edge.len() < 3 {
+            return;
+        }
+        let points: Vec<String> = edge.iter().map(|&(x, y)| format!("{},{}", round(x), round(y))).collect();
+        let area = el::Polygon::new()
+            .set("points", points.join(" "))
+            .set("fill", fill)
+            .set("fill-opacity", 0.14)
+            .set("clip-path", format!("url(#{clip})"));
+        self.add(area);
+    }
+
     /// A rectangle with round corners, with a rim of this colour and width if there is one.
     pub(super) fn block(&mut self, (x, y): Point, (width, height): Point, fill: &str, rim: Option<(&str, f64)>) {
         let block = el::Rectangle::new()

@@ -137,10 +137,15 @@ impl Figure<'_> {
             let line = smoothed(&points(&recorded.intervals, &baseline.key(&measure.name)));
             (baseline.clone(), line.into_iter().filter(|p| p.1.is_finite()).collect())
         });
+        let held_out = points(&recorded.held_out, &measure.name);
+        // Of means over several runs: what lies a deviation below and above.
+        let [low, high] = [".low", ".high"].map(|side| points(&recorded.held_out, &format!("{}{side}", measure.name)));
         Series {
             colour: COLOURS[run],
-            smoothed: smoothed(&raw),
-            held_out: points(&recorded.held_out, &measure.name),
+            // Where nothing was logged in between, the line goes from point to point.
+            smoothed: if raw.is_empty() { held_out.clone() } else { smoothed(&raw) },
+            held_out,
+            band: (low, high),
             baselines: moving.filter(|(_, line): &(_, Vec<Point>)| !line.is_empty()).collect(),
             raw,
         }

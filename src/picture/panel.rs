@@ -13,6 +13,8 @@ pub(super) struct Series<'a> {
     pub raw: Vec<Point>,
     pub smoothed: Vec<Point>,
     pub held_out: Vec<Point>,
+    /// The lower and the upper end of a spread, at the same places; none of a single run.
+    pub band: (Vec<Point>, Vec<Point>),
     /// What it is to be held against, where that moves with the run.
     pub baselines: Vec<(Baseline, Vec<Point>)>,
 }
@@ -97,6 +99,7 @@ impl Panel<'_> {
             values.extend(series.smoothed.iter().find(finite).map(|p| p.1));
             values.extend(series.smoothed.iter().rev().find(finite).map(|p| p.1));
             values.extend(series.held_out.iter().map(|p| p.1));
+            values.extend(series.band.0.iter().chain(&series.band.1).map(|p| p.1));
             values.extend(series.baselines.iter().flat_map(|(_, line)| line).map(|p| p.1));
         }
         values.extend(self.labels.iter().map(|l| l.y));
@@ -147,6 +150,11 @@ impl Panel<'_> {
             }
             split.gaps
         };
+        for s in &self.series {
+            let placed = |p: &&Point| placed(self.scale, p.1).is_finite();
+            let edge = s.band.0.iter().filter(placed).chain(s.band.1.iter().rev().filter(placed)).map(at);
+            canvas.area(&edge.collect::<Vec<_>>(), s.colour, &self.name);
+        }
         // Neither has a baseline, or the end of a curve, that is 0.
         let labels: Vec<_> = self.labels.iter().filter(|l| placed(self.scale, l.y).is_finite()).collect();
         for s in &self.series {

@@ -134,6 +134,24 @@ pub fn fine_tune(
     create(folder, config, material, Some(&found), how, watch)
 }
 
+/// `config` as a run of it would begin: with the text's own vocabulary, or the length and words of its dataset, and the precision that
+/// is picked on the device. Nothing is written.
+///
+/// # Errors
+/// [`SessionError`].
+pub fn as_begun(
+    mut config: Config,
+    length: Option<usize>,
+    device: &Device,
+    watch: &mut dyn FnMut(Startup<'_>),
+) -> Result<Config, SessionError> {
+    dataset_is_there(&config)?;
+    prepared::prepare(&mut config, length, None, watch)?;
+    config.training.precision = config.training.precision.beginning(device.adapter()?.is_some())?;
+    config.check()?;
+    Ok(config)
+}
+
 fn create(
     folder: &Path,
     mut config: Config,

@@ -178,14 +178,26 @@ fn how(arguments: &TrainArguments) -> Result<SessionOptions, Failure> {
 
 /// A new run.
 fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
+    begin_run(folder, config, arguments.settings.length, how(arguments)?, stop).map(drop)
+}
+
+/// Begins a run of `config` in `folder`, whose examples are to be of `length` where that was asked for; whether its schedule is at its
+/// end.
+pub(super) fn begin_run(
+    folder: &Path,
+    config: Config,
+    length: Option<usize>,
+    how: SessionOptions,
+    stop: &Stop,
+) -> Result<bool, Failure> {
     let mut said = Ok(());
-    let opened = session::start(folder, config, arguments.settings.length, how(arguments)?, &mut |stage| {
+    let opened = session::start(folder, config, length, how, &mut |stage| {
         said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
     });
     said?;
     let Opened { session, material } = opened.map_err(failure)?;
     material.tokenizer().notes().iter().for_each(|text| output::remark(text));
-    sitting(session, &material, stop).map(drop)
+    sitting(session, &material, stop)
 }
 
 fn go_on(arguments: &TrainArguments, folder: &Path, stop: &Stop) -> Result<(), Failure> {

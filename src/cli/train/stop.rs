@@ -23,7 +23,7 @@ impl Stop {
     }
 
     /// Whether Ctrl-C was pressed.
-    pub(super) fn asked(&self) -> bool {
+    pub(crate) fn asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 }

@@ -1,0 +1,127 @@
+//! Comparisons through the binary: at equal cost, seed by seed, gone on with, and added to.
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::leyden;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+const SMALL: [&str; 24] = [
+    "--device",
+    "cpu",
+    "--batch",
+    "4",
+    "--set",
+    "model.layers=1",
+    "--set",
+    "model.hidden=32",
+    "--set",
+    "model.embedding=24",
+    "--set",
+    "model.vocabulary=300",
+    "--set",
+    "training.evaluation_examples=8",
+    "--steps",
+    "60",
+    "--points",
+    "2",
+    "--examples",
+    "40",
+    "--epochs",
+    "1",
+    "--precision",
+    "f32",
+];
+
+fn compare(out: &Path, more: &[&str]) -> String {
+    let output = leyden().arg("compare").args(SMALL).arg("--out").arg(out).args(more).assert().success();
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+fn refuses(arguments: &[&str], expected: &str) {
+    let output = leyden().arg("compare").args(arguments).assert().failure().code(2).get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(expected), "{arguments:?}: {error}");
+}
+
+fn results(out: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn objectives_are_compared_at_equal_cost_and_more_is_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("table");
+    let list = ["--objectives", "electra,mlm", "--seeds", "2"];
+    let shown = compare(&out, &list);
+    for part in ["4 of 4 runs to train", "8 fine-tunings", "random weights", "to electra", "half its 95 % interval"] {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    let found = results(&out);
+    // Both points of each run, and once a seed the network before any of it.
+    assert_eq!(found.len(), 2 * (2 * 2 + 1));
+    let ends =
+        |arm: &str| -> Vec<Value> { found.iter().filter(|f| f["arm"] == arm && f["end"] == true).cloned().collect() };
+    let cost = |arm: &str| ends(arm)[0]["flops"].as_f64().unwrap();
+    assert_eq!(ends("electra")[0]["step"], 60);
+    assert!(ends("mlm")[0]["step"].as_u64().unwrap() > 60, "{found:?}");
+    // No further apart than a step.
+    assert!((cost("electra") / cost("mlm") - 1.0).abs() < 1.0 / 60.0, "{} {}", cost("electra"), cost("mlm"));
+    let table: Value = serde_json::from_slice(&fs::read(out.join("table.json")).unwrap()).unwrap();
+    assert_eq!(table["compared"][1]["name"], "mlm");
+    assert!(table["compared"][1]["tasks"][0]["difference"]["half_interval"].is_f64(), "{table}");
+    assert!(fs::read_to_string(out.join("table.md")).unwrap().contains("| mlm |"));
+    assert!(fs::read(out.join("compare.png")).unwrap().starts_with(b"\x89PNG"));
+
+    // Its curves are drawn like runs.
+    let picture = folder.path().join("curves.svg");
+    let mut command = leyden();
+    command.arg("plot").args([out.join("curves/electra"), out.join("curves/mlm")]).args(["--x", "flops", "--out"]);
+    command.arg(&picture).assert().success();
+    assert!(fs::read_to_string(&picture).unwrap().contains("polygon"));
+
+    // What is there is not done again, even where only the small results were kept; more seeds and objectives are added.
+    fs::remove_dir_all(out.join("runs")).unwrap();
+    let again = compare(&out, &list);
+    assert!(again.contains("0 of 4 runs to train"), "{again}");
+    assert_eq!(results(&out), found);
+    let more = compare(&out, &["--objectives", "electra,mlm,electra:over=selected", "--seeds", "2"]);
+    assert!(more.contains("2 of 6 runs to train"), "{more}");
+    assert_eq!(results(&out)[..found.len()], found[..]);
+    assert_eq!(results(&out).len(), found.len() + 4);
+
+    let other: Vec<&str> = SMALL.iter().map(|&flag| if flag == "60" { "70" } else { flag }).collect();
+    refuses(&[&other, &list[..], &["--out", out.to_str().unwrap()]].concat(), "holds a comparison with flops");
+    let other: Vec<&str> = SMALL.iter().map(|&flag| if flag == "40" { "50" } else { flag }).collect();
+    refuses(&[&other, &list[..], &["--out", out.to_str().unwrap()]].concat(), "with examples 40, not 50");
+}
+
+#[test]
+fn a_setting_is_varied_on_a_task_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("reviews");
+    fs::create_dir(&files).unwrap();
+    let row = |i: usize| format!("{} film\t{}\n", ["a fine", "a bad", "a good", "a poor"][i % 4], i % 2);
+    fs::write(files.join("train.tsv"), format!("sentence\tlabel\n{}", (0..40).map(row).collect::<String>())).unwrap();
+    let out = folder.path().join("sizes");
+    let task = format!("sst2={}", files.display());
+    let shown = compare(&out, &["--vary", "generator=1/4,1", "--seeds", "1", "--task", &task]);
+    assert!(shown.contains("generator=1/4") && shown.contains("sst2"), "{shown}");
+    assert!(shown.contains("one seed: whatever lies close is not told apart"), "{shown}");
+    let steps: Vec<u64> =
+        results(&out).iter().filter(|f| f["end"] == true).map(|f| f["step"].as_u64().unwrap()).collect();
+    // Random weights, the cheaper and the dearer.
+    assert!(steps[0] == 0 && steps[1] == 60 && steps[2] < 60, "{steps:?}");
+
+    let at = files.to_str().unwrap();
+    refuses(&["--task", at], "expected NAME=DIR");
+    refuses(&["--task", &format!("films={at}")], "--task films=");
+    refuses(&["--task", "sst2=nowhere/there"], "nowhere/there is neither a folder nor a file");
+    refuses(&["--objectives", "electra,bert"], "no objective \"bert\"");
+    refuses(&["--vary", "tying=most", "--device", "cpu"], "unknown variant `most`");
+    refuses(&["--flops", "1e3", "--device", "cpu"], "use a larger --flops");
+    refuses(&["--seeds", "0"], "--seeds is 0, expected 1 to 100");
+}
