@@ -1,4 +1,4 @@
-//! shared: index
+//! shared: index, softplus
 // Of the logit d (sigmoid(r) - guessed) and of the loss d guessed, with the share of guessing in the word's probability.
 // Twin: ops/copy_nll.rs.
 
@@ -13,12 +13,6 @@ struct Arguments {
 @group(0) @binding(4) var<storage, read> d: array<f32>;               // [T]
 @group(0) @binding(5) var<storage, read_write> to_logits: array<f32>; // [T]
 @group(0) @binding(6) var<storage, read_write> to_nll: array<f32>;    // [T]
-
-fn sigmoid(x: f32) -> f32 {
-    let e = exp(max(-abs(x), -87.0));
-    let large = 1.0 / (1.0 + e);
-    return select(large, e * large, x < 0.0);
-}
 
 @compute @workgroup_size(256)
 fn main(

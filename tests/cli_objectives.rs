@@ -167,7 +167,7 @@ type Generated = (&'static str, &'static [&'static str], &'static [&'static str]
 
 #[test]
 fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
-    let cases: [Generated; 5] = [
+    let cases: [Generated; 6] = [
         ("electra", &["objective.over='selected'"], &["ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
         (
             "electra",
@@ -191,6 +191,7 @@ fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
             "p_replaced",
         ),
         ("two-stage", &[], &["two-stage ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
+        ("adversarial", &[], &["adversarial ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
     ];
     for (objective, settings, says_so, networks, sampled) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -216,7 +217,7 @@ fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
             assert!(fs::read(whole.join(&file)).unwrap() == fs::read(parts.join(&file)).unwrap(), "{objective} {name}");
         }
         let rest = whole.join("checkpoints/step-000006/rest.safetensors");
-        assert_eq!(rest.is_file(), objective == "all-tokens");
+        assert_eq!(rest.is_file(), ["all-tokens", "adversarial"].contains(&objective));
         let lines = fs::read_to_string(whole.join("samples.jsonl")).unwrap();
         assert!(lines.contains(sampled), "{objective}: {lines}");
         let picture = folder.path().join("run.svg");
@@ -286,7 +287,7 @@ fn an_objective_brings_its_own_settings() {
     fs::write(&file, "[objective]\nname = 'electra'\ngenerator = 0.25\n").unwrap();
     assert_eq!(masked(&["--config", path]), bert);
 
-    refuses(&["train", "--objective", "bert"], "possible values: electra, mlm, replace-mlm, all-tokens, two-stage");
+    refuses(&["train", "--objective", "bert"], "possible values: electra, mlm, replace-mlm, all-tokens, two-stage, adversarial");
     fs::write(&file, "[objective]\nname = 'bert'\n").unwrap();
     refuses(&["train", "--config", path], "no objective \"bert\"; there are electra, mlm, replace-mlm");
     refuses(&["train", "--objective", "mlm", "--set", "generator.layers=1"], "unknown field `generator`");

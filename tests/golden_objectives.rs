@@ -28,11 +28,12 @@ struct Of {
 const ELECTRA: Of =
     Of { file: "", objective: "electra", settings: &[], losses: ["generator_loss", "discriminator_loss"], phase: 0 };
 
-const ALL: [Of; 6] = [
+const ALL: [Of; 7] = [
     Of { file: "electra_selected", settings: &["objective.over='selected'"], ..ELECTRA },
     Of { file: "electra_untied", settings: &["objective.tying='none'"], ..ELECTRA },
     Of { file: "electra_one", settings: &["objective.tying='all'"], ..ELECTRA },
     Of { file: "two_stage", objective: "two-stage", phase: 1, ..ELECTRA },
+    Of { file: "adversarial", objective: "adversarial", ..ELECTRA },
     Of { file: "replace_mlm", objective: "replace-mlm", losses: ["generator_loss", "encoder_loss"], ..ELECTRA },
     Of { file: "all_tokens", objective: "all-tokens", losses: ["generator_loss", "encoder_loss"], ..ELECTRA },
 ];

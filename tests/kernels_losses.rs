@@ -105,6 +105,42 @@ fn copy_nll() {
     check_gradient("copy_nll", &copied_inputs(20, 2.0), copied);
 }
 
+fn rewarded(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
+    Ok(vec![ops::reward_nll(g, t[0], t[1])?])
+}
+
+/// M numbers from 0 to `most`.
+fn rewards(rows: usize, most: f32) -> Input {
+    let values: Vec<f32> = (0..rows).map(|i| (i * 11 % 17) as f32 / 16.0 * most).collect();
+    Input::values(&[rows], &values)
+}
+
+#[test]
+fn reward_nll() {
+    for rows in [1, 5, 130, 1_025] {
+        for (scale, most) in [(1.0, 1.0), (12.0, 20.0), (300.0, 200.0)] {
+            let inputs = [Input::parameter(&[rows, 1]).scaled(scale), rewards(rows, most)];
+            check_with("reward_nll", &inputs, Tolerance { absolute: 1e-6, relative: 1e-5 }, &[1, 2], rewarded);
+        }
+    }
+    check_gradient("reward_nll", &[Input::parameter(&[20, 1]).scaled(3.0), rewards(20, 4.0)], rewarded);
+}
+
+#[test]
+fn advantage_weighs_and_has_no_gradient() {
+    for rows in [1, 5, 130, 1_025] {
+        let inputs = [rewards(rows, 9.0), Input::parameter(&[rows, 1]).scaled(40.0), Input::real(&[rows])];
+        check("advantage", &inputs, |g, t| Ok(vec![ops::advantage(g, t[0], t[1], t[2])?]));
+    }
+    // Through the mean that it weighs, the values have a gradient, and the logits none.
+    let values: Vec<f32> = (0..6).map(|i| i as f32).collect();
+    let inputs = [Input::parameter(&[6]), rewards(6, 2.0), Input::values(&[6, 1], &values), Input::values(&[1], &[6.0])];
+    check_gradient("advantage", &inputs, |g, t| {
+        let weights = ops::advantage(g, t[1], t[2], t[1])?;
+        Ok(vec![ops::weighted_mean(g, t[0], weights, t[3])?])
+    });
+}
+
 fn softmax(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     let out = ops::softmax_nll(g, t[0], t[1])?;
     Ok(vec![out.nll, out.best])

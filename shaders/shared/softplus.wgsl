@@ -13,3 +13,9 @@ fn softplus_rest(x: f32) -> f32 {
 fn softplus(x: f32) -> f32 {
     return max(x, 0.0) + softplus_rest(x);
 }
+
+fn sigmoid(x: f32) -> f32 {
+    let e = exp(max(-abs(x), -87.0));
+    let large = 1.0 / (1.0 + e);
+    return select(large, e * large, x < 0.0);
+}

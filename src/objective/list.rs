@@ -1,6 +1,6 @@
 //! The objectives there are.
 
-use super::{Objective, all_tokens, electra, mlm, replace_mlm, two_stage};
+use super::{Objective, adversarial, all_tokens, electra, mlm, replace_mlm, two_stage};
 use crate::task::TaskKind;
 use crate::task::objective::{Answering, Classification, Tagging};
 use crate::task::score::answers::Version;
@@ -128,6 +128,7 @@ objectives! {
         "replace-mlm" => ReplaceMlm(replace_mlm::ReplaceMlm),
         "all-tokens" => AllTokens(all_tokens::AllTokens),
         "two-stage" => TwoStage(two_stage::TwoStage),
+        "adversarial" => Adversarial(adversarial::Adversarial),
     },
     fine-tuning: {
         "classification" => Classification(Classification),

@@ -6,6 +6,7 @@
 //!
 //! A page is written with [`Inputs`], a batch's columns asked for by name, and gives [`Outputs`], which have names too.
 
+pub mod adversarial;
 pub mod all_tokens;
 mod demonstration;
 pub mod electra;

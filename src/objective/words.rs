@@ -15,6 +15,20 @@ pub const GENERATOR_BEST: &str = "generator_best";
 /// Samples in place of the generator's own, where they are given.
 pub const SAMPLED: Column = Column::words(DRAWN, Extent::Slot);
 
+/// What `network` makes of the tokens at the selected positions, when it sees the text as `ids` [B, L]: [B K, H].
+pub(super) fn selected_rows(
+    g: &mut Graph,
+    network: &Network,
+    ids: Tensor,
+    batch: &mut Inputs,
+    mode: Mode,
+) -> Result<Tensor, GraphError> {
+    let encoded = batch.encoded(g, mode);
+    let hidden = network.encode(g, ids, encoded)?;
+    let positions = batch.column(g, POSITIONS);
+    ops::gather_rows(g, hidden, positions)
+}
+
 /// Masked language modelling: `network` sees the text as `ids` [B, L] and guesses which words were at the selected positions. The
 /// guesses, B K of them, and the mean over the selected tokens of -ln p of the original, nats: `[1]`.
 pub(super) fn guess_selected(
@@ -24,16 +38,19 @@ pub(super) fn guess_selected(
     batch: &mut Inputs,
     mode: Mode,
 ) -> Result<(VocabularyOutput, Tensor), GraphError> {
-    let (head, encoded) = (network.masked_lm()?, batch.encoded(g, mode));
-    let hidden = network.encode(g, ids, encoded)?;
-    let positions = batch.column(g, POSITIONS);
-    let selected = ops::gather_rows(g, hidden, positions)?;
-    let x = head.hidden(g, selected)?;
+    let head = network.masked_lm()?;
+    let rows = selected_rows(g, network, ids, batch, mode)?;
+    let x = head.hidden(g, rows)?;
     let words = (g.parameter(head.output), g.parameter(head.bias));
     let targets = batch.column(g, TARGETS);
     let guess = ops::vocabulary_nll(g, x, words, targets)?;
+    Ok((guess, mean_over_selected(g, guess.nll, batch)?))
+}
+
+/// The mean of a loss of B K elements over the selected tokens: `[1]`.
+pub(super) fn mean_over_selected(g: &mut Graph, nll: Tensor, batch: &mut Inputs) -> Result<Tensor, GraphError> {
     let (weights, total) = (batch.column(g, WEIGHTS), batch.total(g, WEIGHTS));
-    Ok((guess, ops::weighted_mean(g, guess.nll, weights, total)?))
+    ops::weighted_mean(g, nll, weights, total)
 }
 
 /// The mean of a loss [B L], a value a token, over the tokens that are not padding: `[1]`.

@@ -7,7 +7,7 @@
 //! softplus(r) - softplus(r - nll), for D / (1 - D) = exp(-r); of another, nll + softplus(-r).
 
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::Real;
+use crate::math::{Real, logistic, softplus};
 use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 #[derive(Debug)]
@@ -17,15 +17,6 @@ struct CopyNll;
 /// word where it is guessed, in nats, and `replaced`, u32: 0 where the word stands there, 1 where another does.
 pub fn copy_nll(g: &mut Graph, logits: Tensor, nll: Tensor, replaced: Tensor) -> Result<Tensor, GraphError> {
     g.add1(CopyNll, &[logits, nll, replaced])
-}
-
-/// log(1 + exp(x)), which does not overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 impl CopyNll {
@@ -88,8 +79,8 @@ impl CopyNllBackward {
         let (to_logits, to_nll) = (t.out(0), t.out(1));
         for (i, d) in d.iter().enumerate() {
             let (r, nll, d) = (logits[i].wide(), nll[i].wide(), d.wide());
-            let guessed = if replaced[i] == 0 { sigmoid(r - nll) } else { 1.0 };
-            to_logits[i] = R::of(d * (sigmoid(r) - guessed));
+            let guessed = if replaced[i] == 0 { logistic(r - nll) } else { 1.0 };
+            to_logits[i] = R::of(d * (logistic(r) - guessed));
             to_nll[i] = R::of(d * guessed);
         }
     }

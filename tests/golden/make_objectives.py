@@ -1,5 +1,6 @@
 """Writes the golden states of objectives with a generator beside ELECTRA's own: electra_selected.safetensors, electra_untied, electra_one
-(everything but the heads shared), replace_mlm, all_tokens and two_stage (its second stage; the first is masked language modelling).
+(everything but the heads shared), replace_mlm, all_tokens, two_stage (its second stage; the first is masked language modelling)
+and adversarial.
 
 Two networks of transformers' classes, a loss written from its formula, one batch with given samples: the loss, the gradient of every
 parameter, and ten steps. Everything is computed in float64 and stored as float32; parameters are rounded first. Before anything is
@@ -8,7 +9,8 @@ difference.
 
 Run:  python tests/golden/make_objectives.py            (README.md has the versions)
 
-  <network>.<name of transformers>   parameters; what networks share stands under both. encoder.copy.* is of no class
+  <network>.<name of transformers>   parameters; what networks share stands under both. encoder.copy.* and generator.baseline.* are
+                                of no class
   batch.*                       as in make_electra.py, with labels and the corrupted text of the first step
   loss []   loss.first .second []   grad.<parameter>   grad.norm [] (not clipped)
   steps.sampled [N, B * K]   steps.lr .loss .grad_norm [N]   after.<parameter>
@@ -76,6 +78,9 @@ class Two:
 
     def own(self):
         return []
+
+    def hold(self, batch):
+        pass
 
     def hidden(self, model, ids, batch):
         mask = (torch.arange(L)[None, :] < batch["lengths"][:, None]).long()
@@ -167,6 +172,43 @@ class TwoStage(Electra):
     tying, sizes, weights, frozen = "none", LARGE, (0.0, 1.0), True
 
 
+class Adversarial(Electra):
+    """REINFORCE: minimise -log p(sample) (R - b), and the cross-entropy of sigmoid(w . h) to exp(-R), b = -log sigmoid(w . h)."""
+
+    fixed = None
+
+    def own(self):
+        self.baseline = torch.nn.Linear(SMALL["hidden_size"], 1).double()
+        return [(f"generator.baseline.{n}", p) for n, p in self.baseline.named_parameters()]
+
+    def forward(self, batch):
+        places, weights = batch["positions"].reshape(-1), batch["weights"].reshape(-1)
+        rows = self.hidden(self.first, batch["masked_ids"], batch).reshape(B * L, -1)[places]
+        log_p = F.log_softmax(self.first.generator_lm_head(self.first.generator_predictions(rows)), -1)
+        expected = self.baseline(rows).squeeze(-1)
+        verdicts = self.kept.discriminator_predictions(self.hidden(self.kept, batch["corrupted"], batch)).reshape(-1)
+        labels = batch["labels"].reshape(-1).double()
+        reward = -torch.where(labels == 1, F.logsigmoid(verdicts), F.logsigmoid(-verdicts))[places]
+        # A surrogate: what weighs the samples, and what the baseline is to say, have no gradient.
+        weighs, target = self.fixed or ((reward + F.logsigmoid(expected)).detach(), torch.exp(-reward).detach())
+        if self.fixing:
+            self.fixed = weighs, target
+        drawn = -log_p.gather(-1, batch["sampled"].reshape(-1, 1)).squeeze(-1)
+        policy = self.mean(drawn * weighs, weights)
+        foretold = self.mean(F.binary_cross_entropy_with_logits(expected, target, reduction="none"), weights)
+        hit = -log_p.gather(-1, batch["targets"].reshape(-1, 1)).squeeze(-1)
+        first, second = self.mean(hit, weights), self.second_loss(batch)
+        return (first, second), policy + foretold + 50.0 * second
+
+    fixing = False
+
+    def hold(self, batch):
+        """From now on the surrogate stays as it is here, so that differences can be taken of it."""
+        self.fixing = True
+        self.forward(batch)
+        self.fixing = False
+
+
 class Replace(Two):
     second, kind, weights = "encoder", ElectraForMaskedLM, (1.0, 1.0)
 
@@ -214,6 +256,7 @@ def make(name, kind, seed):
     for found, defined in zip(losses, networks.defined(first)):
         check(abs(found.item() - defined) < 1e-11, f"{name}: a loss differs from its definition")
     loss, gradients = networks.step(first)
+    networks.hold(first)
     print(f"{name}: finite differences agree to {check_gradients(networks, first, gradients):.1e}")
     tensors = {key: parameter.data.clone() for key, parameter in networks.names}
     tensors |= {f"batch.{key}": value for key, value in first.items()}
@@ -225,7 +268,7 @@ def make(name, kind, seed):
         return found[0] if found else torch.zeros_like(parameter)
 
     tensors |= {f"grad.{key}": by_name(parameter) for key, parameter in networks.names}
-    networks.samples = samples
+    networks.samples, networks.fixed = samples, None
     log = train(networks, batch)
     tensors["steps.sampled"] = samples.reshape(TRAINING["steps"], B * K)
     tensors["steps.lr"] = torch.tensor([learning_rate(s) for s in range(TRAINING["steps"])], dtype=torch.float64)
@@ -245,3 +288,4 @@ if __name__ == "__main__":
     make("two_stage", TwoStage, seed=100)
     make("replace_mlm", Replace, seed=110)
     make("all_tokens", AllTokens, seed=120)
+    make("adversarial", Adversarial, seed=130)

@@ -144,8 +144,8 @@ impl Objective for Electra {
             let loss = match self.over {
                 Over::All => words::mean_over_tokens(g, nll, batch)?,
                 Over::Selected => {
-                    let (nll, total) = (ops::gather_rows(g, nll, positions)?, batch.total(g, WEIGHTS));
-                    ops::weighted_mean(g, nll, weights, total)?
+                    let selected = ops::gather_rows(g, nll, positions)?;
+                    words::mean_over_selected(g, selected, batch)?
                 }
             };
             Ok((labels, logits, loss))
