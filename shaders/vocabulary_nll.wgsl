@@ -8,7 +8,7 @@ struct Arguments {
     words: u32,      // in this chunk
     first: u32,      // word of the chunk
     vocabulary: u32, // V
-    stream: u32,
+    stream: u32,     // NONE: nothing is drawn
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
@@ -97,13 +97,15 @@ fn main(
     var own = Running(LEAST, 0.0, NONE, LEAST, NONE, 0.0);
     for (var i = local; i < quads; i += 64u) {
         let quad = start / 4u + i;
-        let bits = draw4(arguments.stream, quad);
         // Below 0 wraps round and is no word of the chunk either.
         let word = vec4<u32>(quad * 4u - start) + vec4<u32>(0u, 1u, 2u, 3u);
         let there = word < vec4<u32>(words);
         let at = vec4<u32>(row * words) + min(word, vec4<u32>(words - 1u));
         let x = select(vec4<f32>(LEAST), vec4<f32>(logits[at.x], logits[at.y], logits[at.z], logits[at.w]), there);
-        let noisy = select(vec4<f32>(LEAST), x + gumbel(bits), there);
+        var noisy = x;
+        if arguments.stream != NONE {
+            noisy = select(vec4<f32>(LEAST), x + gumbel(draw4(arguments.stream, quad)), there);
+        }
         let most = max(max(x.x, x.y), max(x.z, x.w));
         if most > own.most {
             own.total *= exponential(own.most - most);

@@ -9,7 +9,7 @@ struct Arguments {
     vocabulary: u32, // V
     embedding: u32,  // E
     tiles: u32,      // of 64 words, a workgroup
-    stream: u32,
+    stream: u32,     // NONE: nothing is drawn
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
@@ -35,11 +35,19 @@ fn take_in(before: Running, row: u32, first_word: u32, local: u32) -> Running {
     let at = local / 4u * STRIDE + local % 4u * 4u;
     // Random numbers come four at a time; the first word's may lie in the middle of four.
     let counter = (step.part * arguments.rows + row) * arguments.vocabulary + word;
-    var now = draw4(arguments.stream, counter / 4u);
+    let draws = arguments.stream != NONE;
+    var now = vec4u();
+    if draws {
+        now = draw4(arguments.stream, counter / 4u);
+    }
     for (var i = 0u; i < 4u; i++) {
-        let next = draw4(arguments.stream, counter / 4u + i + 1u);
-        let bits = from_two(now, next, counter % 4u);
-        now = next;
+        var clock = vec4f(1.0);
+        if draws {
+            let next = draw4(arguments.stream, counter / 4u + i + 1u);
+            let u = vec4f(from_two(now, next, counter % 4u) >> vec4u(8u)) * (1.0 / 16777216.0);
+            clock = 1e-9 - logarithm4(u + 1e-9);
+            now = next;
+        }
         let words = vec4u(word + 4u * i) + vec4u(0, 1, 2, 3);
         let there = words < vec4u(arguments.vocabulary);
         let logit = select(vec4f(LEAST), tile[at + i], there);
@@ -54,8 +62,7 @@ fn take_in(before: Running, row: u32, first_word: u32, local: u32) -> Running {
         let below = logit - own.most;
         let p = select(select(exp(below), vec4f(), below < vec4f(-87.0)), vec4f(), !there);
         own.total += p.x + p.y + p.z + p.w;
-        let u = vec4f(bits >> vec4u(8u)) * (1.0 / 16777216.0);
-        let race = p / (1e-9 - logarithm4(u + 1e-9));
+        let race = p / clock;
         let fastest = largest(race);
         if fastest > own.race {
             own.race = fastest;

@@ -287,7 +287,10 @@ fn an_objective_brings_its_own_settings() {
     fs::write(&file, "[objective]\nname = 'electra'\ngenerator = 0.25\n").unwrap();
     assert_eq!(masked(&["--config", path]), bert);
 
-    refuses(&["train", "--objective", "bert"], "possible values: electra, mlm, replace-mlm, all-tokens, two-stage, adversarial");
+    refuses(
+        &["train", "--objective", "bert"],
+        "possible values: electra, mlm, replace-mlm, all-tokens, two-stage, adversarial",
+    );
     fs::write(&file, "[objective]\nname = 'bert'\n").unwrap();
     refuses(&["train", "--config", path], "no objective \"bert\"; there are electra, mlm, replace-mlm");
     refuses(&["train", "--objective", "mlm", "--set", "generator.layers=1"], "unknown field `generator`");

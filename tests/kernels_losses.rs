@@ -134,7 +134,8 @@ fn advantage_weighs_and_has_no_gradient() {
     }
     // Through the mean that it weighs, the values have a gradient, and the logits none.
     let values: Vec<f32> = (0..6).map(|i| i as f32).collect();
-    let inputs = [Input::parameter(&[6]), rewards(6, 2.0), Input::values(&[6, 1], &values), Input::values(&[1], &[6.0])];
+    let inputs =
+        [Input::parameter(&[6]), rewards(6, 2.0), Input::values(&[6, 1], &values), Input::values(&[1], &[6.0])];
     check_gradient("advantage", &inputs, |g, t| {
         let weights = ops::advantage(g, t[1], t[2], t[1])?;
         Ok(vec![ops::weighted_mean(g, t[0], weights, t[3])?])

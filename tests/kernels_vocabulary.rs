@@ -67,6 +67,24 @@ fn vocabulary_nll() {
 }
 
 #[test]
+fn without_a_sample_the_best_word_stands_for_it() {
+    let without = |g: &mut Graph, t: &[Tensor]| {
+        let (drawn, out) = (head(g, t)?, ops::vocabulary_nll_without_sample(g, t[0], (t[1], t[2]), t[3])?);
+        Ok(vec![drawn.nll, out.nll, out.lse, out.sampled, out.best])
+    };
+    for traits in kinds() {
+        let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+        for case in [Case(1, 1, 1), Case(19, 16, 64), Case(38, 20, 131), Case(5, 24, 3_001), Case(130, 134, 194)] {
+            check_under("vocabulary_nll", &case.inputs(), case.tolerance(), &[1], conditions, without);
+        }
+    }
+    // The gradient is the same.
+    check_gradient("vocabulary_nll", &Case(7, 5, 23).inputs(), |g, t| {
+        Ok(vec![ops::vocabulary_nll_without_sample(g, t[0], (t[1], t[2]), t[3])?.nll])
+    });
+}
+
+#[test]
 fn many_rows_and_words() {
     // So many that logits come in several chunks, and that a workgroup for GPUs goes over several tiles of words.
     for (traits, case) in kinds().into_iter().zip([Case(700, 3, 6_101), Case(32_768, 4, 522)]) {

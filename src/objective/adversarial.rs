@@ -137,7 +137,7 @@ impl Objective for Adversarial {
         let (policy_loss, reward, baseline_loss) = g.in_scope("policy", |g| {
             let rewards = ops::gather_rows(g, nll, positions)?;
             let advantage = ops::advantage(g, rewards, expected, weights)?;
-            let drawn = ops::vocabulary_nll(g, x, words, sampled)?.nll;
+            let drawn = ops::vocabulary_nll_without_sample(g, x, words, sampled)?.nll;
             let total = batch.total(g, WEIGHTS);
             let policy_loss = ops::weighted_mean(g, drawn, advantage, total)?;
             let foretold = ops::reward_nll(g, expected, rewards)?;

@@ -100,7 +100,7 @@ impl Objective for AllTokens {
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
-            words::guess_selected(g, model.network("generator")?, masked, batch, mode)
+            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
         })?;
         let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
         let (restored, labels, logits, encoder_loss) = g.in_scope("encoder", |g| {
@@ -115,7 +115,7 @@ impl Objective for AllTokens {
             let head = encoder.masked_lm()?;
             let x = head.hidden(g, hidden)?;
             let words = (g.parameter(head.output), g.parameter(head.bias));
-            let restored = ops::vocabulary_nll(g, x, words, ids)?;
+            let restored = ops::vocabulary_nll_without_sample(g, x, words, ids)?;
             let nll = ops::copy_nll(g, logits, restored.nll, labels)?;
             Ok((restored, labels, logits, words::mean_over_tokens(g, nll, batch)?))
         })?;

@@ -89,7 +89,7 @@ impl Objective for ReplaceMlm {
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
-            words::guess_selected(g, model.network("generator")?, masked, batch, mode)
+            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
         })?;
         let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
         let (restored, encoder_loss) = g.in_scope("encoder", |g| {

@@ -71,7 +71,7 @@ impl Objective for TwoStage {
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
             let mode = if first { mode } else { frozen };
-            words::guess_selected(g, model.network("generator")?, masked, batch, mode)
+            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
         })?;
         if first {
             return Ok(Outputs::new(generator_loss)

@@ -38,13 +38,38 @@ pub(super) fn guess_selected(
     batch: &mut Inputs,
     mode: Mode,
 ) -> Result<(VocabularyOutput, Tensor), GraphError> {
-    let head = network.masked_lm()?;
-    let rows = selected_rows(g, network, ids, batch, mode)?;
-    let x = head.hidden(g, rows)?;
-    let words = (g.parameter(head.output), g.parameter(head.bias));
+    let (x, words) = asked(g, network, ids, batch, mode)?;
+    let targets = batch.column(g, TARGETS);
+    let guess = ops::vocabulary_nll_without_sample(g, x, words, targets)?;
+    Ok((guess, mean_over_selected(g, guess.nll, batch)?))
+}
+
+/// As [`guess_selected`] by a generator: a word is drawn for each, too.
+pub(super) fn draw_selected(
+    g: &mut Graph,
+    network: &Network,
+    ids: Tensor,
+    batch: &mut Inputs,
+    mode: Mode,
+) -> Result<(VocabularyOutput, Tensor), GraphError> {
+    let (x, words) = asked(g, network, ids, batch, mode)?;
     let targets = batch.column(g, TARGETS);
     let guess = ops::vocabulary_nll(g, x, words, targets)?;
     Ok((guess, mean_over_selected(g, guess.nll, batch)?))
+}
+
+/// What the vocabulary is multiplied by, [B K, E], and the vocabulary.
+fn asked(
+    g: &mut Graph,
+    network: &Network,
+    ids: Tensor,
+    batch: &mut Inputs,
+    mode: Mode,
+) -> Result<(Tensor, (Tensor, Tensor)), GraphError> {
+    let head = network.masked_lm()?;
+    let rows = selected_rows(g, network, ids, batch, mode)?;
+    let x = head.hidden(g, rows)?;
+    Ok((x, (g.parameter(head.output), g.parameter(head.bias))))
 }
 
 /// The mean of a loss of B K elements over the selected tokens: `[1]`.

@@ -21,7 +21,8 @@ use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
 struct VocabularyNll {
-    stream: u32,
+    /// The random numbers of the samples, where there are to be some.
+    stream: Option<u32>,
 }
 
 /// What [`vocabulary_nll`] gives.
@@ -45,10 +46,28 @@ pub fn vocabulary_nll(
     (word, bias): (Tensor, Tensor),
     targets: Tensor,
 ) -> Result<VocabularyOutput, GraphError> {
-    let op = VocabularyNll { stream: g.stream("sample") };
-    let out = g.add(op, &[x, word, bias, targets])?;
+    let stream = Some(g.stream("sample"));
+    add(g, VocabularyNll { stream }, [x, word, bias, targets])
+}
+
+/// As [`vocabulary_nll`] where no sample is of use, which costs as much as the rest of a logit: [`VocabularyOutput::sampled`] is the most
+/// likely word.
+pub fn vocabulary_nll_without_sample(
+    g: &mut Graph,
+    x: Tensor,
+    (word, bias): (Tensor, Tensor),
+    targets: Tensor,
+) -> Result<VocabularyOutput, GraphError> {
+    add(g, VocabularyNll { stream: None }, [x, word, bias, targets])
+}
+
+fn add(g: &mut Graph, op: VocabularyNll, inputs: [Tensor; 4]) -> Result<VocabularyOutput, GraphError> {
+    let out = g.add(op, &inputs)?;
     Ok(VocabularyOutput { nll: out[0], lse: out[1], sampled: out[2], best: out[3] })
 }
+
+/// What kernels are told where nothing is drawn.
+pub(super) const NO_STREAM: u32 = u32::MAX;
 
 /// Words and rows whose logits are held at a time by one thread.
 pub(super) const WORDS: usize = 1_024;
@@ -85,9 +104,10 @@ impl<R: Real> Running<R> {
         self.target += other.target;
     }
 
-    /// From one row's logits of the words `first..`; `noise` is scratch of the same length.
+    /// From one row's logits of the words `first..`; `noise` is scratch of the same length. What is drawn is numbered from an element
+    /// on.
     #[inline(always)]
-    fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Draws, element: usize) -> Self {
+    fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Option<(Draws, usize)>) -> Self {
         let most = reduce::most(logits);
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n = (x - most).exp();
@@ -98,18 +118,25 @@ impl<R: Real> Running<R> {
             #[inline(always)]
             |x, _| x,
         );
-        gumbel(noise, draws, element);
-        for (n, &x) in noise.iter_mut().zip(logits) {
-            *n += x;
-        }
-        let sample = reduce::most(noise);
-        let find = |row: &[R], value: R| row.iter().position(|&x| x == value).unwrap_or(0);
+        let find = |row: &[R], value: R| (first + row.iter().position(|&x| x == value).unwrap_or(0)) as u32;
+        let best = find(logits, most);
+        let (sample, sampled) = match draws {
+            Some((draws, element)) => {
+                gumbel(noise, draws, element);
+                for (n, &x) in noise.iter_mut().zip(logits) {
+                    *n += x;
+                }
+                let sample = reduce::most(noise);
+                (sample, find(noise, sample))
+            }
+            None => (most, best),
+        };
         Self {
             most,
             total,
-            best: (first + find(logits, most)) as u32,
+            best,
             sample,
-            sampled: (first + find(noise, sample)) as u32,
+            sampled,
             target: if target >= first && target < first + logits.len() { logits[target - first] } else { R::ZERO },
         }
     }
@@ -131,7 +158,7 @@ impl VocabularyNll {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, word, bias, targets) = (t.real(0), t.real(1), t.real(2), t.int(3));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
-        let draws = t.step.draws(self.stream, m * v);
+        let draws = self.stream.map(|stream| t.step.draws(stream, m * v));
         let chunk = |logits: &mut Vec<R>, first: usize| {
             let words = WORDS.min(v - first);
             logits.resize(ROWS * WORDS + WORDS, R::ZERO);
@@ -147,7 +174,8 @@ impl VocabularyNll {
                     || {
                         for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
                             let (m, target) = (top + i, targets[top + i] as usize);
-                            found.push(Running::of(row, &mut noise[..words], first, target, draws, m * v + first));
+                            let draws = draws.map(|draws| (draws, m * v + first));
+                            found.push(Running::of(row, &mut noise[..words], first, target, draws));
                         }
                     },
                 );
@@ -256,7 +284,7 @@ impl VocabularyNll {
                 .word(words)
                 .word(first)
                 .word(v)
-                .word(self.stream as usize)
+                .word(self.stream.unwrap_or(NO_STREAM) as usize)
                 .elements(m, 1);
             dispatches.push(update);
         }
@@ -300,7 +328,7 @@ impl Op for VocabularyNll {
         let mut dispatches = if device.software {
             self.chunks_dispatches(s, device)
         } else {
-            vocabulary_tiles::forward(s, self.stream).to_vec()
+            vocabulary_tiles::forward(s, self.stream.unwrap_or(NO_STREAM)).to_vec()
         };
         let outputs = [0, 1, 2, 3].map(Operand::Output);
         let finish = outputs.into_iter().fold(Dispatch::new("vocabulary_nll_finish").read(STATE), Dispatch::write);

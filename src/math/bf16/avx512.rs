@@ -6,11 +6,13 @@
 use super::packed::{LANES, LeftView, Right, TILE};
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_cvtne2ps_pbh,
-    _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64,
 };
 use std::mem::transmute;
+use std::ops::Range;
 
 /// Columns of a panel.
 pub(super) const PANEL: usize = 3 * LANES;
@@ -58,7 +60,16 @@ fn store(out: &mut [u32], at: usize, pairs: __m512i) {
 /// Pairs along a row of `x`, as many as it fills.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) fn along(x: &[f32], out: &mut [u32]) {
-    for at in (0..out.len()).step_by(LANES) {
+    let whole = (x.len() / (2 * LANES)).min(out.len() / LANES);
+    for i in 0..whole {
+        // SAFETY: so many whole vectors are in both.
+        unsafe {
+            let x = x.as_ptr().add(2 * LANES * i);
+            let pairs = converted(_mm512_loadu_ps(x), _mm512_loadu_ps(x.add(LANES)));
+            _mm512_storeu_si512(out.as_mut_ptr().add(LANES * i).cast(), pairs);
+        }
+    }
+    for at in (whole * LANES..out.len()).step_by(LANES) {
         let (a, b) = (load(x, 2 * at, LANES), load(x, 2 * at + LANES, LANES));
         store(out, at, converted(a, b));
     }
@@ -93,10 +104,28 @@ pub(super) fn across(
     // SAFETY: both are 512 bits without invalid values.
     let order = unsafe { transmute::<[u16; 32], __m512i>(INTERLEAVED) };
     let (pairs, blocks) = (rows.div_ceil(2), count.div_ceil(LANES));
+    // So many pairs need no masks.
+    let whole = if count.is_multiple_of(LANES) { rows / 2 } else { 0 };
+    if whole > 0 {
+        assert!((2 * whole - 1) * stride + count <= x.len(), "{rows} rows of {count}, {stride} apart, of {}", x.len());
+        assert!((whole - 1) * step + (blocks - 1) * beside + LANES <= out.len(), "{pairs} pairs in {}", out.len());
+    }
     let mut total = [_mm512_setzero_ps(); ACROSS];
     for begin in (0..pairs).step_by(TOGETHER) {
         let mut sums = [_mm512_setzero_ps(); ACROSS];
-        for p in begin..pairs.min(begin + TOGETHER) {
+        let end = pairs.min(begin + TOGETHER);
+        let masked = whole.clamp(begin, end);
+        let unmasked = Unmasked { x: x.as_ptr(), stride, order, out: out.as_mut_ptr(), step, beside };
+        // SAFETY: as was asserted, all that these pairs read and write is there.
+        unsafe {
+            match blocks {
+                1 => unmasked.run::<1>(begin..masked, &mut sums),
+                2 => unmasked.run::<2>(begin..masked, &mut sums),
+                3 => unmasked.run::<3>(begin..masked, &mut sums),
+                _ => unmasked.run::<ACROSS>(begin..masked, &mut sums),
+            }
+        }
+        for p in masked..end {
             for (block, sum) in sums.iter_mut().enumerate().take(blocks) {
                 let (first, count) = (block * LANES, count - block * LANES);
                 for row in 0..2 {
@@ -116,6 +145,41 @@ pub(super) fn across(
     }
     // SAFETY: both are 512 bits each, and every value is valid.
     unsafe { transmute::<[__m512; ACROSS], [[f32; LANES]; ACROSS]>(total) }
+}
+
+/// What [`across`] needs where there is nothing to mask.
+struct Unmasked {
+    x: *const f32,
+    stride: usize,
+    order: __m512i,
+    out: *mut u32,
+    step: usize,
+    beside: usize,
+}
+
+impl Unmasked {
+    /// Of `B` times 16 columns.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn run<const B: usize>(&self, pairs: Range<usize>, sums: &mut [__m512; ACROSS]) {
+        // SAFETY: as the caller says: two rows of B vectors, and room for B, for each pair.
+        unsafe {
+            for p in pairs {
+                let (above, below) = (self.x.add(2 * p * self.stride), self.x.add((2 * p + 1) * self.stride));
+                let (above_ahead, below_ahead) =
+                    (above.wrapping_add(AHEAD * self.stride), below.wrapping_add(AHEAD * self.stride));
+                let out = self.out.add(p * self.step);
+                for (block, sum) in sums.iter_mut().enumerate().take(B) {
+                    _mm_prefetch::<_MM_HINT_T0>(above_ahead.wrapping_add(block * LANES).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(below_ahead.wrapping_add(block * LANES).cast());
+                    let (a, b) = (_mm512_loadu_ps(above.add(block * LANES)), _mm512_loadu_ps(below.add(block * LANES)));
+                    let pair = _mm512_permutexvar_epi16(self.order, converted(a, b));
+                    _mm512_storeu_si512(out.add(block * self.beside).cast(), pair);
+                    *sum = _mm512_add_ps(*sum, _mm512_add_ps(a, b));
+                }
+            }
+        }
+    }
 }
 
 /// As [`across`] of a matrix that is stored transposed: `count` rows of `x`, 16 at most, of `columns` each.

@@ -128,7 +128,7 @@ impl Objective for Electra {
         // The generator guesses the selected tokens.
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
-            words::guess_selected(g, model.network("generator")?, masked, batch, mode)
+            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
         })?;
 
         // Its samples replace them, and the discriminator says of every token whether it was replaced.
