@@ -245,6 +245,24 @@ fn an_encoder_begins_as_the_encoder_of_another_objective() {
 }
 
 #[test]
+fn what_comes_in_stages_begins_with_its_first_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    train(&first, &["--steps", "1"]);
+    let mut command = leyden();
+    command
+        .args(["train", "--objective", "two-stage"])
+        .args(GENERATED)
+        .args(["--stop-after", "1", "--run"])
+        .arg(&second);
+    command.arg("--init-from").arg(&first).assert().success();
+    // The first step's learning rate is 0: the generator is as the encoder was.
+    let weights = |run: &Path, file: &str| fs::read(run.join("checkpoints/step-000001").join(file)).unwrap();
+    let expected = weights(&first, "encoder/model.safetensors");
+    assert!(weights(&second, "generator/model.safetensors") == expected);
+}
+
+#[test]
 fn a_generator_is_the_presets_whatever_the_objective() {
     let generator = |objective: &str| {
         let plan =
@@ -300,6 +318,8 @@ fn an_objective_brings_its_own_settings() {
         "objective.random_probability is 0.3, expected 0 to what objective.mask_probability leaves, 0.200",
     );
     refuses(&["bench", "--objective", "mlm", "--against", "torch"], "the peer trains electra, not mlm");
+    let selected = ["bench", "--set", "objective.over=selected", "--against", "torch"];
+    refuses(&selected, "the peer's discriminator learns from all tokens");
     let plan = leyden().args(["plan", "--objective", "mlm", "--device", "cpu", "--json"]).assert().success();
     let plan: Value = serde_json::from_slice(&plan.get_output().stdout).unwrap();
     let parameters = &plan["parameters"];

@@ -33,13 +33,16 @@ impl Config {
         all.try_into().map_err(|e: toml::de::Error| error(&e.message()))
     }
 
-    /// Sets one key, written `section.key=value`, as a flag does.
+    /// Sets one key, written `section.key=value`, as a flag does. A value is TOML's, or a word without quotes, or a fraction as in 1/4.
     pub fn set(&self, assignment: &str) -> Result<Config, ConfigError> {
         let place = format!("--set {assignment}");
         let Some((key, value)) = assignment.split_once('=') else {
             return Err(ConfigError::Toml { place, reason: "expected KEY=VALUE, as in model.layers=4".into() });
         };
-        Self::merge(self, &format!("{} = {}", key.trim(), value.trim()), &place)
+        let (key, value) = (key.trim(), value.trim());
+        let plain = format!("{key} = {value}");
+        let text = if plain.parse::<Table>().is_ok() { plain } else { format!("{key} = {}", in_toml(value)) };
+        Self::merge(self, &text, &place)
     }
 
     /// The same with another objective, as its preset or else the objective itself has it without further settings. A generator that
@@ -71,6 +74,16 @@ impl Config {
         let config: Config = all.try_into().map_err(error)?;
         config.check()?;
         Ok(config)
+    }
+}
+
+/// What is no TOML, as TOML has it: a fraction as a number, as .5 too, anything else as a word.
+fn in_toml(value: &str) -> String {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|x| x.is_finite());
+    let fraction = value.split_once('/').and_then(|(above, below)| Some(number(above)? / number(below)?));
+    match fraction.or_else(|| number(value)).filter(|x| x.is_finite()) {
+        Some(number) => format!("{number:?}"),
+        None => format!("{value:?}"),
     }
 }
 
@@ -130,7 +143,23 @@ mod tests {
     use super::*;
     use crate::model::Model;
     use crate::objective::GeneratorSizes;
+    use crate::objective::electra::Over;
     use crate::objective::mlm::MaskedLm;
+
+    #[test]
+    fn a_value_needs_no_quotes() {
+        let base = preset("tiny").unwrap();
+        let selected = base.set("objective.over=selected").unwrap();
+        assert_eq!(selected.objective.electra().unwrap().over, Over::Selected);
+        assert_eq!(selected, base.set("objective.over='selected'").unwrap());
+        for (text, fraction) in [("1/4", 0.25), (".5", 0.5), ("0.125", 0.125), ("1", 1.0)] {
+            let mut config = base.set(&format!("objective.generator={text}")).unwrap();
+            assert_eq!(config.objective.generator_mut(), Some(&mut Generator::Fraction(fraction)), "{text}");
+        }
+        let error = base.set("model.layers=many").unwrap_err().to_string();
+        assert!(error.contains("--set model.layers=many") && error.contains("\"many\""), "{error}");
+        assert!(base.set("objective.generator=1/0").is_err());
+    }
 
     #[test]
     fn merges_known_keys_and_refuses_others() {

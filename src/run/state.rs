@@ -145,9 +145,7 @@ fn fingerprint_in(config: &Config, precision: Precision) -> String {
         (task.train, task.dev, task.epochs) = (None, None, None);
     }
     let text = match &config.objective {
-        ObjectiveConfig::Electra(electra) if electra.over.is_usual() && electra.tying.is_usual() => {
-            before(&config, electra)
-        }
+        ObjectiveConfig::Electra(electra) if electra.is_usual() => before(&config, electra),
         _ => config.to_toml(),
     };
     let text = LATER.iter().fold(text, |text, later| text.replacen(later, "", 1));

@@ -92,8 +92,9 @@ impl Adaptation {
                 // A generator is small; what was trained for itself is worth more.
                 let (taken, left) = if g.network().name == "generator" { (d, g) } else { (g, d) };
                 if pre_trains {
+                    let trained = if first_of(objective).is_some() { "one at a time" } else { "one network" };
                     notes.push(format!(
-                        "{} is left out: one network is trained, and begins as {}",
+                        "{} is left out: {trained} is trained, and begins as {}",
                         left.folder.display(),
                         taken.folder.display()
                     ));
@@ -220,7 +221,8 @@ impl Adaptation {
     pub fn weights(&self, config: &Config, model: &Model) -> Vec<f32> {
         let mut bank = model.initial(config.seed);
         for found in &self.networks {
-            let Some(network) = counterpart(found, model) else { continue };
+            let first = first_of(&config.objective).and_then(|name| model.network(name).ok());
+            let Some(network) = first.or_else(|| counterpart(found, model)) else { continue };
             let ours: HashMap<String, Entry> =
                 entries(model, network).into_iter().map(|e| (e.name.clone(), e)).collect();
             for from in entries(&found.model, found.network()) {
@@ -244,6 +246,11 @@ impl Adaptation {
         };
         self.networks.iter().map(name).collect::<Vec<_>>().join(" and ")
     }
+}
+
+/// The network that another one begins a later phase as: who starts from weights starts with it.
+fn first_of(objective: &ObjectiveConfig) -> Option<&'static str> {
+    objective.phases().into_iter().find_map(|phase| phase.copies).map(|(from, _)| from)
 }
 
 /// Whether what was found begins as the generator: it guesses words, and is not an encoder where one is kept.

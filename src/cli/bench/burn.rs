@@ -35,8 +35,10 @@ impl Peer {
     pub(super) fn new(device: &Device, config: &Config, steps: usize) -> Result<Self, Failure> {
         use crate::gpu::{Choice, choose};
         let name = config.objective.name();
-        if config.objective.electra().is_none() {
-            let what = format!("--against burn: the peer trains electra, not {name}; leave --objective out");
+        if !config.objective.electra().is_some_and(|electra| electra.is_usual()) {
+            let what = format!(
+                "--against burn: the peer trains electra as it is, not {name} with settings of its own; leave --objective, objective.over and objective.tying out"
+            );
             return Err(Failure::Input(what));
         }
         let choice = match device {

@@ -51,6 +51,13 @@ impl StepPeer {
                 "--against torch: the peer trains electra, not {name}; leave --objective out"
             )));
         };
+        if !electra.is_usual() {
+            return Err(Failure::Input(
+                "--against torch: the peer's discriminator learns from all tokens and shares the embeddings; leave objective.over and \
+                 objective.tying as they are"
+                    .into(),
+            ));
+        }
         let g = electra.generator.sizes(m);
         if m.activation != Activation::Gelu || m.layer_norm_epsilon != EPSILON {
             return Err(Failure::Input(

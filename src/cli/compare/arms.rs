@@ -67,7 +67,7 @@ fn different(arms: Vec<Arm>, flag: &str) -> Result<Vec<Arm>, Failure> {
     Ok(arms)
 }
 
-/// Sets `key`, of the objective unless it names another section. A value is a number, a fraction as in 1/4, or a word.
+/// Sets `key`, of the objective unless it names another section.
 fn set(config: &Config, key: &str, value: &str, place: &str) -> Result<Config, Failure> {
     let key = key.trim();
     let path = if key.contains('.') { key.to_string() } else { format!("objective.{key}") };
@@ -78,25 +78,10 @@ fn set(config: &Config, key: &str, value: &str, place: &str) -> Result<Config, F
             "{place}: {key} is not compared; expected a setting of the objective, model. or optimizer."
         )));
     }
-    let config = config.set(&format!("{path}={}", in_toml(value.trim())));
+    let config = config.set(&format!("{path}={}", value.trim()));
     let config = config.map_err(|error| Failure::Input(format!("{place}: {error}")))?;
     config.check().map_err(|error| Failure::Input(format!("{place}: {error}")))?;
     Ok(config)
-}
-
-/// A value as TOML has it.
-fn in_toml(value: &str) -> String {
-    let fraction = value.split_once('/').and_then(|(above, below)| {
-        let (above, below) = (above.parse::<f64>().ok()?, below.parse::<f64>().ok()?);
-        (below != 0.0).then_some(above / below)
-    });
-    match fraction.or_else(|| value.parse::<f64>().ok().filter(|x| x.is_finite())) {
-        // Whole numbers stay whole.
-        Some(_) if value.parse::<i64>().is_ok() => value.into(),
-        Some(number) => format!("{number:?}"),
-        None if ["true", "false"].contains(&value) => value.into(),
-        None => format!("{value:?}"),
-    }
 }
 
 #[cfg(test)]

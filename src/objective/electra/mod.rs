@@ -86,6 +86,11 @@ pub mod outputs {
 }
 
 impl Electra {
+    /// Whether it is ELECTRA as the paper trains it, without what it varies in between.
+    pub fn is_usual(&self) -> bool {
+        self.over.is_usual() && self.tying.is_usual()
+    }
+
     fn masks(&self) -> Masking {
         Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
     }
