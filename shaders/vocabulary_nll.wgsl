@@ -9,6 +9,8 @@ struct Arguments {
     first: u32,      // word of the chunk
     vocabulary: u32, // V
     stream: u32,     // NONE: nothing is drawn
+    sharpness: f32,  // 1 / temperature
+    excludes: u32,   // 1: the target is never drawn
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
@@ -94,6 +96,7 @@ fn main(
     // Random numbers come four at a time; the row's first may lie in the middle of four.
     let start = (step.part * arguments.rows + row) * arguments.vocabulary + first;
     let quads = (start % 4u + words + 3u) / 4u;
+    let goal = targets[row] - first;
     var own = Running(LEAST, 0.0, NONE, LEAST, NONE, 0.0);
     for (var i = local; i < quads; i += 64u) {
         let quad = start / 4u + i;
@@ -104,7 +107,9 @@ fn main(
         let x = select(vec4<f32>(LEAST), vec4<f32>(logits[at.x], logits[at.y], logits[at.z], logits[at.w]), there);
         var noisy = x;
         if arguments.stream != NONE {
-            noisy = select(vec4<f32>(LEAST), x + gumbel(draw4(arguments.stream, quad)), there);
+            let noise = gumbel(draw4(arguments.stream, quad));
+            let may = there & (word != vec4<u32>(select(NONE, goal, arguments.excludes != 0u)));
+            noisy = select(vec4<f32>(LEAST), x * arguments.sharpness + noise, may);
         }
         let most = max(max(x.x, x.y), max(x.z, x.w));
         if most > own.most {
@@ -139,7 +144,6 @@ fn main(
         for (var i = 8u; i < 64u; i += 8u) {
             all = merge(all, parts[i]);
         }
-        let goal = targets[row] - first;
         if goal < words {
             all.target_logit = logits[row * words + goal];
         }

@@ -10,11 +10,13 @@ struct Arguments {
     embedding: u32,  // E
     tiles: u32,      // of 64 words, a workgroup
     stream: u32,     // NONE: nothing is drawn
+    sharpness: f32,  // 1 / temperature
+    excludes: u32,   // 1: the target is never drawn
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
 @group(0) @binding(4) var<storage, read> targets: array<u32>;     // [M]
-@group(0) @binding(5) var<storage, read_write> state: array<u32>; // [workgroups along V, 6, M]: `Running`, floats as bits
+@group(0) @binding(5) var<storage, read_write> state: array<u32>; // [workgroups along V, 7, M]: `Running`, floats as bits
 
 // The first of four words of which a condition holds.
 fn first(words: vec4u, holds: vec4<bool>) -> u32 {
@@ -23,6 +25,11 @@ fn first(words: vec4u, holds: vec4<bool>) -> u32 {
 
 fn largest(x: vec4f) -> f32 {
     return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// e^x of x <= 0, as in exponential(), and 0 of words that are not there.
+fn powers(x: vec4f, there: vec4<bool>) -> vec4f {
+    return select(select(exp(x), vec4f(), x < vec4f(-87.0)), vec4f(), !there);
 }
 
 // Takes 16 words of a row into what is known of it. In workgroup memory lie 32 rows, of which four invocations share each.
@@ -53,16 +60,21 @@ fn take_in(before: Running, row: u32, first_word: u32, local: u32) -> Running {
         let logit = select(vec4f(LEAST), tile[at + i], there);
         let most = largest(logit);
         if most > own.most {
-            let scale = exponential(own.most - most);
-            own.total *= scale;
-            own.race *= scale;
+            own.total *= exponential(own.most - most);
             own.most = most;
             own.best = first(words, logit == vec4f(most));
         }
-        let below = logit - own.most;
-        let p = select(select(exp(below), vec4f(), below < vec4f(-87.0)), vec4f(), !there);
+        let p = powers(logit - own.most, there);
         own.total += p.x + p.y + p.z + p.w;
-        let race = p / clock;
+        // Words that may be drawn have a largest logit of their own: beside one that may not, all of them may be as good as 0.
+        let may = there & (words != vec4u(select(NONE, targets[row], arguments.excludes != 0u)));
+        let open = select(vec4f(LEAST), logit, may);
+        let peak = largest(open);
+        if peak > own.peak {
+            own.race *= exponential((own.peak - peak) * arguments.sharpness);
+            own.peak = peak;
+        }
+        let race = powers((open - own.peak) * arguments.sharpness, may) / clock;
         let fastest = largest(race);
         if fastest > own.race {
             own.race = fastest;
@@ -84,15 +96,18 @@ fn store(own: Running, row: u32, group: u32, local: u32) {
     parts[local] = own;
     workgroupBarrier();
     if local % 4u == 0u && row < arguments.rows {
-        let all = merge(merge(parts[local], parts[local + 1u]), merge(parts[local + 2u], parts[local + 3u]));
+        let sharpness = arguments.sharpness;
+        let first_two = merge(parts[local], parts[local + 1u], sharpness);
+        let all = merge(first_two, merge(parts[local + 2u], parts[local + 3u], sharpness), sharpness);
         let rows = arguments.rows;
-        let at = group * 6u * rows + row;
+        let at = group * 7u * rows + row;
         state[at] = bitcast<u32>(all.most);
         state[at + rows] = bitcast<u32>(all.total);
         state[at + 2u * rows] = all.best;
         state[at + 3u * rows] = bitcast<u32>(all.race);
         state[at + 4u * rows] = all.sampled;
         state[at + 5u * rows] = bitcast<u32>(all.target_logit);
+        state[at + 6u * rows] = bitcast<u32>(all.peak);
     }
 }
 

@@ -3,12 +3,13 @@
 // vocabulary_nll_finish.wgsl. Twin: ops/vocabulary_nll.rs.
 
 struct Arguments {
-    rows: u32,   // M
-    groups: u32, // along V
+    rows: u32,      // M
+    groups: u32,    // along V
+    sharpness: f32, // 1 / temperature
 }
 
 @group(0) @binding(0) var<uniform> arguments: Arguments;
-@group(0) @binding(1) var<storage, read> some: array<u32>;        // [groups, 6, M]
+@group(0) @binding(1) var<storage, read> some: array<u32>;        // [groups, 7, M]
 @group(0) @binding(2) var<storage, read_write> state: array<u32>; // [M, 8]
 
 var<workgroup> parts: array<Running, 64>;
@@ -24,15 +25,16 @@ fn main(
     let row = element_index(workgroup, workgroups, local % 8u, 8u);
     var own = nothing();
     for (var group = local / 8u; group < arguments.groups && row < rows; group += 8u) {
-        let at = group * 6u * rows + row;
+        let at = group * 7u * rows + row;
         own = merge(own, Running(
             bitcast<f32>(some[at]),
             bitcast<f32>(some[at + rows]),
             some[at + 2u * rows],
+            bitcast<f32>(some[at + 6u * rows]),
             bitcast<f32>(some[at + 3u * rows]),
             some[at + 4u * rows],
             bitcast<f32>(some[at + 5u * rows]),
-        ));
+        ), arguments.sharpness);
     }
     parts[local] = own;
     workgroupBarrier();
@@ -41,7 +43,7 @@ fn main(
     }
     var all = parts[local];
     for (var i = local + 8u; i < 64u; i += 8u) {
-        all = merge(all, parts[i]);
+        all = merge(all, parts[i], arguments.sharpness);
     }
     let to = row * 8u;
     state[to] = bitcast<u32>(all.most);

@@ -100,6 +100,35 @@ fn objectives_are_compared_at_equal_cost_and_more_is_added() {
 }
 
 #[test]
+fn what_is_of_another_text_or_cannot_learn_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, text) = (folder.path().join("rates"), folder.path().join("words.txt"));
+    let line = |i: usize| format!("word{i} comes before word{} and behind word{}\n\n", i + 1, i * 7 % 90);
+    fs::write(&text, (0..400).map(line).collect::<String>()).unwrap();
+    let list = ["--vary", "optimizer.learning_rate=1e-3,1e30", "--seeds", "1", "--points", "1"];
+    let small: Vec<&str> = SMALL.iter().copied().filter(|flag| !["--points", "2"].contains(flag)).collect();
+    let arguments = [&small, &list[..], &["--out", out.to_str().unwrap()]].concat();
+    let output = leyden().arg("compare").args(&arguments).assert().failure().code(1).get_output().clone();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("without a result") && error.contains("optimizer.learning_rate=1e30 seed 1"), "{error}");
+    // The other one has its result, and its picture.
+    assert!(results(&out).iter().any(|f| f["arm"] == "optimizer.learning_rate=1e-3" && f["end"] == true));
+    assert!(out.join("compare.png").is_file());
+
+    let other = [&arguments[..], &["--text", text.to_str().unwrap()]].concat();
+    refuses(&other, "holds a comparison with another text");
+    refuses(&[&small[..], &["--set", "objective.masked_fraction=0.3"]].concat(), "write them behind the name");
+    refuses(&[&small[..], &["--set", "training.patience=3"]].concat(), "training.patience is set");
+    // What lies where a run is to be is not taken for it.
+    let stale = folder.path().join("stale");
+    fs::create_dir_all(&stale).unwrap();
+    fs::rename(out.join("runs"), stale.join("runs")).unwrap();
+    let list = ["--vary", "optimizer.learning_rate=1e-3", "--seeds", "1", "--points", "1", "--batch", "8"];
+    let small: Vec<&str> = small.iter().copied().filter(|flag| !["--batch", "4"].contains(flag)).collect();
+    refuses(&[&small, &list[..], &["--out", stale.to_str().unwrap()]].concat(), "holds a run of other settings");
+}
+
+#[test]
 fn a_setting_is_varied_on_a_task_of_ones_own() {
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("reviews");

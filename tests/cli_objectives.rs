@@ -245,6 +245,20 @@ fn an_encoder_begins_as_the_encoder_of_another_objective() {
 }
 
 #[test]
+fn patience_waits_until_there_is_something_to_measure() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut command = leyden();
+    command.args(["train", "--objective", "two-stage"]).args(GENERATED).arg("--run").arg(&run);
+    command.args(["--set", "training.patience=1", "--set", "training.evaluate_every=1"]).assert().success();
+    let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let held_out = |step: u64| lines.iter().find(|line| line["step"] == step && line["held_out"].is_object()).unwrap();
+    assert!(held_out(2)["held_out"].get("discriminator_loss").is_none(), "{}", held_out(2));
+    assert!(held_out(4)["held_out"]["discriminator_loss"].is_f64(), "{}", held_out(4));
+}
+
+#[test]
 fn what_comes_in_stages_begins_with_its_first_network() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));

@@ -67,6 +67,47 @@ fn vocabulary_nll() {
 }
 
 #[test]
+fn samples_by_temperature_and_without_the_target() {
+    for (temperature, excludes_target) in [(0.5, false), (3.0, true), (1.0, true)] {
+        let sampled = |g: &mut Graph, t: &[Tensor]| {
+            let sampling = ops::Sampling { temperature, excludes_target };
+            let out = ops::vocabulary_nll_sampled(g, t[0], (t[1], t[2]), t[3], sampling)?;
+            Ok(vec![out.nll, out.lse, out.sampled, out.best])
+        };
+        for traits in kinds() {
+            let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+            for case in [Case(3, 5, 2), Case(19, 16, 64), Case(38, 20, 131), Case(70, 24, 3_001), Case(130, 134, 194)] {
+                check_under("vocabulary_nll", &case.inputs(), case.tolerance(), &[1, 2], conditions, sampled);
+            }
+        }
+    }
+}
+
+#[test]
+fn beside_a_sure_word_that_is_never_drawn_others_are() {
+    // The target leads by so much that e^-lead is no number that is kept.
+    let (m, v) = (67, 300);
+    let bias: Vec<f32> = (0..v).map(|i| if i == 20 { 250.0 } else { (i % 7) as f32 / 4.0 }).collect();
+    let targets = vec![20; m];
+    let inputs = [
+        Input::real(&[m, 4]).scaled(0.1),
+        Input::parameter(&[v, 4]).scaled(0.1),
+        Input::values(&[v], &bias),
+        Input::exactly(&[1, m], &targets),
+    ];
+    for temperature in [0.05, 1.0] {
+        let sampled = |g: &mut Graph, t: &[Tensor]| {
+            let sampling = ops::Sampling { temperature, excludes_target: true };
+            Ok(vec![ops::vocabulary_nll_sampled(g, t[0], (t[1], t[2]), t[3], sampling)?.sampled])
+        };
+        for traits in kinds() {
+            let conditions = Conditions { traits: Some(traits), ..Conditions::default() };
+            check_under("vocabulary_nll", &inputs, Tolerance::default(), &[1, 2], conditions, sampled);
+        }
+    }
+}
+
+#[test]
 fn without_a_sample_the_best_word_stands_for_it() {
     let without = |g: &mut Graph, t: &[Tensor]| {
         let (drawn, out) = (head(g, t)?, ops::vocabulary_nll_without_sample(g, t[0], (t[1], t[2]), t[3])?);

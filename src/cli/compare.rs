@@ -5,6 +5,7 @@
 //! like a run's for each of what is compared, for `leyden plot` and the window.
 
 mod arms;
+mod identity;
 mod report;
 mod results;
 mod tasks;
@@ -18,17 +19,19 @@ use super::settings::Settings;
 use super::style::Style;
 use super::train::{Stop, begin_run, continue_run};
 use crate::bench::{Machine, Stepper};
-use crate::config::{Config, Precision};
+use crate::config::Config;
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
 use crate::history::Recorded;
-use crate::numbers::median;
-use crate::run::{Run, saved};
+use crate::numbers::{duration, median};
+use crate::objective::Phase;
+use crate::run::{Run, State, saved};
 use crate::session::{self, Change, Device, SessionOptions, Startup};
 use crate::train::{Recipe, flops_a_step};
 use crate::tune::BUDGET;
 use arms::Arm;
 use clap::Args;
+use identity::Identity;
 use report::Report;
 use results::{Found, RANDOM, Results};
 use std::path::{Path, PathBuf};
@@ -47,9 +50,9 @@ Examples:
   leyden compare --vary generator=1/8,1/4,1/2,1 --flops 1e13
   leyden compare --vary optimizer.learning_rate=1e-3,2e-3 --objective mlm --seeds 1
 
-A task's folder has its files as they come: train.* and dev.* (or test.*), train-v1.1.json, in_domain_train.tsv and the like.
-Stopped, it goes on with the same command; with more --seeds, or more to compare, it adds what is missing. Where results.jsonl and
-compare.json are kept, the runs behind them need not be.")]
+A task's folder has its files as they come: train.* and dev.*, or train.txt and test.txt, train-v1.1.json and dev-v1.1.json and the
+like. Stopped, it goes on with the same command; with more --seeds, or more to compare, it adds what is missing. The files of --out
+itself are small: where they are kept, its folders need not be.")]
 pub(crate) struct CompareArguments {
     #[command(flatten)]
     settings: Settings,
@@ -101,14 +104,31 @@ struct Entry {
     /// Of a step, over all phases.
     flops: f64,
     steps: u64,
-    /// Of a step here.
-    seconds: f64,
+    /// Between checkpoints that are scored.
+    every: u64,
+}
+
+impl Entry {
+    /// Whether a checkpoint at that step is scored: at every point from where the network that is kept has been trained.
+    fn scores(&self, step: u64) -> bool {
+        let objective = &self.arm.config.objective;
+        let kept = Recipe::new(&self.arm.config).model.networks.last().map_or("", |network| network.name);
+        let phases = objective.phases();
+        let idle = phases.iter().take_while(|phase| phase.trains.is_some_and(|trains| !trains.contains(&kept)));
+        let idle = idle.map(|phase| phase.share).sum::<f64>() * self.steps as f64;
+        (step == self.steps || step.is_multiple_of(self.every)) && step as f64 > idle.round()
+    }
+
+    fn points(&self) -> u64 {
+        let ends = (1..self.steps.div_ceil(self.every)).map(|point| point * self.every);
+        ends.chain([self.steps]).filter(|step| self.scores(*step)).count() as u64
+    }
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
     arguments.check()?;
-    let base = arguments.base()?;
+    let (base, text) = arguments.base()?;
     let tasks = tasks::of(&arguments.tasks)?;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("compare").join(&base.preset));
     let arms = match (&arguments.objectives, &arguments.vary) {
@@ -116,37 +136,43 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
         (Some(list), None) => arms::objectives(list, &base)?,
         (None, None) => arms::objectives(PAPER, &base)?,
     };
-    let (entries, budget) = arguments.entries(arms)?;
+    let (entries, budget) = arguments.entries(arms, identity::budget(&out))?;
+    Identity { arguments: &arguments, base: &base, text: &text, budget, tasks: &tasks }.keep(&out)?;
     let report = Report { out: &out, arms: entries.iter().map(|entry| &entry.arm).collect(), tasks: &tasks };
-    identify(&out, &arguments, &base, budget, &tasks)?;
     let mut results = Results::read(&out)?;
-    let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, budget };
-    print(&work.announcement(&results))?;
+    let first = base.seed;
+    let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, budget, first };
+    print(&work.announcement(&results)?)?;
 
     let stop = Stop::on_interrupt();
+    let mut failed = Vec::new();
     for seed in work.seeds() {
         for entry in &entries {
             if work.is_known(&results, &entry.arm.name, seed) {
                 continue;
             }
             let started = Instant::now();
-            let Some(folder) = work.pre_train(entry, seed, &stop)? else { return stopped() };
-            // The network that all begin with is measured once a seed.
-            if !work.random(&mut results, &folder, seed, &stop)?
-                || !work.score(&mut results, entry, &folder, seed, &stop)?
-            {
-                return stopped();
+            match work.run(&mut results, entry, seed, &stop) {
+                Ok(true) => {}
+                Ok(false) => return print("the others come after it; go on with the same command\n").map(drop),
+                // One that cannot learn, as at too large a rate, is a result; the others go on.
+                Err(Failure::Work(reason)) => {
+                    remark(&format!("{} seed {seed}: {reason}", entry.arm.name));
+                    failed.push(format!("{} seed {seed}", entry.arm.name));
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             }
             // What is there can be looked at while the others are trained.
             report.write(results.all())?;
             print(&work.progress(&results, started))?;
         }
     }
-    print(&report.write(results.all())?).map(drop)
-}
-
-fn stopped() -> Result<(), Failure> {
-    print("the others come after it; go on with the same command\n").map(drop)
+    print(&report.write(results.all())?)?;
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Work(format!("without a result, for the reason above: {}", failed.join(", ")))),
+    }
 }
 
 impl CompareArguments {
@@ -164,9 +190,27 @@ impl CompareArguments {
         }
     }
 
-    /// What all have in common, as a run of it begins.
-    fn base(&self) -> Result<Config, Failure> {
+    /// What all have in common, as a run of it begins, and what tells its examples from others'.
+    fn base(&self) -> Result<(Config, String), Failure> {
         let mut config = self.settings.resolve()?;
+        let t = &config.training;
+        let odd = [
+            (t.hours.is_some(), "training.hours"),
+            (t.patience.is_some(), "training.patience"),
+            (t.init_from.is_some(), "training.init_from"),
+        ];
+        if let Some((_, key)) = odd.into_iter().find(|(set, _)| *set) {
+            return Err(Failure::Input(format!(
+                "{key} is set; expected it not to be: all begin at random and end where the budget does"
+            )));
+        }
+        if self.vary.is_none() && self.settings.set.iter().any(|setting| setting.trim_start().starts_with("objective."))
+        {
+            return Err(Failure::Input(
+                "--set objective.…: objectives have settings of their own; write them behind the name, as in electra:over=selected"
+                    .into(),
+            ));
+        }
         session::choose(&mut config, &self.text, self.data.as_deref()).map_err(Failure::input)?;
         session::as_begun(config, self.settings.length, &self.device, &mut |stage| match stage {
             Startup::Note(text) => note(text),
@@ -176,38 +220,42 @@ impl CompareArguments {
         .map_err(super::train::failure)
     }
 
-    /// What a step of each costs, and takes here; how many the budget pays; the budget.
-    fn entries(&self, arms: Vec<Arm>) -> Result<(Vec<Entry>, f64), Failure> {
-        note("timing a few steps of each…");
-        let entry = |arm: Arm| {
+    /// What a step of each costs, and how many the budget pays; the budget: what was asked for, else that of what is `there`, else what
+    /// the first one's steps cost.
+    fn entries(&self, arms: Vec<Arm>, there: Option<f64>) -> Result<(Vec<Entry>, f64), Failure> {
+        let cost = |arm: &Arm| -> Result<f64, Failure> {
             let recipe = Recipe::new(&arm.config);
-            let phases = recipe.objective.phases();
-            let (mut flops, mut seconds) = (0.0, 0.0);
-            for (phase, about) in phases.iter().enumerate() {
-                let recipe = recipe.in_phase(phase);
-                flops += about.share * flops_a_step(&recipe).map_err(Failure::work)? as f64;
-                seconds += about.share * self.time(recipe)?;
-            }
-            Ok(Entry { arm, flops, steps: 0, seconds })
+            let phase = |(phase, about): (usize, &Phase)| {
+                Ok(about.share * flops_a_step(&recipe.in_phase(phase)).map_err(Failure::work)? as f64)
+            };
+            recipe.objective.phases().iter().enumerate().map(phase).sum()
         };
-        let mut entries = arms.into_iter().map(entry).collect::<Result<Vec<Entry>, Failure>>()?;
-        let first = entries[0].flops * entries[0].arm.config.training.steps as f64;
-        let budget = self.flops.unwrap_or(first);
-        for entry in &mut entries {
-            entry.steps = (budget / entry.flops) as u64;
-            let least = 10.max(self.points);
-            if entry.steps < least {
+        let costs = arms.iter().map(cost).collect::<Result<Vec<f64>, Failure>>()?;
+        let first = costs[0] * arms[0].config.training.steps as f64;
+        let asked = self.flops.or(self.settings.steps.map(|_| first));
+        let budget = asked.or(there).unwrap_or(first);
+        let entry = |(arm, flops): (Arm, f64)| {
+            let (steps, least) = ((budget / flops) as u64, 10.max(self.points));
+            if steps < least {
                 return Err(Failure::Input(format!(
-                    "{budget:.2e} FLOP pay {} steps of {}, at {:.2e} each; expected {least} or more: use a larger --flops",
-                    entry.steps, entry.arm.name, entry.flops
+                    "{budget:.2e} FLOP pay {steps} steps of {}, at {flops:.2e} each; expected {least} or more: use a larger --flops",
+                    arm.name
                 )));
             }
-        }
-        Ok((entries, budget))
+            Ok(Entry { arm, flops, steps, every: steps.div_ceil(self.points) })
+        };
+        Ok((arms.into_iter().zip(costs).map(entry).collect::<Result<_, Failure>>()?, budget))
     }
 
-    /// Seconds of a step here.
-    fn time(&self, recipe: Recipe) -> Result<f64, Failure> {
+    /// Seconds of a step here, over all phases.
+    fn time(&self, config: &Config) -> Result<f64, Failure> {
+        let recipe = Recipe::new(config);
+        let phases = recipe.objective.phases();
+        let phase = |(phase, about): (usize, &Phase)| Ok(about.share * self.time_of(recipe.in_phase(phase))?);
+        phases.iter().enumerate().map(phase).sum()
+    }
+
+    fn time_of(&self, recipe: Recipe) -> Result<f64, Failure> {
         let (bank_len, resources) = (recipe.model.table.len(), self.memory.resources()?);
         let machine = match self.device.adapter().map_err(Failure::work)? {
             None => Machine::Cpu(Box::new(CpuEngine::new(bank_len))),
@@ -243,51 +291,6 @@ impl CompareArguments {
     }
 }
 
-/// Keeps in compare.json what the results are of, where it is not there yet.
-fn identify(
-    out: &Path,
-    arguments: &CompareArguments,
-    base: &Config,
-    budget: f64,
-    tasks: &[Task],
-) -> Result<(), Failure> {
-    let mut common = base.clone();
-    // Neither where files lie nor what is compared: another machine, or more to compare, goes on with it.
-    common.data.text.clear();
-    (common.data.dataset, common.seed, common.training.steps) = (None, 0, 0);
-    common.training.precision = Precision::Auto;
-    if arguments.vary.is_none() {
-        common = common.with_objective(crate::objective::ObjectiveConfig::USUAL).map_err(Failure::work)?;
-    }
-    let names: Vec<&str> = tasks.iter().map(Task::name).collect();
-    let identity = serde_json::json!({
-        "settings": common.to_toml(), "flops": budget, "points": arguments.points, "tasks": names,
-        "examples": arguments.examples, "epochs": arguments.epochs,
-    });
-    let path = out.join("compare.json");
-    let text = serde_json::to_string_pretty(&identity).map_err(Failure::work)? + "\n";
-    match std::fs::read_to_string(&path) {
-        Ok(found) if found == text => Ok(()),
-        Ok(found) => {
-            let found: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
-            let other = ["flops", "points", "tasks", "examples", "epochs", "settings"]
-                .into_iter()
-                .find(|key| found[key] != identity[key])
-                .unwrap_or("settings");
-            let (was, now) = (&found[other], &identity[other]);
-            let how = if other == "settings" { "other settings".into() } else { format!("{other} {was}, not {now}") };
-            Err(Failure::Input(format!(
-                "{} holds a comparison with {how}; choose another --out, or the same settings to go on",
-                out.display()
-            )))
-        }
-        Err(_) => {
-            std::fs::create_dir_all(out).map_err(|e| Failure::Input(format!("{}: {e}", out.display())))?;
-            crate::files::write(&path, text.as_bytes()).map_err(|e| Failure::Work(format!("{}: {e}", path.display())))
-        }
-    }
-}
-
 /// What there is to do.
 struct Work<'a> {
     arguments: &'a CompareArguments,
@@ -295,12 +298,22 @@ struct Work<'a> {
     entries: &'a [Entry],
     tasks: &'a [Task],
     budget: f64,
+    /// The first seed.
+    first: u64,
 }
 
 impl Work<'_> {
     fn seeds(&self) -> std::ops::Range<u64> {
-        let first = self.arguments.settings.seed.unwrap_or(1);
-        first..first + self.arguments.seeds
+        self.first..self.first.saturating_add(self.arguments.seeds)
+    }
+
+    /// Trains one and scores it; whether to its end.
+    fn run(&self, results: &mut Results, entry: &Entry, seed: u64, stop: &Stop) -> Result<bool, Failure> {
+        let Some(folder) = self.pre_train(entry, seed, stop)? else { return Ok(false) };
+        // The network that all begin with is measured once a seed; networks of several sizes begin with none in common.
+        let one_size = self.entries.iter().all(|other| other.arm.config.model == entry.arm.config.model);
+        Ok((!one_size || self.random(results, &folder, seed, stop)?)
+            && self.score(results, entry, &folder, seed, stop)?)
     }
 
     fn is_known(&self, results: &Results, arm: &str, seed: u64) -> bool {
@@ -314,35 +327,41 @@ impl Work<'_> {
     }
 
     /// What will be done, and how long pre-training takes here.
-    fn announcement(&self, results: &Results) -> String {
+    fn announcement(&self, results: &Results) -> Result<String, Failure> {
         let style = Style::stdout();
+        let missing = self.missing(results);
+        if !missing.is_empty() {
+            note("timing a few steps of each…");
+        }
+        let mut seconds = 0.0;
         let mut table = super::table::Table::new(&[false, true, true, true, true]);
         table.row(["", "GFLOP a step", "steps", "tokens", "minutes a run"]);
         for entry in self.entries {
-            let recipe = Recipe::new(&entry.arm.config);
-            let tokens = entry.steps * (recipe.shape.examples * recipe.shape.length) as u64;
+            let Config { training, data, .. } = &entry.arm.config;
+            let tokens = entry.steps * (training.batch * data.length) as u64;
+            let left = missing.iter().filter(|(other, _)| other.arm.name == entry.arm.name).count();
+            let takes = if left > 0 { entry.steps as f64 * self.arguments.time(&entry.arm.config)? } else { f64::NAN };
+            seconds += if left > 0 { left as f64 * takes } else { 0.0 };
             table.row([
                 entry.arm.name.clone(),
                 format!("{:.2}", entry.flops / 1e9),
                 super::output::grouped(entry.steps),
                 super::output::grouped(tokens),
-                format!("{:.1}", entry.steps as f64 * entry.seconds / 60.0),
+                if left > 0 { format!("{:.1}", takes / 60.0) } else { "-".into() },
             ]);
         }
         let mut text = format!("{}\n", style.bold(&format!("{:.2e} FLOP each", self.budget)));
         table.lines().iter().for_each(|line| text += &format!("{line}\n"));
-        let missing = self.missing(results);
-        let seconds: f64 = missing.iter().map(|(entry, _)| entry.steps as f64 * entry.seconds).sum();
-        let tunings = missing.len() as u64 * self.arguments.points * self.tasks.len() as u64;
+        let tunings = missing.iter().map(|(entry, _)| entry.points()).sum::<u64>() * self.tasks.len() as u64;
         text += &format!(
             "{} of {} runs to train, {} here, and {tunings} fine-tunings behind them, on {}; the first ones show how long those \
              take\n",
             missing.len(),
             self.entries.len() as u64 * self.arguments.seeds,
-            in_words(seconds),
+            duration(seconds),
             self.tasks.iter().map(Task::name).collect::<Vec<_>>().join(", "),
         );
-        text
+        Ok(text)
     }
 
     /// What is left, after one more took so long.
@@ -353,7 +372,7 @@ impl Work<'_> {
             left => format!(
                 "\n{left} of {} left, {} or so\n",
                 self.entries.len() as u64 * self.arguments.seeds,
-                in_words(left as f64 * started.elapsed().as_secs_f64())
+                duration(left as f64 * started.elapsed().as_secs_f64())
             ),
         }
     }
@@ -362,19 +381,32 @@ impl Work<'_> {
     fn pre_train(&self, entry: &Entry, seed: u64, stop: &Stop) -> Result<Option<PathBuf>, Failure> {
         let folder = self.out.join("runs").join(entry.arm.folder()).join(format!("seed-{seed}"));
         print(&format!("\n{} seed {seed}\n", Style::stdout().bold(&entry.arm.name)))?;
+        let mut config = entry.arm.config.clone();
+        config.seed = seed;
+        let t = &mut config.training;
+        // What is measured on held-out text is measured where a checkpoint is written: those alone are kept.
+        (t.steps, t.checkpoint_every, t.evaluate_every, t.keep_checkpoints) =
+            (entry.steps, entry.every, entry.every, 1_000);
         let how = self.arguments.how()?;
-        let complete = if Run::config(&folder).map_err(Failure::input)?.is_some() {
-            continue_run(&folder, &Change::default(), how, stop)?
-        } else {
-            let mut config = entry.arm.config.clone();
-            config.seed = seed;
-            let training = &mut config.training;
-            training.steps = entry.steps;
-            training.checkpoint_every = entry.steps.div_ceil(self.arguments.points);
-            training.keep_checkpoints = 1_000;
-            begin_run(&folder, config, self.arguments.settings.length, how, stop)?
+        let complete = match Run::config(&folder).map_err(Failure::input)? {
+            None => begin_run(&folder, config, self.arguments.settings.length, how, stop)?,
+            Some(found) if !same(&found, &config) => {
+                return Err(Failure::Input(format!(
+                    "{} holds a run of other settings than these; choose another --out",
+                    folder.display()
+                )));
+            }
+            Some(_) if self.checkpoints(&folder)?.last().is_some_and(|(_, state)| state.step == entry.steps) => true,
+            Some(_) => {
+                let (text, dataset) = (self.arguments.text.clone(), self.arguments.data.clone());
+                continue_run(&folder, &Change { text, dataset, ..Change::default() }, how, stop)?
+            }
         };
         Ok(complete.then_some(folder))
+    }
+
+    fn checkpoints(&self, folder: &Path) -> Result<Vec<(PathBuf, State)>, Failure> {
+        saved(folder).map_err(Failure::input)
     }
 
     /// Fine-tunes checkpoints of a run: whether all of them.
@@ -386,14 +418,11 @@ impl Work<'_> {
         seed: u64,
         stop: &Stop,
     ) -> Result<bool, Failure> {
-        let every = entry.steps.div_ceil(self.arguments.points);
-        let tokens = Recorded::read(folder).map_err(Failure::work)?;
-        for (checkpoint, state) in saved(folder).map_err(Failure::input)? {
+        let recorded = Recorded::read(folder).map_err(Failure::work)?;
+        let checkpoints = self.checkpoints(folder)?.into_iter().filter(|(_, state)| entry.scores(state.step));
+        for (checkpoint, state) in checkpoints {
             let end = state.step == entry.steps;
-            if !(end || state.step.is_multiple_of(every)) {
-                continue;
-            }
-            let read = tokens.intervals.iter().filter(|moment| moment.step <= state.step).map(|moment| moment.tokens);
+            let read = recorded.intervals.iter().filter(|moment| moment.step <= state.step).map(|moment| moment.tokens);
             let about = Found {
                 arm: entry.arm.name.clone(),
                 seed,
@@ -414,8 +443,10 @@ impl Work<'_> {
 
     /// Fine-tunes the network of a run from random weights.
     fn random(&self, results: &mut Results, folder: &Path, seed: u64, stop: &Stop) -> Result<bool, Failure> {
-        let checkpoints = saved(folder).map_err(Failure::input)?;
-        let Some((checkpoint, _)) = checkpoints.last() else { return Ok(true) };
+        let checkpoints = self.checkpoints(folder)?;
+        let Some((checkpoint, _)) = checkpoints.last() else {
+            return Err(Failure::Work(format!("{} has no checkpoint", folder.display())));
+        };
         let about = Found {
             arm: RANDOM.into(),
             seed,
@@ -468,11 +499,13 @@ impl Work<'_> {
     }
 }
 
-/// As `about 12 minutes`.
-fn in_words(seconds: f64) -> String {
-    match seconds {
-        s if s < 90.0 => format!("about {s:.0} seconds"),
-        s if s < 5_400.0 => format!("about {:.0} minutes", s / 60.0),
-        s => format!("about {:.1} hours", s / 3_600.0),
-    }
+/// Whether a run of `found` is what `wanted` would begin, wherever its text lies.
+fn same(found: &Config, wanted: &Config) -> bool {
+    let (a, b) = (&found.training, &wanted.training);
+    found.seed == wanted.seed
+        && found.model == wanted.model
+        && found.objective == wanted.objective
+        && found.optimizer == wanted.optimizer
+        && found.data.length == wanted.data.length
+        && (a.steps, a.batch, a.checkpoint_every) == (b.steps, b.batch, b.checkpoint_every)
 }

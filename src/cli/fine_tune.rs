@@ -51,7 +51,7 @@ pub(crate) struct FineTuneArguments {
     window: bool,
 }
 
-/// What is learnt, from what, and how; shared by `fine-tune` and `score`.
+/// What is learnt, from what, and how; shared by `fine-tune`, `score` and `compare`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Tuning {
     /// What is learnt; see below

@@ -1,4 +1,4 @@
-//! Flags that decide a run's configuration, shared by `train`, `plan` and `bench`.
+//! Flags that decide a run's configuration, shared by `train`, `compare`, `plan` and `bench`.
 
 use super::Failure;
 use crate::config::{Config, Precision, preset};

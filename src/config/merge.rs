@@ -82,8 +82,9 @@ fn in_toml(value: &str) -> String {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|x| x.is_finite());
     let fraction = value.split_once('/').and_then(|(above, below)| Some(number(above)? / number(below)?));
     match fraction.or_else(|| number(value)).filter(|x| x.is_finite()) {
+        Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => format!("{whole}"),
         Some(number) => format!("{number:?}"),
-        None => format!("{value:?}"),
+        None => Value::String(value.into()).to_string(),
     }
 }
 

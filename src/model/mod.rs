@@ -82,6 +82,9 @@ pub struct Encoder {
     pub layers: Vec<Layer>,
 }
 
+/// The name of an encoder's own layer that gives the logit of "replaced", of not copying ([`Network::own`]).
+pub const COPY: &str = "copy";
+
 /// An encoder with its embeddings and its heads: where everything is in the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {

@@ -167,8 +167,12 @@ impl Objective for Adversarial {
         let as_joint = Electra { generator: self.generator, ..Electra::default() };
         let first = |tag: &str, measure: Measure| Measure { hue: Hue::First, tag: tag.into(), ..measure };
         let electra = measures::list(&as_joint, setting).into_iter().filter(|measure| *measure.name != *"loss");
-        let electra =
-            electra.map(|measure| Measure { selects: *measure.name == *electra::DISCRIMINATOR_LOSS, ..measure });
+        // The generator's loss is not what it is trained by: where it stays says nothing.
+        let electra = electra.map(|measure| match &*measure.name {
+            electra::DISCRIMINATOR_LOSS => Measure { selects: true, ..measure },
+            electra::GENERATOR_LOSS => Measure { advice: None, ..measure },
+            _ => measure,
+        });
         let reward = Measure::loss(outputs::REWARD, "Generator's reward", "nats a selected token");
         let foretold = Measure::loss(outputs::BASELINE_LOSS, "Baseline's loss", "nats a selected token");
         Measures::new(electra.chain([

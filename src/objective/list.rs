@@ -107,7 +107,12 @@ impl ObjectiveConfig {
             Self::Tagging(_) => Some(TaskKind::Tagging),
             Self::Answering(Answering { unanswerable: false, .. }) => Some(TaskKind::Answering(Version::One)),
             Self::Answering(_) => Some(TaskKind::Answering(Version::Two)),
-            _ => None,
+            Self::Electra(_)
+            | Self::MaskedLm(_)
+            | Self::ReplaceMlm(_)
+            | Self::AllTokens(_)
+            | Self::TwoStage(_)
+            | Self::Adversarial(_) => None,
         }
     }
 
@@ -116,7 +121,13 @@ impl ObjectiveConfig {
         match self {
             Self::Classification(objective) => &objective.labels,
             Self::Tagging(objective) => &objective.labels,
-            _ => &[],
+            Self::Answering(_)
+            | Self::Electra(_)
+            | Self::MaskedLm(_)
+            | Self::ReplaceMlm(_)
+            | Self::AllTokens(_)
+            | Self::TwoStage(_)
+            | Self::Adversarial(_) => &[],
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::batch::{Batch, IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
 use crate::model::{Builder, Model, ModelConfig, Network, Tie};
-use crate::ops;
+use crate::ops::{self, Sampling};
 use serde::{Deserialize, Serialize};
 
 /// The settings of Replace MLM.
@@ -30,14 +30,30 @@ pub struct ReplaceMlm {
     pub generator_weight: f32,
     /// Weight of the encoder's loss.
     pub encoder_weight: f32,
+    /// The generator's logits are divided by it before words are drawn.
+    #[serde(default = "words::usual_temperature", skip_serializing_if = "words::is_usual_temperature")]
+    pub temperature: f32,
+    /// Whether it never draws the original word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disallow_correct: bool,
     /// How large the generator is.
     pub generator: Generator,
 }
 
 impl Default for ReplaceMlm {
     fn default() -> Self {
-        let Electra { masked_fraction, mask_probability, generator, .. } = Electra::default();
-        Self { masked_fraction, mask_probability, generator_weight: 1.0, encoder_weight: 1.0, generator }
+        let Electra { masked_fraction, mask_probability, temperature, disallow_correct, generator, .. } =
+            Electra::default();
+        let (generator_weight, encoder_weight) = (1.0, 1.0);
+        Self {
+            masked_fraction,
+            mask_probability,
+            generator_weight,
+            encoder_weight,
+            temperature,
+            disallow_correct,
+            generator,
+        }
     }
 }
 
@@ -55,6 +71,10 @@ impl ReplaceMlm {
     fn masks(&self) -> Masking {
         Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
     }
+
+    fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, excludes_target: self.disallow_correct }
+    }
 }
 
 impl Objective for ReplaceMlm {
@@ -70,6 +90,7 @@ impl Objective for ReplaceMlm {
         words::check(self.masks())?;
         words::check_weight("objective.generator_weight", self.generator_weight)?;
         words::check_weight("objective.encoder_weight", self.encoder_weight)?;
+        words::check_temperature(self.temperature)?;
         self.generator.check(sizes)
     }
 
@@ -89,7 +110,7 @@ impl Objective for ReplaceMlm {
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
-            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
+            words::draw_selected(g, model.network("generator")?, masked, batch, (mode, self.sampling()))
         })?;
         let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
         let (restored, encoder_loss) = g.in_scope("encoder", |g| {

@@ -13,7 +13,7 @@ use crate::batch::{IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measure, Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
-use crate::ops;
+use crate::ops::{self, Sampling};
 use serde::{Deserialize, Serialize};
 
 /// The settings of two-stage ELECTRA.
@@ -24,19 +24,29 @@ pub struct TwoStage {
     pub masked_fraction: f64,
     /// Probability that a selected token becomes `[MASK]`; else it stays.
     pub mask_probability: f64,
+    /// The generator's logits are divided by it before words are drawn.
+    #[serde(default = "words::usual_temperature", skip_serializing_if = "words::is_usual_temperature")]
+    pub temperature: f32,
+    /// Whether it never draws the original word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disallow_correct: bool,
 }
 
 impl Default for TwoStage {
     /// ELECTRA's.
     fn default() -> Self {
-        let Electra { masked_fraction, mask_probability, .. } = Electra::default();
-        Self { masked_fraction, mask_probability }
+        let Electra { masked_fraction, mask_probability, temperature, disallow_correct, .. } = Electra::default();
+        Self { masked_fraction, mask_probability, temperature, disallow_correct }
     }
 }
 
 impl TwoStage {
     fn masks(&self) -> Masking {
         Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, excludes_target: self.disallow_correct }
     }
 }
 
@@ -50,7 +60,8 @@ impl Objective for TwoStage {
     }
 
     fn check(&self, _: &ModelConfig) -> Result<(), BadValue> {
-        words::check(self.masks())
+        words::check(self.masks())?;
+        words::check_temperature(self.temperature)
     }
 
     /// A "generator" with a masked language model's head and a "discriminator" that tells replaced tokens, of one size.
@@ -70,8 +81,8 @@ impl Objective for TwoStage {
         let (first, frozen) = (mode.phase == 0, Mode { dropout: false, ..mode });
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
-            let mode = if first { mode } else { frozen };
-            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
+            let how = (if first { mode } else { frozen }, self.sampling());
+            words::draw_selected(g, model.network("generator")?, masked, batch, how)
         })?;
         if first {
             return Ok(Outputs::new(generator_loss)
@@ -105,7 +116,11 @@ impl Objective for TwoStage {
         let as_wide = Electra { generator: Generator::Fraction(1.0), ..Electra::default() };
         let alone = measures::list(&as_wide, setting).into_iter().filter(|measure| *measure.name != *"loss");
         Measures::new(
-            alone.map(|measure| Measure { selects: *measure.name == *outputs::DISCRIMINATOR_LOSS, ..measure }),
+            // A smaller generator, as ELECTRA's advice is, there cannot be.
+            alone.map(|measure| match *measure.name == *outputs::DISCRIMINATOR_LOSS {
+                true => Measure { selects: true, advice: None, ..measure },
+                false => measure,
+            }),
         )
     }
 

@@ -7,7 +7,7 @@ use crate::batch::{Batch, Column, Extent, LENGTHS, Masking, POSITIONS, TARGETS, 
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot};
 use crate::model::Network;
-use crate::ops::{self, VocabularyOutput};
+use crate::ops::{self, Sampling, VocabularyOutput};
 
 /// A generator's most likely words, an output: [B K].
 pub const GENERATOR_BEST: &str = "generator_best";
@@ -50,11 +50,11 @@ pub(super) fn draw_selected(
     network: &Network,
     ids: Tensor,
     batch: &mut Inputs,
-    mode: Mode,
+    (mode, sampling): (Mode, Sampling),
 ) -> Result<(VocabularyOutput, Tensor), GraphError> {
     let (x, words) = asked(g, network, ids, batch, mode)?;
     let targets = batch.column(g, TARGETS);
-    let guess = ops::vocabulary_nll(g, x, words, targets)?;
+    let guess = ops::vocabulary_nll_sampled(g, x, words, targets, sampling)?;
     Ok((guess, mean_over_selected(g, guess.nll, batch)?))
 }
 
@@ -113,6 +113,27 @@ pub(super) fn check(masking: Masking) -> Result<(), BadValue> {
 /// [`BadValue`] where not.
 pub(super) fn check_weight(key: &'static str, weight: f32) -> Result<(), BadValue> {
     if (0.0..=1e6).contains(&weight) { Ok(()) } else { Err(BadValue::new(key, weight, "0 to 1,000,000")) }
+}
+
+/// The temperature that is meant where nothing is said.
+pub(super) fn usual_temperature() -> f32 {
+    1.0
+}
+
+pub(super) fn is_usual_temperature(temperature: &f32) -> bool {
+    *temperature == usual_temperature()
+}
+
+/// Whether words can be drawn at that temperature.
+///
+/// # Errors
+/// [`BadValue`] where not.
+pub(super) fn check_temperature(temperature: f32) -> Result<(), BadValue> {
+    if (0.01..=100.0).contains(&temperature) {
+        Ok(())
+    } else {
+        Err(BadValue::new("objective.temperature", temperature, "0.01 to 100"))
+    }
 }
 
 /// What is measured of a generator beside others: its loss, and of the selected tokens the shares whose most likely guess, and whose

@@ -59,6 +59,8 @@ pub use reward_nll::reward_nll;
 pub use round_weights::round_weights;
 pub use softmax_nll::{SoftmaxOutput, softmax_nll, span_nll};
 pub use squared_error::squared_error;
-pub use vocabulary_nll::{VocabularyOutput, vocabulary_nll, vocabulary_nll_without_sample};
+pub use vocabulary_nll::{
+    Sampling, VocabularyOutput, vocabulary_nll, vocabulary_nll_sampled, vocabulary_nll_without_sample,
+};
 pub use weighted_mean::weighted_mean;
 pub use weighted_sum::{MOST_TERMS, weighted_sum};

@@ -21,8 +21,24 @@ use rayon::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
 struct VocabularyNll {
-    /// The random numbers of the samples, where there are to be some.
-    stream: Option<u32>,
+    /// The random numbers of the samples, and how they are drawn, where there are to be some.
+    draw: Option<(u32, Sampling)>,
+}
+
+/// How words are sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// Logits are divided by it first, more than 0: the higher, the more alike the words.
+    pub temperature: f32,
+    /// Whether a row's target is never drawn.
+    pub excludes_target: bool,
+}
+
+impl Default for Sampling {
+    /// By the softmax as it is.
+    fn default() -> Self {
+        Self { temperature: 1.0, excludes_target: false }
+    }
 }
 
 /// What [`vocabulary_nll`] gives.
@@ -43,11 +59,22 @@ pub struct VocabularyOutput {
 pub fn vocabulary_nll(
     g: &mut Graph,
     x: Tensor,
-    (word, bias): (Tensor, Tensor),
+    words: (Tensor, Tensor),
     targets: Tensor,
 ) -> Result<VocabularyOutput, GraphError> {
-    let stream = Some(g.stream("sample"));
-    add(g, VocabularyNll { stream }, [x, word, bias, targets])
+    vocabulary_nll_sampled(g, x, words, targets, Sampling::default())
+}
+
+/// As [`vocabulary_nll`] with samples that are drawn otherwise. Of a vocabulary of nothing but the target, that is never drawn, word 0 is.
+pub fn vocabulary_nll_sampled(
+    g: &mut Graph,
+    x: Tensor,
+    (word, bias): (Tensor, Tensor),
+    targets: Tensor,
+    sampling: Sampling,
+) -> Result<VocabularyOutput, GraphError> {
+    let draw = Some((g.stream("sample"), sampling));
+    add(g, VocabularyNll { draw }, [x, word, bias, targets])
 }
 
 /// As [`vocabulary_nll`] where no sample is of use, which costs as much as the rest of a logit: [`VocabularyOutput::sampled`] is the most
@@ -58,7 +85,7 @@ pub fn vocabulary_nll_without_sample(
     (word, bias): (Tensor, Tensor),
     targets: Tensor,
 ) -> Result<VocabularyOutput, GraphError> {
-    add(g, VocabularyNll { stream: None }, [x, word, bias, targets])
+    add(g, VocabularyNll { draw: None }, [x, word, bias, targets])
 }
 
 fn add(g: &mut Graph, op: VocabularyNll, inputs: [Tensor; 4]) -> Result<VocabularyOutput, GraphError> {
@@ -67,7 +94,14 @@ fn add(g: &mut Graph, op: VocabularyNll, inputs: [Tensor; 4]) -> Result<Vocabula
 }
 
 /// What kernels are told where nothing is drawn.
-pub(super) const NO_STREAM: u32 = u32::MAX;
+const NO_STREAM: u32 = u32::MAX;
+
+impl Sampling {
+    /// What logits are multiplied with.
+    pub(super) fn sharpness(self) -> f32 {
+        1.0 / self.temperature
+    }
+}
 
 /// Words and rows whose logits are held at a time by one thread.
 pub(super) const WORDS: usize = 1_024;
@@ -107,7 +141,7 @@ impl<R: Real> Running<R> {
     /// From one row's logits of the words `first..`; `noise` is scratch of the same length. What is drawn is numbered from an element
     /// on.
     #[inline(always)]
-    fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Option<(Draws, usize)>) -> Self {
+    fn of(logits: &[R], noise: &mut [R], first: usize, target: usize, draws: Option<(Draws, usize, Sampling)>) -> Self {
         let most = reduce::most(logits);
         for (n, &x) in noise.iter_mut().zip(logits) {
             *n = (x - most).exp();
@@ -121,10 +155,14 @@ impl<R: Real> Running<R> {
         let find = |row: &[R], value: R| (first + row.iter().position(|&x| x == value).unwrap_or(0)) as u32;
         let best = find(logits, most);
         let (sample, sampled) = match draws {
-            Some((draws, element)) => {
+            Some((draws, element, sampling)) => {
                 gumbel(noise, draws, element);
+                let sharpness = R::of(f64::from(sampling.sharpness()));
                 for (n, &x) in noise.iter_mut().zip(logits) {
-                    *n += x;
+                    *n += x * sharpness;
+                }
+                if let Some(excluded) = noise.get_mut(target.wrapping_sub(first)).filter(|_| sampling.excludes_target) {
+                    *excluded = R::of(f64::from(f32::MIN));
                 }
                 let sample = reduce::most(noise);
                 (sample, find(noise, sample))
@@ -158,7 +196,7 @@ impl VocabularyNll {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (x, word, bias, targets) = (t.real(0), t.real(1), t.real(2), t.int(3));
         let (m, e, v) = (t.input_types[0].rows(), t.input_types[0].columns(), bias.len());
-        let draws = self.stream.map(|stream| t.step.draws(stream, m * v));
+        let draws = self.draw.map(|(stream, sampling)| (t.step.draws(stream, m * v), sampling));
         let chunk = |logits: &mut Vec<R>, first: usize| {
             let words = WORDS.min(v - first);
             logits.resize(ROWS * WORDS + WORDS, R::ZERO);
@@ -174,7 +212,7 @@ impl VocabularyNll {
                     || {
                         for (i, row) in logits.chunks_exact(words).take(rows).enumerate() {
                             let (m, target) = (top + i, targets[top + i] as usize);
-                            let draws = draws.map(|draws| (draws, m * v + first));
+                            let draws = draws.map(|(draws, sampling)| (draws, m * v + first, sampling));
                             found.push(Running::of(row, &mut noise[..words], first, target, draws));
                         }
                     },
@@ -262,6 +300,15 @@ pub(super) fn shared_scratch(products: impl Iterator<Item = Vec<TensorType>>, sc
 const STATE: Operand = Operand::Scratch(1);
 
 impl VocabularyNll {
+    /// As kernels are told it.
+    fn stream(&self) -> usize {
+        self.draw.map_or(NO_STREAM, |(stream, _)| stream) as usize
+    }
+
+    fn sampling(&self) -> Sampling {
+        self.draw.map(|(_, sampling)| sampling).unwrap_or_default()
+    }
+
     /// Logits of a chunk, what is known of each row [M, 8], and what the products need.
     fn chunks_scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let (m, _, v) = sizes(s);
@@ -284,9 +331,10 @@ impl VocabularyNll {
                 .word(words)
                 .word(first)
                 .word(v)
-                .word(self.stream.unwrap_or(NO_STREAM) as usize)
-                .elements(m, 1);
-            dispatches.push(update);
+                .word(self.stream())
+                .float(self.sampling().sharpness())
+                .word(usize::from(self.sampling().excludes_target));
+            dispatches.push(update.elements(m, 1));
         }
         dispatches
     }
@@ -328,7 +376,7 @@ impl Op for VocabularyNll {
         let mut dispatches = if device.software {
             self.chunks_dispatches(s, device)
         } else {
-            vocabulary_tiles::forward(s, self.stream.unwrap_or(NO_STREAM)).to_vec()
+            vocabulary_tiles::forward(s, self.stream(), self.sampling()).to_vec()
         };
         let outputs = [0, 1, 2, 3].map(Operand::Output);
         let finish = outputs.into_iter().fold(Dispatch::new("vocabulary_nll_finish").read(STATE), Dispatch::write);
@@ -342,6 +390,30 @@ impl Op for VocabularyNll {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_follow_the_temperature_and_may_exclude_the_target() {
+        let logits = [0.0f64, 1.0, 2.0, -1.0];
+        for (temperature, excludes_target) in [(1.0, false), (0.5, false), (2.0, true), (1.0, true)] {
+            let sampling = Sampling { temperature, excludes_target };
+            let weight = |i: usize| {
+                if excludes_target && i == 2 { 0.0 } else { (logits[i] / f64::from(temperature)).exp() }
+            };
+            let total: f64 = (0..4).map(weight).sum();
+            let (mut counts, draws) = ([0.0f64; 4], Draws::new([3, 4], 1, 7, 0));
+            const COUNT: usize = 40_000;
+            for row in 0..COUNT {
+                // As the words 10 to 13.
+                let found = Running::of(&logits, &mut [0.0; 4], 10, 12, Some((draws, 4 * row, sampling)));
+                counts[found.sampled as usize - 10] += 1.0;
+            }
+            for (i, count) in counts.into_iter().enumerate() {
+                let p = weight(i) / total;
+                let off = (count / COUNT as f64 - p).abs();
+                assert!(off <= 4.0 * (p * (1.0 - p) / COUNT as f64).sqrt(), "{sampling:?}: {counts:?}");
+            }
+        }
+    }
 
     #[test]
     fn chunks_cover_the_vocabulary() {

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::corpus::Tokenizer;
 use crate::model::{Architecture, Builder, Head, Network};
 use crate::model::{Model, ModelConfig};
+use crate::objective::electra::Tying;
 use crate::objective::{Generator, GeneratorSizes, ObjectiveConfig};
 use crate::transformers::{Entry, FolderError, Pretrained, entries};
 use std::collections::HashMap;
@@ -115,6 +116,12 @@ impl Adaptation {
             )),
             _ => {}
         }
+        if let Some(g) = generator.as_ref().filter(|g| g.network().name == "encoder") {
+            let beside = g.folder.with_file_name(Architecture::MaskedLm.network());
+            if pre_trains && g.folder != folder && beside.is_dir() {
+                notes.push(format!("{} is left out: of a run, the network is taken that one keeps", beside.display()));
+            }
+        }
         if let Some(g) = generator.as_ref().filter(|g| g.network().has_own_output()) {
             notes.push(format!(
                 "{}: its own output matrix, generator_lm_head.weight, is left out: the word embeddings are trained as the \
@@ -142,7 +149,8 @@ impl Adaptation {
                 let words = [g.tokenizer.token(id), d.tokenizer.token(id)];
                 return Err(AdaptError::Words { folders: [g.folder.clone(), d.folder.clone()], id, words });
             }
-            if let Some(what) = different_embeddings(g, d) {
+            let shared = objective.electra().is_none_or(|electra| electra.tying != Tying::None);
+            if let Some(what) = different_embeddings(g, d).filter(|_| shared) {
                 notes.push(format!(
                     "{} and {} have different {what}; both networks share them in training, and the discriminator's are taken",
                     g.folder.display(),

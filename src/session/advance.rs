@@ -84,8 +84,9 @@ impl Session {
         if evaluates {
             let values = self.evaluate()?;
             let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
-            let best = self.best.is_none_or(|best| self.better().beats(value, best));
-            self.worse = if best { 0 } else { self.worse + 1 };
+            // What is not measured yet, as of a network whose phase comes later, is neither better nor worse.
+            let best = !value.is_nan() && self.best.is_none_or(|best| self.better().beats(value, best));
+            self.worse = if best || value.is_nan() { 0 } else { self.worse + 1 };
             held_out = Some((value, best));
             self.null_threshold = values.get(Score::NullThreshold.key()).filter(|threshold| threshold.is_finite());
             reports.push(Report::HeldOut { step, values, best });

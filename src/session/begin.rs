@@ -135,7 +135,7 @@ pub fn fine_tune(
 }
 
 /// `config` as a run of it would begin: with the text's own vocabulary, or the length and words of its dataset, and the precision that
-/// is picked on the device. Nothing is written.
+/// is picked on the device; and what tells its examples from others'. Nothing is written.
 ///
 /// # Errors
 /// [`SessionError`].
@@ -144,12 +144,12 @@ pub fn as_begun(
     length: Option<usize>,
     device: &Device,
     watch: &mut dyn FnMut(Startup<'_>),
-) -> Result<Config, SessionError> {
+) -> Result<(Config, String), SessionError> {
     dataset_is_there(&config)?;
-    prepared::prepare(&mut config, length, None, watch)?;
+    let prepared = prepared::prepare(&mut config, length, None, watch)?;
     config.training.precision = config.training.precision.beginning(device.adapter()?.is_some())?;
     config.check()?;
-    Ok(config)
+    Ok((config, prepared.fingerprint))
 }
 
 fn create(

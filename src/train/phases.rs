@@ -36,10 +36,11 @@ pub fn trained(model: &Model, phase: &Phase) -> impl Fn(&Parameter) -> bool + us
     let offsets = |trains: bool| -> BTreeSet<usize> {
         let named = |name: &str| phase.trains.is_none_or(|networks| networks.contains(&name));
         let networks = model.networks.iter().filter(|network| named(network.name) == trains);
-        networks
-            .flat_map(|network| &network.parts)
-            .map(|part| model.table.parameters()[part.parameter].offset)
-            .collect()
+        let parameters = networks.flat_map(|network| {
+            let own = network.own.iter().flat_map(|(_, layer)| [layer.weight, layer.bias]);
+            network.parts.iter().map(|part| part.parameter).chain(own)
+        });
+        parameters.map(|parameter| model.table.parameters()[parameter].offset).collect()
     };
     let frozen = &offsets(false) - &offsets(true);
     move |parameter| !frozen.contains(&parameter.offset)

@@ -74,8 +74,10 @@ impl Recipe {
     /// What step `step` (from 0) tells every kernel.
     pub fn step_state(&self, step: u64) -> StepState {
         let (optimizer, seed) = (&self.optimizer, self.seed);
+        // What begins a schedule of its own begins with moments of 0.
+        let (own, _) = in_schedule(&self.objective.phases(), self.training.steps, self.phase, step as f64);
         let correction = |beta: f64| {
-            if optimizer.bias_correction { (1.0 / (1.0 - beta.powf((step + 1) as f64))) as f32 } else { 1.0 }
+            if optimizer.bias_correction { (1.0 / (1.0 - beta.powf(own + 1.0))) as f32 } else { 1.0 }
         };
         StepState {
             seed: [seed as u32, (seed >> 32) as u32],
@@ -85,5 +87,22 @@ impl Recipe {
             correction2: correction(optimizer.beta2),
             ..StepState::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::preset;
+
+    #[test]
+    fn bias_correction_begins_anew_with_a_schedule_of_its_own() {
+        let config = preset("tiny").unwrap().with_objective("two-stage").unwrap().set("training.steps=10").unwrap();
+        let recipe = Recipe::new(&config);
+        let first = |phase: usize, step| recipe.in_phase(phase).step_state(step).correction1;
+        assert!((first(0, 0) - 10.0).abs() < 1e-4 && first(0, 4) < 3.0);
+        assert!((first(1, 5) - 10.0).abs() < 1e-4, "{}", first(1, 5));
+        let joint = Recipe::new(&preset("tiny").unwrap());
+        assert!((joint.step_state(5).correction1 - 1.0 / (1.0 - 0.9f32.powi(6))).abs() < 1e-4);
     }
 }

@@ -129,8 +129,9 @@ def generator_sizes(generator, encoder):
 def models(config, seed):
     """Generator and discriminator with tied embeddings, initialised, and their parameters by name, each once."""
     m, objective = config["model"], config["objective"]
-    if objective.get("name", "electra") != "electra" or objective.get("over", "all") != "all" or objective.get("tying", "embeddings") != "embeddings":
-        raise SystemExit("config.toml: this trains electra as it is, over all tokens and with tied embeddings")
+    varied = {"over", "tying", "temperature", "disallow_correct"} & set(objective)
+    if objective.get("name", "electra") != "electra" or varied:
+        raise SystemExit(f"config.toml: this trains electra as it is, not {', '.join(varied) or objective['name']}")
     g = generator_sizes(config["objective"].get("generator", config.get("generator")), m)
     common = dict(
         vocab_size=m["vocabulary"], embedding_size=m["embedding"], max_position_embeddings=m["positions"],

@@ -26,15 +26,18 @@ pub(super) fn objectives(list: &str, base: &Config) -> Result<Vec<Arm>, Failure>
     let arm = |text: &str| {
         let mut parts = text.split(':');
         let name = parts.next().unwrap_or_default();
-        let config = base.with_objective(name).map_err(|error| match error {
+        // What the objective of all the others has been set to holds for itself.
+        let config = if name == base.objective.name() { Ok(base.clone()) } else { base.with_objective(name) };
+        let config = config.map_err(|error| match error {
             error @ ConfigError::Objective { .. } => Failure::Input(format!("--objectives: {error}")),
             error => Failure::input(error),
         })?;
+        let place = format!("--objectives {text}");
         let config = parts.try_fold(config, |config, setting| match setting.split_once('=') {
-            Some((key, value)) => set(&config, key, value, &format!("--objectives {text}")),
-            None => Err(Failure::Input(format!("--objectives {text}: expected KEY=VALUE behind a colon"))),
+            Some((key, value)) => set(&config, key, value, &place),
+            None => Err(Failure::Input(format!("{place}: expected KEY=VALUE behind a colon"))),
         })?;
-        Ok(Arm { name: text.into(), config })
+        Ok(Arm { name: text.into(), config: checked(config, &place)? })
     };
     different(split(list).map(arm).collect::<Result<_, Failure>>()?, "--objectives")
 }
@@ -46,8 +49,12 @@ pub(super) fn vary(what: &str, base: &Config) -> Result<Vec<Arm>, Failure> {
         return Err(Failure::Input(format!("--vary {what}: expected KEY=VALUE,VALUE, as in generator=1/8,1/4,1/2")));
     };
     let place = format!("--vary {what}");
+    let key = key.trim().trim_start_matches("objective.");
     let base = if key == "tying" { set(base, "generator", "1", &place)? } else { base.clone() };
-    let arm = |value: &str| Ok(Arm { name: format!("{key}={value}"), config: set(&base, key, value, &place)? });
+    let arm = |value: &str| {
+        let config = checked(set(&base, key, value, &place)?, &place)?;
+        Ok(Arm { name: format!("{key}={value}"), config })
+    };
     different(split(values).map(arm).collect::<Result<_, Failure>>()?, "--vary")
 }
 
@@ -70,16 +77,20 @@ fn different(arms: Vec<Arm>, flag: &str) -> Result<Vec<Arm>, Failure> {
 /// Sets `key`, of the objective unless it names another section.
 fn set(config: &Config, key: &str, value: &str, place: &str) -> Result<Config, Failure> {
     let key = key.trim();
-    let path = if key.contains('.') { key.to_string() } else { format!("objective.{key}") };
-    if ["seed", "preset", "training", "data", "task"].contains(&path.split('.').next().unwrap_or_default())
-        || path == "objective.name"
-    {
+    let section = key.split('.').next().unwrap_or_default();
+    if ["seed", "preset", "training", "data", "task", "name"].contains(&section) || key == "objective.name" {
         return Err(Failure::Input(format!(
             "{place}: {key} is not compared; expected a setting of the objective, model. or optimizer."
         )));
     }
+    let whole = ["objective", "model", "optimizer"].contains(&section) && key.contains('.');
+    let path = if whole { key.to_string() } else { format!("objective.{key}") };
     let config = config.set(&format!("{path}={}", value.trim()));
-    let config = config.map_err(|error| Failure::Input(format!("{place}: {error}")))?;
+    config.map_err(|error| Failure::Input(format!("{place}: {error}")))
+}
+
+/// Whether its settings go together.
+fn checked(config: Config, place: &str) -> Result<Config, Failure> {
     config.check().map_err(|error| Failure::Input(format!("{place}: {error}")))?;
     Ok(config)
 }
@@ -106,6 +117,9 @@ mod tests {
         assert_eq!(arms[2].folder(), PathBuf::from("electra-over-selected-discriminator_weight-25"));
         assert_eq!(arms[0].config, base);
         assert_eq!(arms[1].config, base.with_objective("mlm").unwrap());
+        objectives("electra:tying=all:generator=1,electra:model.hidden=96:model.heads=3", &base).unwrap();
+        let masked = base.set("objective.masked_fraction=0.3").unwrap();
+        assert_eq!(objectives("electra,mlm", &masked).unwrap()[0].config, masked);
         let set = base.set("objective.over='selected'").unwrap().set("objective.discriminator_weight=25").unwrap();
         assert_eq!(arms[2].config, set);
         for (list, expected) in [
@@ -116,6 +130,7 @@ mod tests {
             (",", "nothing to compare"),
             ("electra:training.steps=4", "training.steps is not compared"),
             ("electra:tying=all", "objective.tying is all"),
+            ("electra:seed=4", "seed is not compared"),
         ] {
             let error = refused(objectives(list, &base));
             assert!(error.contains(expected), "{list}: {error}");
@@ -135,6 +150,7 @@ mod tests {
         };
         assert_eq!(generators("generator=1/8,.25,0.5,1"), [0.125, 0.25, 0.5, 1.0]);
         assert_eq!(generators("tying=none,embeddings,all"), [1.0; 3]);
+        assert_eq!(generators("objective.tying=none,all"), [1.0; 2]);
         let rates = vary("optimizer.learning_rate=1e-3,2e-3", &base).unwrap();
         assert_eq!(rates[1].config.optimizer.learning_rate, 2e-3);
         assert_eq!(refused(vary("generator", &base)).split(": ").next(), Some("--vary generator"));

@@ -164,8 +164,8 @@ fn signed(differences: &[f64], digits: usize) -> String {
         return String::new();
     }
     let (mean, half) = (mean_and_deviation(differences).0, half_interval(differences));
-    let sign = if mean >= 0.0 { "+" } else { "-" };
-    let mean = format!("{sign}{}", fixed(mean.abs(), digits));
+    let mean = fixed(mean, digits);
+    let mean = if mean.starts_with('-') { mean } else { format!("+{mean}") };
     if half.is_finite() { format!("{mean} ± {}", fixed(half, digits)) } else { mean }
 }
 
@@ -185,7 +185,8 @@ fn rows(judged: &[Judged<'_>], arms: &[&str], all: &[Found]) -> Vec<Vec<String>>
     }
     heading.extend(["seeds", "TFLOP", "steps", "million tokens", "hours"].map(String::from));
     let mut rows = vec![heading];
-    for arm in arms.iter().copied().chain([RANDOM]) {
+    let random = all.iter().any(|f| f.arm == RANDOM).then_some(RANDOM);
+    for arm in arms.iter().copied().chain(random) {
         let mut row = vec![arm.to_string()];
         let mut seeds = 0;
         for Judged { name, measure } in judged {
@@ -248,10 +249,12 @@ fn as_json(judged: &[Judged<'_>], arms: &[&str], all: &[Found]) -> Value {
         })
     };
     let arm = |name: &str| {
-        let end = all.iter().find(|f| f.end && f.arm == name);
+        let ends: Vec<&Found> = all.iter().filter(|f| f.end && f.arm == name).collect();
+        let (end, runs) = (ends.first(), ends.len().max(1) as f64);
+        let seconds = ends.iter().map(|f| f.seconds).sum::<f64>() / runs;
         json!({
             "name": name, "flops": end.map(|f| f.flops), "steps": end.map(|f| f.step), "tokens": end.map(|f| f.tokens),
-            "seconds": end.map(|f| f.seconds), "tasks": judged.iter().map(|judged| task(name, judged)).collect::<Vec<_>>(),
+            "seconds": seconds, "tasks": judged.iter().map(|judged| task(name, judged)).collect::<Vec<_>>(),
         })
     };
     json!({"compared": arms.iter().copied().chain([RANDOM]).map(arm).collect::<Vec<_>>()})

@@ -1,6 +1,8 @@
 //! What is judged by: tasks, and their files as they come.
 
 use crate::cli::Failure;
+use crate::cli::output::remark;
+use crate::files::{self, sha256};
 use crate::history::Recorded;
 use crate::measure::{Measure, Measures};
 use crate::task;
@@ -62,14 +64,20 @@ pub(super) fn of(given: &[String]) -> Result<Vec<Task>, Failure> {
         if tasks.iter().any(|known| known.name == task.name()) {
             return Err(Failure::Input(format!("--task {text}: {name} is there already")));
         }
-        let files = files(Path::new(place)).map_err(|reason| Failure::Input(format!("--task {text}: {reason}")))?;
+        let files = found(Path::new(place)).map_err(|reason| Failure::Input(format!("--task {text}: {reason}")))?;
+        if files.1.is_none() {
+            let train = files.0.display();
+            remark(&format!(
+                "--task {text}: no file to measure by beside {train}: a tenth of it is held out, drawn by the seed"
+            ));
+        }
         tasks.push(Task { name: task.name().into(), files: Some(files) });
     }
     Ok(tasks)
 }
 
 /// The file to learn from, and the one to measure by, where there is one.
-fn files(place: &Path) -> Result<(PathBuf, Option<PathBuf>), String> {
+fn found(place: &Path) -> Result<(PathBuf, Option<PathBuf>), String> {
     if place.is_file() {
         return Ok((place.into(), None));
     }
@@ -97,8 +105,19 @@ impl Task {
         flags
     }
 
+    /// What tells its files from others, wherever they lie.
+    pub(super) fn fingerprint(&self) -> Result<String, Failure> {
+        let Some((train, dev)) = &self.files else { return Ok(String::new()) };
+        let sum = |path: &PathBuf| {
+            let bytes = std::fs::read(path).map_err(|e| Failure::Input(format!("{}: {e}", path.display())))?;
+            Ok(sha256(&bytes))
+        };
+        let sums = std::iter::once(train).chain(dev).map(sum).collect::<Result<Vec<String>, Failure>>()?;
+        Ok(sha256(sums.concat().as_bytes()))
+    }
+
     fn file(&self, out: &Path) -> PathBuf {
-        out.join("tasks").join(format!("{}.json", self.name))
+        out.join(format!("measure-{}.json", self.name))
     }
 
     /// Keeps what it is measured by, as a fine-tuning run in `folder` says.
@@ -107,7 +126,7 @@ impl Task {
         let Some(measure) = measures.selecting() else { return Ok(()) };
         let path = self.file(out);
         let bytes = Measures::new([(**measure).clone()]).to_json().map_err(Failure::work)?;
-        crate::files::write(&path, &bytes).map_err(|e| Failure::Work(format!("{}: {e}", path.display())))
+        files::write(&path, &bytes).map_err(|e| Failure::Work(format!("{}: {e}", path.display())))
     }
 
     /// What it is measured by, once it was.

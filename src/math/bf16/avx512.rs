@@ -103,6 +103,7 @@ pub(super) fn across(
     };
     // SAFETY: both are 512 bits without invalid values.
     let order = unsafe { transmute::<[u16; 32], __m512i>(INTERLEAVED) };
+    assert!((1..=ACROSS * LANES).contains(&count), "{count} columns");
     let (pairs, blocks) = (rows.div_ceil(2), count.div_ceil(LANES));
     // So many pairs need no masks.
     let whole = if count.is_multiple_of(LANES) { rows / 2 } else { 0 };

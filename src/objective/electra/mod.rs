@@ -21,7 +21,7 @@ use crate::batch::{IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
-use crate::ops;
+use crate::ops::{self, Sampling};
 use serde::{Deserialize, Serialize};
 
 /// ELECTRA's settings.
@@ -42,6 +42,12 @@ pub struct Electra {
     /// What the two networks share.
     #[serde(default, skip_serializing_if = "Tying::is_usual")]
     pub tying: Tying,
+    /// The generator's logits are divided by it before words are drawn.
+    #[serde(default = "words::usual_temperature", skip_serializing_if = "words::is_usual_temperature")]
+    pub temperature: f32,
+    /// Whether it never draws the original word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disallow_correct: bool,
     /// How large the generator is.
     pub generator: Generator,
 }
@@ -57,6 +63,8 @@ impl Default for Electra {
             discriminator_weight: 50.0,
             over: Over::All,
             tying: Tying::Embeddings,
+            temperature: 1.0,
+            disallow_correct: false,
             generator: Generator::Sizes(generator),
         }
     }
@@ -88,11 +96,15 @@ pub mod outputs {
 impl Electra {
     /// Whether it is ELECTRA as the paper trains it, without what it varies in between.
     pub fn is_usual(&self) -> bool {
-        self.over.is_usual() && self.tying.is_usual()
+        self.over.is_usual() && self.tying.is_usual() && self.sampling() == Sampling::default()
     }
 
     fn masks(&self) -> Masking {
         Masking { fraction: self.masked_fraction, mask_probability: self.mask_probability, random_probability: 0.0 }
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, excludes_target: self.disallow_correct }
     }
 }
 
@@ -109,6 +121,7 @@ impl Objective for Electra {
         words::check(self.masks())?;
         words::check_weight("objective.generator_weight", self.generator_weight)?;
         words::check_weight("objective.discriminator_weight", self.discriminator_weight)?;
+        words::check_temperature(self.temperature)?;
         self.generator.check(sizes)?;
         self.tying.check(&self.generator, sizes)
     }
@@ -133,7 +146,7 @@ impl Objective for Electra {
         // The generator guesses the selected tokens.
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
-            words::draw_selected(g, model.network("generator")?, masked, batch, mode)
+            words::draw_selected(g, model.network("generator")?, masked, batch, (mode, self.sampling()))
         })?;
 
         // Its samples replace them, and the discriminator says of every token whether it was replaced.

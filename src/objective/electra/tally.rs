@@ -13,6 +13,8 @@ pub(in crate::objective) struct ElectraTally {
     /// Of both losses in the one that is minimised.
     weights: [f32; 2],
     over: Over,
+    /// Whether there was a discriminator to measure.
+    judged: bool,
     generator_loss: Mean,
     discriminator_loss: Mean,
     best: Mean,
@@ -50,8 +52,11 @@ impl Tally for ElectraTally {
     fn add(&mut self, batch: &Batch, out: &Results) {
         let (selected, tokens) = (f64::from(batch.total(WEIGHTS.name)), batch.tokens() as f64);
         self.generator_loss.add(out.mean(outputs::GENERATOR_LOSS), selected);
-        let judged = if self.over == Over::All { tokens } else { selected };
-        self.discriminator_loss.add(out.mean(outputs::DISCRIMINATOR_LOSS), judged);
+        if let Some(loss) = out.scalar(outputs::DISCRIMINATOR_LOSS) {
+            let judged = if self.over == Over::All { tokens } else { selected };
+            self.discriminator_loss.add(f64::from(loss), judged);
+            self.judged = true;
+        }
         count_hits(&mut self.best, batch, out, outputs::BEST);
         count_hits(&mut self.sampled, batch, out, outputs::SAMPLED);
         self.ranking.add(verdicts(batch, out, self.over));
@@ -60,19 +65,25 @@ impl Tally for ElectraTally {
     fn finish(&mut self) -> Values {
         let all = std::mem::replace(self, Self::new(self.weights, self.over));
         let (generator, discriminator) = (all.generator_loss.value(), all.discriminator_loss.value());
-        let Ranked { rate, accuracy, precision, recall, auc } = all.ranking.finish();
-        Values::from([
-            (outputs::GENERATOR_LOSS, generator),
-            (outputs::DISCRIMINATOR_LOSS, discriminator),
-            ("generator_accuracy", all.best.value()),
-            ("sampled_accuracy", all.sampled.value()),
-            ("replaced_rate", rate),
-            ("discriminator_accuracy", accuracy),
-            ("precision", precision),
-            ("recall", recall),
-            ("auc", auc),
-            ("loss", joint(all.weights, generator, discriminator)),
-            (BASE_RATE, entropy(rate)),
-        ])
+        let mut values = Values::from([(outputs::GENERATOR_LOSS, generator)]);
+        let guessed = [("generator_accuracy", all.best.value()), ("sampled_accuracy", all.sampled.value())];
+        guessed.into_iter().for_each(|(name, value)| values.set(name, value));
+        // Without a discriminator, as in a first stage, there is nothing to say of it.
+        if all.judged {
+            let Ranked { rate, accuracy, precision, recall, auc } = all.ranking.finish();
+            for (name, value) in [
+                (outputs::DISCRIMINATOR_LOSS, discriminator),
+                ("replaced_rate", rate),
+                ("discriminator_accuracy", accuracy),
+                ("precision", precision),
+                ("recall", recall),
+                ("auc", auc),
+                ("loss", joint(all.weights, generator, discriminator)),
+                (BASE_RATE, entropy(rate)),
+            ] {
+                values.set(name, value);
+            }
+        }
+        values
     }
 }

@@ -23,7 +23,7 @@
 
 use crate::graph::{DType, TensorType};
 use crate::op::{Dispatch, Operand, Shapes};
-use crate::ops::vocabulary_nll::{chunk_words, sizes};
+use crate::ops::vocabulary_nll::{Sampling, chunk_words, sizes};
 
 /// Rows and words of a tile.
 const TILE: usize = 64;
@@ -32,7 +32,7 @@ const TILE: usize = 64;
 const WORKGROUPS: usize = 1_024;
 /// Words of memory that hold what is known of a row: as written by `vocabulary_tiles.wgsl`, and as read by
 /// `vocabulary_nll_finish.wgsl`.
-const PARTIAL: usize = 6;
+const PARTIAL: usize = 7;
 const STATE: usize = 8;
 
 /// Workgroups of the forward pass along V, and the tiles of each.
@@ -54,7 +54,7 @@ pub(in crate::ops) fn chunks(m: usize, v: usize) -> Vec<(usize, usize)> {
     chunks
 }
 
-/// What workgroups know of each row [groups, 6, M], and what is known of each row in the end [M, 8].
+/// What workgroups know of each row [groups, 7, M], and what is known of each row in the end [M, 8].
 pub(in crate::ops) fn scratch(s: &Shapes) -> Vec<TensorType> {
     let (m, _, v) = sizes(s);
     vec![TensorType::u32(&[groups(m, v).0, PARTIAL, m]), TensorType::u32(&[m, STATE])]
@@ -80,12 +80,14 @@ fn tiles(shader: &'static str, s: &Shapes, words: usize) -> Dispatch {
 }
 
 /// Writes `Scratch(1)`: what is known of each row.
-pub(in crate::ops) fn forward(s: &Shapes, stream: u32) -> [Dispatch; 2] {
+pub(in crate::ops) fn forward(s: &Shapes, stream: usize, sampling: Sampling) -> [Dispatch; 2] {
     let (m, _, v) = sizes(s);
     let (groups, each) = groups(m, v);
     let (some, state) = (Operand::Scratch(0), Operand::Scratch(1));
-    let know = tiles("vocabulary_tiles", s, v).write(some).word(each).word(stream as usize);
-    let merge = Dispatch::new("vocabulary_tiles_merge").read(some).write(state).word(m).word(groups);
+    let sharpness = sampling.sharpness();
+    let know = tiles("vocabulary_tiles", s, v).write(some).word(each).word(stream);
+    let know = know.float(sharpness).word(usize::from(sampling.excludes_target));
+    let merge = Dispatch::new("vocabulary_tiles_merge").read(some).write(state).word(m).word(groups).float(sharpness);
     [know.groups(m.div_ceil(TILE), groups, 1), merge.elements(m, 8)]
 }
 

@@ -1,0 +1,82 @@
+//! What a comparison's results are of: compare.json, by which others' are not taken for its own.
+
+use super::CompareArguments;
+use super::tasks::Task;
+use crate::cli::Failure;
+use crate::config::{Config, Precision};
+use crate::files;
+use crate::objective::ObjectiveConfig;
+use serde_json::{Value, json};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+fn file(out: &Path) -> PathBuf {
+    out.join("compare.json")
+}
+
+/// The budget of the comparison in a folder, where there is one.
+pub(super) fn budget(out: &Path) -> Option<f64> {
+    let found: Value = serde_json::from_slice(&std::fs::read(file(out)).ok()?).ok()?;
+    found["flops"].as_f64()
+}
+
+/// What all of it has in common. Neither where files lie nor what is compared: another machine, or more to compare, goes on with it.
+pub(super) struct Identity<'a> {
+    pub arguments: &'a CompareArguments,
+    pub base: &'a Config,
+    /// What tells the examples from others.
+    pub text: &'a str,
+    pub budget: f64,
+    pub tasks: &'a [Task],
+}
+
+impl Identity<'_> {
+    fn values(&self) -> Result<Value, Failure> {
+        let mut common = self.base.clone();
+        common.data.text.clear();
+        (common.data.dataset, common.seed, common.training.steps) = (None, 0, 0);
+        common.training.precision = Precision::Auto;
+        if self.arguments.vary.is_none() {
+            common = common.with_objective(ObjectiveConfig::USUAL).map_err(Failure::work)?;
+        }
+        let names: Vec<&str> = self.tasks.iter().map(Task::name).collect();
+        let files = self.tasks.iter().map(Task::fingerprint).collect::<Result<Vec<_>, Failure>>()?;
+        let CompareArguments { points, examples, epochs, .. } = self.arguments;
+        Ok(json!({
+            "flops": self.budget, "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": self.text,
+            "files": files, "settings": common.to_toml(),
+        }))
+    }
+
+    /// Keeps it in compare.json, where it is not there yet.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where another comparison is there.
+    pub(super) fn keep(&self, out: &Path) -> Result<(), Failure> {
+        let (path, identity) = (file(out), self.values()?);
+        let found = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                std::fs::create_dir_all(out).map_err(|e| Failure::Input(format!("{}: {e}", out.display())))?;
+                let text = serde_json::to_string_pretty(&identity).map_err(Failure::work)? + "\n";
+                return files::write(&path, text.as_bytes())
+                    .map_err(|e| Failure::Work(format!("{}: {e}", path.display())));
+            }
+            Err(e) => return Err(Failure::Input(format!("{}: {e}", path.display()))),
+        };
+        let found: Value = serde_json::from_slice(&found)
+            .map_err(|e| Failure::Input(format!("{}: {e}; remove it to begin anew", path.display())))?;
+        let order = ["flops", "points", "tasks", "examples", "epochs", "text", "files", "settings"];
+        let Some(other) = order.into_iter().find(|key| found[key] != identity[key]) else { return Ok(()) };
+        let what = match other {
+            "text" => "another text".into(),
+            "files" => "other files of its tasks".into(),
+            "settings" => "other settings".into(),
+            key => format!("{key} {}, not {}", found[key], identity[key]),
+        };
+        Err(Failure::Input(format!(
+            "{} holds a comparison with {what}; choose another --out, or go on with what it was begun with",
+            out.display()
+        )))
+    }
+}
