@@ -3,6 +3,7 @@
 use super::machine::Machine;
 use super::matmul::{best, time};
 use crate::graph::{DType, Graph, ParameterTable};
+use crate::math::bf16::Products;
 use crate::math::parallel;
 use crate::ops;
 use crate::ops::kernels::Matmul;
@@ -26,17 +27,22 @@ pub struct Peak {
     pub how: &'static str,
 }
 
-/// Measures the peak: the best of some runs each.
+/// Measures the peak: the best of some runs each. A CPU's is of `products`, as a step's are.
 ///
 /// # Errors
 /// The engine's.
-pub fn peak(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Peak, TrainError> {
+pub fn peak(machine: &mut Machine, table: &Arc<ParameterTable>, products: Products) -> Result<Peak, TrainError> {
     let mut gflops = 0.0f64;
     let fast = matches!(machine, Machine::Gpu(gpu) if !gpu.traits().software);
     for &(m, n, k) in if fast { &LARGE } else { &SMALL } {
         for transpose_b in [false, true] {
             let matmul = Matmul { m, n, k, transpose_b, ..Matmul::default() };
             gflops = gflops.max(matmul.flops() as f64 / time(machine, table, matmul, None)? / 1e9);
+        }
+    }
+    if let (Machine::Cpu(_), Products::Halves) = (&machine, products) {
+        for sizes in SMALL {
+            gflops = gflops.max(layer(machine, table, products, sizes)?);
         }
     }
     let seconds = match machine {
@@ -57,11 +63,29 @@ pub fn peak(machine: &mut Machine, table: &Arc<ParameterTable>) -> Result<Peak, 
     }
     let multiply_adds = multiply_adds(machine, table)?;
     let how = match (machine, fast) {
+        (Machine::Cpu(_), _) if products == Products::Halves => {
+            "matmul 1024^3 and 4096x1024x256 in bf16, factors converted; a copy of 256 MiB by all cores"
+        }
         (Machine::Cpu(_), _) => "matmul 1024^3 and 4096x1024x256; a copy of 256 MiB by all cores",
         (_, false) => "matmul 1024^3 and 4096x1024x256; the better of a 256 MiB copy and a += b of 64 MiB each",
         (_, true) => "matmul 4096^3 and 16384x1024x256; the better of a 256 MiB copy and a += b of 64 MiB each",
     };
     Ok(Peak { gflops, multiply_adds, gigabytes, how })
+}
+
+/// 10^9 floating-point operations a second of a linear layer of m rows, from k to n columns.
+fn layer(
+    machine: &mut Machine,
+    table: &Arc<ParameterTable>,
+    products: Products,
+    (m, n, k): (usize, usize, usize),
+) -> Result<f64, TrainError> {
+    let mut g = Graph::new(table.clone());
+    let [x, weight, bias] =
+        [("x", &[m, k][..]), ("weight", &[n, k]), ("bias", &[n])].map(|(name, shape)| g.input(name, DType::F32, shape));
+    let y = ops::linear(&mut g, x, weight, bias)?;
+    g.multiply_in(products);
+    Ok((2 * m * n * k) as f64 / best(machine, g, &[x, weight, bias], y)? / 1e9)
 }
 
 /// Products (m, n, k) that fill a device: a GPU, and what computes on a processor's cores.

@@ -240,7 +240,8 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Failure> {
     let (dispatches, flops, tokens) = (stepper.dispatches(), stepper.flops(), stepper.tokens());
     let (device, fit) = (stepper.describe(), stepper.fit());
     let (machine, table) = stepper.machine();
-    let peak = arguments.profile.then(|| peak(machine, &table)).transpose().map_err(Failure::work)?;
+    let products = config.training.precision.products();
+    let peak = arguments.profile.then(|| peak(machine, &table, products)).transpose().map_err(Failure::work)?;
     let MatmulTimes { times: matmul, failures: matmul_failures } = if arguments.matmul {
         let shapes = matmul_shapes(machine);
         matmul_times(machine, &table, &shapes, arguments.all).map_err(Failure::work)?

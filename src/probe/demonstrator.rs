@@ -9,7 +9,7 @@ use crate::batch::padded;
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
 use crate::math::sigmoid;
-use crate::model::{Architecture, Model};
+use crate::model::{self, Model};
 use crate::plan::Target;
 use crate::random::Random;
 use std::collections::BTreeMap;
@@ -80,6 +80,8 @@ pub struct Demonstrator {
     guesses: bool,
     /// Whether there is one that tells replaced tokens.
     discriminates: bool,
+    /// Whether that is one which says what the words were: what it doubts, it takes for replaced.
+    restores: bool,
 }
 
 /// A token on its way to the discriminator.
@@ -95,13 +97,16 @@ impl Demonstrator {
     /// discriminator every selected token is masked: that training leaves some, or puts other words there, is for the
     /// network not to rely on `[MASK]`, and a guess of a word that can be seen says little.
     pub fn new(model: Model, masking: Masking, tokenizer: &Tokenizer) -> Self {
-        let (guesses, discriminates) = (model.with_head(Architecture::MaskedLm).is_ok(), judge(&model).is_ok());
+        let guess = |network: &&model::Network| network.masked_lm().is_ok();
+        let guesses = model.networks.iter().any(|network| guess(&network));
+        let restores = judge(&model).is_err() && model.networks.iter().filter(guess).count() > 1;
+        let discriminates = restores || judge(&model).is_ok();
         let masking =
             if discriminates { masking } else { Masking { mask_probability: 1.0, random_probability: 0.0, ..masking } };
         let positions = model.networks.iter().map(|network| network.config.positions).min().unwrap_or_default();
         let engine = Box::new(CpuEngine::<f32>::new(model.table.len()));
         let network = Network::of(model, positions, tokenizer.clone(), engine, Target::Cpu);
-        Self { network, masking, guesses, discriminates }
+        Self { network, masking, guesses, discriminates, restores }
     }
 
     /// Takes in a bank of weights, laid out as the model's table says.
@@ -123,7 +128,7 @@ impl Demonstrator {
         let mut masked = ids.clone();
         let mut random = Random::new(request.seed, STREAM, 0);
         let positions = self.select(request, &mut masked, &mut random);
-        let logits = self.network.word_logits(&masked, &positions)?;
+        let logits = self.network.word_logits(&masked, &positions, false)?;
         let words = logits.first().map_or_else(Vec::new, |logits| self.network.words(logits.len()).to_vec());
         let tokenizer = &self.network.tokenizer;
         let likeliest: Vec<Vec<Guess>> = logits.iter().map(|logits| guesses(logits, &words, TOP, tokenizer)).collect();
@@ -183,14 +188,20 @@ impl Demonstrator {
         positions
     }
 
-    /// The discriminator's probability for each token that it was replaced, if there is a discriminator.
+    /// The discriminator's probability for each token that it was replaced, if there is a discriminator; of an encoder that says what
+    /// the words were, what it gives to all others than the one that stands there.
     fn p_replaced(&mut self, tokens: &[Replaced]) -> Result<Option<Vec<f32>>, ProbeError> {
         if !self.discriminates {
             return Ok(None);
         }
         let seen: Vec<u32> = tokens.iter().map(|token| token.shown).collect();
+        if self.restores {
+            let places: Vec<u32> = (0..seen.len() as u32).collect();
+            let logits = self.network.word_logits(&seen, &places, true)?;
+            return Ok(Some(logits.iter().zip(&seen).map(|(logits, &word)| doubt(logits, word)).collect()));
+        }
         let length = padded(seen.len(), self.network.positions);
-        let logits = self.network.logits(Shape { rows: 1, length, slots: 0 }, &[&seen], &[])?;
+        let logits = self.network.logits(Shape { rows: 1, length, slots: 0, last: false }, &[&seen], &[])?;
         Ok(Some(logits.into_iter().map(sigmoid).collect()))
     }
 
@@ -218,6 +229,14 @@ impl Demonstrator {
         tokens.truncate(self.network.positions);
         Ok(tokens)
     }
+}
+
+/// What the softmax gives to all words but this one.
+fn doubt(logits: &[f32], word: u32) -> f32 {
+    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
+    let part = |x: &f32| (f64::from(*x) - f64::from(highest)).exp();
+    let total: f64 = logits.iter().map(part).sum();
+    (1.0 - logits.get(word as usize).map_or(0.0, part) / total) as f32
 }
 
 /// The word at which the softmax's sum over `words` reaches `u`, from 0 up to 1. The noise is the caller's, so the same `u`
@@ -280,6 +299,20 @@ mod tests {
         assert_eq!(found, [0, 0, 1, 1, 2]);
         let words = [false, true, false];
         assert!([0.0, 0.3, 0.99, 1.0].iter().all(|&u| sample(&logits, &words, u) == 1));
+    }
+
+    #[test]
+    fn an_encoder_that_restores_words_doubts_what_it_would_not_put_there() {
+        let mut demonstrator = of(|config| Model::new(&config.with_objective("replace-mlm").unwrap()));
+        let answer = demonstrator.ask(&request("the people of the united states")).unwrap();
+        assert!(answer.tokens.iter().any(|token| token.selected));
+        for token in &answer.tokens {
+            let p = token.p_replaced.unwrap();
+            assert!((0.0..=1.0).contains(&p), "{token:?}");
+        }
+        let edit = Request { edits: vec![(2, "war".into())], ..request("the people of the united states") };
+        assert!(demonstrator.ask(&edit).unwrap().tokens.iter().any(|token| token.edited));
+        assert!((doubt(&[0.0, 3f32.ln()], 1) - 0.25).abs() < 1e-6);
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Guesser {
         if positions.is_empty() {
             return Err(ProbeError::NoMask { text: shortened(sentence, 60), cut });
         }
-        let logits = network.word_logits(&ids, &positions)?;
+        let logits = network.word_logits(&ids, &positions, false)?;
         let words = network.words(logits[0].len()).to_vec();
         let masks = positions.iter().zip(&logits).map(|(&position, logits)| Mask {
             position: position as usize,

@@ -76,7 +76,7 @@ impl Judge {
             for block in indices.chunks(most) {
                 let rows = if block.len() == 1 { 1 } else { most };
                 let ids: Vec<&[u32]> = block.iter().map(|&i| &judged[i].ids[..]).collect();
-                let logits = self.network.logits(Shape { rows, length, slots: 0 }, &ids, &[])?;
+                let logits = self.network.logits(Shape { rows, length, slots: 0, last: false }, &ids, &[])?;
                 for (&i, logits) in block.iter().zip(logits.chunks(length)) {
                     let sentence = &mut judged[i];
                     sentence.p_replaced = logits[..sentence.ids.len()].iter().map(|&x| sigmoid(x)).collect();

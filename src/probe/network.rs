@@ -27,6 +27,8 @@ pub(super) struct Shape {
     pub length: usize,
     /// Tokens a sentence that a masked language model is asked for; 0 for a discriminator.
     pub slots: usize,
+    /// Whether the last network is asked for them, in place of the first that guesses words.
+    pub last: bool,
 }
 
 /// A plan for one shape, loaded.
@@ -124,7 +126,7 @@ impl Network {
         positions: &[u32],
     ) -> Result<Vec<f32>, ProbeError> {
         let loaded = self.load(shape)?;
-        let Shape { rows, length, slots } = shape;
+        let Shape { rows, length, slots, .. } = shape;
         let mut ids = vec![self.tokenizer.special().pad; rows * length];
         // A row without a sentence has one token of padding: attention over nothing has no mean.
         let mut lengths = vec![1; rows];
@@ -153,13 +155,18 @@ impl Network {
         &self.words
     }
 
-    /// Its logits [V] for each of `positions` in one sentence.
-    pub(super) fn word_logits(&mut self, ids: &[u32], positions: &[u32]) -> Result<Vec<Vec<f32>>, ProbeError> {
+    /// Its logits [V] for each of `positions` in one sentence; those of the last network, or of the first that guesses words.
+    pub(super) fn word_logits(
+        &mut self,
+        ids: &[u32],
+        positions: &[u32],
+        last: bool,
+    ) -> Result<Vec<Vec<f32>>, ProbeError> {
         let length = padded(ids.len(), self.positions);
         let mut words = Vec::with_capacity(positions.len());
         for positions in positions.chunks(MOST_SLOTS) {
             let slots = positions.len().next_power_of_two().min(length);
-            let logits = self.logits(Shape { rows: 1, length, slots }, &[ids], positions)?;
+            let logits = self.logits(Shape { rows: 1, length, slots, last }, &[ids], positions)?;
             words.extend(logits.chunks(logits.len() / slots).take(positions.len()).map(<[f32]>::to_vec));
         }
         Ok(words)
@@ -205,7 +212,10 @@ fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, G
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
     let input = Encoded { types, lengths, dropout: false };
     let (logits, positions) = if shape.slots > 0 {
-        let network = model.with_head(Architecture::MaskedLm)?;
+        let network = match model.networks.last().filter(|_| shape.last) {
+            Some(last) => last,
+            None => model.with_head(Architecture::MaskedLm)?,
+        };
         let hidden = network.encode(&mut g, ids, input)?;
         let positions = g.input("positions", DType::U32, &[shape.rows, shape.slots]);
         let head = network.masked_lm()?;

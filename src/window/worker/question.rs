@@ -68,8 +68,7 @@ impl Demonstrates {
 
     /// Of running text.
     pub(super) fn sentences(config: &Config, sentences: Vec<String>) -> Self {
-        let masked_lm =
-            matches!(config.objective.demonstration(), Demonstration::Masked { .. } | Demonstration::Restored { .. });
+        let masked_lm = matches!(config.objective.demonstration(), Demonstration::Masked { .. });
         Self::Sentences { sentences, masked_lm }
     }
 }
