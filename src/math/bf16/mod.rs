@@ -33,7 +33,7 @@ impl Products {
     }
 
     /// Whether it is there and faster than [`Products::Single`]. A step by AVX512-BF16 took 1.3
-    /// times as long as one in f32 on an Intel Xeon, and .73 to .83 of it on an AMD EPYC; by AMX .6 to .7 on that Xeon (2026-11-30).
+    /// times as long as one in f32 on an Intel Xeon, and some .6 of it on an AMD EPYC; by AMX .6 to .7 on that Xeon (2026-11-30).
     pub fn is_fast(self) -> bool {
         match Instructions::here() {
             _ if self == Self::Single => true,
