@@ -94,17 +94,16 @@ impl Canvas {
         self.add(stroke.set(line));
     }
 
-    /// A faint area within this edge; nothing where there is none.
+    /// A faint area within this edge, cut to `clip` where there is one; nothing where there is no edge.
     pub(super) fn area(&mut self, edge: &[Point], fill: &str, clip: &str) {
         if edge.len() < 3 {
             return;
         }
         let points: Vec<String> = edge.iter().map(|&(x, y)| format!("{},{}", round(x), round(y))).collect();
-        let area = el::Polygon::new()
-            .set("points", points.join(" "))
-            .set("fill", fill)
-            .set("fill-opacity", 0.14)
-            .set("clip-path", format!("url(#{clip})"));
+        let mut area = el::Polygon::new().set("points", points.join(" ")).set("fill", fill).set("fill-opacity", 0.14);
+        if !clip.is_empty() {
+            area = area.set("clip-path", format!("url(#{clip})"));
+        }
         self.add(area);
     }
 

@@ -223,6 +223,7 @@ impl Figure<'_> {
             [(Key::Raw, has_raw), (Key::Smoothed, has_raw), (Key::HeldOut, series().any(|s| !s.held_out.is_empty()))];
         let mut keys: Vec<Key> = present.into_iter().filter(|k| k.1).map(|k| k.0).collect();
         keys.extend(baselines.into_iter().map(|title| Key::Baseline(title.into())));
+        keys.extend(series().any(|s| !s.band.0.is_empty()).then_some(Key::Band));
         keys.extend(series().any(broken).then_some(Key::NoNumber));
         keys
     }
@@ -239,6 +240,8 @@ enum Key {
     HeldOut,
     /// One that moves, by what reaches it.
     Baseline(String),
+    /// Around the mean of several runs.
+    Band,
     NoNumber,
 }
 
@@ -249,6 +252,7 @@ impl Key {
             Self::Smoothed => "smoothed",
             Self::HeldOut => "held-out text",
             Self::Baseline(title) => title,
+            Self::Band => "one standard deviation",
             Self::NoNumber => "no number",
         }
     }
@@ -261,6 +265,10 @@ impl Key {
             Self::Smoothed => canvas.line((x, y), end, panel::smoothed(INK, unit)),
             Self::HeldOut => canvas.dot(middle, panel::DOT * unit, INK),
             Self::Baseline(_) => canvas.line((x, y), end, panel::baseline(INK, unit)),
+            Self::Band => {
+                let (above, below) = (y - 7.0 * unit, y + 7.0 * unit);
+                canvas.area(&[(x, above), (end.0, above), (end.0, below), (x, below)], INK, "");
+            }
             Self::NoNumber => canvas.cross(middle, panel::CROSS * unit, INK),
         }
         canvas.text((x + 34.0 * unit, y), KEY * unit, Anchor::Start, INK, self.text());
