@@ -106,17 +106,24 @@ struct Entry {
     steps: u64,
     /// Between checkpoints that are scored.
     every: u64,
+    /// Steps before the network that is kept is trained at all.
+    idle: u64,
 }
 
 impl Entry {
-    /// Whether a checkpoint at that step is scored: at every point from where the network that is kept has been trained.
-    fn scores(&self, step: u64) -> bool {
-        let objective = &self.arm.config.objective;
-        let kept = Recipe::new(&self.arm.config).model.networks.last().map_or("", |network| network.name);
-        let phases = objective.phases();
+    /// With so many steps, at `flops` each, and checkpoints to score that many steps apart.
+    fn new(arm: Arm, flops: f64, steps: u64, every: u64) -> Self {
+        let recipe = Recipe::new(&arm.config);
+        let kept = recipe.model.networks.last().map_or("", |network| network.name);
+        let phases = recipe.objective.phases();
         let idle = phases.iter().take_while(|phase| phase.trains.is_some_and(|trains| !trains.contains(&kept)));
-        let idle = idle.map(|phase| phase.share).sum::<f64>() * self.steps as f64;
-        (step == self.steps || step.is_multiple_of(self.every)) && step as f64 > idle.round()
+        let idle = (idle.map(|phase| phase.share).sum::<f64>() * steps as f64).round() as u64;
+        Self { arm, flops, steps, every, idle }
+    }
+
+    /// Whether a checkpoint at that step is scored.
+    fn scores(&self, step: u64) -> bool {
+        (step == self.steps || step.is_multiple_of(self.every)) && step > self.idle
     }
 
     fn points(&self) -> u64 {
@@ -242,7 +249,7 @@ impl CompareArguments {
                     arm.name
                 )));
             }
-            Ok(Entry { arm, flops, steps, every: steps.div_ceil(self.points) })
+            Ok(Entry::new(arm, flops, steps, steps.div_ceil(self.points)))
         };
         Ok((arms.into_iter().zip(costs).map(entry).collect::<Result<_, Failure>>()?, budget))
     }

@@ -10,7 +10,7 @@ use super::style::Style;
 use super::table::Table;
 use super::train::Stop;
 use crate::history::{Moment, Recorded, Scale, X};
-use crate::measure::{Better, Measure, Measures, Plot, Values};
+use crate::measure::{Better, Measure, Measures, Plot, Values, mean_and_deviation};
 use crate::numbers::fixed;
 use crate::picture::{Figure, to_png};
 use crate::run::{METRICS, Run, saved};
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: ScoreArguments) -> Result<(), Failure> {
 }
 
 fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+    mean_and_deviation(values).0
 }
 
 /// Writes the folder's files.

@@ -135,7 +135,7 @@ fn gelu_new_derivative<R: Real>(x: R) -> R {
 
 /// The probability of a logit.
 pub fn sigmoid(x: f32) -> f32 {
-    (1.0 / (1.0 + (-f64::from(x)).exp())) as f32
+    super::logistic(f64::from(x)) as f32
 }
 
 #[cfg(test)]

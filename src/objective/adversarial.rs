@@ -18,9 +18,9 @@
 //! too; everything else is ELECTRA's. The generator's loss that is measured, -log p of the original, is not what it is trained by.
 
 use super::electra::{Electra, ElectraTally, Over, measures, outputs as electra};
-use super::words::{self, SAMPLED};
+use super::words::{self, SAMPLED, Verdicts};
 use super::{BadValue, Demonstration, Generator, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
-use crate::batch::{Batch, IDS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::batch::{Batch, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Better, Hue, Mean, Measure, Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network, Tie};
@@ -124,13 +124,7 @@ impl Objective for Adversarial {
         // The discriminator says of every token whether it was replaced. Where it is wrong, the generator is rewarded.
         let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
         let (labels, logits, nll, discriminator_loss) = g.in_scope("discriminator", |g| {
-            let ids = batch.column(g, IDS);
-            let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
-            let discriminator = model.network("discriminator")?;
-            let encoded = batch.encoded(g, mode);
-            let hidden = discriminator.encode(g, corrupted, encoded)?;
-            let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
-            let nll = ops::binary_nll(g, logits, labels)?;
+            let Verdicts { labels, logits, nll } = words::judge_replaced(g, model, sampled, batch, mode)?;
             Ok((labels, logits, nll, words::mean_over_tokens(g, nll, batch)?))
         })?;
 

@@ -7,13 +7,13 @@
 //! What the source leaves open: each stage has a warm-up and a decay of its own; the frozen generator samples without dropout.
 
 use super::electra::{Electra, ElectraTally, Over, measures, outputs};
-use super::words;
+use super::words::{self, Verdicts};
 use super::{BadValue, Demonstration, Generator, Inputs, Mode, Objective, Outputs, Phase, Setting, Tally};
-use crate::batch::{IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
+use crate::batch::{MASKED_IDS, Masking};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measure, Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
-use crate::ops::{self, Sampling};
+use crate::ops::Sampling;
 use serde::{Deserialize, Serialize};
 
 /// The settings of two-stage ELECTRA.
@@ -92,14 +92,7 @@ impl Objective for TwoStage {
         }
         let sampled = batch.unless_given(g, mode, words::SAMPLED, guess.sampled);
         let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
-            let (ids, positions) = (batch.column(g, IDS), batch.column(g, POSITIONS));
-            let weights = batch.column(g, WEIGHTS);
-            let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
-            let discriminator = model.network("discriminator")?;
-            let encoded = batch.encoded(g, mode);
-            let hidden = discriminator.encode(g, corrupted, encoded)?;
-            let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
-            let nll = ops::binary_nll(g, logits, labels)?;
+            let Verdicts { labels, logits, nll } = words::judge_replaced(g, model, sampled, batch, mode)?;
             Ok((labels, logits, words::mean_over_tokens(g, nll, batch)?))
         })?;
         Ok(Outputs::new(discriminator_loss)

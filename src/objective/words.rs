@@ -3,10 +3,10 @@
 
 use super::electra::outputs::{GENERATOR_LOSS, SAMPLED as DRAWN};
 use super::{BadValue, Inputs, Mode, Results, Setting};
-use crate::batch::{Batch, Column, Extent, LENGTHS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::batch::{Batch, Column, Extent, IDS, LENGTHS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot};
-use crate::model::Network;
+use crate::model::{Model, Network};
 use crate::ops::{self, Sampling, VocabularyOutput};
 
 /// A generator's most likely words, an output: [B K].
@@ -70,6 +70,33 @@ fn asked(
     let rows = selected_rows(g, network, ids, batch, mode)?;
     let x = head.hidden(g, rows)?;
     Ok((x, (g.parameter(head.output), g.parameter(head.bias))))
+}
+
+/// What a discriminator says of a text in which a generator's words stand where tokens were selected.
+pub(super) struct Verdicts {
+    /// 1 where a token is not the original: [B, L].
+    pub labels: Tensor,
+    /// Logits of "replaced": [B L, 1].
+    pub logits: Tensor,
+    /// The loss of each token, nats: [B L].
+    pub nll: Tensor,
+}
+
+/// Puts the `sampled` words, B K, into the text, and lets the discriminator say of every token whether it was replaced.
+pub(super) fn judge_replaced(
+    g: &mut Graph,
+    model: &Model,
+    sampled: Tensor,
+    batch: &mut Inputs,
+    mode: Mode,
+) -> Result<Verdicts, GraphError> {
+    let (ids, positions, weights) = (batch.column(g, IDS), batch.column(g, POSITIONS), batch.column(g, WEIGHTS));
+    let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
+    let discriminator = model.network("discriminator")?;
+    let encoded = batch.encoded(g, mode);
+    let hidden = discriminator.encode(g, corrupted, encoded)?;
+    let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
+    Ok(Verdicts { labels, logits, nll: ops::binary_nll(g, logits, labels)? })
 }
 
 /// The mean of a loss of B K elements over the selected tokens: `[1]`.

@@ -1,7 +1,7 @@
 //! Yes or no, a row; `shaders/binary_nll.wgsl` and `shaders/binary_nll_backward.wgsl`.
 
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::Real;
+use crate::math::{Real, logistic};
 use crate::op::{DeviceTraits, Dispatch, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins};
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl BinaryNllBackward {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (logits, labels, d) = (t.real(0), t.int(1), t.real(2));
         for (i, o) in t.out(0).iter_mut().enumerate() {
-            let p = 1.0 / (1.0 + (-logits[i].wide()).exp());
+            let p = logistic(logits[i].wide());
             *o = R::of(d[i].wide() * (p - f64::from(labels[i])));
         }
     }

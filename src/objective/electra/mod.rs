@@ -10,6 +10,7 @@ mod options;
 mod tally;
 
 pub use super::words::SAMPLED;
+use super::words::Verdicts;
 pub use options::{Over, Tying};
 pub(super) use tally::ElectraTally;
 
@@ -17,7 +18,7 @@ use super::{
     BadValue, Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Setting,
     Tally, words,
 };
-use crate::batch::{IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
+use crate::batch::{MASKED_IDS, Masking, POSITIONS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
@@ -141,8 +142,6 @@ impl Objective for Electra {
     }
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
-        let (positions, weights) = (batch.column(g, POSITIONS), batch.column(g, WEIGHTS));
-
         // The generator guesses the selected tokens.
         let (guess, generator_loss) = g.in_scope("generator", |g| {
             let masked = batch.column(g, MASKED_IDS);
@@ -152,16 +151,11 @@ impl Objective for Electra {
         // Its samples replace them, and the discriminator says of every token whether it was replaced.
         let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
         let (labels, logits, discriminator_loss) = g.in_scope("discriminator", |g| {
-            let ids = batch.column(g, IDS);
-            let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
-            let discriminator = model.network("discriminator")?;
-            let encoded = batch.encoded(g, mode);
-            let hidden = discriminator.encode(g, corrupted, encoded)?;
-            let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
-            let nll = ops::binary_nll(g, logits, labels)?;
+            let Verdicts { labels, logits, nll } = words::judge_replaced(g, model, sampled, batch, mode)?;
             let loss = match self.over {
                 Over::All => words::mean_over_tokens(g, nll, batch)?,
                 Over::Selected => {
+                    let positions = batch.column(g, POSITIONS);
                     let selected = ops::gather_rows(g, nll, positions)?;
                     words::mean_over_selected(g, selected, batch)?
                 }
