@@ -5,6 +5,7 @@
 //! like a run's for each of what is compared, for `leyden plot` and the window.
 
 mod arms;
+mod entry;
 mod identity;
 mod report;
 mod results;
@@ -31,6 +32,7 @@ use crate::train::{Recipe, flops_a_step};
 use crate::tune::BUDGET;
 use arms::Arm;
 use clap::Args;
+use entry::Entry;
 use identity::Identity;
 use report::Report;
 use results::{Found, RANDOM, Results};
@@ -96,40 +98,6 @@ pub(crate) struct CompareArguments {
     kernels: KernelArguments,
     #[command(flatten)]
     memory: Memory,
-}
-
-/// One of what is compared, with what the budget pays.
-struct Entry {
-    arm: Arm,
-    /// Of a step, over all phases.
-    flops: f64,
-    steps: u64,
-    /// Between checkpoints that are scored.
-    every: u64,
-    /// Steps before the network that is kept is trained at all.
-    idle: u64,
-}
-
-impl Entry {
-    /// With so many steps, at `flops` each, and checkpoints to score that many steps apart.
-    fn new(arm: Arm, flops: f64, steps: u64, every: u64) -> Self {
-        let recipe = Recipe::new(&arm.config);
-        let kept = recipe.model.networks.last().map_or("", |network| network.name);
-        let phases = recipe.objective.phases();
-        let idle = phases.iter().take_while(|phase| phase.trains.is_some_and(|trains| !trains.contains(&kept)));
-        let idle = (idle.map(|phase| phase.share).sum::<f64>() * steps as f64).round() as u64;
-        Self { arm, flops, steps, every, idle }
-    }
-
-    /// Whether a checkpoint at that step is scored.
-    fn scores(&self, step: u64) -> bool {
-        (step == self.steps || step.is_multiple_of(self.every)) && step > self.idle
-    }
-
-    fn points(&self) -> u64 {
-        let ends = (1..self.steps.div_ceil(self.every)).map(|point| point * self.every);
-        ends.chain([self.steps]).filter(|step| self.scores(*step)).count() as u64
-    }
 }
 
 /// Runs the command.
