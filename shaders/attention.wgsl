@@ -1,10 +1,10 @@
-//! shared: step, random, logarithm, attention, attention_scalar
+//! shared: step, random, logarithm, attention, attention_scalar, attention_visible
 //! elements: Qkv, Out
 // Multi-head self-attention in the form of FlashAttention (arXiv 2205.14135): a workgroup owns 32 queries of one head
 // and goes over the keys 32 at a time with a running maximum and sum. Twin: ops/attention.rs.
 
 @group(0) @binding(1) var<storage, read> qkv: array<Qkv>;       // [B, L, 3 H]: queries, keys, values of all heads
-@group(0) @binding(2) var<storage, read> lengths: array<u32>;   // [B]
+@group(0) @binding(2) var<storage, read> visible: array<u32>;   // lengths [B], or ranks and bounds [B, 2, L]
 @group(0) @binding(3) var<storage, read_write> out: array<Out>; // [B, L, H]
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [B, heads, L]
 
@@ -76,7 +76,7 @@ fn main(
     let length = arguments.length;
     let width = arguments.width;
     let hidden = arguments.heads * width;
-    let valid = min(lengths[block.example], length);
+    let valid = valid_keys(block.example);
     let query_start = block.example * length * 3u * hidden + block.head * width;
     let key_start = query_start + hidden;
     let value_start = key_start + hidden;
@@ -118,9 +118,10 @@ fn main(
             workgroupBarrier();
         }
         let key = first + 4u * column;
-        let counts = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(valid);
-        s0 = select(vec4<f32>(-1e30), s0 * arguments.scale, counts);
-        s1 = select(vec4<f32>(-1e30), s1 * arguments.scale, counts);
+        let sees0 = sees4(block.example, block.row + row, key);
+        let sees1 = sees4(block.example, block.row + row + 1u, key);
+        s0 = select(vec4<f32>(-1e30), s0 * arguments.scale, sees0);
+        s1 = select(vec4<f32>(-1e30), s1 * arguments.scale, sees1);
         lane_sums[row * 8u + column] = max(max(s0.x, s0.y), max(s0.z, s0.w));
         lane_sums[row * 8u + 8u + column] = max(max(s1.x, s1.y), max(s1.z, s1.w));
         workgroupBarrier();
@@ -129,8 +130,8 @@ fn main(
         let before = exp4(vec4<f32>(most0 - now0, most1 - now1, 0.0, 0.0));
         most0 = now0;
         most1 = now1;
-        let p0 = select(vec4<f32>(0.0), exp4(s0 - most0), counts);
-        let p1 = select(vec4<f32>(0.0), exp4(s1 - most1), counts);
+        let p0 = select(vec4<f32>(0.0), exp4(s0 - most0), sees0);
+        let p1 = select(vec4<f32>(0.0), exp4(s1 - most1), sees1);
         total0 = total0 * before.x + (p0.x + p0.y + p0.z + p0.w);
         total1 = total1 * before.y + (p1.x + p1.y + p1.z + p1.w);
         let element = (pair + block.row + row) * length + key;
@@ -161,9 +162,10 @@ fn main(
         if block.row + row + i >= length {
             continue;
         }
-        // An example of length 0 gives 0.
+        // What sees no key, as in an example of length 0, gives 0; what is not a number must stay that.
         let total = row_sum(row + i);
-        let factor = select(0.0, 1.0 / total, valid > 0u);
+        let sees_none = valid == 0u || (ordered && total == 0.0);
+        let factor = select(1.0 / total, 0.0, sees_none);
         let start = (block.example * length + block.row + row + i) * hidden + block.head * width;
         let to_column = block.column + 4u * column;
         write_row(start, to_column, select(low[0], low[1], i == 1u) * factor);
@@ -171,7 +173,7 @@ fn main(
             write_row(start, to_column + TILE, select(high[0], high[1], i == 1u) * factor);
         }
         if block.column == 0u && column == 0u {
-            lse[pair + block.row + row + i] = select(0.0, select(most0, most1, i == 1u) + logarithm(total), valid > 0u);
+            lse[pair + block.row + row + i] = select(select(most0, most1, i == 1u) + logarithm(total), 0.0, sees_none);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! shared: step, random, attention, attention_scalar, attention_backward
+//! shared: step, random, attention, attention_scalar, attention_visible, attention_backward
 //! elements: Qkv, Dout, Dqkv
 // The keys' and values' part of attention's gradient: a workgroup owns 32 keys of one head and goes over the queries 32
 // at a time, computing the probabilities again from the log-sum-exp. Half of the invocations add up the values' part,
 // the other half the keys'. Twin: ops/attention_backward.rs.
 
 @group(0) @binding(1) var<storage, read> qkv: array<Qkv>;        // [B, L, 3 H]: queries, keys, values of all heads
-@group(0) @binding(2) var<storage, read> lengths: array<u32>;    // [B]
+@group(0) @binding(2) var<storage, read> visible: array<u32>;    // lengths [B], or ranks and bounds [B, 2, L]
 @group(0) @binding(3) var<storage, read> lse: array<f32>;        // [B, heads, L]
 @group(0) @binding(4) var<storage, read> dout: array<Dout>;       // [B, L, H]
 @group(0) @binding(5) var<storage, read> means: array<f32>;      // [B, heads, L]: rowsum(dO * O)
@@ -69,7 +69,7 @@ fn main(
     let length = arguments.length;
     let width = arguments.width;
     let hidden = arguments.heads * width;
-    let valid = min(lengths[block.example], length);
+    let valid = valid_keys(block.example);
     let query_start = block.example * length * 3u * hidden + block.head * width;
     let key_start = query_start + hidden;
     let value_start = key_start + hidden;
@@ -85,7 +85,6 @@ fn main(
     let keys = local / 8u % 8u;
     let base = local / 64u * 256u;
     let key = block.row + 4u * column;
-    let counts = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(valid);
     let to_column = block.column + 4u * column;
 
     var low = mat4x4<f32>(); // columns 0..32 of the slice
@@ -119,7 +118,7 @@ fn main(
             var ds = vec4<f32>(0.0);
             if query < length {
                 let scores = select(s[0], s[1], i == 1u) * arguments.scale;
-                let p = select(vec4<f32>(0.0), exp4(scores - lse[pair + query]), counts);
+                let p = select(vec4<f32>(0.0), exp4(scores - lse[pair + query]), sees4(block.example, query, key));
                 let factor = dropout4((pair + query) * length + key);
                 kept = p * factor;
                 ds = p * (select(dp[0], dp[1], i == 1u) * factor - means[pair + query]);

@@ -1,11 +1,11 @@
-//! shared: step, random, attention, attention_scalar, attention_backward
+//! shared: step, random, attention, attention_scalar, attention_visible, attention_backward
 //! elements: Qkv, Out, Dout, Dqkv
 // The queries' part of attention's gradient, and D = rowsum(dO * O) for the keys' part: a workgroup owns 32 queries of
 // one head and goes over the keys 32 at a time, computing the probabilities again from the log-sum-exp.
 // Twin: ops/attention_backward.rs.
 
 @group(0) @binding(1) var<storage, read> qkv: array<Qkv>;         // [B, L, 3 H]: queries, keys, values of all heads
-@group(0) @binding(2) var<storage, read> lengths: array<u32>;     // [B]
+@group(0) @binding(2) var<storage, read> visible: array<u32>;     // lengths [B], or ranks and bounds [B, 2, L]
 @group(0) @binding(3) var<storage, read> out: array<Out>;         // [B, L, H]
 @group(0) @binding(4) var<storage, read> lse: array<f32>;         // [B, heads, L]
 @group(0) @binding(5) var<storage, read> dout: array<Dout>;        // [B, L, H]
@@ -73,7 +73,7 @@ fn main(
     let length = arguments.length;
     let width = arguments.width;
     let hidden = arguments.heads * width;
-    let valid = min(lengths[block.example], length);
+    let valid = valid_keys(block.example);
     let query_start = block.example * length * 3u * hidden + block.head * width;
     let key_start = query_start + hidden;
     let value_start = key_start + hidden;
@@ -144,9 +144,10 @@ fn main(
             workgroupBarrier();
         }
         let key = first + 4u * column;
-        let counts = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(valid);
-        let p0 = select(vec4<f32>(0.0), exp4(s[0] * arguments.scale - lse0), counts);
-        let p1 = select(vec4<f32>(0.0), exp4(s[1] * arguments.scale - lse1), counts);
+        let sees0 = sees4(block.example, query, key);
+        let sees1 = sees4(block.example, query + 1u, key);
+        let p0 = select(vec4<f32>(0.0), exp4(s[0] * arguments.scale - lse0), sees0);
+        let p1 = select(vec4<f32>(0.0), exp4(s[1] * arguments.scale - lse1), sees1);
         let element = (pair + query) * length + key;
         weights[place(row, column)] = p0 * (dp[0] * dropout4(element) - mean0);
         weights[place(row + 1u, column)] = p1 * (dp[1] * dropout4(element + length) - mean1);

@@ -1,5 +1,5 @@
-//! Objectives with a generator against PyTorch and transformers: losses, every parameter's gradient, and ten steps with given samples.
-//! `golden/make_objectives.py` makes the numbers.
+//! Objectives beside ELECTRA's own against PyTorch and transformers: losses, every parameter's gradient, and ten steps with given samples.
+//! `golden/make_objectives.py` and `golden/make_followups.py` make the numbers.
 
 mod common;
 
@@ -16,34 +16,55 @@ use leyden::train::step::{GRADIENT_NORM, PlannedStep, training_step};
 use leyden::transformers::entries;
 use serde_json::Value;
 
-/// A file, the objective, its settings, the outputs of its two losses, and the phase that it is of.
+/// A file, the objective, its settings, the outputs of its losses, the phase that it is of, and what is given in place of what is drawn.
 struct Of {
     file: &'static str,
     objective: &'static str,
     settings: &'static [&'static str],
-    losses: [&'static str; 2],
+    losses: &'static [&'static str],
     phase: usize,
+    given: &'static [&'static str],
 }
 
-const ELECTRA: Of =
-    Of { file: "", objective: "electra", settings: &[], losses: ["generator_loss", "discriminator_loss"], phase: 0 };
+const ELECTRA: Of = Of {
+    file: "",
+    objective: "electra",
+    settings: &[],
+    losses: &["generator_loss", "discriminator_loss"],
+    phase: 0,
+    given: &["sampled"],
+};
 
-const ALL: [Of; 7] = [
+const ALL: [Of; 10] = [
     Of { file: "electra_selected", settings: &["objective.over='selected'"], ..ELECTRA },
     Of { file: "electra_untied", settings: &["objective.tying='none'"], ..ELECTRA },
     Of { file: "electra_one", settings: &["objective.tying='all'"], ..ELECTRA },
     Of { file: "two_stage", objective: "two-stage", phase: 1, ..ELECTRA },
     Of { file: "adversarial", objective: "adversarial", ..ELECTRA },
-    Of { file: "replace_mlm", objective: "replace-mlm", losses: ["generator_loss", "encoder_loss"], ..ELECTRA },
-    Of { file: "all_tokens", objective: "all-tokens", losses: ["generator_loss", "encoder_loss"], ..ELECTRA },
+    Of { file: "replace_mlm", objective: "replace-mlm", losses: &["generator_loss", "encoder_loss"], ..ELECTRA },
+    Of { file: "all_tokens", objective: "all-tokens", losses: &["generator_loss", "encoder_loss"], ..ELECTRA },
+    Of {
+        file: "mc_bert",
+        objective: "mc-bert",
+        losses: &["generator_loss", "encoder_loss"],
+        given: &["sampled", "candidates"],
+        ..ELECTRA
+    },
+    Of {
+        file: "teams",
+        objective: "teams",
+        losses: &["generator_loss", "discriminator_loss", "selection_loss"],
+        given: &["sampled", "candidates"],
+        ..ELECTRA
+    },
+    Of { file: "xlnet", objective: "xlnet", losses: &["permutation_loss"], given: &["order"], ..ELECTRA },
 ];
-
-const GIVEN: &[&str] = &["sampled"];
 
 struct Case {
     golden: Golden,
     recipe: Recipe,
     shape: Shape,
+    given: &'static [&'static str],
     /// The step that its phase begins with.
     first: u64,
 }
@@ -84,7 +105,7 @@ impl Case {
         let shape =
             Shape { examples: size(&shape, "batch"), length: size(&shape, "length"), slots: size(&shape, "drawn") };
         let recipe = Recipe::new(&config).in_phase(of.phase);
-        Self { golden, recipe, shape, first: of.phase as u64 * steps }
+        Self { golden, recipe, shape, given: of.given, first: of.phase as u64 * steps }
     }
 
     fn engine<R>(&self, new: impl FnOnce(usize) -> R) -> R {
@@ -127,12 +148,22 @@ impl Case {
         }
     }
 
-    fn batch(&self, sampled: &[u32]) -> Batch {
-        self.golden.batch(self.shape).with(Column::words("sampled", Extent::Slot), sampled.to_vec())
+    /// The batch of a step, with what is given.
+    fn batch(&self, step: usize) -> Batch {
+        let given = |batch: Batch, name: &&'static str| {
+            let words = self.golden.words(&format!("steps.{name}"));
+            let each = words.len() / self.golden.reals("steps.loss").len();
+            let words = words[step * each..][..each].to_vec();
+            let per = each / self.shape.examples;
+            let extent = if per.is_multiple_of(self.shape.length) { Extent::Token } else { Extent::Slot };
+            let places = if extent == Extent::Token { self.shape.length } else { self.shape.slots };
+            batch.with(Column::words(name, extent).times(per / places), words)
+        };
+        self.given.iter().fold(self.golden.batch(self.shape), given)
     }
 
     fn step(&self, target: Target) -> PlannedStep {
-        training_step(&self.recipe, self.shape, target, Recompute::Off, GIVEN).unwrap()
+        training_step(&self.recipe, self.shape, target, Recompute::Off, self.given).unwrap()
     }
 }
 
@@ -140,14 +171,13 @@ fn loss_and_gradients(of: &Of, case: &Case, engine: &mut dyn Engine, target: Tar
     let step = case.step(target);
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank("")).unwrap();
-    let slots = case.shape.examples * case.shape.slots;
-    let batch = case.batch(&case.golden.words("steps.sampled")[..slots]);
+    let batch = case.batch(0);
     step.write(engine, program, &batch, &batch);
     let state = StepState { correction1: 1.0, correction2: 1.0, ..StepState::default() };
     engine.submit(program, &state, true).unwrap();
     let out = step.results(engine.collect(true).unwrap().unwrap());
-    let named = [(LOSS, "loss"), (of.losses[0], "loss.first"), (of.losses[1], "loss.second")];
-    for (name, key) in named {
+    let keys = ["loss.first", "loss.second", "loss.third"];
+    for (name, key) in of.losses.iter().copied().zip(keys).chain([(LOSS, "loss")]) {
         let expected = case.golden.reals(key)[0];
         close(&format!("{} {name}", of.file), out.scalar(name).unwrap(), expected, tolerance);
     }
@@ -159,10 +189,9 @@ fn ten_steps(case: &Case, engine: &mut dyn Engine, target: Target, tolerance: f3
     let step = case.step(target);
     let program = engine.load(step.plan.clone()).unwrap();
     engine.write_bank(Bank::Parameters, &case.bank("")).unwrap();
-    let samples = case.golden.words("steps.sampled");
     let [losses, norms, rates] = ["loss", "grad_norm", "lr"].map(|name| case.golden.reals(&format!("steps.{name}")));
-    for (t, sampled) in samples.chunks(case.shape.examples * case.shape.slots).enumerate() {
-        let batch = case.batch(sampled);
+    for t in 0..losses.len() {
+        let batch = case.batch(t);
         step.write(engine, program, &batch, &batch);
         let state = case.recipe.step_state(case.first + t as u64);
         close("learning rate", state.learning_rate, rates[t], 1e-6);

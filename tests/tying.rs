@@ -91,7 +91,7 @@ fn graph(model: &Model) -> Result<(Graph, Tensor, [Tensor; 6]), GraphError> {
         ["first", "second", "types", "labels"].map(|name| g.input(name, DType::U32, &shape));
     let lengths = g.input("lengths", DType::U32, &[EXAMPLES]);
     let count = g.input("count", DType::F32, &[1]);
-    let c = Encoded { types, lengths, dropout: false };
+    let c = Encoded { types, visible: lengths, dropout: false };
     let mut loss = |name: &str, ids: Tensor| {
         let network = model.network(name)?;
         let hidden = network.encode(&mut g, ids, c)?;

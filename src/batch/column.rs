@@ -13,7 +13,7 @@ pub struct Shape {
     pub slots: usize,
 }
 
-/// What a column has one element for.
+/// What a column has elements for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// An example: `[B]`.
@@ -31,35 +31,45 @@ pub struct Column {
     pub name: &'static str,
     /// Of its elements.
     pub dtype: DType,
-    /// How many there are.
+    /// What it has elements for.
     pub extent: Extent,
+    /// How many elements for each.
+    pub each: usize,
 }
 
 impl Column {
     /// A column of words.
     pub const fn words(name: &'static str, extent: Extent) -> Self {
-        Self { name, dtype: DType::U32, extent }
+        Self { name, dtype: DType::U32, extent, each: 1 }
     }
 
     /// A column of real numbers.
     pub const fn reals(name: &'static str, extent: Extent) -> Self {
-        Self { name, dtype: DType::F32, extent }
+        Self { name, dtype: DType::F32, extent, each: 1 }
+    }
+
+    /// The same with that many elements for each example, token or slot.
+    pub const fn times(self, each: usize) -> Self {
+        Self { each, ..self }
     }
 
     /// Elements for one example of a batch of this shape.
     pub fn width(&self, shape: Shape) -> usize {
-        match self.extent {
+        let places = match self.extent {
             Extent::Example => 1,
             Extent::Token => shape.length,
             Extent::Slot => shape.slots,
-        }
+        };
+        places * self.each
     }
 
     /// The sizes of its tensor, the batch first.
     pub fn sizes(&self, shape: Shape) -> Vec<usize> {
-        match self.extent {
-            Extent::Example => vec![shape.examples],
-            Extent::Token | Extent::Slot => vec![shape.examples, self.width(shape)],
+        match (self.extent, self.each) {
+            (Extent::Example, 1) => vec![shape.examples],
+            (_, 1) => vec![shape.examples, self.width(shape)],
+            // A row for each of what it has elements for.
+            (_, each) => vec![shape.examples * self.width(shape) / each, each],
         }
     }
 }

@@ -69,6 +69,20 @@ pub fn rows<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) +
     data.par_chunks_mut(each * width).enumerate().for_each(|(i, chunk)| f(i * each, chunk));
 }
 
+/// As [`rows`] for two arrays with as many rows.
+pub fn rows2<T: Send, U: Send>(
+    a: (&mut [T], usize),
+    b: (&mut [U], usize),
+    f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+) {
+    let each = piece(a.0.len() / a.1.max(1), a.1 + b.1);
+    if each * a.1 >= a.0.len() {
+        return f(0, a.0, b.0);
+    }
+    let pieces = a.0.par_chunks_mut(each * a.1).zip(b.0.par_chunks_mut(each * b.1));
+    pieces.enumerate().for_each(|(i, (x, y))| f(i * each, x, y));
+}
+
 /// As [`rows`] for three arrays with as many rows.
 pub fn rows3<T: Send, U: Send, W: Send>(
     a: (&mut [T], usize),

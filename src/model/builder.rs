@@ -116,15 +116,14 @@ impl Builder {
         Network { name, config, embeddings, encoder, heads: Vec::new(), own: Vec::new(), parts }
     }
 
-    /// Puts a linear layer on `network` that an objective has for itself, H to `out`: [out, H] and `[out]`, `name` in the table behind
-    /// the network's. No class of `transformers` has it, so it is in no folder: a checkpoint keeps it beside them.
-    pub fn own_linear(&mut self, network: &mut Network, name: &'static str, out: usize) {
-        let hidden = network.config.hidden;
+    /// Puts a linear layer on `network` that an objective has for itself, `width` to `out`: [out, width] and `[out]`, `name` in the table
+    /// behind the network's. No class of `transformers` has it, so it is in no folder: a checkpoint keeps it beside them.
+    pub fn own_linear(&mut self, network: &mut Network, name: &'static str, width: usize, out: usize) {
         let mut parameter = |kind: &str, shape: Vec<usize>, decay, init| {
             self.specs.push((format!("{}.{name}.{kind}", network.name), shape, decay, init));
             self.specs.len() - 1
         };
-        let weight = parameter("weight", vec![out, hidden], true, Initialization::GlorotUniform);
+        let weight = parameter("weight", vec![out, width], true, Initialization::GlorotUniform);
         let bias = parameter("bias", vec![out], false, Initialization::Zeros);
         network.own.push((name, Linear { weight, bias }));
     }

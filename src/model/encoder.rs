@@ -4,14 +4,15 @@ use super::{Layer, Linear, ModelConfig, Network, Norm};
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::math::Activation;
 use crate::ops::{self, EmbeddingTables};
+use std::ops::Range;
 
 /// What the encoder needs to know of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded {
     /// Token types [B, L].
     pub types: Tensor,
-    /// Tokens that are not padding: `[B]`.
-    pub lengths: Tensor,
+    /// Which tokens are seen: the first so many of each example, `[B]`, those that are not padding; or an order ([`ops::attention`]).
+    pub visible: Tensor,
     /// Whether there is dropout, as often as the network's settings say.
     pub dropout: bool,
 }
@@ -42,7 +43,7 @@ impl Network {
     /// # Errors
     /// [`GraphError`] for inputs of other shapes.
     pub fn encode(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
-        self.run(g, ids, c, None)
+        self.encode_to(g, ids, c, self.encoder.layers.len())
     }
 
     /// What [`Network::encode`] makes of each row's first token, `[CLS]`: [B, H]. Of the other tokens the last layer computes nothing
@@ -53,11 +54,59 @@ impl Network {
     pub fn encode_first(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
         let rows = g.ty(ids).rows();
         let first = ops::zero_indices(g, &[rows, 1])?;
-        self.run(g, ids, c, Some(first))
+        let x = self.encode_to(g, ids, c, 0)?;
+        self.go_on(g, (x, 0), c, Some(first))
     }
 
-    /// All tokens, or those at `positions` [B, K] in the rows: [B K, H].
-    fn run(&self, g: &mut Graph, ids: Tensor, c: Encoded, positions: Option<Tensor>) -> Result<Tensor, GraphError> {
+    /// As [`Network::encode`] with the lowest layers, so many of them.
+    ///
+    /// # Errors
+    /// [`GraphError`] for inputs of other shapes.
+    pub fn encode_to(&self, g: &mut Graph, ids: Tensor, c: Encoded, layers: usize) -> Result<Tensor, GraphError> {
+        let x = self.embed(g, ids, c)?;
+        self.layers(g, x, 0..layers, None, c)
+    }
+
+    /// The layers from `first` on, of `x` [B L, H], what the lower ones have made: [B L, H], or [B K, H] where only the tokens at
+    /// `positions` [B, K] are asked for.
+    ///
+    /// # Errors
+    /// [`GraphError`] for inputs of other shapes.
+    pub fn go_on(
+        &self,
+        g: &mut Graph,
+        (x, first): (Tensor, usize),
+        c: Encoded,
+        positions: Option<Tensor>,
+    ) -> Result<Tensor, GraphError> {
+        self.layers(g, x, first..self.encoder.layers.len(), positions, c)
+    }
+
+    /// Two streams through the same layers, as in XLNet (Yang et al., arXiv 1906.08237, section 2.3): the tokens `ids` [B, L], and for each
+    /// slot at `positions` [B, K] a query that knows its place and not its word. It begins as what stands there in `masked` [B, L], `[MASK]`.
+    /// `ranks` [B, K], u32, is the order in which selected tokens see each other ([`ops::two_streams`]). The queries' rows: [B K, H].
+    ///
+    /// # Errors
+    /// [`GraphError`] for inputs of other shapes.
+    pub fn encode_queries(
+        &self,
+        g: &mut Graph,
+        (ids, masked): (Tensor, Tensor),
+        (positions, ranks): (Tensor, Tensor),
+        c: Encoded,
+    ) -> Result<Tensor, GraphError> {
+        let (examples, length) = (g.ty(ids).rows(), g.ty(ids).columns());
+        let streams = ops::two_streams(g, c.visible, positions, ranks, length)?;
+        let content = self.embed(g, ids, c)?;
+        let hidden = self.embed(g, masked, c)?;
+        let queries = ops::gather_rows(g, hidden, positions)?;
+        let x = ops::join_rows(g, content, queries, examples)?;
+        let c = Encoded { visible: streams.order, ..c };
+        self.layers(g, x, 0..self.encoder.layers.len(), Some(streams.queries), c)
+    }
+
+    /// What stands for the tokens before the first layer: [B L, H].
+    fn embed(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
         let embeddings = &self.embeddings;
         let tables = EmbeddingTables {
             word: g.parameter(embeddings.word),
@@ -66,12 +115,25 @@ impl Network {
         };
         let sum = ops::embedding(g, tables, ids, c.types)?;
         let x = norm(g, sum, embeddings.norm, self.config.layer_norm_epsilon)?;
-        let mut x = ops::dropout(g, x, if c.dropout { self.config.dropout } else { 0.0 })?;
-        if let Some(project) = self.encoder.project {
-            x = linear(g, x, project)?;
+        let x = ops::dropout(g, x, if c.dropout { self.config.dropout } else { 0.0 })?;
+        match self.encoder.project {
+            Some(project) => linear(g, x, project),
+            None => Ok(x),
         }
-        for (i, layer) in self.encoder.layers.iter().enumerate() {
-            let positions = if i + 1 == self.encoder.layers.len() { positions } else { None };
+    }
+
+    /// Some of the layers; the last of all gives the tokens at `positions` [B, K], where they are named.
+    fn layers(
+        &self,
+        g: &mut Graph,
+        mut x: Tensor,
+        layers: Range<usize>,
+        positions: Option<Tensor>,
+        c: Encoded,
+    ) -> Result<Tensor, GraphError> {
+        let last = self.encoder.layers.len();
+        for i in layers {
+            let (layer, positions) = (&self.encoder.layers[i], positions.filter(|_| i + 1 == last));
             let build = |g: &mut Graph| g.in_segment(|g| transformer_layer(g, &self.config, layer, (x, positions), c));
             x = g.in_scope(&format!("layer.{i}"), build)?;
         }
@@ -107,7 +169,7 @@ fn transformer_layer(
     let on = |probability: f32| if c.dropout { probability } else { 0.0 };
     let (dropout, attention_dropout) = (on(config.dropout), on(config.attention_dropout));
     let qkv = linear(g, x, p.qkv)?;
-    let mixed = ops::attention(g, qkv, c.lengths, config.heads, attention_dropout)?;
+    let mixed = ops::attention(g, qkv, c.visible, config.heads, attention_dropout)?;
     let (mixed, x) = match positions {
         Some(positions) => (ops::gather_rows(g, mixed, positions)?, ops::gather_rows(g, x, positions)?),
         None => (mixed, x),

@@ -97,7 +97,8 @@ impl Objective for Adversarial {
         let mut discriminator = b.tied("discriminator", &generator, Tie::Embeddings, sizes);
         b.masked_lm(&mut generator, true);
         b.replaced_tokens(&mut discriminator);
-        b.own_linear(&mut generator, BASELINE, 1);
+        let width = generator.config.hidden;
+        b.own_linear(&mut generator, BASELINE, width, 1);
         vec![generator, discriminator]
     }
 

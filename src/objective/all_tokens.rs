@@ -107,7 +107,7 @@ impl Objective for AllTokens {
         let mut encoder = b.tied("encoder", &generator, Tie::Embeddings, sizes);
         b.masked_lm(&mut generator, true);
         b.masked_lm(&mut encoder, true);
-        b.own_linear(&mut encoder, COPY, 1);
+        b.own_linear(&mut encoder, COPY, sizes.hidden, 1);
         vec![generator, encoder]
     }
 

@@ -68,7 +68,7 @@ impl Inputs {
 
     /// What an encoder needs to know of the batch beside the tokens.
     pub fn encoded(&mut self, g: &mut Graph, mode: Mode) -> Encoded {
-        Encoded { types: self.column(g, TYPES), lengths: self.column(g, LENGTHS), dropout: mode.dropout }
+        Encoded { types: self.column(g, TYPES), visible: self.column(g, LENGTHS), dropout: mode.dropout }
     }
 
     /// What was worked out, or `column` in its place where `mode` says that it is given.

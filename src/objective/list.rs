@@ -1,6 +1,6 @@
 //! The objectives there are.
 
-use super::{Objective, adversarial, all_tokens, electra, mlm, replace_mlm, two_stage};
+use super::{Objective, adversarial, all_tokens, electra, mc_bert, mlm, replace_mlm, teams, two_stage, xlnet};
 use crate::task::TaskKind;
 use crate::task::objective::{Answering, Classification, Tagging};
 use crate::task::score::answers::Version;
@@ -112,7 +112,10 @@ impl ObjectiveConfig {
             | Self::ReplaceMlm(_)
             | Self::AllTokens(_)
             | Self::TwoStage(_)
-            | Self::Adversarial(_) => None,
+            | Self::Adversarial(_)
+            | Self::McBert(_)
+            | Self::Teams(_)
+            | Self::Xlnet(_) => None,
         }
     }
 
@@ -127,7 +130,10 @@ impl ObjectiveConfig {
             | Self::ReplaceMlm(_)
             | Self::AllTokens(_)
             | Self::TwoStage(_)
-            | Self::Adversarial(_) => &[],
+            | Self::Adversarial(_)
+            | Self::McBert(_)
+            | Self::Teams(_)
+            | Self::Xlnet(_) => &[],
         }
     }
 }
@@ -140,6 +146,9 @@ objectives! {
         "all-tokens" => AllTokens(all_tokens::AllTokens),
         "two-stage" => TwoStage(two_stage::TwoStage),
         "adversarial" => Adversarial(adversarial::Adversarial),
+        "mc-bert" => McBert(mc_bert::McBert),
+        "teams" => Teams(teams::Teams),
+        "xlnet" => Xlnet(xlnet::Xlnet),
     },
     fine-tuning: {
         "classification" => Classification(Classification),

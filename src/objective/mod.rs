@@ -13,12 +13,15 @@ pub mod electra;
 mod generator;
 mod inputs;
 mod list;
+pub mod mc_bert;
 pub mod mlm;
 mod outputs;
 mod phase;
 pub mod replace_mlm;
+pub mod teams;
 pub mod two_stage;
 mod words;
+pub mod xlnet;
 
 pub use demonstration::{Demonstration, Shown};
 pub use generator::{Generator, GeneratorSizes};

@@ -6,11 +6,16 @@ use super::{BadValue, Inputs, Mode, Results, Setting};
 use crate::batch::{Batch, Column, Extent, IDS, LENGTHS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError, Tensor};
 use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot};
-use crate::model::{Model, Network};
-use crate::ops::{self, Sampling, VocabularyOutput};
+use crate::model::{Model, ModelConfig, Network};
+use crate::ops::{self, MOST_CANDIDATES, MOST_DRAWN, Sampling, VocabularyOutput};
 
 /// A generator's most likely words, an output: [B K].
 pub const GENERATOR_BEST: &str = "generator_best";
+
+/// The words to choose from, an output: those of a token or slot side by side.
+pub const CANDIDATES: &str = "candidates";
+/// What each option has, an output, as [`CANDIDATES`] are laid out; where all may be rejected, that comes first.
+pub const PROBABILITIES: &str = "probabilities";
 
 /// Samples in place of the generator's own, where they are given.
 pub const SAMPLED: Column = Column::words(DRAWN, Extent::Slot);
@@ -161,6 +166,26 @@ pub(super) fn check_temperature(temperature: f32) -> Result<(), BadValue> {
     } else {
         Err(BadValue::new("objective.temperature", temperature, "0.01 to 100"))
     }
+}
+
+/// Whether a token can have so many options to choose from.
+///
+/// # Errors
+/// [`BadValue`] where not.
+pub(super) fn check_candidates(candidates: usize, sizes: &ModelConfig) -> Result<(), BadValue> {
+    // One of them is not drawn, and one word of the vocabulary may be excluded.
+    let most = (MOST_DRAWN.min(MOST_CANDIDATES)).min(sizes.vocabulary.saturating_sub(1));
+    if (2..=most).contains(&candidates) {
+        Ok(())
+    } else {
+        Err(BadValue::new("objective.candidates", candidates, format!("2 to {most}")))
+    }
+}
+
+/// The index of the largest probability, of equals the lowest.
+pub(super) fn likeliest(probabilities: &[f32]) -> usize {
+    let larger = |most: usize, i: usize| if probabilities[i] > probabilities[most] { i } else { most };
+    (0..probabilities.len()).fold(0, larger)
 }
 
 /// What is measured of a generator beside others: its loss, and of the selected tokens the shares whose most likely guess, and whose

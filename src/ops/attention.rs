@@ -6,6 +6,8 @@
 //! log-sum-exp of each row of scores, [B, heads, L], is kept, and the gradient computes P again from it (the form of
 //! FlashAttention, arXiv 2205.14135), so no tensor is as large as length squared.
 //!
+//! In an order ([`ordered_attention`]), queries see the keys whose rank is no higher than their bound; only the general kernels do that.
+//!
 //! The reference adds -10,000 to the scores of padding instead; in single precision that is the same, except for an
 //! example of length 0, whose output here is 0.
 
@@ -25,17 +27,56 @@ struct Attention {
     dropout: Dropout,
 }
 
-/// Attention of `qkv` [B * L, 3 H] with `lengths` `[B]` tokens that count in each example; [B * L, H].
+/// Attention of `qkv` [B * L, 3 H]: [B * L, H]. `visible` says, u32, how many tokens count in each example, `[B]`, or is an order [B, 2 L]: the
+/// ranks of an example's tokens as keys, and then their bounds as queries. A query sees the keys whose rank is no higher than its bound; what
+/// sees none gives 0.
 pub fn attention(
     g: &mut Graph,
     qkv: Tensor,
-    lengths: Tensor,
+    visible: Tensor,
     heads: usize,
     probability: f32,
 ) -> Result<Tensor, GraphError> {
     let stream = if probability > 0.0 { g.stream("attention") } else { 0 };
     let op = Attention { heads, dropout: Dropout { probability, stream } };
-    Ok(g.add(op, &[qkv, lengths])?[0])
+    Ok(g.add(op, &[qkv, visible])?[0])
+}
+
+/// Who sees whom.
+#[derive(Clone, Copy)]
+pub(super) enum Visible<'a> {
+    /// All see the example's first so many: `[B]`.
+    Lengths(&'a [u32]),
+    /// Ranks and bounds of an example's so many tokens: [B, 2, L].
+    Ordered(&'a [u32], usize),
+}
+
+impl<'a> Visible<'a> {
+    /// From that input of the op.
+    pub fn new(words: &'a [u32], ty: &TensorType) -> Self {
+        if is_ordered(ty) { Self::Ordered(words, ty.columns() / 2) } else { Self::Lengths(words) }
+    }
+
+    /// Keys that any query of the example may see.
+    pub fn valid(self, example: usize, length: usize) -> usize {
+        match self {
+            Self::Lengths(lengths) => (lengths[example] as usize).min(length),
+            Self::Ordered(..) => length,
+        }
+    }
+
+    /// Puts `value` where a query of the example does not see the key, of all of its keys; how many it sees.
+    pub fn hide<R: Copy>(self, (example, query): (usize, usize), row: &mut [R], value: R) -> usize {
+        let Self::Ordered(words, length) = self else { return row.len() };
+        let (ranks, bounds) = words[example * 2 * length..][..2 * length].split_at(length);
+        let hidden = row.iter_mut().zip(ranks).filter(|(_, rank)| **rank > bounds[query]);
+        length - hidden.map(|(x, _)| *x = value).count()
+    }
+}
+
+/// Whether the op's second input is an order.
+pub(super) fn is_ordered(visible: &TensorType) -> bool {
+    visible.shape.len() > 1
 }
 
 /// Sizes of one call: examples, length, heads, width of a head.
@@ -48,8 +89,8 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    pub fn new(qkv: &TensorType, lengths: &TensorType, heads: usize) -> Self {
-        let examples = lengths.len();
+    pub fn new(qkv: &TensorType, visible: &TensorType, heads: usize) -> Self {
+        let examples = visible.shape.first().copied().unwrap_or(1);
         Self { examples, length: qkv.rows() / examples, heads, width: qkv.columns() / 3 / heads }
     }
 
@@ -100,14 +141,15 @@ impl Sizes {
 
 impl Attention {
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let (qkv, lengths) = (t.real(0), t.int(1));
+        let (qkv, visible) = (t.real(0), Visible::new(t.int(1), t.input_types[1]));
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
         let (l, w, stride) = (s.length, s.width, 3 * s.hidden());
+        let least = R::of(f64::from(f32::MIN));
         let draws = t.step.draws(self.dropout.stream, s.probabilities());
         let out = t.out(0).par_chunks_mut(l * s.hidden());
         let lse = t.out(1).par_chunks_mut(s.heads * l);
         out.zip(lse).enumerate().for_each_init(Vec::new, |scores: &mut Vec<R>, (b, (out, lse))| {
-            let valid = (lengths[b] as usize).min(l);
+            let valid = visible.valid(b, l);
             if valid == 0 {
                 out.fill(R::ZERO);
                 lse.fill(R::ZERO);
@@ -124,7 +166,13 @@ impl Attention {
                     || {
                         for (i, row) in scores.chunks_exact_mut(l).enumerate() {
                             row[valid..].fill(R::ZERO);
+                            if visible.hide((b, i), &mut row[..valid], least) == 0 {
+                                row.fill(R::ZERO);
+                                lse[h * l + i] = R::ZERO;
+                                continue;
+                            }
                             lse[h * l + i] = softmax(&mut row[..valid]);
+                            visible.hide((b, i), &mut row[..valid], R::ZERO);
                             if self.dropout.probability > 0.0 {
                                 self.dropout.apply(draws, s.probability(b, h, i), row);
                             }
@@ -161,18 +209,19 @@ impl Op for Attention {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [qkv, lengths]
-                if !lengths.is_empty()
-                    && qkv.rows().is_multiple_of(lengths.len())
+            [qkv, visible]
+                if !visible.is_empty()
+                    && qkv.rows().is_multiple_of(visible.shape[0])
+                    && (!is_ordered(visible) || visible.len() == 2 * qkv.rows())
                     && qkv.columns().is_multiple_of(3 * self.heads) =>
             {
-                let s = Sizes::new(qkv, lengths, self.heads);
+                let s = Sizes::new(qkv, visible, self.heads);
                 Ok(vec![TensorType::f32(&[qkv.rows(), s.hidden()]), TensorType::f32(&[s.examples, s.heads, s.length])])
             }
             _ => Err(mismatch(
                 "attention",
                 inputs,
-                format!("qkv [B L, 3 H] with H in {} heads, lengths [B]", self.heads),
+                format!("qkv [B L, 3 H] with H in {} heads, lengths [B] or an order [B, 2 L]", self.heads),
             )),
         }
     }
@@ -195,7 +244,10 @@ impl Op for Attention {
     fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let s = Sizes::new(&shapes.inputs[0], &shapes.inputs[1], self.heads);
         let (qkv, out) = (shapes.inputs[0].dtype, shapes.outputs[0].dtype);
-        let (shader, blocks) = match AttentionKernel::choose(s, Pass::Forward, &[qkv], device) {
+        let ordered = is_ordered(&shapes.inputs[1]);
+        let kernel =
+            if ordered { AttentionKernel::General } else { AttentionKernel::choose(s, Pass::Forward, &[qkv], device) };
+        let (shader, blocks) = match kernel {
             AttentionKernel::General => ("attention", s.blocks()),
             AttentionKernel::Tiles => ("attention_tiles", s.length.div_ceil(TILE)),
             AttentionKernel::Cooperative if device.cooperative == Some(8) => {
@@ -210,6 +262,7 @@ impl Op for Attention {
             .read(Operand::Input(1))
             .write(Operand::Output(0))
             .write(Operand::Output(1));
+        let dispatch = if ordered { dispatch.constant("ordered", true) } else { dispatch };
         vec![s.arguments(self.dropout, blocks, dispatch)]
     }
 

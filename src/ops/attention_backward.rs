@@ -6,7 +6,7 @@
 //! the log-sum-exp. Of the general kernels, one owns rows of queries (D, dQ), the next one rows of keys (dK, dV), so that
 //! neither needs sums across workgroups; the others own a head and compute P once for all three.
 
-use super::attention::Sizes;
+use super::attention::{Sizes, Visible, is_ordered};
 use crate::graph::{Graph, GraphError, Node, Tensor, TensorType};
 use crate::math::Real;
 use crate::math::gemm::{Gemm, Matrix};
@@ -32,18 +32,22 @@ impl AttentionBackward {
     }
 
     fn kernel(&self, shapes: &Shapes, device: &DeviceTraits) -> AttentionKernel {
+        if is_ordered(&shapes.inputs[1]) {
+            return AttentionKernel::General;
+        }
         let factors = [0, 4].map(|i| shapes.inputs[i].dtype);
         AttentionKernel::choose(self.sizes(shapes), Pass::Backward, &factors, device)
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let (qkv, lengths, out, lse, d) = (t.real(0), t.int(1), t.real(2), t.real(3), t.real(4));
+        let (qkv, out, lse, d) = (t.real(0), t.real(2), t.real(3), t.real(4));
+        let visible = Visible::new(t.int(1), t.input_types[1]);
         let s = Sizes::new(t.input_types[0], t.input_types[1], self.heads);
         let (l, w, hidden, stride) = (s.length, s.width, s.hidden(), 3 * s.hidden());
         let draws = t.step.draws(self.dropout.stream, s.probabilities());
         t.out(0).par_chunks_mut(l * stride).enumerate().for_each_init(Vec::new, |work: &mut Vec<R>, (b, dqkv)| {
             dqkv.fill(R::ZERO);
-            let valid = (lengths[b] as usize).min(l);
+            let valid = visible.valid(b, l);
             if valid == 0 {
                 return;
             }
@@ -69,6 +73,7 @@ impl AttentionBackward {
                                 *p = (*p - lse).exp();
                                 *k = R::ONE;
                             }
+                            visible.hide((b, i), p, R::ZERO);
                             if self.dropout.probability > 0.0 {
                                 self.dropout.apply(draws, s.probability(b, h, i), kept);
                             }
@@ -158,7 +163,11 @@ impl Op for AttentionBackward {
                 let query = some("attention_backward_query", 1).flops(flops / 5 * 3);
                 let key = typed("attention_backward_key").read(qkv).read(lengths).read(lse).read(d).read(scratch);
                 let key = key.write(dqkv).moving(written / 3 * 2).flops(flops - flops / 5 * 3);
-                let both = [query, key].map(|dispatch| dispatch.element("Dout", element(4)));
+                let ordered = is_ordered(&shapes.inputs[1]);
+                let both = [query, key].map(|dispatch| {
+                    let dispatch = dispatch.element("Dout", element(4));
+                    if ordered { dispatch.constant("ordered", true) } else { dispatch }
+                });
                 both.map(|dispatch| s.arguments(self.dropout, s.blocks(), dispatch)).into()
             }
         }

@@ -13,9 +13,14 @@ struct WordGradient {
     vocabulary: usize,
 }
 
-/// `[vocabulary, E]` where row v is the sum of the rows of `d` [T, E] whose id is v.
+/// `[vocabulary, E]` where row v is the sum of the rows of `d` [T, E] whose id is v; of d `[T]`, a value a token, `[vocabulary]`.
 pub fn word_gradient(g: &mut Graph, ids: Tensor, d: Tensor, vocabulary: usize) -> Result<Tensor, GraphError> {
     g.add1(WordGradient { vocabulary }, &[ids, d])
+}
+
+/// E of gradients [T, E], 1 of `[T]`.
+fn width(d: &TensorType) -> usize {
+    if d.shape.len() == 1 { 1 } else { d.columns() }
 }
 
 impl WordGradient {
@@ -28,7 +33,7 @@ impl WordGradient {
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
         let (ids, d) = (t.int(0), t.real(1));
-        let e = t.input_types[1].columns();
+        let e = width(t.input_types[1]);
         parallel::rows(t.out(0), e, |start, out| {
             out.fill(R::ZERO);
             let here = start..start + out.len() / e;
@@ -49,10 +54,17 @@ impl Op for WordGradient {
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
-            [ids, d] if ids.dtype == DType::U32 && ids.len() == d.rows() && self.vocabulary <= Self::MOST_WORDS => {
-                Ok(vec![TensorType::f32(&[self.vocabulary, d.columns()])])
+            [ids, d]
+                if ids.dtype == DType::U32
+                    && ids.len() * width(d) == d.len()
+                    && self.vocabulary <= Self::MOST_WORDS =>
+            {
+                let rows = if d.shape.len() == 1 { vec![self.vocabulary] } else { vec![self.vocabulary, d.columns()] };
+                Ok(vec![TensorType::f32(&rows)])
             }
-            _ => Err(mismatch("word_gradient", inputs, "ids [T] and their gradients [T, E], less than 2^20 words")),
+            _ => {
+                Err(mismatch("word_gradient", inputs, "T ids and their gradients [T, E] or [T], less than 2^20 words"))
+            }
         }
     }
 
@@ -65,13 +77,13 @@ impl Op for WordGradient {
     }
 
     fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
-        let (tokens, e) = (shapes.inputs[0].len(), shapes.inputs[1].columns());
+        let (tokens, e) = (shapes.inputs[0].len(), width(&shapes.inputs[1]));
         let blocks = tokens.div_ceil(Self::BLOCK);
         vec![TensorType::u32(&[blocks, Self::BLOCK]), TensorType::f32(&[tokens.div_ceil(Self::PIECE), e])]
     }
 
     fn dispatches(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<Dispatch> {
-        let (tokens, e) = (shapes.inputs[0].len(), shapes.inputs[1].columns());
+        let (tokens, e) = (shapes.inputs[0].len(), width(&shapes.inputs[1]));
         let blocks = tokens.div_ceil(Self::BLOCK);
         let (keys, pieces) = (Operand::Scratch(0), Operand::Scratch(1));
         let sort = Dispatch::new("word_gradient_sort")

@@ -210,7 +210,7 @@ fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, G
     let ids = g.input("ids", DType::U32, &tokens);
     let types = g.input("types", DType::U32, &tokens);
     let lengths = g.input("lengths", DType::U32, &[shape.rows]);
-    let input = Encoded { types, lengths, dropout: false };
+    let input = Encoded { types, visible: lengths, dropout: false };
     let (logits, positions) = if shape.slots > 0 {
         let network = match model.networks.last().filter(|_| shape.last) {
             Some(last) => last,

@@ -117,5 +117,9 @@ pub(super) fn sample_line(step: u64, sentence: &[Shown], tokenizer: &Tokenizer) 
     if sentence.iter().any(|v| v.restored.is_some()) {
         line["restored"] = sentence.iter().map(|v| v.restored.map(token)).collect();
     }
+    if sentence.iter().any(|v| !v.candidates.is_empty()) {
+        let words = |v: &Shown| v.candidates.iter().map(|(word, p)| json!([token(*word), p])).collect::<Vec<_>>();
+        line["candidates"] = sentence.iter().map(words).collect();
+    }
     line
 }

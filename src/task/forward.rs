@@ -162,7 +162,7 @@ impl Forward {
         let types = g.input("types", DType::U32, &[count, length]);
         let lengths = g.input("lengths", DType::U32, &[count]);
         let network = self.network();
-        let out = (self.page)(network, &mut g, ids, Encoded { types, lengths, dropout: false })?;
+        let out = (self.page)(network, &mut g, ids, Encoded { types, visible: lengths, dropout: false })?;
         without_gradient(&mut g, &[out], self.precision)?;
         let plan = Plan::new(Arc::new(g), &[out], self.target);
         let bytes = plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) as u64;

@@ -45,24 +45,18 @@ class Two:
     kind = ElectraForPreTraining
     tying = "embeddings"
     sizes = SMALL
+    keeps = LARGE
     weights = (1.0, 50.0)
     frozen = False
 
     def __init__(self, seed):
-        self.first = ElectraForMaskedLM(ElectraConfig(**self.sizes, attn_implementation="eager"))
-        self.kept = self.kind(ElectraConfig(**LARGE, attn_implementation="eager"))
-        if self.tying != "none":
-            self.kept.electra.embeddings = self.first.electra.embeddings
-        if self.tying == "all":
-            self.kept.electra.embeddings_project = self.first.electra.embeddings_project
-            self.kept.electra.encoder = self.first.electra.encoder
-        for model in (self.first, self.kept):
+        networks = self.build()
+        for model in networks.values():
             words = model.electra.embeddings.word_embeddings
             words.padding_idx = None  # its gradient is what the formulas say, not 0
             if isinstance(model, ElectraForMaskedLM):
                 model.generator_lm_head.weight = words.weight
-        self.names = [(f"generator.{n}", p) for n, p in self.first.named_parameters()]
-        self.names += [(f"{self.second}.{n}", p) for n, p in self.kept.named_parameters()]
+        self.names = [(f"{name}.{n}", p) for name, model in networks.items() for n, p in model.named_parameters()]
         self.names += self.own()
         every = {}
         for name, parameter in self.names:
@@ -72,12 +66,35 @@ class Two:
         for name, parameter in every.items():
             value = random.standard_normal(tuple(parameter.shape)) * (0.15 if name.endswith("bias") else 0.2)
             parameter.data = torch.tensor((value + name.endswith("LayerNorm.weight")).astype(np.float32)).double()
-        self.first.double().train(), self.kept.double().train()
+        for model in networks.values():
+            model.double().train()
         self.parameters = {n: p for n, p in every.items() if not (self.frozen and n.startswith("generator."))}
-        self.samples, self.now = None, 0
+        self.given, self.now = {}, None
+
+    def build(self):
+        """Every network by its name, tied."""
+        self.first = ElectraForMaskedLM(ElectraConfig(**self.sizes, attn_implementation="eager"))
+        self.kept = self.kind(ElectraConfig(**self.keeps, attn_implementation="eager"))
+        if self.tying != "none":
+            self.kept.electra.embeddings = self.first.electra.embeddings
+        if self.tying == "all":
+            self.kept.electra.embeddings_project = self.first.electra.embeddings_project
+            self.kept.electra.encoder = self.first.electra.encoder
+        return {"generator": self.first, self.second: self.kept}
 
     def own(self):
         return []
+
+    def draw(self, seed):
+        """One batch, and in `given` what every step is given, [N, ...] each."""
+        batch, samples = make_batch(seed, COMMON["vocab_size"])
+        self.given = {"sampled": samples}
+        return batch
+
+    def give(self, batch, step):
+        """The batch with what a step is given."""
+        given = {key: value[step] for key, value in self.given.items()}
+        return corrupt(dict(batch, **given), given["sampled"])
 
     def hold(self, batch):
         pass
@@ -106,8 +123,8 @@ class Two:
         return (first, second), self.weights[0] * first + self.weights[1] * second
 
     def step(self, batch):
-        if self.samples is not None:
-            batch = corrupt(batch, self.samples[self.now])
+        if self.now is not None:
+            batch = self.give(batch, self.now)
             self.now += 1
         _, loss = self.forward(batch)
         return loss.detach(), dict(zip(self.parameters, torch.autograd.grad(loss, list(self.parameters.values()))))
@@ -250,8 +267,8 @@ class AllTokens(Replace):
 
 def make(name, kind, seed):
     networks = kind(seed)
-    batch, samples = make_batch(seed + 1, COMMON["vocab_size"])
-    first = corrupt(batch, samples[0])
+    batch = networks.draw(seed + 1)
+    first = networks.give(batch, 0)
     losses, total = networks.forward(first)
     for found, defined in zip(losses, networks.defined(first)):
         check(abs(found.item() - defined) < 1e-11, f"{name}: a loss differs from its definition")
@@ -259,8 +276,8 @@ def make(name, kind, seed):
     networks.hold(first)
     print(f"{name}: finite differences agree to {check_gradients(networks, first, gradients):.1e}")
     tensors = {key: parameter.data.clone() for key, parameter in networks.names}
-    tensors |= {f"batch.{key}": value for key, value in first.items()}
-    tensors |= {"loss": loss, "loss.first": losses[0], "loss.second": losses[1]}
+    tensors |= {f"batch.{key}": value for key, value in first.items() if key == "sampled" or key not in networks.given}
+    tensors |= {"loss": loss} | {f"loss.{key}": value for key, value in zip(("first", "second", "third"), losses)}
     tensors["grad.norm"] = torch.stack([g.square().sum() for g in gradients.values()]).sum().sqrt()
 
     def by_name(parameter):
@@ -268,14 +285,14 @@ def make(name, kind, seed):
         return found[0] if found else torch.zeros_like(parameter)
 
     tensors |= {f"grad.{key}": by_name(parameter) for key, parameter in networks.names}
-    networks.samples, networks.fixed = samples, None
+    networks.now, networks.fixed = 0, None
     log = train(networks, batch)
-    tensors["steps.sampled"] = samples.reshape(TRAINING["steps"], B * K)
+    tensors |= {f"steps.{key}": value.reshape(TRAINING["steps"], -1) for key, value in networks.given.items()}
     tensors["steps.lr"] = torch.tensor([learning_rate(s) for s in range(TRAINING["steps"])], dtype=torch.float64)
     tensors |= {f"steps.{key}": value for key, value in log.items()}
     tensors |= {f"after.{key}": parameter.data.clone() for key, parameter in networks.names}
     print(f"  loss {log['loss'][0]:.4f} to {log['loss'][-1]:.4f}, gradient norm {log['grad_norm'][0]:.4f}")
-    metadata = {"generator": json.dumps(networks.sizes), "kept": json.dumps(LARGE), "training": json.dumps(TRAINING)}
+    metadata = {"generator": json.dumps(networks.sizes), "kept": json.dumps(networks.keeps), "training": json.dumps(TRAINING)}
     metadata["shape"] = json.dumps({"batch": B, "length": L, "drawn": K})
     save(HERE / f"{name}.safetensors", tensors, metadata)
 

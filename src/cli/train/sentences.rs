@@ -40,9 +40,15 @@ fn column(shown: &Shown, tokenizer: &Tokenizer) -> Column {
         };
         (format!("{:.0}{mark}", 100.0 * probability), colour)
     });
-    let restored = shown.restored.map(|word| match word == shown.original {
-        true => ("=".into(), Colour::Green),
-        false => (token(word), Colour::Red),
+    let restored = shown.restored.map(|word| {
+        let (name, colour) = match word == shown.original {
+            true => ("=".into(), Colour::Green),
+            false => (token(word), Colour::Red),
+        };
+        match shown.candidates.first() {
+            Some((_, p)) => (format!("{name} {:.0}", 100.0 * p), colour),
+            None => (name, colour),
+        }
     });
     Column { original: token(shown.original), below: [put].into_iter().chain(verdict).chain(restored).collect() }
 }
@@ -56,6 +62,7 @@ pub(super) fn table(
     sentences: &[Vec<Shown>],
     tokenizer: &Tokenizer,
 ) -> String {
+    let chosen;
     let (names, about) = match demonstration {
         Demonstration::Masked { .. } => {
             let names = &networks[networks.len().saturating_sub(1)..];
@@ -77,6 +84,22 @@ pub(super) fn table(
                 networks.last().copied().unwrap_or_default()
             ),
         ),
+        Demonstration::Chosen { logits, .. } => {
+            let (encoder, judge) = match logits {
+                Some(_) => (networks.last(), networks.iter().rev().nth(1)),
+                None => (networks.last(), networks.last()),
+            };
+            let (encoder, judge) = (encoder.copied().unwrap_or_default(), judge.copied().unwrap_or_default());
+            chosen = ["generator", judge, if logits.is_some() { encoder } else { "its choice" }];
+            (
+                &chosen[..],
+                format!(
+                    "what the generator put where words were selected (= where it hit the word), the {judge}'s percentage\nof \
+                     \"replaced\" for every token, over 50 it cries fake, and what the {encoder} takes the word to have been,\nwith \
+                     its percentage among the words it chose from"
+                ),
+            )
+        }
         Demonstration::Predictions => return String::new(),
     };
     let mut out = format!("\n{}: {about}\n", style.bold("held-out sentences"));

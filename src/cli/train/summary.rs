@@ -76,8 +76,8 @@ pub(super) fn files(
             sentence(shown, tokenizer, true)
         ),
         // An encoder that has never met `[MASK]` is not asked about it.
-        Demonstration::Replaced { .. } | Demonstration::Restored { .. }
-            if networks.last() != Some(&"discriminator") =>
+        Demonstration::Replaced { .. } | Demonstration::Restored { .. } | Demonstration::Chosen { .. }
+            if !networks.contains(&"discriminator") =>
         {
             format!(
                 "hide a word, and see what the generator puts there:\n         leyden probe {}/generator --mask \"{}\"\n       ",
@@ -85,7 +85,7 @@ pub(super) fn files(
                 sentence(shown, tokenizer, true)
             )
         }
-        Demonstration::Replaced { .. } | Demonstration::Restored { .. } => format!(
+        Demonstration::Replaced { .. } | Demonstration::Restored { .. } | Demonstration::Chosen { .. } => format!(
             "change a word, and see whether the discriminator notices:\n         leyden probe {folder} \"{}\"\n       ",
             sentence(shown, tokenizer, false)
         ),

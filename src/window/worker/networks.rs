@@ -40,7 +40,10 @@ impl Networks {
     pub(super) fn new(model: Model, objective: &ObjectiveConfig, tokenizer: &Tokenizer) -> Self {
         let kind = match objective.demonstration() {
             Demonstration::Predictions => Kind::Texts(Predictor::on_cpu(model, tokenizer.clone())),
-            Demonstration::Masked { .. } | Demonstration::Replaced { .. } | Demonstration::Restored { .. } => {
+            Demonstration::Masked { .. }
+            | Demonstration::Replaced { .. }
+            | Demonstration::Restored { .. }
+            | Demonstration::Chosen { .. } => {
                 let masking = objective.masking().unwrap_or_default();
                 Kind::Sentences(Demonstrator::new(model, masking, tokenizer))
             }
