@@ -163,35 +163,50 @@ const GENERATED: [&str; 20] = [
 ];
 
 /// An objective, further settings, what its summary says, its networks, and what its lines of samples.jsonl have.
-type Generated = (&'static str, &'static [&'static str], &'static [&'static str], [&'static str; 2], &'static str);
+type Generated =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str], &'static str);
 
 #[test]
 fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
-    let cases: [Generated; 6] = [
-        ("electra", &["objective.over='selected'"], &["ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
+    let cases: [Generated; 8] = [
+        ("electra", &["objective.over='selected'"], &["ELECTRA tiny"], &["generator", "discriminator"], "p_replaced"),
         (
             "electra",
             &["objective.tying='all'", "objective.generator=1"],
             &["ELECTRA tiny"],
-            ["generator", "discriminator"],
+            &["generator", "discriminator"],
             "p_replaced",
         ),
         (
             "replace-mlm",
             &[],
             &["Replace MLM tiny", "encoder loss", "takes the word to have been", "/generator --mask"],
-            ["generator", "encoder"],
+            &["generator", "encoder"],
             "restored",
         ),
         (
             "all-tokens",
             &[],
             &["All-Tokens MLM tiny", "the encoder copies", "the encoder's percentage", "/generator --mask"],
-            ["generator", "encoder"],
+            &["generator", "encoder"],
             "p_replaced",
         ),
-        ("two-stage", &[], &["two-stage ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
-        ("adversarial", &[], &["adversarial ELECTRA tiny"], ["generator", "discriminator"], "p_replaced"),
+        ("two-stage", &[], &["two-stage ELECTRA tiny"], &["generator", "discriminator"], "p_replaced"),
+        ("adversarial", &[], &["adversarial ELECTRA tiny"], &["generator", "discriminator"], "p_replaced"),
+        (
+            "mc-bert",
+            &["objective.candidates=4"],
+            &["MC-BERT tiny", "of all tokens for unchanged", "the words it chose from", "/generator --mask"],
+            &["generator", "encoder"],
+            "\"candidates\":",
+        ),
+        (
+            "teams",
+            &["model.layers=2"],
+            &["TEAMS tiny", "chooses the right one of 5 words", "transformers loads all of them"],
+            &["generator", "discriminator", "encoder"],
+            "\"candidates\":",
+        ),
     ];
     for (objective, settings, says_so, networks, sampled) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -217,7 +232,7 @@ fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
             assert!(fs::read(whole.join(&file)).unwrap() == fs::read(parts.join(&file)).unwrap(), "{objective} {name}");
         }
         let rest = whole.join("checkpoints/step-000006/rest.safetensors");
-        assert_eq!(rest.is_file(), ["all-tokens", "adversarial"].contains(&objective));
+        assert_eq!(rest.is_file(), ["all-tokens", "adversarial", "mc-bert"].contains(&objective));
         let lines = fs::read_to_string(whole.join("samples.jsonl")).unwrap();
         assert!(lines.contains(sampled), "{objective}: {lines}");
         let picture = folder.path().join("run.svg");
@@ -227,6 +242,33 @@ fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
         let guesses = says(&["probe", "--mask", "the people of the [MASK]"], &whole);
         assert!(guesses.contains("generator"), "{objective}: {guesses}");
     }
+}
+
+#[test]
+fn words_are_predicted_in_a_random_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let begin = |run: &Path, more: &[&str]| {
+        let mut command = leyden();
+        command.args(["train", "--objective", "xlnet"]).args(GENERATED).arg("--run").arg(run).args(more);
+        String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+    };
+    let shown = begin(&whole, &[]);
+    for part in
+        ["XLNet tiny", "of the predicted words", "what the encoder guesses", "step-000006/encoder: transformers"]
+    {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+    begin(&parts, &["--stop-after", "3"]);
+    leyden().args(["train", "--device", "cpu", "--run"]).arg(&parts).assert().success();
+    assert_eq!(metrics(&whole), metrics(&parts));
+    let weights = |run: &Path| fs::read(run.join("checkpoints/step-000006/encoder/model.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&parts));
+    let picture = folder.path().join("run.svg");
+    says(&["plot", "--out", picture.to_str().unwrap()], &whole);
+    assert!(fs::read_to_string(&picture).unwrap().contains("Permutation LM loss"));
+    let guesses = says(&["probe", "--mask", "the people of the [MASK]"], &whole);
+    assert!(guesses.contains("encoder"), "{guesses}");
 }
 
 #[test]
@@ -321,7 +363,7 @@ fn an_objective_brings_its_own_settings() {
 
     refuses(
         &["train", "--objective", "bert"],
-        "possible values: electra, mlm, replace-mlm, all-tokens, two-stage, adversarial",
+        "possible values: electra, mlm, replace-mlm, all-tokens, two-stage, adversarial, mc-bert, teams, xlnet",
     );
     fs::write(&file, "[objective]\nname = 'bert'\n").unwrap();
     refuses(&["train", "--config", path], "no objective \"bert\"; there are electra, mlm, replace-mlm");
