@@ -168,11 +168,18 @@ type Generated =
 
 #[test]
 fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
-    let cases: [Generated; 8] = [
+    let cases: [Generated; 9] = [
         ("electra", &["objective.over='selected'"], &["ELECTRA tiny"], &["generator", "discriminator"], "p_replaced"),
         (
             "electra",
             &["objective.tying='all'", "objective.generator=1"],
+            &["ELECTRA tiny"],
+            &["generator", "discriminator"],
+            "p_replaced",
+        ),
+        (
+            "electra",
+            &["objective.replaced_by='frozen'", "data.whole_words=true"],
             &["ELECTRA tiny"],
             &["generator", "discriminator"],
             "p_replaced",
@@ -242,6 +249,34 @@ fn objectives_with_a_generator_are_trained_drawn_and_gone_on_with() {
         let guesses = says(&["probe", "--mask", "the people of the [MASK]"], &whole);
         assert!(guesses.contains("generator"), "{objective}: {guesses}");
     }
+}
+
+#[test]
+fn words_may_be_put_in_that_no_network_guesses() {
+    for by in ["unigram", "uniform"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+        let begin = |run: &Path, more: &[&str]| {
+            let mut command = leyden();
+            command.args(["train", "--set", &format!("objective.replaced_by={by}")]).args(GENERATED);
+            command.arg("--run").arg(run).args(more).assert().success();
+        };
+        begin(&whole, &[]);
+        begin(&parts, &["--stop-after", "3"]);
+        leyden().args(["train", "--device", "cpu", "--run"]).arg(&parts).assert().success();
+        assert_eq!(metrics(&whole), metrics(&parts), "{by}");
+        let checkpoint = |run: &Path| run.join("checkpoints/step-000006");
+        let weights = |run: &Path| fs::read(checkpoint(run).join("discriminator/model.safetensors")).unwrap();
+        assert!(weights(&whole) == weights(&parts), "{by}");
+        assert!(!checkpoint(&whole).join("generator").exists());
+        assert_eq!(checkpoint(&whole).join("rest.safetensors").is_file(), by == "unigram");
+        let verdict = says(&["probe", "the people of the states"], &whole);
+        assert!(verdict.contains("discriminator") || verdict.contains('%'), "{verdict}");
+    }
+    refuses(
+        &["train", "--set", "objective.replaced_by=uniform", "--set", "objective.tying=none", "--run", "never"],
+        "objective.tying is none",
+    );
 }
 
 #[test]

@@ -13,14 +13,16 @@ use leyden::plan::{Engine, Target};
 use leyden::train::step::GRADIENT_NORM;
 use leyden::train::{Fit, MicroBatches, Plans, Recipe, TrainingStep};
 
-/// All objectives that learn from text, with dropout.
-fn all() -> impl Iterator<Item = (&'static str, Config)> {
-    let of = |name: &&'static str| {
-        let config = memorising(0.1).with_objective(name).unwrap().set("objective.masked_fraction=0.25").unwrap();
+/// All objectives that learn from text, with dropout, and what else may put in words.
+fn all() -> impl Iterator<Item = (String, Config)> {
+    let others = ["frozen", "unigram", "uniform"].map(|by| ("electra", format!("objective.replaced_by='{by}'")));
+    let named = ObjectiveConfig::NAMES.iter().map(|name| (*name, String::new())).chain(others);
+    named.map(|(name, setting)| {
+        let settings = ["objective.masked_fraction=0.25", &setting].into_iter().filter(|setting| !setting.is_empty());
+        let config = settings.fold(memorising(0.1).with_objective(name).unwrap(), |c, setting| c.set(setting).unwrap());
         config.objective.check(&config.model).unwrap();
-        (*name, config)
-    };
-    ObjectiveConfig::NAMES.iter().map(of)
+        (format!("{name} {setting}"), config)
+    })
 }
 
 /// Some steps of an objective's last phase on the one batch, in `parts` parts.
@@ -101,7 +103,7 @@ fn both_engines_train_alike_and_near_in_mixed_precision() {
                 assert_eq!(found.len(), expected.len(), "{name}, {output}");
             }
         }
-        near(name, &numbers(&single), &numbers(&expected), 1e-3);
+        near(&name, &numbers(&single), &numbers(&expected), 1e-3);
         near(&format!("{name} in parts"), &numbers(&gpu(&config, 2)), &numbers(&expected), 1e-3);
         let mixed = config.set("training.precision='mixed'").unwrap();
         // A sample that falls the other way makes another batch of it; the first step's is the same.

@@ -11,7 +11,8 @@ use crate::random::Random;
 /// (`pretrain_helpers.py`) draws with replacement and averages what falls on the same position; that is a quirk of its code
 /// and not part of the method. A selected position becomes `[MASK]` with `mask_probability`, a random word with
 /// `random_probability`, and keeps its token with what is left. With the same random numbers the same positions are selected,
-/// whatever becomes of them.
+/// whatever becomes of them. Where whole words are asked for (`data.whole_words`), all pieces of a word are selected or none, and
+/// there may be fewer than k, where no word fits into what is left.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Masking {
     /// Fraction of an example's tokens that is selected, special tokens counted.
@@ -20,6 +21,23 @@ pub struct Masking {
     pub mask_probability: f64,
     /// Probability that it becomes a word of the vocabulary at random, special tokens left out.
     pub random_probability: f64,
+}
+
+/// What is known of a vocabulary's ids.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lexicon<'a> {
+    /// The tokens that are no words.
+    pub special: SpecialTokens,
+    /// The ids that are words, of which random ones are drawn.
+    pub words: &'a [u32],
+    /// Whether each id goes on a word, as `##ing` does, where whole words are to be selected.
+    pub continues: Option<&'a [bool]>,
+}
+
+impl Lexicon<'_> {
+    fn continues(&self, id: u32) -> bool {
+        self.continues.is_some_and(|continues| continues.get(id as usize).copied().unwrap_or(false))
+    }
 }
 
 impl Default for Masking {
@@ -35,26 +53,28 @@ impl Masking {
         (((self.fraction + 0.005) * length as f64) as usize).clamp(1, length.max(1))
     }
 
-    /// Selects positions of an example, ascending, and masks them in `masked`, a copy of its ids; random words are some of `words`.
+    /// Selects positions of an example, ascending, and masks them in `masked`, a copy of its ids.
     pub(crate) fn draw(
         &self,
         masked: &mut [u32],
         maximum: usize,
-        (special, words): (SpecialTokens, &[u32]),
+        lexicon: Lexicon<'_>,
         random: &mut Random,
     ) -> Vec<u32> {
+        let Lexicon { special, words, .. } = lexicon;
         let never = [special.cls, special.sep, special.mask, special.pad];
         let mut positions: Vec<u32> =
             (0..masked.len() as u32).filter(|&position| !never.contains(&masked[position as usize])).collect();
         // Ties to even, as in the reference.
         let wanted = (self.fraction * masked.len() as f64).round_ties_even() as usize;
         let k = wanted.min(maximum).max(1).min(positions.len());
-        // The first k places of a Fisher-Yates shuffle are a draw without replacement.
-        for place in 0..k {
-            let other = place + random.below((positions.len() - place) as u64) as usize;
-            positions.swap(place, other);
+        if lexicon.continues.is_some() {
+            let whole = positions.chunk_by(|&a, &b| b == a + 1 && lexicon.continues(masked[b as usize]));
+            positions = whole_words(whole.collect(), k, random);
+        } else {
+            shuffle(&mut positions, k, random);
+            positions.truncate(k);
         }
-        positions.truncate(k);
         positions.sort_unstable();
         let mut replaced = Vec::new();
         for &position in &positions {
@@ -75,12 +95,38 @@ impl Masking {
     }
 }
 
+/// Puts a draw without replacement into the first `count` places: those of a Fisher-Yates shuffle.
+fn shuffle<T>(all: &mut [T], count: usize, random: &mut Random) {
+    for place in 0..count {
+        let other = place + random.below((all.len() - place) as u64) as usize;
+        all.swap(place, other);
+    }
+}
+
+/// The positions of words that are drawn one after the other, `k` of them at most: as in BERT's code, what is too long for what is left is
+/// passed over. Where each is longer than `k`, so much of the first.
+fn whole_words(mut words: Vec<&[u32]>, k: usize, random: &mut Random) -> Vec<u32> {
+    let count = words.len();
+    shuffle(&mut words, count, random);
+    let mut selected = Vec::with_capacity(k);
+    for word in &words {
+        if selected.len() + word.len() <= k {
+            selected.extend_from_slice(word);
+        }
+    }
+    if selected.is_empty() {
+        selected.extend(words.first().into_iter().flat_map(|word| word.iter().take(k)));
+    }
+    selected
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 };
+    const ALONE: Lexicon<'_> = Lexicon { special: SPECIAL, words: &[], continues: None };
 
     #[test]
     fn small_has_19_predictions() {
@@ -102,7 +148,7 @@ mod tests {
                     *id = SPECIAL.cls;
                 }
             }
-            let selected = masking.draw(&mut ids, 19, (SPECIAL, &[]), &mut Random::new(0, 0, 0));
+            let selected = masking.draw(&mut ids, 19, ALONE, &mut Random::new(0, 0, 0));
             assert_eq!(selected.len(), k, "length {length}");
         }
     }
@@ -114,7 +160,7 @@ mod tests {
         let mut masked = 0;
         for row in 0..20_000 {
             let mut ids = [7; 20];
-            for position in masking.draw(&mut ids, 3, (SPECIAL, &[]), &mut Random::new(5, 0, row)) {
+            for position in masking.draw(&mut ids, 3, ALONE, &mut Random::new(5, 0, row)) {
                 selected[position as usize] += 1;
                 masked += u32::from(ids[position as usize] == SPECIAL.mask);
             }
@@ -133,8 +179,11 @@ mod tests {
         for row in 0..20_000 {
             let random = || Random::new(5, 0, row);
             let (mut ids, mut alone) = ([7; 20], [7; 20]);
-            let positions = bert.draw(&mut ids, 3, (SPECIAL, &every), &mut random());
-            assert_eq!(positions, Masking::default().draw(&mut alone, 3, (SPECIAL, &every), &mut random()));
+            let positions = bert.draw(&mut ids, 3, Lexicon { words: &every, ..ALONE }, &mut random());
+            assert_eq!(
+                positions,
+                Masking::default().draw(&mut alone, 3, Lexicon { words: &every, ..ALONE }, &mut random())
+            );
             for position in positions {
                 let id = ids[position as usize];
                 masked += u32::from(id == SPECIAL.mask);
@@ -151,11 +200,37 @@ mod tests {
         assert!((0..50).all(|id| (words[id] > 60) == possible(id) && words[id] < 220), "{words:?}");
     }
 
+    #[test]
+    fn words_are_selected_whole() {
+        // 10 and above go on a word.
+        let continues: Vec<bool> = (0..20).map(|id| id >= 10).collect();
+        let lexicon = Lexicon { continues: Some(&continues), ..ALONE };
+        let text = [2, 5, 6, 11, 12, 7, 13, 8, 5, 6, 7, 14, 3, 15, 9, 8, 7, 6, 5, 3];
+        let (masking, mut counts) =
+            (Masking { fraction: 0.2, mask_probability: 1.0, random_probability: 0.0 }, [0; 20]);
+        for row in 0..4_000 {
+            let mut ids = text;
+            let positions = masking.draw(&mut ids, 9, lexicon, &mut Random::new(5, 0, row));
+            assert!((1..=4).contains(&positions.len()));
+            let masked = |position: usize| ids[position] == SPECIAL.mask;
+            for word in [&[2usize, 3, 4][..], &[5, 6], &[10, 11]] {
+                assert!(word.iter().all(|&p| masked(p) == masked(word[0])), "{positions:?}");
+            }
+            positions.iter().for_each(|&p| counts[p as usize] += 1);
+        }
+        // A piece behind a special token is a word of its own, and none is left out.
+        assert!([1, 2, 5, 7, 13, 14].iter().all(|&p| counts[p] > 300), "{counts:?}");
+        assert_eq!(counts[0] + counts[12] + counts[19], 0);
+        // A word longer than what is wanted is masked as far as it goes.
+        let mut ids = [2, 6, 11, 12, 3];
+        assert_eq!(masking.draw(&mut ids, 9, lexicon, &mut Random::new(5, 0, 1)), [1]);
+    }
+
     proptest! {
         #[test]
         fn never_masks_special_tokens(ids in prop::collection::vec(0u32..9, 0..60), seed: u64, maximum in 1usize..10) {
             let mut masked = ids.clone();
-            let selected = Masking::default().draw(&mut masked, maximum, (SPECIAL, &[]), &mut Random::new(seed, 0, 0));
+            let selected = Masking::default().draw(&mut masked, maximum, ALONE, &mut Random::new(seed, 0, 0));
             let candidates = ids.iter().filter(|&&id| id == 1 || id > 4).count();
             let wanted = (0.15 * ids.len() as f64).round_ties_even() as usize;
             prop_assert_eq!(selected.len(), wanted.min(maximum).max(1).min(candidates));

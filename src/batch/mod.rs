@@ -12,6 +12,7 @@ mod source;
 pub use ahead::Ahead;
 pub use batches::{Batches, Evaluation};
 pub use column::{Batch, Column, Extent, Shape};
+pub(crate) use masking::Lexicon;
 pub use masking::Masking;
 pub use padded::padded;
 pub use source::{MaskedText, Source};

@@ -1,5 +1,6 @@
 //! Where the rows of batches come from.
 
+use super::masking::Lexicon;
 use super::{Batch, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, Masking, POSITIONS, Shape, TARGETS, TYPES, WEIGHTS};
 use crate::corpus::{Examples, SpecialTokens, Tokenizer};
 use crate::random::Random;
@@ -36,6 +37,8 @@ pub struct MaskedText {
     special: SpecialTokens,
     /// The ids that are words, of which random ones are drawn.
     words: Arc<[u32]>,
+    /// Whether each id goes on a word, where whole words are selected.
+    continues: Option<Arc<[bool]>>,
     masking: Masking,
 }
 
@@ -50,7 +53,12 @@ impl MaskedText {
 
     /// Examples of ids of which these are special, and those are words.
     pub fn of(examples: Arc<Examples>, (special, words): (SpecialTokens, Arc<[u32]>), masking: Masking) -> Self {
-        Self { examples, special, words, masking }
+        Self { examples, special, words, continues: None, masking }
+    }
+
+    /// The same where all pieces of a word are selected or none, if `whole`: pieces that go on a word begin with `##`.
+    pub fn with_whole_words(self, tokenizer: &Tokenizer, whole: bool) -> Self {
+        Self { continues: whole.then(|| tokenizer.continues().into()), ..self }
     }
 }
 
@@ -76,7 +84,8 @@ impl Source for MaskedText {
         let ids = &mut batch.column_mut(IDS.name)[tokens.clone()];
         let (length, boundary) = self.examples.copy(index, ids);
         let mut masked = ids[..length].to_vec();
-        let selected = self.masking.draw(&mut masked, slots, (self.special, &self.words), random);
+        let lexicon = Lexicon { special: self.special, words: &self.words, continues: self.continues.as_deref() };
+        let selected = self.masking.draw(&mut masked, slots, lexicon, random);
         let targets: Vec<u32> = selected.iter().map(|&position| ids[position as usize]).collect();
         let set = |to: &mut [u32], first: usize, words: &[u32]| to[first..first + words.len()].copy_from_slice(words);
         batch.column_mut(LENGTHS.name)[row] = length as u32;

@@ -99,6 +99,9 @@ pub struct DataConfig {
     /// The folder of a prepared dataset, which takes the text's place. `--data` sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<PathBuf>,
+    /// Whether all pieces of a word are selected or none, whatever the objective does with selected tokens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_words: bool,
     /// How the files of text are read.
     #[serde(default = "Reading::before")]
     pub reading: Reading,

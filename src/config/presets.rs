@@ -75,6 +75,7 @@ fn small() -> Config {
             strip_accents: Some(false),
             text: Vec::new(),
             dataset: None,
+            whole_words: false,
             reading: Reading::default(),
         },
         optimizer: OptimizerConfig {

@@ -302,6 +302,11 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
+    /// Whether each id goes on a word, as `##ing` does in a WordPiece vocabulary.
+    pub fn continues(&self) -> Vec<bool> {
+        (0..self.size() as u32).map(|id| self.token(id).is_some_and(|token| token.starts_with("##"))).collect()
+    }
+
     /// The id of a token, `None` for one that is not in the vocabulary.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)

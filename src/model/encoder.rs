@@ -145,8 +145,16 @@ impl Network {
     /// # Errors
     /// [`GraphError`] where there is none of that name, and for an `x` of another width.
     pub fn own_linear(&self, g: &mut Graph, name: &'static str, x: Tensor) -> Result<Tensor, GraphError> {
-        let layer = self.own.iter().find(|(known, _)| *known == name).ok_or_else(|| self.without(name))?;
-        linear(g, x, layer.1)
+        linear(g, x, self.own_layer(name)?)
+    }
+
+    /// Where a layer of the objective's own is in the table.
+    ///
+    /// # Errors
+    /// [`GraphError`] where there is none of that name.
+    pub fn own_layer(&self, name: &'static str) -> Result<Linear, GraphError> {
+        let found = self.own.iter().find(|(known, _)| *known == name);
+        found.map(|(_, layer)| *layer).ok_or_else(|| self.without(name))
     }
 
     /// What is to be said where a page asks for a head that is not there.

@@ -4,8 +4,7 @@
 use super::ProbeError;
 use super::guess::{Guess, guesses};
 use super::network::{Network, Shape, judge};
-use crate::batch::Masking;
-use crate::batch::padded;
+use crate::batch::{Lexicon, Masking, padded};
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
 use crate::math::sigmoid;
@@ -171,7 +170,10 @@ impl Demonstrator {
         let special = self.network.tokenizer.special();
         let ids = masked.to_vec();
         let mut positions = match request.masks {
-            true => self.masking.draw(masked, self.masking.slots(ids.len()), (special, &[]), random),
+            true => {
+                let lexicon = Lexicon { special, words: &[], continues: None };
+                self.masking.draw(masked, self.masking.slots(ids.len()), lexicon, random)
+            }
             false => Vec::new(),
         };
         let inner = 1..ids.len().saturating_sub(1);

@@ -102,6 +102,9 @@ pub fn start(
         }
         error => error.into(),
     })?;
+    if config.data.whole_words && !prepared.tokenizer.continues().contains(&true) {
+        return Err(SessionError::NoPieces { name: prepared.name });
+    }
     create(folder, config, Material::Text(prepared), adaptation.as_ref(), how, watch)
 }
 
@@ -314,7 +317,7 @@ fn setup(
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<(Setup, Option<Tuned>), SessionError> {
     let mut recipe = Recipe::new(&config);
-    let data = material.data(&*recipe.objective);
+    let data = material.data(&*recipe.objective, config.data.whole_words);
     // Of labelled rows, none may be as long as they were allowed to be.
     recipe.shape.length = data.training.length().max(data.held_out.length());
     let SessionOptions { device, kernels, tuning, resources, rollback, stop_after } = how;

@@ -32,6 +32,12 @@ pub enum SessionError {
         /// What it may be.
         expected: String,
     },
+    /// Whole words of a vocabulary that does not say what goes on a word.
+    #[error("{name}: no token of its vocabulary begins with ##; data.whole_words selects words whose pieces do")]
+    NoPieces {
+        /// The text.
+        name: String,
+    },
     /// No dataset where one should be.
     #[error("--data {} does not exist; expected the folder of a dataset, as leyden prepare makes it", path.display())]
     NoDataset {
@@ -130,7 +136,11 @@ impl SessionError {
         match self {
             Self::Prepare(error) => error.is_input(),
             Self::Adapt(_) | Self::Config(_) | Self::Engine(_) | Self::NoModel | Self::Tokenizer(_) => true,
-            Self::NoDataset { .. } | Self::FewWords { .. } | Self::NoRun { .. } | Self::Extend { .. } => true,
+            Self::NoDataset { .. }
+            | Self::FewWords { .. }
+            | Self::NoPieces { .. }
+            | Self::NoRun { .. }
+            | Self::Extend { .. } => true,
             Self::TextGone { .. }
             | Self::OtherKind { .. }
             | Self::StartGone { .. }

@@ -50,13 +50,14 @@ impl Material {
         }
     }
 
-    /// What the trainer reads of it for an objective.
-    pub(super) fn data(&self, objective: &dyn Objective) -> Data {
+    /// What the trainer reads of it for an objective; `whole_words` are selected where they are asked for.
+    pub(super) fn data(&self, objective: &dyn Objective, whole_words: bool) -> Data {
         match self {
             Self::Text(text) => {
                 let source = |examples: &Arc<Examples>| -> Arc<dyn Source> {
                     let masking = objective.masking().unwrap_or_default();
-                    Arc::new(MaskedText::new(examples.clone(), &text.tokenizer, masking))
+                    let masked = MaskedText::new(examples.clone(), &text.tokenizer, masking);
+                    Arc::new(masked.with_whole_words(&text.tokenizer, whole_words))
                 };
                 Data { training: source(&text.training), held_out: source(&text.held_out), scorer: None }
             }

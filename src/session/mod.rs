@@ -318,7 +318,9 @@ impl Session {
     /// [`SessionError::Train`] if the device fails.
     pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Shown>>, SessionError> {
         let Some(masking) = self.setup.recipe.objective.masking() else { return Ok(Vec::new()) };
-        Ok(self.trainer.show(Arc::new(MaskedText::new(examples, &self.setup.tokenizer, masking)))?)
+        let (tokenizer, whole_words) = (&self.setup.tokenizer, self.setup.config.data.whole_words);
+        let text = MaskedText::new(examples, tokenizer, masking).with_whole_words(tokenizer, whole_words);
+        Ok(self.trainer.show(Arc::new(text))?)
     }
 }
 

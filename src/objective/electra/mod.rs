@@ -11,18 +11,18 @@ mod tally;
 
 pub use super::words::SAMPLED;
 use super::words::Verdicts;
-pub use options::{Over, Tying};
+pub use options::{Over, ReplacedBy, Tying};
 pub(super) use tally::ElectraTally;
 
 use super::{
-    BadValue, Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Setting,
-    Tally, words,
+    BadValue, Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Phase,
+    Setting, Tally, words,
 };
-use crate::batch::{MASKED_IDS, Masking, POSITIONS};
-use crate::graph::{Graph, GraphError};
+use crate::batch::{MASKED_IDS, Masking, POSITIONS, TARGETS};
+use crate::graph::{Graph, GraphError, Tensor};
 use crate::measure::{Measures, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
-use crate::ops::{self, Sampling};
+use crate::ops::{self, Sampling, VocabularyOutput};
 use serde::{Deserialize, Serialize};
 
 /// ELECTRA's settings.
@@ -40,6 +40,9 @@ pub struct Electra {
     /// Which tokens the discriminator's loss is over.
     #[serde(default, skip_serializing_if = "Over::is_usual")]
     pub over: Over,
+    /// Whose words stand where tokens were selected.
+    #[serde(default, skip_serializing_if = "ReplacedBy::is_usual")]
+    pub replaced_by: ReplacedBy,
     /// What the two networks share.
     #[serde(default, skip_serializing_if = "Tying::is_usual")]
     pub tying: Tying,
@@ -63,6 +66,7 @@ impl Default for Electra {
             generator_weight: 1.0,
             discriminator_weight: 50.0,
             over: Over::All,
+            replaced_by: ReplacedBy::Generator,
             tying: Tying::Embeddings,
             temperature: 1.0,
             disallow_correct: false,
@@ -97,7 +101,8 @@ pub mod outputs {
 impl Electra {
     /// Whether it is ELECTRA as the paper trains it, without what it varies in between.
     pub fn is_usual(&self) -> bool {
-        self.over.is_usual() && self.tying.is_usual() && self.sampling() == Sampling::default()
+        let settings = [self.over.is_usual(), self.replaced_by.is_usual(), self.tying.is_usual()];
+        settings == [true; 3] && self.sampling() == Sampling::default()
     }
 
     fn masks(&self) -> Masking {
@@ -107,7 +112,51 @@ impl Electra {
     fn sampling(&self) -> Sampling {
         Sampling { temperature: self.temperature, excludes_target: self.disallow_correct }
     }
+
+    /// Whether what puts in words is trained.
+    fn trains_generator(&self) -> bool {
+        matches!(self.replaced_by, ReplacedBy::Generator | ReplacedBy::Unigram)
+    }
+
+    /// The weights of both losses in the one that is minimised; a generator that is not trained has none.
+    fn weights(&self) -> [f32; 2] {
+        [if self.trains_generator() { self.generator_weight } else { 0.0 }, self.discriminator_weight]
+    }
+
+    /// Guesses and words for the selected tokens, and the generator's loss.
+    fn guess(
+        &self,
+        g: &mut Graph,
+        model: &Model,
+        batch: &mut Inputs,
+        mode: Mode,
+    ) -> Result<(VocabularyOutput, Tensor), GraphError> {
+        let slots = batch.shape().examples * batch.shape().slots;
+        let vocabulary = model.network("discriminator")?.config.vocabulary;
+        let (x, words) = match self.replaced_by {
+            ReplacedBy::Generator | ReplacedBy::Frozen => {
+                let dropout = mode.dropout && self.replaced_by == ReplacedBy::Generator;
+                let (masked, how) = (batch.column(g, MASKED_IDS), (Mode { dropout, ..mode }, self.sampling()));
+                return words::draw_selected(g, model.network("generator")?, masked, batch, how);
+            }
+            // One logit a word, whatever the text.
+            ReplacedBy::Unigram => {
+                let layer = model.network("discriminator")?.own_layer(UNIGRAM)?;
+                (ops::constant(g, 1.0, &[slots, 1])?, (g.parameter(layer.weight), g.parameter(layer.bias)))
+            }
+            ReplacedBy::Uniform => {
+                let words = (ops::constant(g, 0.0, &[vocabulary, 1])?, ops::constant(g, 0.0, &[vocabulary])?);
+                (ops::constant(g, 0.0, &[slots, 1])?, words)
+            }
+        };
+        let targets = batch.column(g, TARGETS);
+        let guess = ops::vocabulary_nll_sampled(g, x, words, targets, self.sampling())?;
+        Ok((guess, words::mean_over_selected(g, guess.nll, batch)?))
+    }
 }
+
+/// The discriminator's own layer that is a logit for every word, where there is no other generator.
+const UNIGRAM: &str = "unigram";
 
 impl Objective for Electra {
     fn title(&self) -> &'static str {
@@ -124,12 +173,28 @@ impl Objective for Electra {
         words::check_weight("objective.discriminator_weight", self.discriminator_weight)?;
         words::check_temperature(self.temperature)?;
         self.generator.check(sizes)?;
+        if !self.replaced_by.has_generator() && !self.tying.is_usual() {
+            let tying = format!("{:?}", self.tying).to_lowercase();
+            return Err(BadValue::new(
+                "objective.tying",
+                tying,
+                "none given, where objective.replaced_by is no generator",
+            ));
+        }
         self.tying.check(&self.generator, sizes)
     }
 
     /// A "generator" with a masked language model's head and a "discriminator" that tells replaced tokens, as a rule with tied
-    /// embeddings.
+    /// embeddings; the latter alone where words are put in that no network guesses.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
+        if !self.replaced_by.has_generator() {
+            let mut discriminator = b.network("discriminator", sizes);
+            b.replaced_tokens(&mut discriminator);
+            if self.replaced_by == ReplacedBy::Unigram {
+                b.own_linear(&mut discriminator, UNIGRAM, 1, sizes.vocabulary);
+            }
+            return vec![discriminator];
+        }
         let mut generator = b.network("generator", &self.generator.config(sizes));
         let mut discriminator = b.tied("discriminator", &generator, self.tying.tie(), sizes);
         b.masked_lm(&mut generator, true);
@@ -143,10 +208,7 @@ impl Objective for Electra {
 
     fn build(&self, g: &mut Graph, model: &Model, batch: &mut Inputs, mode: Mode) -> Result<Outputs, GraphError> {
         // The generator guesses the selected tokens.
-        let (guess, generator_loss) = g.in_scope("generator", |g| {
-            let masked = batch.column(g, MASKED_IDS);
-            words::draw_selected(g, model.network("generator")?, masked, batch, (mode, self.sampling()))
-        })?;
+        let (guess, generator_loss) = g.in_scope("generator", |g| self.guess(g, model, batch, mode))?;
 
         // Its samples replace them, and the discriminator says of every token whether it was replaced.
         let sampled = batch.unless_given(g, mode, SAMPLED, guess.sampled);
@@ -163,7 +225,8 @@ impl Objective for Electra {
             Ok((labels, logits, loss))
         })?;
 
-        let terms = [(self.generator_weight, generator_loss), (self.discriminator_weight, discriminator_loss)];
+        let terms = self.weights().into_iter().zip([generator_loss, discriminator_loss]);
+        let terms: Vec<(f32, Tensor)> = terms.skip(usize::from(!self.trains_generator())).collect();
         Ok(Outputs::new(ops::weighted_sum(g, &terms)?)
             .sum(outputs::GENERATOR_LOSS, generator_loss)
             .sum(outputs::DISCRIMINATOR_LOSS, discriminator_loss)
@@ -178,7 +241,7 @@ impl Objective for Electra {
     }
 
     fn tally(&self) -> Box<dyn Tally> {
-        Box::new(ElectraTally::new([self.generator_weight, self.discriminator_weight], self.over))
+        Box::new(ElectraTally::new(self.weights(), self.over))
     }
 
     fn in_words(&self, before: &Values, after: &Values) -> String {
@@ -187,6 +250,11 @@ impl Objective for Electra {
 
     fn demonstration(&self) -> Demonstration {
         Demonstration::Replaced { samples: outputs::SAMPLED, logits: outputs::LOGITS }
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let frozen = self.replaced_by == ReplacedBy::Frozen;
+        vec![Phase { trains: frozen.then_some(&["discriminator"]), ..Phase::WHOLE }]
     }
 
     fn generator_mut(&mut self) -> Option<&mut Generator> {

@@ -28,6 +28,33 @@ pub enum Tying {
     All,
 }
 
+/// Whose words stand where tokens were selected: `replaced_by` in `[objective]`. The reference's `uniform_generator` is the last of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplacedBy {
+    /// A generator's that is trained beside the discriminator, which is ELECTRA.
+    #[default]
+    Generator,
+    /// A generator's that stays as it began: at random, or as `training.init_from` has it. What it shares with the discriminator is trained.
+    Frozen,
+    /// Words as frequent as those that were selected, whatever stands around them: of a generator that is nothing but a bias for every word.
+    Unigram,
+    /// Any of the vocabulary, all as likely.
+    Uniform,
+}
+
+impl ReplacedBy {
+    /// Whether it is what is meant where nothing is said.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether there is a generator with layers.
+    pub fn has_generator(self) -> bool {
+        matches!(self, Self::Generator | Self::Frozen)
+    }
+}
+
 impl Over {
     /// Whether it is what is meant where nothing is said.
     pub fn is_usual(&self) -> bool {
