@@ -28,6 +28,7 @@ fn token(position: usize, original: &str, shown: &str, p_replaced: f32) -> Token
         edited: false,
         guesses: if selected { guesses.to_vec() } else { Vec::new() },
         p_replaced: Some(p_replaced),
+        candidates: Vec::new(),
     }
 }
 

@@ -85,6 +85,9 @@ pub struct Encoder {
 /// The name of an encoder's own layer that gives the logit of "replaced", of not copying ([`Network::own`]).
 pub const COPY: &str = "copy";
 
+/// The name of an encoder's own layer that gives the logit of a token's being none of the words to choose from.
+pub const NEITHER: &str = "neither";
+
 /// An encoder with its embeddings and its heads: where everything is in the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {

@@ -29,6 +29,8 @@ pub enum Demonstration {
     Chosen {
         /// The generator's words: [B K].
         samples: &'static str,
+        /// How many it chooses from.
+        options: usize,
         /// A discriminator's logits: [B L, 1]. Without one every token has options, and the first is that it is none of the words,
         /// still the original; with one only selected tokens have some.
         logits: Option<&'static str>,

@@ -26,7 +26,7 @@ use super::{
 use crate::batch::{Batch, Column, Extent, IDS, LENGTHS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Baseline, Better, Hue, Mean, Measure, Measures, Plot, Ranking, Values};
-use crate::model::{Builder, Model, ModelConfig, Network, Tie};
+use crate::model::{Builder, Model, ModelConfig, NEITHER, Network, Tie};
 use crate::ops;
 use serde::{Deserialize, Serialize};
 
@@ -70,9 +70,6 @@ pub mod outputs {
     /// Choosing among the options, mean over the tokens, nats: `[1]`.
     pub const ENCODER_LOSS: &str = "encoder_loss";
 }
-
-/// The encoder's linear layer that gives the logit of "none of them".
-const NEITHER: &str = "neither";
 
 /// The key of the encoder's baseline.
 const BASE_RATE: &str = "baseline.encoder_loss.base_rate";
@@ -225,6 +222,7 @@ impl Objective for McBert {
     fn demonstration(&self) -> Demonstration {
         Demonstration::Chosen {
             samples: outputs::SAMPLED,
+            options: self.candidates,
             logits: None,
             candidates: outputs::CANDIDATES,
             probabilities: outputs::PROBABILITIES,

@@ -235,6 +235,7 @@ impl Objective for Teams {
     fn demonstration(&self) -> Demonstration {
         Demonstration::Chosen {
             samples: electra::SAMPLED,
+            options: self.candidates,
             logits: Some(electra::LOGITS),
             candidates: outputs::CANDIDATES,
             probabilities: outputs::PROBABILITIES,

@@ -74,6 +74,7 @@ impl Objective for Xlnet {
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
         let mut encoder = b.network("encoder", sizes);
         b.masked_lm(&mut encoder, true);
+        encoder.hide_masks();
         vec![encoder]
     }
 

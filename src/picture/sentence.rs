@@ -111,6 +111,7 @@ mod tests {
             edited: false,
             guesses: Vec::new(),
             p_replaced,
+            candidates: Vec::new(),
         };
         let svg = |p| {
             let tokens = vec![token("peace", "war", p), token("now", "now", p)];

@@ -3,12 +3,13 @@
 
 use super::ProbeError;
 use super::guess::{Guess, guesses};
-use super::network::{Network, Shape, judge};
+use super::network::{Network, Shape, judge, with_own};
 use crate::batch::{Lexicon, Masking, padded};
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
 use crate::math::sigmoid;
-use crate::model::{self, Model};
+use crate::model::{self, Model, NEITHER};
+use crate::objective::{Demonstration, Objective};
 use crate::plan::Target;
 use crate::random::Random;
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ pub struct Token {
     pub guesses: Vec<Guess>,
     /// The discriminator's probability that it was replaced; `None` without one.
     pub p_replaced: Option<f32>,
+    /// Where an encoder chooses what a selected or edited token was, from a few words, those words, the likeliest first.
+    pub candidates: Vec<Guess>,
 }
 
 impl Token {
@@ -81,6 +84,10 @@ pub struct Demonstrator {
     discriminates: bool,
     /// Whether that is one which says what the words were: what it doubts, it takes for replaced.
     restores: bool,
+    /// How many options an encoder chooses from that says what words were, where there is such a one.
+    options: Option<usize>,
+    /// Whether one of them is that it is none of the words, which is its verdict.
+    rejects: bool,
 }
 
 /// A token on its way to the discriminator.
@@ -92,10 +99,16 @@ struct Replaced {
 }
 
 impl Demonstrator {
-    /// For a model trained with this masking; [`Demonstrator::set_weights`] comes before anything is asked. Without a
+    /// For a model trained by this objective; [`Demonstrator::set_weights`] comes before anything is asked. Without a
     /// discriminator every selected token is masked: that training leaves some, or puts other words there, is for the
     /// network not to rely on `[MASK]`, and a guess of a word that can be seen says little.
-    pub fn new(model: Model, masking: Masking, tokenizer: &Tokenizer) -> Self {
+    pub fn new(model: Model, objective: &dyn Objective, tokenizer: &Tokenizer) -> Self {
+        let masking = objective.masking().unwrap_or_default();
+        let options = match objective.demonstration() {
+            Demonstration::Chosen { options, .. } => Some(options),
+            _ => None,
+        };
+        let rejects = with_own(&model, NEITHER).is_some();
         let guess = |network: &&model::Network| network.masked_lm().is_ok();
         let guesses = model.networks.iter().any(|network| guess(&network));
         let restores = judge(&model).is_err() && model.networks.iter().filter(guess).count() > 1;
@@ -105,7 +118,7 @@ impl Demonstrator {
         let positions = model.networks.iter().map(|network| network.config.positions).min().unwrap_or_default();
         let engine = Box::new(CpuEngine::<f32>::new(model.table.len()));
         let network = Network::of(model, positions, tokenizer.clone(), engine, Target::Cpu);
-        Self { network, masking, guesses, discriminates, restores }
+        Self { network, masking, guesses, discriminates, restores, options, rejects }
     }
 
     /// Takes in a bank of weights, laid out as the model's table says.
@@ -139,7 +152,7 @@ impl Demonstrator {
             };
         }
         let tokens = self.replaced(request, &ids, &shown)?;
-        let p_replaced = self.p_replaced(&tokens)?;
+        let (p_replaced, candidates) = self.verdicts(&tokens, &positions, &likeliest)?;
         let tokenizer = &self.network.tokenizer;
         let word = |id: u32| tokenizer.token(id).unwrap_or_default();
         let inner = 1..tokens.len().saturating_sub(1).max(1);
@@ -156,6 +169,7 @@ impl Demonstrator {
                 edited: token.edited,
                 guesses: slot.map_or_else(Vec::new, |i| likeliest[i].clone()),
                 p_replaced: p_replaced.as_ref().map(|p| p[i]),
+                candidates: candidates.get(&i).cloned().unwrap_or_default(),
             }
         });
         Ok(Sentence { tokens: answers.collect(), cut })
@@ -188,6 +202,44 @@ impl Demonstrator {
         }
         positions.sort_unstable();
         positions
+    }
+
+    /// What is said of tokens: [`Self::p_replaced`] and, where words are chosen, of those that were selected or put in, by their places,
+    /// what they are taken for.
+    fn verdicts(
+        &mut self,
+        tokens: &[Replaced],
+        positions: &[u32],
+        likeliest: &[Vec<Guess>],
+    ) -> Result<(Option<Vec<f32>>, BTreeMap<usize, Vec<Guess>>), ProbeError> {
+        let Some(options) = self.options else { return Ok((self.p_replaced(tokens)?, BTreeMap::new())) };
+        let seen: Vec<u32> = tokens.iter().map(|token| token.shown).collect();
+        let places: Vec<u32> = (0..seen.len() as u32).collect();
+        let logits = self.network.word_logits(&seen, &places, true)?;
+        let length = padded(seen.len(), self.network.positions);
+        let verdicts = self.network.logits(Shape { rows: 1, length, slots: 0, last: false }, &[&seen], &[])?;
+        let p_replaced = match self.rejects {
+            true => {
+                let mask = self.network.tokenizer.special().mask;
+                let selected = |token: &Replaced| !token.edited && positions.contains(&(token.position as u32));
+                let masked = tokens.iter().map(|token| if selected(token) { mask } else { token.shown });
+                let drawn = self.network.word_logits(&masked.collect::<Vec<_>>(), &places, false)?;
+                let words = logits.iter().zip(&drawn).map(|(logits, drawn)| expected(logits, drawn, options - 1));
+                words.zip(&verdicts).map(|(words, &none)| sigmoid(words - none)).collect()
+            }
+            false => verdicts[..seen.len()].iter().map(|&logit| sigmoid(logit)).collect(),
+        };
+        let mut candidates = BTreeMap::new();
+        for (i, token) in tokens.iter().enumerate() {
+            let slot = positions.iter().position(|&p| p as usize == token.position);
+            let guesses = slot.map_or(&[][..], |slot| &likeliest[slot]);
+            let words = token.original.into_iter().chain(guesses.iter().map(|guess| guess.id)).chain([token.shown]);
+            if slot.is_some() || token.edited {
+                let none = self.rejects.then(|| (token.shown, verdicts[i]));
+                candidates.insert(i, choices(words, &logits[i], none, &self.network.tokenizer));
+            }
+        }
+        Ok((Some(p_replaced), candidates))
     }
 
     /// The discriminator's probability for each token that it was replaced, if there is a discriminator; of an encoder that says what
@@ -233,6 +285,43 @@ impl Demonstrator {
     }
 }
 
+/// What speaks for some of `count` words that are drawn by the softmax of `drawn`, as a logit: the logarithm of the expected sum of the
+/// exponentials of their `logits`.
+fn expected(logits: &[f32], drawn: &[f32], count: usize) -> f32 {
+    let highest = |x: &[f32]| f64::from(x.iter().copied().fold(f32::MIN, f32::max));
+    let (most, top) = (highest(logits), highest(drawn));
+    let weights = drawn.iter().map(|&x| (f64::from(x) - top).exp());
+    let (sum, total) = weights.zip(logits).fold((0.0, 0.0), |(sum, total), (weight, &logit)| {
+        (sum + weight * (f64::from(logit) - most).exp(), total + weight)
+    });
+    (most + (count as f64 * sum / total).ln()) as f32
+}
+
+/// The softmax over the logits of different words, the likeliest first; `none` is the word that stands there, and what speaks for its being
+/// none of the others.
+fn choices(
+    words: impl Iterator<Item = u32>,
+    logits: &[f32],
+    none: Option<(u32, f32)>,
+    tokenizer: &Tokenizer,
+) -> Vec<Guess> {
+    let mut all: Vec<(u32, f32)> = none.into_iter().collect();
+    for word in words {
+        if let Some(&logit) = logits.get(word as usize).filter(|_| all.iter().all(|(known, _)| *known != word)) {
+            all.push((word, logit));
+        }
+    }
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let part = |logit: f32| (f64::from(logit) - f64::from(all[0].1)).exp();
+    let total: f64 = all.iter().map(|(_, logit)| part(*logit)).sum();
+    let guess = |&(id, logit): &(u32, f32)| Guess {
+        id,
+        token: tokenizer.token(id).unwrap_or_default(),
+        p: part(logit) / total,
+    };
+    all.iter().map(guess).collect()
+}
+
 /// What the softmax gives to all words but this one.
 fn doubt(logits: &[f32], word: u32) -> f32 {
     let highest = logits.iter().copied().fold(f32::MIN, f32::max);
@@ -259,19 +348,30 @@ fn sample(logits: &[f32], words: &[bool], u: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, POSITIONS, TARGETS, WEIGHTS};
     use crate::config::{Config, preset};
     use crate::corpus::{SAMPLE, VocabularyOptions};
+    use crate::graph::Bank;
     use crate::model::Builder;
+    use crate::op::StepState;
+    use crate::plan::Engine;
     use crate::probe::{Mark, mark};
+    use crate::train::Recipe;
+    use crate::train::step::evaluation_step;
 
     fn of(model: impl Fn(&Config) -> Model) -> Demonstrator {
+        trained_by("electra", model)
+    }
+
+    fn trained_by(objective: &str, model: impl Fn(&Config) -> Model) -> Demonstrator {
         let options = VocabularyOptions { size: 200, ..VocabularyOptions::default() };
         let tokenizer = Tokenizer::train([&SAMPLE[..20_000]], &options).unwrap();
         let mut config = preset("tiny").unwrap().set("model.positions=24").unwrap();
         config.model.vocabulary = tokenizer.size();
-        let model = model(&config);
+        let config = config.with_objective(objective).unwrap();
+        let (model, objective) = (model(&config), config.objective.clone());
         let weights = model.initial(5);
-        let mut demonstrator = Demonstrator::new(model, config.objective.masking().unwrap(), &tokenizer);
+        let mut demonstrator = Demonstrator::new(model, &*objective, &tokenizer);
         demonstrator.set_weights(&weights).unwrap();
         demonstrator
     }
@@ -315,6 +415,66 @@ mod tests {
         let edit = Request { edits: vec![(2, "war".into())], ..request("the people of the united states") };
         assert!(demonstrator.ask(&edit).unwrap().tokens.iter().any(|token| token.edited));
         assert!((doubt(&[0.0, 3f32.ln()], 1) - 0.25).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_encoder_chooses_what_selected_and_edited_tokens_were() {
+        for objective in ["mc-bert", "teams"] {
+            let mut demonstrator = trained_by(objective, Model::new);
+            let edit = Request { edits: vec![(2, "war".into())], ..request("the people of the united states") };
+            let answer = demonstrator.ask(&edit).unwrap();
+            for token in &answer.tokens {
+                assert!(token.p_replaced.is_some_and(|p| p > 0.0 && p < 1.0), "{token:?}");
+                let choices = &token.candidates;
+                assert_eq!(choices.is_empty(), !token.selected && !token.edited, "{objective} {token:?}");
+                assert!(choices.is_sorted_by(|a, b| a.p >= b.p), "{token:?}");
+                if !choices.is_empty() {
+                    assert!((choices.iter().map(|guess| guess.p).sum::<f64>() - 1.0).abs() < 1e-9, "{token:?}");
+                    assert!(choices.iter().any(|guess| guess.token == token.shown), "{token:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_speaks_for_drawn_words_is_the_expected_sum() {
+        // Two words, drawn with 1/4 and 3/4, whose exponentials are 2 and 6.
+        let found = expected(&[2f32.ln(), 6f32.ln()], &[0.0, 3f32.ln()], 9);
+        assert!((found - (9.0f32 * 5.0).ln()).abs() < 1e-5, "{found}");
+    }
+
+    #[test]
+    fn what_is_masked_is_seen_by_none_where_the_layers_never_met_a_mask() {
+        let mut demonstrator = trained_by("xlnet", Model::new);
+        let (mut ids, ..) = demonstrator.network.tokens("the people of the united states").unwrap();
+        let (original, mask) = (ids[2], demonstrator.network.tokenizer.special().mask);
+        ids[2] = mask;
+        let logits = demonstrator.network.word_logits(&ids, &[2], false).unwrap().remove(0);
+        let nll = (logits.iter().map(|x| f64::from(*x).exp()).sum::<f64>()).ln() - f64::from(logits[original as usize]);
+
+        // The same of a batch with that token selected, as it is trained.
+        let shape = crate::batch::Shape { examples: 1, length: ids.len(), slots: 1 };
+        let mut text = ids.clone();
+        text[2] = original;
+        let batch = Batch::new(shape, &MASKED_TEXT)
+            .with(LENGTHS, vec![ids.len() as u32])
+            .with(IDS, text)
+            .with(MASKED_IDS, ids)
+            .with(POSITIONS, vec![2])
+            .with(TARGETS, vec![original])
+            .with(WEIGHTS, vec![1f32.to_bits()]);
+        let config = preset("tiny").unwrap().set("model.positions=24").unwrap();
+        let mut config = config.with_objective("xlnet").unwrap();
+        config.model.vocabulary = demonstrator.network.tokenizer.size();
+        let recipe = Recipe::new(&config);
+        let mut engine = CpuEngine::<f32>::new(recipe.model.table.len());
+        engine.write_bank(Bank::Parameters, &recipe.model.initial(5)).unwrap();
+        let step = evaluation_step(&recipe, shape, Target::Cpu).unwrap();
+        let program = engine.load(step.plan.clone()).unwrap();
+        step.write(&mut engine, program, &batch, &batch);
+        engine.submit(program, &StepState::default(), true).unwrap();
+        let found = step.results(engine.collect(true).unwrap().unwrap()).mean("permutation_loss");
+        assert!((found - nll).abs() < 1e-4, "{found} as trained, {nll} when asked");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::batch::padded;
 use crate::config::Precision;
 use crate::corpus::{self, Tokenizer};
 use crate::graph::{Bank, DType, Graph, GraphError, Tensor};
-use crate::model::{self, Architecture, COPY, Encoded, Head, Model};
+use crate::model::{self, Architecture, COPY, Encoded, Head, Model, NEITHER};
 use crate::op::StepState;
 use crate::ops;
 use crate::plan::{Engine, Plan, Program, Target};
@@ -37,7 +37,7 @@ struct Loaded {
     program: Program,
     ids: Tensor,
     types: Tensor,
-    lengths: Tensor,
+    visible: Tensor,
     /// Of a masked language model.
     positions: Option<Tensor>,
 }
@@ -136,7 +136,11 @@ impl Network {
         }
         self.engine.write(loaded.program, loaded.ids, &ids);
         self.engine.write(loaded.program, loaded.types, &vec![0; rows * length]);
-        self.engine.write(loaded.program, loaded.lengths, &lengths);
+        let visible = match hides_masks(&self.model, shape) {
+            true => order(&ids, &lengths, self.tokenizer.special().mask),
+            false => lengths,
+        };
+        self.engine.write(loaded.program, loaded.visible, &visible);
         if let Some(tensor) = loaded.positions {
             let mut all = positions.to_vec();
             all.resize(rows * slots, 0);
@@ -176,12 +180,23 @@ impl Network {
         if let Some(&loaded) = self.loaded.get(&shape) {
             return Ok(loaded);
         }
-        let Graphed { g, logits, ids, types, lengths, positions } = graph(&self.model, shape, self.precision)?;
+        let Graphed { g, logits, ids, types, visible, positions } = graph(&self.model, shape, self.precision)?;
         let program = self.engine.load(Plan::new(Arc::new(g), &[logits], self.target))?;
-        let loaded = Loaded { program, ids, types, lengths, positions };
+        let loaded = Loaded { program, ids, types, visible, positions };
         self.loaded.insert(shape, loaded);
         Ok(loaded)
     }
+}
+
+/// An order of attention ([`ops::attention`]) of sentences of ids, in which all see the tokens that are neither padding nor masked.
+fn order(ids: &[u32], lengths: &[u32], mask: u32) -> Vec<u32> {
+    let length = ids.len() / lengths.len().max(1);
+    let sentence = |(ids, &valid): (&[u32], &u32)| {
+        let rank = |(i, &id): (usize, &u32)| if i < valid as usize && id != mask { 0 } else { u32::MAX };
+        let ranks: Vec<u32> = ids.iter().enumerate().map(rank).collect();
+        ranks.into_iter().chain(vec![0; length])
+    };
+    ids.chunks_exact(length.max(1)).zip(lengths).flat_map(sentence).collect()
 }
 
 /// A network's graph and the tensors that go in and come out.
@@ -190,17 +205,37 @@ struct Graphed {
     logits: Tensor,
     ids: Tensor,
     types: Tensor,
-    lengths: Tensor,
+    visible: Tensor,
     positions: Option<Tensor>,
 }
 
-/// The network that says of tokens whether they were replaced: a discriminator, or an encoder that says whether to copy.
+/// The network that says of tokens whether they were replaced: a discriminator, or an encoder that says whether to copy, or whether a
+/// token is none of some words.
 ///
 /// # Errors
 /// [`GraphError`] where there is none.
 pub(super) fn judge(model: &Model) -> Result<&model::Network, GraphError> {
-    let copies = model.networks.iter().find(|network| network.own.iter().any(|(name, _)| *name == COPY));
-    copies.map_or_else(|| model.with_head(Architecture::PreTraining), Ok)
+    let own = [COPY, NEITHER].into_iter().find_map(|name| with_own(model, name));
+    own.map_or_else(|| model.with_head(Architecture::PreTraining), Ok)
+}
+
+/// The network with that layer of an objective's own.
+pub(super) fn with_own<'a>(model: &'a Model, layer: &str) -> Option<&'a model::Network> {
+    model.networks.iter().find(|network| network.own.iter().any(|(name, _)| *name == layer))
+}
+
+/// The network that is asked for words: the last, or the first that guesses some.
+///
+/// # Errors
+/// [`GraphError`] where there is none.
+fn guesser(model: &Model, last: bool) -> Result<&model::Network, GraphError> {
+    model.networks.last().filter(|_| last).map_or_else(|| model.with_head(Architecture::MaskedLm), Ok)
+}
+
+/// Whether that one has met no `[MASK]` among the tokens that are seen.
+fn hides_masks(model: &Model, shape: Shape) -> bool {
+    let head = |network: &model::Network| network.masked_lm().is_ok_and(|head| !head.sees_masks);
+    shape.slots > 0 && guesser(model, shape.last).is_ok_and(head)
 }
 
 /// One network alone, without dropout: the masked language model if it is asked for tokens, else the discriminator.
@@ -209,13 +244,13 @@ fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, G
     let tokens = [shape.rows, shape.length];
     let ids = g.input("ids", DType::U32, &tokens);
     let types = g.input("types", DType::U32, &tokens);
-    let lengths = g.input("lengths", DType::U32, &[shape.rows]);
-    let input = Encoded { types, visible: lengths, dropout: false };
+    let visible = match hides_masks(model, shape) {
+        true => g.input("order", DType::U32, &[shape.rows, 2 * shape.length]),
+        false => g.input("lengths", DType::U32, &[shape.rows]),
+    };
+    let input = Encoded { types, visible, dropout: false };
     let (logits, positions) = if shape.slots > 0 {
-        let network = match model.networks.last().filter(|_| shape.last) {
-            Some(last) => last,
-            None => model.with_head(Architecture::MaskedLm)?,
-        };
+        let network = guesser(model, shape.last)?;
         let hidden = network.encode(&mut g, ids, input)?;
         let positions = g.input("positions", DType::U32, &[shape.rows, shape.slots]);
         let head = network.masked_lm()?;
@@ -228,10 +263,14 @@ fn graph(model: &Model, shape: Shape, precision: Precision) -> Result<Graphed, G
         let hidden = network.encode(&mut g, ids, input)?;
         let logits = match network.replaced_tokens() {
             Ok(head) => head.logits(&mut g, hidden)?,
-            Err(_) => network.own_linear(&mut g, COPY, hidden)?,
+            Err(_) if network.own_layer(COPY).is_ok() => network.own_linear(&mut g, COPY, hidden)?,
+            Err(_) => {
+                let x = network.masked_lm()?.hidden(&mut g, hidden)?;
+                network.own_linear(&mut g, NEITHER, x)?
+            }
         };
         (logits, None)
     };
     without_gradient(&mut g, &[logits], precision)?;
-    Ok(Graphed { g, logits, ids, types, lengths, positions })
+    Ok(Graphed { g, logits, ids, types, visible, positions })
 }

@@ -44,7 +44,12 @@ pub fn config_json(network: &Network) -> String {
     if let Some(problem) = problem {
         json["problem_type"] = problem.name().into();
     }
-    // A key of ours, which `transformers` keeps.
+    // Keys of ours, which `transformers` keeps.
+    if let Some(Head::MaskedLm(head)) = network.heads.first()
+        && !head.sees_masks
+    {
+        json[SEES_MASKS] = false.into();
+    }
     if let Some(Head::QuestionAnswering(head)) = network.heads.first()
         && let Some(threshold) = head.null_threshold
     {
@@ -53,6 +58,7 @@ pub fn config_json(network: &Network) -> String {
     format!("{json:#}\n")
 }
 
+const SEES_MASKS: &str = "sees_masks";
 const NULL_THRESHOLD: &str = "null_threshold";
 
 /// How much must speak for saying nothing, in a config.json of a network that was trained to say nothing where there is no answer.
@@ -67,6 +73,20 @@ pub(super) fn read_null_threshold(text: &str) -> Result<Option<f64>, CheckpointE
             .as_f64()
             .map(Some)
             .ok_or_else(|| CheckpointError::Config(format!("{NULL_THRESHOLD} is {}, expected a number", brief(value)))),
+    }
+}
+
+/// Whether a config.json says of a network that it has met `[MASK]`; it has where nothing is said.
+///
+/// # Errors
+/// [`CheckpointError::Config`] for what is neither true nor false.
+pub(super) fn read_sees_masks(text: &str) -> Result<bool, CheckpointError> {
+    let json: Value = serde_json::from_str(text).map_err(|e| CheckpointError::Config(format!("not JSON ({e})")))?;
+    match json.get(SEES_MASKS) {
+        None | Some(Value::Null) => Ok(true),
+        Some(value) => value.as_bool().ok_or_else(|| {
+            CheckpointError::Config(format!("{SEES_MASKS} is {}, expected true or false", brief(value)))
+        }),
     }
 }
 

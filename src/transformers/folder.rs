@@ -1,6 +1,6 @@
 //! A network's folder: where it is in a run, and what is in it.
 
-use super::config_json::{Described, read_config_json, read_labels, read_null_threshold};
+use super::config_json::{Described, read_config_json, read_labels, read_null_threshold, read_sees_masks};
 use super::published::Published;
 use super::tensors::{Other, SAFETENSORS, Weights};
 use super::{CheckpointError, FolderError};
@@ -94,7 +94,12 @@ impl Pretrained {
         let mut network = b.network(name_of(&folder, architecture), &described.config);
         match found {
             None => {}
-            Some(Architecture::MaskedLm) => b.masked_lm(&mut network, described.tied && !own_output),
+            Some(Architecture::MaskedLm) => {
+                b.masked_lm(&mut network, described.tied && !own_output);
+                if !read_sees_masks(&text).map_err(misfit)? {
+                    network.hide_masks();
+                }
+            }
             Some(Architecture::PreTraining) => b.replaced_tokens(&mut network),
             Some(fine_tuned) => put_head(&mut b, &mut network, fine_tuned, &text, &published).map_err(misfit)?,
         }

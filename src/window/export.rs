@@ -154,6 +154,7 @@ mod tests {
             edited: false,
             guesses: Vec::new(),
             p_replaced: Some(0.9),
+            candidates: Vec::new(),
         };
         state.sentence.answer = Some(Sentence { tokens: vec![token], cut: false });
         assert!(std::fs::read(form.write(&state).unwrap()).unwrap().starts_with(b"\x89PNG"));

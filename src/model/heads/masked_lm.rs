@@ -21,6 +21,8 @@ pub struct MaskedLm {
     pub output: usize,
     /// A bias for every word: `[V]`.
     pub bias: usize,
+    /// Whether its layers have met `[MASK]` among the tokens that are seen. XLNet's have not: a masked token is asked about, and seen by none.
+    pub sees_masks: bool,
     epsilon: f64,
 }
 
@@ -39,7 +41,14 @@ impl Builder {
             head.parameter(TIED, &[c.vocabulary, c.embedding], true, normal)
         };
         let bias = head.parameter("generator_lm_head.bias", &[c.vocabulary], false, Initialization::Zeros);
-        network.heads.push(Head::MaskedLm(MaskedLm { dense, norm, output, bias, epsilon: c.layer_norm_epsilon }));
+        network.heads.push(Head::MaskedLm(MaskedLm {
+            dense,
+            norm,
+            output,
+            bias,
+            sees_masks: true,
+            epsilon: c.layer_norm_epsilon,
+        }));
     }
 }
 
@@ -51,6 +60,15 @@ impl Network {
     pub fn masked_lm(&self) -> Result<&MaskedLm, GraphError> {
         let head = self.heads.iter().find_map(|head| if let Head::MaskedLm(head) = head { Some(head) } else { None });
         head.ok_or_else(|| self.without("a head for masked words"))
+    }
+
+    /// Says that the layers below its masked language model's head have met no `[MASK]` ([`MaskedLm::sees_masks`]).
+    pub fn hide_masks(&mut self) {
+        for head in &mut self.heads {
+            if let Head::MaskedLm(head) = head {
+                head.sees_masks = false;
+            }
+        }
     }
 
     /// Whether it guesses words by a matrix that is not its word embeddings.

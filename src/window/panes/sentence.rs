@@ -95,7 +95,7 @@ fn tokens(ui: &mut Ui, app: &mut App, sentence: &Sentence) {
                 Popup::close_id(ui.ctx(), Popup::default_response_id(&response));
                 edit = word.map(|word| (token.position, word));
             }
-            if !token.guesses.is_empty() {
+            if !token.guesses.is_empty() || !token.candidates.is_empty() {
                 response.on_hover_ui(|ui| token::guesses(ui, token));
             }
         }

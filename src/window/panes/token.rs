@@ -1,6 +1,6 @@
 //! One token as a card: the word that was there, the word that is there, and the discriminator's verdict, if there is one.
 
-use crate::probe::Token;
+use crate::probe::{Guess, Token};
 use crate::window::look::Palette;
 use crate::window::state::{Mark, mark};
 use egui::{Color32, FontId, Response, Role, Sense, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, vec2};
@@ -132,10 +132,21 @@ pub(super) fn guesses(ui: &mut Ui, token: &Token) {
     };
     // A guess that was put in, or the one that is right.
     let marked = if token.p_replaced.is_some() { &token.shown } else { &token.original };
-    ui.label(about);
-    egui::Grid::new("guesses").num_columns(2).spacing([16.0, 2.0]).show(ui, |ui| {
-        for guess in &token.guesses {
-            let strong = guess.token == *marked;
+    if !token.guesses.is_empty() {
+        ui.label(about);
+        list(ui, "guesses", &token.guesses, marked);
+    }
+    if !token.candidates.is_empty() {
+        ui.label("Of these words, what the encoder takes it for");
+        list(ui, "candidates", &token.candidates, &token.original);
+    }
+}
+
+/// Words and their probabilities; one of them is marked.
+fn list(ui: &mut Ui, name: &str, guesses: &[Guess], marked: &str) {
+    egui::Grid::new(name).num_columns(2).spacing([16.0, 2.0]).show(ui, |ui| {
+        for guess in guesses {
+            let strong = guess.token == marked;
             let name = egui::RichText::new(word(&guess.token));
             ui.label(if strong { name.strong() } else { name });
             ui.label(format!("{:.1} %", 100.0 * guess.p));

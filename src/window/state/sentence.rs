@@ -150,6 +150,7 @@ pub(crate) mod tests {
             edited: false,
             guesses: if selected { vec![guess(shown)] } else { Vec::new() },
             p_replaced: Some(p_replaced),
+            candidates: Vec::new(),
         }
     }
 

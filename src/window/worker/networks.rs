@@ -43,10 +43,7 @@ impl Networks {
             Demonstration::Masked { .. }
             | Demonstration::Replaced { .. }
             | Demonstration::Restored { .. }
-            | Demonstration::Chosen { .. } => {
-                let masking = objective.masking().unwrap_or_default();
-                Kind::Sentences(Demonstrator::new(model, masking, tokenizer))
-            }
+            | Demonstration::Chosen { .. } => Kind::Sentences(Demonstrator::new(model, &**objective, tokenizer)),
         };
         Self { kind, question: None, asked: false, answered: None, kept: None }
     }
