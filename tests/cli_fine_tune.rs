@@ -85,6 +85,22 @@ const TABLE: [&str; 18] = [
 ];
 
 #[test]
+fn narrow_networks_learn_faster_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = classes(folder.path());
+    let more = ["--train", table.to_str().unwrap(), "--task", "classify", "--text", "review", "--label", "stars"];
+    let rate = |name: &str, asked: &[&str]| {
+        let out = folder.path().join(name);
+        fine_tune(&out, &[&more[..], &["--steps", "1"], asked].concat());
+        let config: toml::Table = fs::read_to_string(out.join("config.toml")).unwrap().parse().unwrap();
+        config["optimizer"]["learning_rate"].as_float().unwrap()
+    };
+    assert_eq!(rate("usual", &[]), 1e-3);
+    assert_eq!(rate("asked", &["--learning-rate", "3e-4"]), 3e-4);
+    assert_eq!([leyden::config::learning_rate(255), leyden::config::learning_rate(256)], [1e-3, 3e-4]);
+}
+
+#[test]
 fn a_table_of_one_s_own_is_learnt_stopped_gone_on_with_asked_and_measured() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));

@@ -9,7 +9,7 @@ use driven::{Window, how, press, type_into, wait, window};
 use egui_kittest::kittest::Queryable as _;
 use leyden::config::{Config, fine_tuning};
 use leyden::corpus::SAMPLE;
-use leyden::session;
+use leyden::session::{self, Asked};
 use leyden::task::{Input, Prediction, Task};
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
@@ -45,7 +45,7 @@ fn config(folder: &Path, task: &str, (name, file): (&str, &str), steps: u64) -> 
 fn fine_tune(window: &mut Window, folder: &Path, config: Config) {
     let settings = vec!["training.log_every=2".into(), "training.evaluate_every=20".into()];
     let (folder, config) = (folder.join("run"), Box::new(config));
-    window.state_mut().begin(Job::FineTune { folder, config, length: None, settings, how: how() });
+    window.state_mut().begin(Job::FineTune { folder, config, asked: Asked::default(), settings, how: how() });
     assert_eq!(window.state().state.page, Page::Run);
 }
 

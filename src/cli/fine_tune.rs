@@ -7,11 +7,11 @@ use super::kernels::KernelArguments;
 use super::labelled::ColumnArguments;
 use super::memory::Memory;
 use super::train::{Stop, continue_run, failure, show, sitting};
-use crate::config::{Config, Precision, TaskConfig, fine_tuning};
+use crate::config::{Config, Precision, TaskConfig, fine_tuning, learning_rate};
 use crate::model::ClassifierKind;
 use crate::objective::ObjectiveConfig;
 use crate::run::{CHECKPOINTS, Run};
-use crate::session::{self, Change, Device, Extension, Opened, SessionOptions};
+use crate::session::{self, Asked, Change, Device, Extension, Opened, SessionOptions};
 use crate::task::Task;
 use crate::tune::BUDGET;
 use crate::window::{self, Job, Opening};
@@ -83,7 +83,7 @@ pub(super) struct Tuning {
     /// The longest row in tokens [default: 128, of words 256, of questions 512, or what the model reads]
     #[arg(long)]
     length: Option<usize>,
-    /// Peak learning rate [default: 3e-4]
+    /// Peak learning rate [default: 3e-4, and 1e-3 for layers narrower than 256]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// How much slower each layer learns than the one above it; 1 for all alike [default: 0.8]
@@ -166,7 +166,7 @@ impl FineTuneArguments {
         } else {
             Run::check_free(&folder).map_err(Failure::input)?;
             let config = Box::new(tuning.config(model, tuning.seed)?);
-            Job::FineTune { folder, config, length: tuning.length, settings: tuning.set.clone(), how }
+            Job::FineTune { folder, config, asked: tuning.asked(), settings: tuning.set.clone(), how }
         };
         window::open(Opening { job: Some(job), runs: Vec::new(), turns: None }).map_err(Failure::work)
     }
@@ -192,7 +192,7 @@ impl Tuning {
         }
         let config = self.config(model, seed)?;
         let mut said = Ok(());
-        let opened = session::fine_tune(folder, config, self.length, &self.set, self.how(stop_after)?, &mut |stage| {
+        let opened = session::fine_tune(folder, config, self.asked(), &self.set, self.how(stop_after)?, &mut |stage| {
             said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
         });
         said?;
@@ -217,7 +217,7 @@ impl Tuning {
             && found.seed == wanted.seed
             && found.training.init_from == wanted.training.init_from
             && found.training.batch == wanted.training.batch
-            && found.optimizer.learning_rate == wanted.optimizer.learning_rate
+            && found.optimizer.learning_rate == self.learning_rate.unwrap_or(learning_rate(found.model.hidden))
             && found.optimizer.layer_decay == wanted.optimizer.layer_decay
             && self.precision_is(found.training.precision)?;
         if !same {
@@ -227,6 +227,11 @@ impl Tuning {
             )));
         }
         continue_run(folder, &Change::default(), self.how(None)?, stop)
+    }
+
+    /// What would follow from the model otherwise.
+    fn asked(&self) -> Asked {
+        Asked { length: self.length, learning_rate: self.learning_rate }
     }
 
     /// Whether that is what was asked for on the device; where nothing was, whatever it is.
@@ -284,7 +289,6 @@ impl Tuning {
         config.training.steps = self.steps.unwrap_or(config.training.steps);
         config.training.patience = self.patience;
         config.training.precision = self.precision.unwrap_or_default();
-        config.optimizer.learning_rate = self.learning_rate.unwrap_or(config.optimizer.learning_rate);
         config.optimizer.layer_decay = self.layer_decay.or(config.optimizer.layer_decay);
         match &mut config.objective {
             ObjectiveConfig::Classification(objective) if self.head == HeadKind::Linear => {

@@ -5,7 +5,7 @@ mod presets;
 mod task;
 
 pub use presets::{PRESETS, preset};
-pub use task::{TaskConfig, fine_tuning};
+pub use task::{TaskConfig, fine_tuning, learning_rate};
 
 use crate::math::bf16::Products;
 use crate::measure::Measures;

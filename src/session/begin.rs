@@ -6,7 +6,7 @@ use super::{
     Adaptation, Change, Completed, Device, Material, Session, SessionError, Setup, extend, find_kernels, labelled,
     prepared,
 };
-use crate::config::{Config, ConfigError, Precision};
+use crate::config::{Config, ConfigError, Precision, learning_rate};
 use crate::corpus::Tokenizer;
 use crate::gpu::Adapter;
 use crate::model::Model;
@@ -108,16 +108,24 @@ pub fn start(
     create(folder, config, Material::Text(prepared), adaptation.as_ref(), how, watch)
 }
 
-/// Begins a run that fine-tunes the model in `config.training.init_from` on `config.task`, in `folder`, which must be free. `length`
-/// is the longest row where it was asked for, else the task's or as much as the model has positions. Labels, steps, warm-up and how
-/// often is measured follow from the data; `settings`, each written `section.key=value`, win over all of it.
+/// What was asked for of a fine-tuning that else follows from the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Asked {
+    /// The longest row in tokens; else the task's, or as much as the model has positions.
+    pub length: Option<usize>,
+    /// The peak learning rate; else what suits the model's width ([`learning_rate`]).
+    pub learning_rate: Option<f64>,
+}
+
+/// Begins a run that fine-tunes the model in `config.training.init_from` on `config.task`, in `folder`, which must be free. Labels, steps,
+/// warm-up and how often is measured follow from the data; `settings`, each written `section.key=value`, win over all of it.
 ///
 /// # Errors
 /// [`SessionError`].
 pub fn fine_tune(
     folder: &Path,
     mut config: Config,
-    length: Option<usize>,
+    asked: Asked,
     settings: &[String],
     how: SessionOptions,
     watch: &mut dyn FnMut(Startup<'_>),
@@ -128,7 +136,8 @@ pub fn fine_tune(
     found.resize(&mut config);
     // Heads begin as transformers lets them, as large as the model itself began: those of narrow models hardly learn from less.
     config.model.initializer_range = found.encoder().0.config.initializer_range;
-    config.data.length = length.unwrap_or(config.data.length.min(config.model.positions));
+    config.data.length = asked.length.unwrap_or(config.data.length.min(config.model.positions));
+    config.optimizer.learning_rate = asked.learning_rate.unwrap_or_else(|| learning_rate(config.model.hidden));
     let apply = |config: Config| settings.iter().try_fold(config, |config, setting| config.set(setting));
     config = apply(config)?;
     let material = Material::Labelled(labelled::prepare(&mut config, found.encoder().1, true, watch)?);

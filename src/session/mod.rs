@@ -21,7 +21,7 @@ mod warning;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
-pub use begin::{Opened, Reopened, SessionOptions, Startup, as_begun, fine_tune, reopen, start};
+pub use begin::{Asked, Opened, Reopened, SessionOptions, Startup, as_begun, fine_tune, reopen, start};
 pub use change::{Change, Completed, ExtendError, Extension, extend};
 pub use device::{Device, open};
 pub use error::SessionError;

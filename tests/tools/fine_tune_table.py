@@ -49,6 +49,7 @@ def arguments():
     parser.add_argument("--most", type=int, help="of a training file, so many rows or questions")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fine-tunings at a time")
     parser.add_argument("--precision", default="f32", help="leyden's")
+    parser.add_argument("--learning-rate", type=float, default=3e-4, help="both programs', the reference's unless given")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--only-print", action="store_true", help="the table of what is there")
     args = parser.parse_args()
@@ -119,7 +120,7 @@ def encoder_of(model):
 
 def fine_tune(args, name, files, seed, arm):
     """What one fine-tuning is judged by, after its last step."""
-    common = ["--task", name, "--train", str(files[0]), "--dev", str(files[1])]
+    common = ["--task", name, "--train", str(files[0]), "--dev", str(files[1]), "--learning-rate", str(args.learning_rate)]
     if arm == "peer":
         script = str(Path(__file__).with_name("fine_tune_torch.py"))
         command = [sys.executable, script, *common, "--model", str(encoder_of(args.model)), "--seeds", str(seed), "--threads", "1"]

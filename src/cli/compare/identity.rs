@@ -3,7 +3,7 @@
 use super::CompareArguments;
 use super::tasks::Task;
 use crate::cli::Failure;
-use crate::config::{Config, Precision};
+use crate::config::{Config, Precision, learning_rate};
 use crate::files;
 use crate::objective::ObjectiveConfig;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ impl Identity<'_> {
         let CompareArguments { points, examples, epochs, .. } = self.arguments;
         Ok(json!({
             "flops": self.budget, "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": self.text,
-            "files": files, "settings": common.to_toml(),
+            "files": files, "rate": learning_rate(self.base.model.hidden), "settings": common.to_toml(),
         }))
     }
 
@@ -66,11 +66,12 @@ impl Identity<'_> {
         };
         let found: Value = serde_json::from_slice(&found)
             .map_err(|e| Failure::Input(format!("{}: {e}; remove it to begin anew", path.display())))?;
-        let order = ["flops", "points", "tasks", "examples", "epochs", "text", "files", "settings"];
+        let order = ["flops", "points", "tasks", "examples", "epochs", "text", "files", "rate", "settings"];
         let Some(other) = order.into_iter().find(|key| found[key] != identity[key]) else { return Ok(()) };
         let what = match other {
             "text" => "another text".into(),
             "files" => "other files of its tasks".into(),
+            "rate" => format!("fine-tuning at a learning rate of {}, not {}", found[other], identity[other]),
             "settings" => "other settings".into(),
             key => format!("{key} {}, not {}", found[key], identity[key]),
         };

@@ -10,7 +10,7 @@ use crate::dataset::{self, Phase, Preparation, Vocabulary};
 use crate::measure::Measures;
 use crate::model::Model;
 use crate::run::Run;
-use crate::session::{self, Adaptation, Change, Material, Opened, Reopened, Session, SessionOptions, Startup};
+use crate::session::{self, Adaptation, Asked, Change, Material, Opened, Reopened, Session, SessionOptions, Startup};
 use crate::train::MicroBatches;
 use crate::window::state::Track;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,8 @@ pub enum Job {
         folder: PathBuf,
         /// Its settings but for what follows from the data.
         config: Box<Config>,
-        /// The longest row, where it was asked for.
-        length: Option<usize>,
+        /// What else would follow from the model.
+        asked: Asked,
         /// What wins over what follows, `section.key=value` each.
         settings: Vec<String>,
         /// The device and more.
@@ -136,8 +136,8 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
             }
             session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
         }
-        Job::FineTune { folder, config, length, settings, how } => {
-            session::fine_tune(&folder, *config, length, &settings, how, &mut watch).map_err(|e| words(&e))?
+        Job::FineTune { folder, config, asked, settings, how } => {
+            session::fine_tune(&folder, *config, asked, &settings, how, &mut watch).map_err(|e| words(&e))?
         }
         Job::GoOn { folder, change, how } => {
             match session::reopen(&folder, &change, how, &mut watch).map_err(|e| words(&e))? {
