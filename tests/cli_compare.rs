@@ -116,7 +116,7 @@ fn what_is_of_another_text_or_cannot_learn_is_said() {
     assert!(error.contains("without a result") && error.contains("optimizer.learning_rate=1e3 seed 1"), "{error}");
     // The other one has its result, and its picture.
     assert!(results(&out).iter().any(|f| f["arm"] == "optimizer.learning_rate=1e-3" && f["end"] == true));
-    assert!(out.join("compare.png").is_file());
+    assert!(out.join("compare.png").is_file() && out.join("values.png").is_file());
 
     let other = [&arguments[..], &["--text", text.to_str().unwrap()]].concat();
     refuses(&other, "holds a comparison with another text");

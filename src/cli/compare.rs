@@ -113,7 +113,8 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
     };
     let (entries, budget) = arguments.entries(arms, identity::budget(&out))?;
     Identity { arguments: &arguments, base: &base, text: &text, budget, tasks: &tasks }.keep(&out)?;
-    let report = Report { out: &out, arms: entries.iter().map(|entry| &entry.arm).collect(), tasks: &tasks };
+    let varied = arguments.vary.as_deref().and_then(|what| what.split_once('=')).map(|(key, _)| key.trim());
+    let report = Report { out: &out, arms: entries.iter().map(|entry| &entry.arm).collect(), tasks: &tasks, varied };
     let mut results = Results::read(&out)?;
     let first = base.seed;
     let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, budget, first };

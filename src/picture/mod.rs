@@ -1,6 +1,7 @@
 //! Pictures of runs that need no window and no display: an SVG, and its pixels. They are the same on every machine: the
 //! font is inside the program. What is drawn comes from [`crate::history`]; here it gets places, colours and letters.
 
+mod by_value;
 mod canvas;
 mod figure;
 mod labels;
@@ -8,6 +9,7 @@ mod panel;
 mod png;
 mod sentence;
 
+pub use by_value::{ByValue, ValuePanel};
 pub use figure::Figure;
 pub use png::to_png;
 pub use sentence::sentence;

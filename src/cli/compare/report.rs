@@ -9,7 +9,7 @@ use crate::cli::table::Table;
 use crate::history::{Recorded, Scale, X};
 use crate::measure::{Measure, Measures, Plot, Values, half_interval, mean_and_deviation};
 use crate::numbers::{fixed, grouped};
-use crate::picture::{Figure, MOST_RUNS, to_png};
+use crate::picture::{ByValue, Figure, MOST_RUNS, ValuePanel, to_png};
 use crate::run::METRICS;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,6 +19,8 @@ pub(super) struct Report<'a> {
     pub out: &'a Path,
     pub arms: Vec<&'a Arm>,
     pub tasks: &'a [Task],
+    /// The setting of which they are the values, where they are.
+    pub varied: Option<&'a str>,
 }
 
 /// A task and what it is measured by.
@@ -66,9 +68,13 @@ impl Report<'_> {
             text += &format!("the picture has the first {MOST_RUNS} of them\n");
         }
         self.picture(shown)?;
+        let by_value = match self.varied {
+            Some(setting) => self.by_value(setting, &judged, &arms, all)?,
+            None => "",
+        };
         let place = self.out.display();
         text += &format!(
-            "wrote {place}/table.md, table.json and compare.png; leyden plot {place}/curves/* --x flops draws more\n"
+            "wrote {place}/table.md, table.json and compare.png{by_value}; leyden plot {place}/curves/* --x flops draws more\n"
         );
         Ok(text)
     }
@@ -128,6 +134,37 @@ impl Report<'_> {
         let measures = Measures::new(measures).to_json().map_err(Failure::work)?;
         self.put(&name(Measures::FILE), &measures)?;
         self.put(&name(METRICS), lines.as_bytes())
+    }
+
+    /// The scores at the end of the budget over the values of what is varied; what it was written to.
+    fn by_value(
+        &self,
+        setting: &str,
+        judged: &[Judged<'_>],
+        arms: &[&str],
+        all: &[Found],
+    ) -> Result<&'static str, Failure> {
+        let has_all = |arm: &&&str| judged.iter().all(|task| !scores(arm, task.name, all).is_empty());
+        let done: Vec<&str> = arms.iter().filter(has_all).copied().collect();
+        let panel = |Judged { name, measure }: &Judged<'_>| {
+            let value = |arm: &&str| {
+                let value = arm.split_once('=').map_or(*arm, |(_, value)| value);
+                (value.to_string(), values(&scores(arm, name, all)))
+            };
+            let random = values(&scores(RANDOM, name, all));
+            let level = (!random.is_empty()).then(|| (RANDOM.to_string(), mean_and_deviation(&random).0));
+            let values = done.iter().map(value).collect();
+            ValuePanel { title: format!("{name}: {}", measure.title), values, level }
+        };
+        let panels: Vec<ValuePanel> = judged.iter().map(panel).collect();
+        if done.is_empty() {
+            return Ok("");
+        }
+        let height = (100 + 320 * panels.len() as u32).min(3_000);
+        let figure = ByValue { setting, panels: &panels, size: (900, height) };
+        let png = figure.to_svg().and_then(|svg| to_png(&svg)).map_err(Failure::work)?;
+        self.put("values.png", &png)?;
+        Ok(" and values.png")
     }
 
     fn picture(&self, arms: &[&str]) -> Result<(), Failure> {
