@@ -259,9 +259,10 @@ fn words_may_be_put_in_that_no_network_guesses() {
         let begin = |run: &Path, more: &[&str]| {
             let mut command = leyden();
             command.args(["train", "--set", &format!("objective.replaced_by={by}")]).args(GENERATED);
-            command.arg("--run").arg(run).args(more).assert().success();
+            let output = command.arg("--run").arg(run).args(more).assert().success().get_output().clone();
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
         };
-        begin(&whole, &[]);
+        let shown = begin(&whole, &[]);
         begin(&parts, &["--stop-after", "3"]);
         leyden().args(["train", "--device", "cpu", "--run"]).arg(&parts).assert().success();
         assert_eq!(metrics(&whole), metrics(&parts), "{by}");
@@ -272,11 +273,97 @@ fn words_may_be_put_in_that_no_network_guesses() {
         assert_eq!(checkpoint(&whole).join("rest.safetensors").is_file(), by == "unigram");
         let verdict = says(&["probe", "the people of the states"], &whole);
         assert!(verdict.contains("discriminator") || verdict.contains('%'), "{verdict}");
+        for part in ["put in  ", "discriminator ", "the discriminator finds"] {
+            assert!(shown.contains(part), "{by}: no {part:?} in\n{shown}");
+        }
+        assert!(!shown.contains("has learnt no more than how frequent"), "{shown}");
     }
     refuses(
         &["train", "--set", "objective.replaced_by=uniform", "--set", "objective.tying=none", "--run", "never"],
         "objective.tying is none",
     );
+}
+
+#[test]
+fn three_networks_begin_as_far_as_one_that_was_trained_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = |objective: &str, run: &Path, more: &[&str]| {
+        let mut command = leyden();
+        command.args(["train", "--objective", objective]).args(GENERATED).arg("--run").arg(run).args(more);
+        let output = command.assert().success().get_output().clone();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let still = ["--set", "optimizer.learning_rate=0", "--set", "optimizer.weight_decay=0"];
+    let [electra, teams, back, unigram] = ["electra", "teams", "back", "unigram"].map(|name| folder.path().join(name));
+    begin("electra", &electra, &["--set", "model.layers=2"]);
+    let from = ["--init-from", electra.to_str().unwrap()];
+    let said = begin("teams", &teams, &[&["--set", "model.layers=2"], &from[..], &still].concat());
+    assert!(said.contains("generator is left out: what shares layers") && !said.contains("begins anew"), "{said}");
+    let read = |run: &Path, network: &str, tensor: &str| {
+        let bytes = fs::read(run.join("checkpoints/step-000006").join(network).join("model.safetensors")).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        tensors.tensor(tensor).unwrap().data().to_vec()
+    };
+    // The last layer is the encoder's own, and begins as the discriminator's.
+    for (network, tensor) in [
+        ("discriminator", "electra.encoder.layer.1.output.dense.weight"),
+        ("encoder", "electra.encoder.layer.1.output.dense.weight"),
+        ("discriminator", "discriminator_predictions.dense.weight"),
+        ("encoder", "electra.embeddings.word_embeddings.weight"),
+    ] {
+        assert!(read(&teams, network, tensor) == read(&electra, "discriminator", tensor), "{network} {tensor}");
+    }
+    // Of three networks, the generator begins as one, not the encoder.
+    begin("electra", &back, &[&["--init-from", teams.to_str().unwrap()], &still[..]].concat());
+    let head = "generator_predictions.dense.weight";
+    assert!(read(&back, "generator", head) == read(&teams, "generator", head));
+    // And of an ELECTRA whose words no network guesses, the discriminator.
+    let by = ["--set", "objective.replaced_by=unigram"];
+    begin("electra", &unigram, &[&by, &["--init-from", electra.to_str().unwrap()], &still[..]].concat());
+    let last = "electra.encoder.layer.1.output.dense.weight";
+    assert!(read(&unigram, "discriminator", last) == read(&electra, "discriminator", last));
+
+    // What is planned counts all that is trained, and what is embedded is what one keeps.
+    for (run, objective, settings) in [
+        (&teams, "teams", &["--set", "model.layers=2"][..]),
+        (&unigram, "electra", &["--set", "objective.replaced_by=unigram"]),
+    ] {
+        let shown = begin(objective, &folder.path().join(format!("again-{objective}")), settings);
+        let count = shown.split(" parameters").next().unwrap().rsplit(' ').next().unwrap().to_string();
+        let mut command = leyden();
+        command.args(["plan", "--device", "cpu", "--objective", objective, "--set", "model.layers=1"]).args(settings);
+        for setting in ["model.hidden=32", "model.embedding=24", "model.vocabulary=300"] {
+            command.args(["--set", setting]);
+        }
+        let planned = String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap();
+        assert!(planned.contains(&count), "{run:?}: no {count} in\n{planned}");
+    }
+    let embedded = |place: &Path| {
+        let mut command = leyden();
+        command.arg("embed").arg(place).args(["--device", "cpu"]).write_stdin("war\n");
+        command.assert().success().get_output().stdout.clone()
+    };
+    // Trained, so that the two are not the same.
+    let trained = folder.path().join("again-teams");
+    let network = |name: &str| trained.join("checkpoints/step-000006").join(name);
+    assert_eq!(embedded(&trained), embedded(&network("encoder")));
+    assert_ne!(embedded(&trained), embedded(&network("discriminator")));
+}
+
+#[test]
+fn whole_words_need_pieces_that_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("letters.txt");
+    fs::write(&text, "a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9\n\n".repeat(200))
+        .unwrap();
+    let run = folder.path().join("run");
+    let place = [text.to_str().unwrap(), run.to_str().unwrap()];
+    refuses(
+        &["train", "--text", place[0], "--run", place[1], "--device", "cpu", "--set", "data.whole_words=true"],
+        "begins with ##",
+    );
+    refuses(&["train", "--objective", "teams", "--set", "objective.candidates=65"], "objective.candidates is 65");
+    refuses(&["train", "--objective", "mc-bert", "--set", "objective.candidates=1"], "expected 2 to 64");
 }
 
 #[test]
@@ -304,6 +391,19 @@ fn words_are_predicted_in_a_random_order() {
     assert!(fs::read_to_string(&picture).unwrap().contains("Permutation LM loss"));
     let guesses = says(&["probe", "--mask", "the people of the [MASK]"], &whole);
     assert!(guesses.contains("encoder"), "{guesses}");
+
+    // What its folder says of masks is read again, and refused where it says nothing.
+    let encoder = whole.join("checkpoints/step-000006/encoder");
+    let config = fs::read_to_string(encoder.join("config.json")).unwrap();
+    assert!(config.contains("\"attends_to_masks\": false"), "{config}");
+    let ask = ["probe", "--mask", "--json", "the people of the [MASK]"];
+    let hidden = says(&ask, &encoder);
+    fs::write(encoder.join("config.json"), config.replace("\"attends_to_masks\": false", "\"attends_to_masks\": true"))
+        .unwrap();
+    assert_ne!(hidden, says(&ask, &encoder));
+    fs::write(encoder.join("config.json"), config.replace("\"attends_to_masks\": false", "\"attends_to_masks\": 3"))
+        .unwrap();
+    refuses(&["probe", encoder.to_str().unwrap(), "--mask", "[MASK]"], "attends_to_masks is 3, expected true or false");
 }
 
 #[test]

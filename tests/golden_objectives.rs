@@ -157,7 +157,8 @@ impl Case {
             let per = each / self.shape.examples;
             let extent = if per.is_multiple_of(self.shape.length) { Extent::Token } else { Extent::Slot };
             let places = if extent == Extent::Token { self.shape.length } else { self.shape.slots };
-            batch.with(Column::words(name, extent).times(per / places), words)
+            let column = Column::words(name, extent);
+            batch.with(if per == places { column } else { column.times(per / places) }, words)
         };
         self.given.iter().fold(self.golden.batch(self.shape), given)
     }

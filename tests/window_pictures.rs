@@ -70,7 +70,7 @@ fn app() -> App {
 
 fn begun(config: Config, masked_lm: bool) -> App {
     let sentences = vec!["we must build a nation that is strong at home .".into()];
-    demonstrating(config, Demonstrates::Sentences { sentences, masked_lm })
+    demonstrating(config, Demonstrates::Sentences { sentences, masked_lm, fakes: !masked_lm })
 }
 
 fn demonstrating(config: Config, demonstrates: Demonstrates) -> App {

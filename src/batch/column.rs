@@ -33,24 +33,24 @@ pub struct Column {
     pub dtype: DType,
     /// What it has elements for.
     pub extent: Extent,
-    /// How many elements for each.
-    pub each: usize,
+    /// How many elements for each, side by side; none is one, without a dimension of its own.
+    pub each: Option<usize>,
 }
 
 impl Column {
     /// A column of words.
     pub const fn words(name: &'static str, extent: Extent) -> Self {
-        Self { name, dtype: DType::U32, extent, each: 1 }
+        Self { name, dtype: DType::U32, extent, each: None }
     }
 
     /// A column of real numbers.
     pub const fn reals(name: &'static str, extent: Extent) -> Self {
-        Self { name, dtype: DType::F32, extent, each: 1 }
+        Self { name, dtype: DType::F32, extent, each: None }
     }
 
     /// The same with that many elements for each example, token or slot.
     pub const fn times(self, each: usize) -> Self {
-        Self { each, ..self }
+        Self { each: Some(each), ..self }
     }
 
     /// Elements for one example of a batch of this shape.
@@ -60,16 +60,16 @@ impl Column {
             Extent::Token => shape.length,
             Extent::Slot => shape.slots,
         };
-        places * self.each
+        places * self.each.unwrap_or(1)
     }
 
     /// The sizes of its tensor, the batch first.
     pub fn sizes(&self, shape: Shape) -> Vec<usize> {
         match (self.extent, self.each) {
-            (Extent::Example, 1) => vec![shape.examples],
-            (_, 1) => vec![shape.examples, self.width(shape)],
+            (Extent::Example, None) => vec![shape.examples],
+            (_, None) => vec![shape.examples, self.width(shape)],
             // A row for each of what it has elements for.
-            (_, each) => vec![shape.examples * self.width(shape) / each, each],
+            (_, Some(each)) => vec![shape.examples * self.width(shape) / each.max(1), each],
         }
     }
 }

@@ -104,7 +104,7 @@ fn shuffle<T>(all: &mut [T], count: usize, random: &mut Random) {
 }
 
 /// The positions of words that are drawn one after the other, `k` of them at most: as in BERT's code, what is too long for what is left is
-/// passed over. Where each is longer than `k`, so much of the first.
+/// passed over. Where each is longer than `k`, the first `k` pieces of one of them.
 fn whole_words(mut words: Vec<&[u32]>, k: usize, random: &mut Random) -> Vec<u32> {
     let count = words.len();
     shuffle(&mut words, count, random);

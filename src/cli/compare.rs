@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::style::Style;
 use super::train::{Stop, begin_run, continue_run};
 use crate::bench::{Machine, Stepper};
-use crate::config::Config;
+use crate::config::{Config, learning_rate};
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
 use crate::history::Recorded;
@@ -117,7 +117,8 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
     let report = Report { out: &out, arms: entries.iter().map(|entry| &entry.arm).collect(), tasks: &tasks, varied };
     let mut results = Results::read(&out)?;
     let first = base.seed;
-    let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, budget, first };
+    let rate = learning_rate(base.model.hidden);
+    let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, budget, rate, first };
     print(&work.announcement(&results)?)?;
 
     let stop = Stop::on_interrupt();
@@ -253,7 +254,7 @@ impl CompareArguments {
     }
 
     /// The fine-tuning of one task.
-    fn tuning(&self, task: &Task) -> Result<Tuning, Failure> {
+    fn tuning(&self, task: &Task, rate: f64) -> Result<Tuning, Failure> {
         let mut flags = task.flags();
         flags.extend([
             "--device".into(),
@@ -263,6 +264,8 @@ impl CompareArguments {
         ]);
         flags.extend(self.examples.into_iter().flat_map(|n| ["--examples".into(), n.to_string()]));
         flags.extend(self.epochs.into_iter().flat_map(|n| ["--epochs".into(), n.to_string()]));
+        // One rate for all that is compared, whatever their widths.
+        flags.extend(["--learning-rate".into(), rate.to_string()]);
         Tuning::from_flags(&flags)
     }
 }
@@ -274,6 +277,8 @@ struct Work<'a> {
     entries: &'a [Entry],
     tasks: &'a [Task],
     budget: f64,
+    /// The peak learning rate of every fine-tuning.
+    rate: f64,
     /// The first seed.
     first: u64,
 }
@@ -449,7 +454,7 @@ impl Work<'_> {
             if results.has(&about.arm, about.seed, task.name(), Some(about.step)) {
                 continue;
             }
-            let tuning = self.arguments.tuning(task)?;
+            let tuning = self.arguments.tuning(task, self.rate)?;
             let tuning = if from_scratch { tuning.with_random_weights() } else { tuning };
             let arm = self.entries.iter().find(|entry| entry.arm.name == about.arm);
             let arm = arm.map_or_else(|| PathBuf::from("random"), |entry| entry.arm.folder());

@@ -217,9 +217,17 @@ impl Tuning {
             && found.seed == wanted.seed
             && found.training.init_from == wanted.training.init_from
             && found.training.batch == wanted.training.batch
-            && found.optimizer.learning_rate == self.learning_rate.unwrap_or(learning_rate(found.model.hidden))
             && found.optimizer.layer_decay == wanted.optimizer.layer_decay
             && self.precision_is(found.training.precision)?;
+        let rate = found.optimizer.learning_rate;
+        let asked = self.learning_rate.unwrap_or(learning_rate(found.model.hidden));
+        if same && rate != asked {
+            return Err(Failure::Input(format!(
+                "{} holds a run of other settings than these, a learning rate of {rate}, not {asked}; choose another --out, \
+                 or go on with --learning-rate {rate}",
+                folder.display()
+            )));
+        }
         if !same {
             let place = folder.display();
             return Err(Failure::Input(format!(

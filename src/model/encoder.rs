@@ -55,7 +55,7 @@ impl Network {
         let rows = g.ty(ids).rows();
         let first = ops::zero_indices(g, &[rows, 1])?;
         let x = self.encode_to(g, ids, c, 0)?;
-        self.go_on(g, (x, 0), c, Some(first))
+        self.encode_from(g, (x, 0), c, Some(first))
     }
 
     /// As [`Network::encode`] with the lowest layers, so many of them.
@@ -63,7 +63,7 @@ impl Network {
     /// # Errors
     /// [`GraphError`] for inputs of other shapes.
     pub fn encode_to(&self, g: &mut Graph, ids: Tensor, c: Encoded, layers: usize) -> Result<Tensor, GraphError> {
-        let x = self.embed(g, ids, c)?;
+        let x = self.embed(g, ids, c, None)?;
         self.layers(g, x, 0..layers, None, c)
     }
 
@@ -72,7 +72,7 @@ impl Network {
     ///
     /// # Errors
     /// [`GraphError`] for inputs of other shapes.
-    pub fn go_on(
+    pub fn encode_from(
         &self,
         g: &mut Graph,
         (x, first): (Tensor, usize),
@@ -97,16 +97,15 @@ impl Network {
     ) -> Result<Tensor, GraphError> {
         let (examples, length) = (g.ty(ids).rows(), g.ty(ids).columns());
         let streams = ops::two_streams(g, c.visible, positions, ranks, length)?;
-        let content = self.embed(g, ids, c)?;
-        let hidden = self.embed(g, masked, c)?;
-        let queries = ops::gather_rows(g, hidden, positions)?;
+        let content = self.embed(g, ids, c, None)?;
+        let queries = self.embed(g, masked, c, Some(positions))?;
         let x = ops::join_rows(g, content, queries, examples)?;
         let c = Encoded { visible: streams.order, ..c };
         self.layers(g, x, 0..self.encoder.layers.len(), Some(streams.queries), c)
     }
 
-    /// What stands for the tokens before the first layer: [B L, H].
-    fn embed(&self, g: &mut Graph, ids: Tensor, c: Encoded) -> Result<Tensor, GraphError> {
+    /// What stands for the tokens before the first layer: [B L, H], or [B K, H] of those at `positions` [B, K].
+    fn embed(&self, g: &mut Graph, ids: Tensor, c: Encoded, positions: Option<Tensor>) -> Result<Tensor, GraphError> {
         let embeddings = &self.embeddings;
         let tables = EmbeddingTables {
             word: g.parameter(embeddings.word),
@@ -114,6 +113,10 @@ impl Network {
             types: g.parameter(embeddings.types),
         };
         let sum = ops::embedding(g, tables, ids, c.types)?;
+        let sum = match positions {
+            Some(positions) => ops::gather_rows(g, sum, positions)?,
+            None => sum,
+        };
         let x = norm(g, sum, embeddings.norm, self.config.layer_norm_epsilon)?;
         let x = ops::dropout(g, x, if c.dropout { self.config.dropout } else { 0.0 })?;
         match self.encoder.project {

@@ -114,9 +114,7 @@ impl Objective for Adversarial {
         let (x, words, expected, guess, generator_loss) = g.in_scope("generator", |g| {
             let (masked, targets) = (batch.column(g, MASKED_IDS), batch.column(g, TARGETS));
             let rows = words::selected_rows(g, generator, masked, batch, mode)?;
-            let head = generator.masked_lm()?;
-            let x = head.hidden(g, rows)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let (x, words) = words::vocabulary(g, generator, rows)?;
             let guess = ops::vocabulary_nll(g, x, words, targets)?;
             let expected = generator.own_linear(g, BASELINE, rows)?;
             Ok((x, words, expected, guess, words::mean_over_selected(g, guess.nll, batch)?))

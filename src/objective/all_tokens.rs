@@ -130,9 +130,7 @@ impl Objective for AllTokens {
             let hidden = encoder.encode(g, corrupted, encoded)?;
 
             let logits = encoder.own_linear(g, COPY, hidden)?;
-            let head = encoder.masked_lm()?;
-            let x = head.hidden(g, hidden)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let (x, words) = words::vocabulary(g, encoder, hidden)?;
             let restored = ops::vocabulary_nll_without_sample(g, x, words, ids)?;
             let nll = ops::copy_nll(g, logits, restored.nll, labels)?;
             Ok((restored, labels, logits, words::mean_over_tokens(g, nll, batch)?))

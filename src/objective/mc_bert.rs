@@ -14,9 +14,11 @@
 //! Its loss is the mean over all tokens of the cross-entropy of those k, in nats. So it learns from every token, as ELECTRA's discriminator,
 //! and a little of which word it was.
 //!
-//! What differs from the source, whose published code this follows otherwise: the layers and the head are those of `transformers`' ElectraForMaskedLM,
-//! whose output bias the words have; most of the selected tokens are masked, as in ELECTRA, and the controller is trained on all of
-//! them; the word that is put in is not one of the drawn ones, but another draw of the same distribution.
+//! As in the source, a controller sees the tokens that are not masked, so that many of the words it draws for them are the tokens themselves,
+//! and option 0 is right all the same; and the word that it puts in is no option. What differs from its published code: controller and encoder
+//! have an output bias each, which they share there; "none of them" is a layer of its own, and there an entry of the vocabulary; most of the selected
+//! tokens are masked, as in ELECTRA, and the controller is trained on all of them. A preset brings its own size of controller, the one that ELECTRA's
+//! generator has there; without one it is a third of the encoder's width, as in the paper.
 
 use super::words::{self, GeneratorTally};
 use super::{
@@ -49,7 +51,7 @@ pub struct McBert {
 }
 
 impl Default for McBert {
-    /// The paper's.
+    /// The paper's; a preset brings its own generator.
     fn default() -> Self {
         let Electra { masked_fraction, mask_probability, .. } = Electra::default();
         Self {
@@ -121,9 +123,7 @@ impl Objective for McBert {
             let generator = model.network("generator")?;
             let (masked, encoded) = (batch.column(g, MASKED_IDS), batch.encoded(g, mode));
             let hidden = generator.encode(g, masked, encoded)?;
-            let head = generator.masked_lm()?;
-            let x = head.hidden(g, hidden)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let (x, words) = words::vocabulary(g, generator, hidden)?;
             let (selected, targets) = (ops::gather_rows(g, x, positions)?, batch.column(g, TARGETS));
             let guess = ops::vocabulary_nll(g, selected, words, targets)?;
             let drawn = ops::sample_words(g, x, words, None, (self.candidates - 1, true))?;
@@ -140,9 +140,7 @@ impl Objective for McBert {
             let (corrupted, labels) = ops::replace_tokens(g, ids, sampled, positions, weights)?;
             let encoded = batch.encoded(g, mode);
             let hidden = encoder.encode(g, corrupted, encoded)?;
-            let head = encoder.masked_lm()?;
-            let x = head.hidden(g, hidden)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let (x, words) = words::vocabulary(g, encoder, hidden)?;
             let neither = encoder.own_linear(g, NEITHER, x)?;
             let candidates = ops::candidates(g, drawn, ids, Some(labels))?;
             let choice = ops::candidate_nll(g, x, words, (candidates, labels), Some(neither))?;

@@ -16,7 +16,7 @@
 //! What differs from the published code, which this follows otherwise: the layers and heads are those of `transformers`' ELECTRA classes, so that words have an
 //! output bias where they are chosen; most of the selected tokens are masked, as in ELECTRA, where the source masks by BERT's rule.
 
-use super::electra::measures::{in_words, list};
+use super::electra::measures::{discriminator_advice, in_words, list};
 use super::electra::{Electra, ElectraTally, Over, outputs as electra};
 use super::words::{self, SAMPLED};
 use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
@@ -138,9 +138,7 @@ impl Objective for Teams {
             let generator = model.network("generator")?;
             let masked = batch.column(g, MASKED_IDS);
             let rows = words::selected_rows(g, generator, masked, batch, mode)?;
-            let head = generator.masked_lm()?;
-            let x = head.hidden(g, rows)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let (x, words) = words::vocabulary(g, generator, rows)?;
             let guess = ops::vocabulary_nll(g, x, words, targets)?;
             let drawn = ops::sample_words(g, x, words, Some(targets), (self.candidates - 1, false))?;
             Ok((guess, words::mean_over_selected(g, guess.nll, batch)?, drawn))
@@ -160,17 +158,15 @@ impl Objective for Teams {
         })?;
         let (logits, discriminator_loss) = g.in_scope("discriminator", |g| {
             let encoded = batch.encoded(g, mode);
-            let hidden = discriminator.go_on(g, (hidden, shared), encoded, None)?;
+            let hidden = discriminator.encode_from(g, (hidden, shared), encoded, None)?;
             let logits = discriminator.replaced_tokens()?.logits(g, hidden)?;
             let nll = ops::binary_nll(g, logits, labels)?;
             Ok((logits, words::mean_over_tokens(g, nll, batch)?))
         })?;
         let (candidates, choice, selection_loss) = g.in_scope("encoder", |g| {
             let encoded = batch.encoded(g, mode);
-            let rows = encoder.go_on(g, (hidden, shared), encoded, Some(positions))?;
-            let head = encoder.masked_lm()?;
-            let x = head.hidden(g, rows)?;
-            let words = (g.parameter(head.output), g.parameter(head.bias));
+            let rows = encoder.encode_from(g, (hidden, shared), encoded, Some(positions))?;
+            let (x, words) = words::vocabulary(g, encoder, rows)?;
             let candidates = ops::candidates(g, drawn, targets, None)?;
             let slots = g.ty(targets).len();
             let first = ops::zero_indices(g, &[slots])?;
@@ -196,7 +192,14 @@ impl Objective for Teams {
 
     /// ELECTRA's, and how well words are chosen.
     fn measures(&self, setting: &Setting) -> Measures {
-        let mut all = list(&Electra::default(), setting);
+        let size = format!("objective.generator_depth (now {})", self.generator_depth);
+        let electra = list(&Electra::default(), setting).into_iter().map(|measure| match &*measure.name {
+            electra::DISCRIMINATOR_LOSS => {
+                Measure { advice: Some(discriminator_advice(Some(size.clone()), setting)), ..measure }
+            }
+            _ => measure,
+        });
+        let (mut losses, mut others): (Vec<Measure>, Vec<Measure>) = electra.partition(|m| m.plot == Plot::Main);
         let chance = (self.candidates as f64).ln();
         let selection = Measure {
             short: "selection".into(),
@@ -212,9 +215,9 @@ impl Objective for Teams {
             tag: "accuracy/selection".into(),
             ..Measure::share("selection_accuracy", "Selection accuracy")
         };
-        all.insert(2, selection);
-        all.push(accuracy);
-        Measures::new(all)
+        losses.push(selection);
+        others.push(accuracy);
+        Measures::new(losses.into_iter().chain(others))
     }
 
     fn tally(&self) -> Box<dyn Tally> {

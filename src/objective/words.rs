@@ -71,9 +71,19 @@ fn asked(
     batch: &mut Inputs,
     mode: Mode,
 ) -> Result<(Tensor, (Tensor, Tensor)), GraphError> {
-    let head = network.masked_lm()?;
     let rows = selected_rows(g, network, ids, batch, mode)?;
-    let x = head.hidden(g, rows)?;
+    vocabulary(g, network, rows)
+}
+
+/// What the vocabulary is multiplied by where a network's masked language model is asked about the rows `x` [M, H], [M, E], and the vocabulary:
+/// the matrix [V, E] and the bias `[V]`.
+pub(super) fn vocabulary(
+    g: &mut Graph,
+    network: &Network,
+    x: Tensor,
+) -> Result<(Tensor, (Tensor, Tensor)), GraphError> {
+    let head = network.masked_lm()?;
+    let x = head.hidden(g, x)?;
     Ok((x, (g.parameter(head.output), g.parameter(head.bias))))
 }
 

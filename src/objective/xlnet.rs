@@ -91,9 +91,8 @@ impl Objective for Xlnet {
             let texts = (batch.column(g, IDS), batch.column(g, MASKED_IDS));
             let (positions, encoded) = (batch.column(g, POSITIONS), batch.encoded(g, mode));
             let rows = encoder.encode_queries(g, texts, (positions, order), encoded)?;
-            let head = encoder.masked_lm()?;
-            let x = head.hidden(g, rows)?;
-            let (words, targets) = ((g.parameter(head.output), g.parameter(head.bias)), batch.column(g, TARGETS));
+            let (x, words) = words::vocabulary(g, encoder, rows)?;
+            let targets = batch.column(g, TARGETS);
             let guess = ops::vocabulary_nll_without_sample(g, x, words, targets)?;
             Ok((guess, words::mean_over_selected(g, guess.nll, batch)?))
         })?;

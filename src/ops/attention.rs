@@ -6,7 +6,7 @@
 //! log-sum-exp of each row of scores, [B, heads, L], is kept, and the gradient computes P again from it (the form of
 //! FlashAttention, arXiv 2205.14135), so no tensor is as large as length squared.
 //!
-//! In an order ([`ordered_attention`]), queries see the keys whose rank is no higher than their bound; only the general kernels do that.
+//! In an order ([`attention()`]), queries see the keys whose rank is no higher than their bound; only the general kernels do that.
 //!
 //! The reference adds -10,000 to the scores of padding instead; in single precision that is the same, except for an
 //! example of length 0, whose output here is 0.

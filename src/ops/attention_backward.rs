@@ -19,7 +19,7 @@ use crate::op::{
 use crate::ops::kernels::{Pass, TILE};
 use rayon::prelude::*;
 
-/// From qkv, lengths, the output, the log-sum-exp and the output's gradient: the gradient of qkv.
+/// From qkv, what is visible, the output, the log-sum-exp and the output's gradient: the gradient of qkv.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AttentionBackward {
     pub heads: usize,
@@ -108,7 +108,11 @@ impl Op for AttentionBackward {
             [qkv, _, out, _, d] if out.len() == d.len() && 3 * out.len() == qkv.len() => {
                 Ok(vec![TensorType::f32(&qkv.shape)])
             }
-            _ => Err(mismatch("attention_backward", inputs, "qkv, lengths, output, log-sum-exp, output's gradient")),
+            _ => Err(mismatch(
+                "attention_backward",
+                inputs,
+                "qkv, what is visible, output, log-sum-exp, output's gradient",
+            )),
         }
     }
 
@@ -136,7 +140,7 @@ impl Op for AttentionBackward {
 
     fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
         let s = self.sizes(shapes);
-        let [qkv, lengths, out, lse, d] = [0, 1, 2, 3, 4].map(Operand::Input);
+        let [qkv, visible, out, lse, d] = [0, 1, 2, 3, 4].map(Operand::Input);
         let (dqkv, scratch) = (Operand::Output(0), Operand::Scratch(0));
         let element = |i: usize| shapes.inputs[i].dtype;
         let typed = |shader| {
@@ -145,7 +149,7 @@ impl Op for AttentionBackward {
         };
         let written = shapes.outputs[0].len();
         let some = |shader, thirds: usize| {
-            let dispatch = typed(shader).element("Out", element(2)).read(qkv).read(lengths).read(out).read(lse).read(d);
+            let dispatch = typed(shader).element("Out", element(2)).read(qkv).read(visible).read(out).read(lse).read(d);
             dispatch.write(dqkv).moving(written / 3 * thirds).write(scratch)
         };
         let all = |shader| some(shader, 3);
@@ -161,7 +165,7 @@ impl Op for AttentionBackward {
                 // Three of the five products are the queries' kernel's; the other one computes two of them again.
                 let flops = self.flops(shapes);
                 let query = some("attention_backward_query", 1).flops(flops / 5 * 3);
-                let key = typed("attention_backward_key").read(qkv).read(lengths).read(lse).read(d).read(scratch);
+                let key = typed("attention_backward_key").read(qkv).read(visible).read(lse).read(d).read(scratch);
                 let key = key.write(dqkv).moving(written / 3 * 2).flops(flops - flops / 5 * 3);
                 let ordered = is_ordered(&shapes.inputs[1]);
                 let both = [query, key].map(|dispatch| {

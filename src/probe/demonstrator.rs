@@ -3,11 +3,10 @@
 
 use super::ProbeError;
 use super::guess::{Guess, guesses};
-use super::network::{Network, Shape, judge, with_own};
-use crate::batch::{Lexicon, Masking, padded};
+use super::network::{Network, judge, with_own};
+use crate::batch::{Lexicon, Masking};
 use crate::corpus::Tokenizer;
 use crate::cpu::CpuEngine;
-use crate::math::sigmoid;
 use crate::model::{self, Model, NEITHER};
 use crate::objective::{Demonstration, Objective};
 use crate::plan::Target;
@@ -76,26 +75,26 @@ pub struct Sentence {
 
 /// The networks of one model, on the CPU: a sentence is little work, and the device that trains goes on.
 pub struct Demonstrator {
-    network: Network,
+    pub(super) network: Network,
     masking: Masking,
     /// Whether there is a network that guesses words.
     guesses: bool,
     /// Whether there is one that tells replaced tokens.
-    discriminates: bool,
+    pub(super) discriminates: bool,
     /// Whether that is one which says what the words were: what it doubts, it takes for replaced.
-    restores: bool,
+    pub(super) restores: bool,
     /// How many options an encoder chooses from that says what words were, where there is such a one.
-    options: Option<usize>,
+    pub(super) options: Option<usize>,
     /// Whether one of them is that it is none of the words, which is its verdict.
-    rejects: bool,
+    pub(super) rejects: bool,
 }
 
 /// A token on its way to the discriminator.
-struct Replaced {
-    position: usize,
-    original: Option<u32>,
-    shown: u32,
-    edited: bool,
+pub(super) struct Replaced {
+    pub position: usize,
+    pub original: Option<u32>,
+    pub shown: u32,
+    pub edited: bool,
 }
 
 impl Demonstrator {
@@ -152,7 +151,7 @@ impl Demonstrator {
             };
         }
         let tokens = self.replaced(request, &ids, &shown)?;
-        let (p_replaced, candidates) = self.verdicts(&tokens, &positions, &likeliest)?;
+        let (p_replaced, candidates) = self.verdicts(&tokens, (&positions, &masked), &likeliest)?;
         let tokenizer = &self.network.tokenizer;
         let word = |id: u32| tokenizer.token(id).unwrap_or_default();
         let inner = 1..tokens.len().saturating_sub(1).max(1);
@@ -204,61 +203,6 @@ impl Demonstrator {
         positions
     }
 
-    /// What is said of tokens: [`Self::p_replaced`] and, where words are chosen, of those that were selected or put in, by their places,
-    /// what they are taken for.
-    fn verdicts(
-        &mut self,
-        tokens: &[Replaced],
-        positions: &[u32],
-        likeliest: &[Vec<Guess>],
-    ) -> Result<(Option<Vec<f32>>, BTreeMap<usize, Vec<Guess>>), ProbeError> {
-        let Some(options) = self.options else { return Ok((self.p_replaced(tokens)?, BTreeMap::new())) };
-        let seen: Vec<u32> = tokens.iter().map(|token| token.shown).collect();
-        let places: Vec<u32> = (0..seen.len() as u32).collect();
-        let logits = self.network.word_logits(&seen, &places, true)?;
-        let length = padded(seen.len(), self.network.positions);
-        let verdicts = self.network.logits(Shape { rows: 1, length, slots: 0, last: false }, &[&seen], &[])?;
-        let p_replaced = match self.rejects {
-            true => {
-                let mask = self.network.tokenizer.special().mask;
-                let selected = |token: &Replaced| !token.edited && positions.contains(&(token.position as u32));
-                let masked = tokens.iter().map(|token| if selected(token) { mask } else { token.shown });
-                let drawn = self.network.word_logits(&masked.collect::<Vec<_>>(), &places, false)?;
-                let words = logits.iter().zip(&drawn).map(|(logits, drawn)| expected(logits, drawn, options - 1));
-                words.zip(&verdicts).map(|(words, &none)| sigmoid(words - none)).collect()
-            }
-            false => verdicts[..seen.len()].iter().map(|&logit| sigmoid(logit)).collect(),
-        };
-        let mut candidates = BTreeMap::new();
-        for (i, token) in tokens.iter().enumerate() {
-            let slot = positions.iter().position(|&p| p as usize == token.position);
-            let guesses = slot.map_or(&[][..], |slot| &likeliest[slot]);
-            let words = token.original.into_iter().chain(guesses.iter().map(|guess| guess.id)).chain([token.shown]);
-            if slot.is_some() || token.edited {
-                let none = self.rejects.then(|| (token.shown, verdicts[i]));
-                candidates.insert(i, choices(words, &logits[i], none, &self.network.tokenizer));
-            }
-        }
-        Ok((Some(p_replaced), candidates))
-    }
-
-    /// The discriminator's probability for each token that it was replaced, if there is a discriminator; of an encoder that says what
-    /// the words were, what it gives to all others than the one that stands there.
-    fn p_replaced(&mut self, tokens: &[Replaced]) -> Result<Option<Vec<f32>>, ProbeError> {
-        if !self.discriminates {
-            return Ok(None);
-        }
-        let seen: Vec<u32> = tokens.iter().map(|token| token.shown).collect();
-        if self.restores {
-            let places: Vec<u32> = (0..seen.len() as u32).collect();
-            let logits = self.network.word_logits(&seen, &places, true)?;
-            return Ok(Some(logits.iter().zip(&seen).map(|(logits, &word)| doubt(logits, word)).collect()));
-        }
-        let length = padded(seen.len(), self.network.positions);
-        let logits = self.network.logits(Shape { rows: 1, length, slots: 0, last: false }, &[&seen], &[])?;
-        Ok(Some(logits.into_iter().map(sigmoid).collect()))
-    }
-
     /// The tokens with the edits put in; a word of several pieces makes the sentence longer, up to the model's positions.
     fn replaced(&self, request: &Request, ids: &[u32], shown: &[u32]) -> Result<Vec<Replaced>, ProbeError> {
         let edits = if self.discriminates { &request.edits[..] } else { &[] };
@@ -285,51 +229,6 @@ impl Demonstrator {
     }
 }
 
-/// What speaks for some of `count` words that are drawn by the softmax of `drawn`, as a logit: the logarithm of the expected sum of the
-/// exponentials of their `logits`.
-fn expected(logits: &[f32], drawn: &[f32], count: usize) -> f32 {
-    let highest = |x: &[f32]| f64::from(x.iter().copied().fold(f32::MIN, f32::max));
-    let (most, top) = (highest(logits), highest(drawn));
-    let weights = drawn.iter().map(|&x| (f64::from(x) - top).exp());
-    let (sum, total) = weights.zip(logits).fold((0.0, 0.0), |(sum, total), (weight, &logit)| {
-        (sum + weight * (f64::from(logit) - most).exp(), total + weight)
-    });
-    (most + (count as f64 * sum / total).ln()) as f32
-}
-
-/// The softmax over the logits of different words, the likeliest first; `none` is the word that stands there, and what speaks for its being
-/// none of the others.
-fn choices(
-    words: impl Iterator<Item = u32>,
-    logits: &[f32],
-    none: Option<(u32, f32)>,
-    tokenizer: &Tokenizer,
-) -> Vec<Guess> {
-    let mut all: Vec<(u32, f32)> = none.into_iter().collect();
-    for word in words {
-        if let Some(&logit) = logits.get(word as usize).filter(|_| all.iter().all(|(known, _)| *known != word)) {
-            all.push((word, logit));
-        }
-    }
-    all.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let part = |logit: f32| (f64::from(logit) - f64::from(all[0].1)).exp();
-    let total: f64 = all.iter().map(|(_, logit)| part(*logit)).sum();
-    let guess = |&(id, logit): &(u32, f32)| Guess {
-        id,
-        token: tokenizer.token(id).unwrap_or_default(),
-        p: part(logit) / total,
-    };
-    all.iter().map(guess).collect()
-}
-
-/// What the softmax gives to all words but this one.
-fn doubt(logits: &[f32], word: u32) -> f32 {
-    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
-    let part = |x: &f32| (f64::from(*x) - f64::from(highest)).exp();
-    let total: f64 = logits.iter().map(part).sum();
-    (1.0 - logits.get(word as usize).map_or(0.0, part) / total) as f32
-}
-
 /// The word at which the softmax's sum over `words` reaches `u`, from 0 up to 1. The noise is the caller's, so the same `u`
 /// follows the weights as they change.
 fn sample(logits: &[f32], words: &[bool], u: f64) -> u32 {
@@ -347,6 +246,7 @@ fn sample(logits: &[f32], words: &[bool], u: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::{doubt, expected};
     use super::*;
     use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, MASKED_TEXT, POSITIONS, TARGETS, WEIGHTS};
     use crate::config::{Config, preset};

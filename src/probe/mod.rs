@@ -12,6 +12,7 @@ mod guess;
 mod judge;
 mod mark;
 mod network;
+mod verdict;
 
 pub use demonstrator::{Demonstrator, Request, Sentence, Token};
 pub use error::ProbeError;

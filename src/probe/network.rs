@@ -232,9 +232,9 @@ fn guesser(model: &Model, last: bool) -> Result<&model::Network, GraphError> {
     model.networks.last().filter(|_| last).map_or_else(|| model.with_head(Architecture::MaskedLm), Ok)
 }
 
-/// Whether that one has met no `[MASK]` among the tokens that are seen.
+/// Whether no token attends to `[MASK]` in that one.
 fn hides_masks(model: &Model, shape: Shape) -> bool {
-    let head = |network: &model::Network| network.masked_lm().is_ok_and(|head| !head.sees_masks);
+    let head = |network: &model::Network| network.masked_lm().is_ok_and(|head| !head.attends_to_masks);
     shape.slots > 0 && guesser(model, shape.last).is_ok_and(head)
 }
 

@@ -85,6 +85,14 @@ impl Adaptation {
             (Err((false, error)), _) | (_, Err((_, error))) => return Err(error.into()),
         };
         let alone = objective.clone().generator_mut().is_none();
+        // Where a run has three networks, its generator is what begins as one.
+        let beside = |g: &Pretrained| g.folder.with_file_name(Architecture::MaskedLm.network());
+        let generator = match generator {
+            Some(g) if discriminator.is_some() && !alone && g.network().name == "encoder" && beside(&g).is_dir() => {
+                Some(Pretrained::load(&beside(&g), Architecture::MaskedLm)?)
+            }
+            other => other,
+        };
         // Whoever fine-tunes takes an encoder, whatever is beside it or on it.
         let pre_trains = objective.task_kind().is_none();
         let mut notes = Vec::new();
@@ -93,12 +101,12 @@ impl Adaptation {
                 // A generator is small; what was trained for itself is worth more.
                 let (taken, left) = if g.network().name == "generator" { (d, g) } else { (g, d) };
                 if pre_trains {
-                    let trained = if first_of(objective).is_some() { "one at a time" } else { "one network" };
-                    notes.push(format!(
-                        "{} is left out: {trained} is trained, and begins as {}",
-                        left.folder.display(),
-                        taken.folder.display()
-                    ));
+                    let begins = match first_of(objective) {
+                        Some(_) => "one at a time is trained, and begins as",
+                        None if kept_alone(objective, taken.network()) => "one network is trained, and begins as",
+                        None => "what shares layers with the network that one keeps begins, as far as it goes, as",
+                    };
+                    notes.push(format!("{} is left out: {begins} {}", left.folder.display(), taken.folder.display()));
                 }
                 if taken.network().masked_lm().is_ok() { (Some(taken), None) } else { (None, Some(taken)) }
             }
@@ -106,10 +114,14 @@ impl Adaptation {
         };
         notes.extend([&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()));
         match (&generator, &discriminator) {
-            (None, Some(d)) if alone && pre_trains && !d.network().heads.is_empty() => notes.push(format!(
-                "{}: only its encoder is taken; the head that guesses words begins anew",
-                d.folder.display()
-            )),
+            (None, Some(d))
+                if alone && pre_trains && !d.network().heads.is_empty() && !kept_judges(objective, d.network()) =>
+            {
+                notes.push(format!(
+                    "{}: only its encoder is taken; the head that guesses words begins anew",
+                    d.folder.display()
+                ));
+            }
             (Some(g), None) if g.network().name == "encoder" && generates(g, objective) => notes.push(format!(
                 "{} begins as the generator; the discriminator, which is what one keeps, begins at random",
                 g.folder.display()
@@ -231,14 +243,19 @@ impl Adaptation {
         for found in &self.networks {
             let first = first_of(&config.objective).and_then(|name| model.network(name).ok());
             let Some(network) = first.or_else(|| counterpart(found, model)) else { continue };
-            let ours: HashMap<String, Entry> =
-                entries(model, network).into_iter().map(|e| (e.name.clone(), e)).collect();
-            for from in entries(&found.model, found.network()) {
-                // An output matrix of the generator's own has no place in a model that ties it.
-                if let Some(to) = ours.get(&from.name).filter(|to| !to.alias) {
-                    let units = from.scale / to.scale;
-                    let numbers = bank[to.range()].iter_mut().zip(&found.weights[from.range()]);
-                    numbers.for_each(|(to, x)| *to = x * units);
+            // Where one network is found for several, the one that is kept begins so too, as far as it is alike.
+            let kept = model.networks.last().filter(|kept| self.networks.len() == 1 && kept.config == network.config);
+            for network in [Some(network), kept.filter(|_| first.is_none())].into_iter().flatten() {
+                let ours: HashMap<String, Entry> =
+                    entries(model, network).into_iter().map(|e| (e.name.clone(), e)).collect();
+                for from in entries(&found.model, found.network()) {
+                    // An output matrix of the generator's own has no place in a model that ties it.
+                    let alike = |to: &&Entry| !to.alias && to.shape == from.shape;
+                    if let Some(to) = ours.get(&from.name).filter(alike) {
+                        let units = from.scale / to.scale;
+                        let numbers = bank[to.range()].iter_mut().zip(&found.weights[from.range()]);
+                        numbers.for_each(|(to, x)| *to = x * units);
+                    }
                 }
             }
         }
@@ -259,6 +276,17 @@ impl Adaptation {
 /// The network that another one begins a later phase as: who starts from weights starts with it.
 fn first_of(objective: &ObjectiveConfig) -> Option<&'static str> {
     objective.phases().into_iter().find_map(|phase| phase.copies).map(|(from, _)| from)
+}
+
+/// Whether an objective trains no other network than the one that is kept.
+fn kept_alone(objective: &ObjectiveConfig, sizes: &Network) -> bool {
+    objective.networks(&mut Builder::default(), &sizes.config).len() == 1
+}
+
+/// Whether one of the objective's networks tells replaced tokens.
+fn kept_judges(objective: &ObjectiveConfig, sizes: &Network) -> bool {
+    let networks = objective.networks(&mut Builder::default(), &sizes.config);
+    networks.iter().any(|network| network.replaced_tokens().is_ok())
 }
 
 /// Whether what was found begins as the generator: it guesses words, and is not an encoder where one is kept.

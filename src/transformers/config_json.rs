@@ -46,9 +46,9 @@ pub fn config_json(network: &Network) -> String {
     }
     // Keys of ours, which `transformers` keeps.
     if let Some(Head::MaskedLm(head)) = network.heads.first()
-        && !head.sees_masks
+        && !head.attends_to_masks
     {
-        json[SEES_MASKS] = false.into();
+        json[ATTENDS_TO_MASKS] = false.into();
     }
     if let Some(Head::QuestionAnswering(head)) = network.heads.first()
         && let Some(threshold) = head.null_threshold
@@ -58,7 +58,7 @@ pub fn config_json(network: &Network) -> String {
     format!("{json:#}\n")
 }
 
-const SEES_MASKS: &str = "sees_masks";
+const ATTENDS_TO_MASKS: &str = "attends_to_masks";
 const NULL_THRESHOLD: &str = "null_threshold";
 
 /// How much must speak for saying nothing, in a config.json of a network that was trained to say nothing where there is no answer.
@@ -76,16 +76,16 @@ pub(super) fn read_null_threshold(text: &str) -> Result<Option<f64>, CheckpointE
     }
 }
 
-/// Whether a config.json says of a network that it has met `[MASK]`; it has where nothing is said.
+/// Whether masked tokens are among those that a network of this config.json attends to; they are where nothing is said.
 ///
 /// # Errors
 /// [`CheckpointError::Config`] for what is neither true nor false.
-pub(super) fn read_sees_masks(text: &str) -> Result<bool, CheckpointError> {
+pub(super) fn read_attends_to_masks(text: &str) -> Result<bool, CheckpointError> {
     let json: Value = serde_json::from_str(text).map_err(|e| CheckpointError::Config(format!("not JSON ({e})")))?;
-    match json.get(SEES_MASKS) {
+    match json.get(ATTENDS_TO_MASKS) {
         None | Some(Value::Null) => Ok(true),
         Some(value) => value.as_bool().ok_or_else(|| {
-            CheckpointError::Config(format!("{SEES_MASKS} is {}, expected true or false", brief(value)))
+            CheckpointError::Config(format!("{ATTENDS_TO_MASKS} is {}, expected true or false", brief(value)))
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! A network's folder: where it is in a run, and what is in it.
 
-use super::config_json::{Described, read_config_json, read_labels, read_null_threshold, read_sees_masks};
+use super::config_json::{Described, read_attends_to_masks, read_config_json, read_labels, read_null_threshold};
 use super::published::Published;
 use super::tensors::{Other, SAFETENSORS, Weights};
 use super::{CheckpointError, FolderError};
@@ -39,13 +39,15 @@ impl Pretrained {
     }
 
     /// The encoder alone, as a discriminator without its head, of a folder whatever head it has, or none. Of a run it is what one
-    /// keeps: that of the discriminator, else of the masked language model, else of what was fine-tuned.
+    /// keeps: `encoder/` where there is one, else that of the discriminator, of the masked language model, or of what was fine-tuned.
     ///
     /// # Errors
     /// As [`Pretrained::load`].
     pub fn load_encoder(path: &Path) -> Result<Self, FolderError> {
         let [first, others @ ..] = [Architecture::PreTraining, Architecture::MaskedLm, Architecture::FINE_TUNED[0]];
-        let folder = find(path, first).or_else(|error| match error {
+        let named = |folder: &PathBuf| folder != path && folder.ends_with("encoder");
+        let kept = find(path, Architecture::MaskedLm).ok().filter(named);
+        let folder = kept.map_or_else(|| find(path, first), Ok).or_else(|error| match error {
             FolderError::NoModel { .. } => others.iter().find_map(|&other| find(path, other).ok()).ok_or(error),
             error => Err(error),
         })?;
@@ -96,7 +98,7 @@ impl Pretrained {
             None => {}
             Some(Architecture::MaskedLm) => {
                 b.masked_lm(&mut network, described.tied && !own_output);
-                if !read_sees_masks(&text).map_err(misfit)? {
+                if !read_attends_to_masks(&text).map_err(misfit)? {
                     network.hide_masks();
                 }
             }

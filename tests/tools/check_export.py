@@ -60,12 +60,15 @@ def arguments():
     parser.add_argument("--leyden", type=Path, help="the binary whose `probe` is compared")
     parser.add_argument("--sentence", action="append", help="compare this sentence (repeatable) instead of the usual ones")
     args = parser.parse_args()
+    args.beside = {}
     if args.run:
         folder = newest(args.run)
-        if (folder / "encoder").is_dir():
-            args.generator = folder / "encoder"  # a masked language model alone
+        there = {name: folder / name for name in ("generator", "discriminator", "encoder") if (folder / name).is_dir()}
+        if "encoder" in there:
+            args.generator = there.pop("encoder")  # what one keeps; what is beside it is loaded
+            args.beside = there
         else:
-            args.generator, args.discriminator = folder / "generator", folder / "discriminator"
+            args.generator, args.discriminator = there.get("generator"), folder / "discriminator"
     elif not (args.generator and args.discriminator):
         parser.error("give RUN_DIR, or both --generator and --discriminator")
     return args
@@ -157,8 +160,8 @@ def check_guesses(check, leyden, folder, model, tokenizer):
         found = [mask["position"] for mask in answer["masks"]]
         if not check(found == places, f"  same {len(places)} masks", first_difference(found, places)):
             continue
-        if not getattr(model.config, "sees_masks", True):
-            # Its layers have met no [MASK]: what is masked is seen by none.
+        if not getattr(model.config, "attends_to_masks", True):
+            # As an XLNet is asked: no token attends to a masked one.
             encoded["attention_mask"] = (encoded["input_ids"] != tokenizer.mask_token_id).long()
         with torch.no_grad():
             expected = torch.softmax(model(**encoded).logits[0].double(), -1)
@@ -211,7 +214,9 @@ def main():
     args, check = arguments(), Checks()
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what it would warn of is checked below
-    generator = load(check, ElectraForMaskedLM, args.generator)
+    generator = args.generator and load(check, ElectraForMaskedLM, args.generator)
+    for name, folder in args.beside.items():
+        load(check, ElectraForPreTraining if name == "discriminator" else ElectraForMaskedLM, folder)
     discriminator = args.discriminator and load(check, ElectraForPreTraining, args.discriminator)
     if generator and discriminator:
         check_pair(check, generator, discriminator)

@@ -129,7 +129,8 @@ def generator_sizes(generator, encoder):
 def models(config, seed):
     """Generator and discriminator with tied embeddings, initialised, and their parameters by name, each once."""
     m, objective = config["model"], config["objective"]
-    varied = {"over", "tying", "temperature", "disallow_correct"} & set(objective)
+    varied = {"over", "replaced_by", "tying", "temperature", "disallow_correct"} & set(objective)
+    varied |= {"whole_words"} & {key for key, value in config["data"].items() if value is True}
     if objective.get("name", "electra") != "electra" or varied:
         raise SystemExit(f"config.toml: this trains electra as it is, not {', '.join(varied) or objective['name']}")
     g = generator_sizes(config["objective"].get("generator", config.get("generator")), m)

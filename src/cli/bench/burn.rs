@@ -37,7 +37,7 @@ impl Peer {
         let name = config.objective.name();
         if !config.objective.electra().is_some_and(|electra| electra.is_usual()) {
             let what = format!(
-                "--against burn: the peer trains electra as it is, not {name} as it is set; leave out --objective, and objective.over, tying, temperature and disallow_correct"
+                "--against burn: the peer trains electra as it is, not {name} as it is set; leave out --objective, and objective.over, replaced_by, tying, temperature and disallow_correct"
             );
             return Err(Failure::Input(what));
         }

@@ -54,7 +54,7 @@ impl StepPeer {
         if !electra.is_usual() {
             return Err(Failure::Input(
                 "--against torch: the peer's discriminator learns from all tokens and shares the embeddings, and its words are drawn by \
-                 the softmax; leave objective.over, tying, temperature and disallow_correct as they are"
+                 the softmax; leave objective.over, replaced_by, tying, temperature and disallow_correct as they are"
                     .into(),
             ));
         }

@@ -67,13 +67,15 @@ impl Identity<'_> {
         let found: Value = serde_json::from_slice(&found)
             .map_err(|e| Failure::Input(format!("{}: {e}; remove it to begin anew", path.display())))?;
         let order = ["flops", "points", "tasks", "examples", "epochs", "text", "files", "rate", "settings"];
-        let Some(other) = order.into_iter().find(|key| found[key] != identity[key]) else { return Ok(()) };
+        // What was compared before there was a rate of its own for narrow networks.
+        let found = |key: &str| if key == "rate" && found[key].is_null() { json!(3e-4) } else { found[key].clone() };
+        let Some(other) = order.into_iter().find(|key| found(key) != identity[key]) else { return Ok(()) };
         let what = match other {
             "text" => "another text".into(),
             "files" => "other files of its tasks".into(),
-            "rate" => format!("fine-tuning at a learning rate of {}, not {}", found[other], identity[other]),
+            "rate" => format!("fine-tuning at a learning rate of {}, not {}", found(other), identity[other]),
             "settings" => "other settings".into(),
-            key => format!("{key} {}, not {}", found[key], identity[key]),
+            key => format!("{key} {}, not {}", found(key), identity[key]),
         };
         Err(Failure::Input(format!(
             "{} holds a comparison with {what}; choose another --out, or go on with what it was begun with",

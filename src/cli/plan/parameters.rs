@@ -13,6 +13,8 @@ pub(super) struct Parameters {
     own: Vec<(&'static str, u64)>,
     /// What several networks use.
     tied: u64,
+    /// Whether that is more than embeddings.
+    shares_layers: bool,
     /// All of the network that is kept, and its name.
     kept: (&'static str, u64),
     /// All there are.
@@ -21,7 +23,10 @@ pub(super) struct Parameters {
 
 impl Parameters {
     pub(super) fn of(model: &Model) -> Self {
-        let of = |network: &Network| network.parts.iter().map(|part| part.parameter).collect::<BTreeSet<usize>>();
+        let of = |network: &Network| {
+            let own = network.own.iter().flat_map(|(_, layer)| [layer.weight, layer.bias]);
+            network.parts.iter().map(|part| part.parameter).chain(own).collect::<BTreeSet<usize>>()
+        };
         let count = |indices: &BTreeSet<usize>| -> u64 {
             indices.iter().map(|&i| model.table.parameters()[i].len() as u64).sum()
         };
@@ -33,7 +38,10 @@ impl Parameters {
         let own: Vec<_> = all.iter().map(|(name, indices)| (*name, count(&(indices - &others(name))))).collect();
         let total = count(&all.iter().flat_map(|(_, indices)| indices).copied().collect());
         let kept = all.last().map_or(("", 0), |(name, indices)| (*name, count(indices)));
-        Self { tied: total - own.iter().map(|(_, count)| count).sum::<u64>(), own, kept, total }
+        let tied = total - own.iter().map(|(_, count)| count).sum::<u64>();
+        let lowest = |network: &Network| network.encoder.layers.first().map(|layer| layer.qkv.weight);
+        let shares_layers = model.networks.windows(2).any(|pair| lowest(&pair[0]) == lowest(&pair[1]));
+        Self { tied, shares_layers, own, kept, total }
     }
 
     pub(super) fn as_json(&self) -> Value {
@@ -53,10 +61,13 @@ impl Parameters {
         for (i, (name, count)) in self.own.iter().enumerate() {
             row(format!("{name}'s own"), *count);
             if i == 0 {
-                row("tied embeddings".into(), self.tied);
+                row(
+                    if self.shares_layers { "tied embeddings and layers" } else { "tied embeddings" }.into(),
+                    self.tied,
+                );
             }
         }
-        row(format!("{} with embeddings", self.kept.0), self.kept.1);
+        row(format!("{} with {}", self.kept.0, if self.shares_layers { "both" } else { "embeddings" }), self.kept.1);
         row("together".into(), self.total);
         table
     }

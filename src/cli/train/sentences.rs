@@ -62,16 +62,21 @@ pub(super) fn table(
     sentences: &[Vec<Shown>],
     tokenizer: &Tokenizer,
 ) -> String {
-    let chosen;
+    let (chosen, replaced);
     let (names, about) = match demonstration {
         Demonstration::Masked { .. } => {
             let names = &networks[networks.len().saturating_sub(1)..];
             (names, format!("what the {} guesses where words were masked (= where it hit the word)", names.join("")))
         }
         Demonstration::Replaced { .. } => (
-            networks,
+            {
+                // Words may come from no network.
+                let judge = networks.last().copied().unwrap_or_default();
+                replaced = [if networks.len() > 1 { networks[0] } else { "put in" }, judge];
+                &replaced[..]
+            },
             format!(
-                "what the generator put where words were selected (= where it hit the word),\nand the {}'s percentage of \
+                "what was put where words were selected (= where it hit the word),\nand the {}'s percentage of \
                  \"replaced\" for every token; over 50 it cries fake",
                 networks.last().copied().unwrap_or_default()
             ),

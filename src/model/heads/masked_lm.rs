@@ -21,8 +21,9 @@ pub struct MaskedLm {
     pub output: usize,
     /// A bias for every word: `[V]`.
     pub bias: usize,
-    /// Whether its layers have met `[MASK]` among the tokens that are seen. XLNet's have not: a masked token is asked about, and seen by none.
-    pub sees_masks: bool,
+    /// Whether tokens attend to `[MASK]` where it is asked for words. In XLNet, whose layers have never met it, none does: a masked token is asked
+    /// about, and seen by nobody, itself included.
+    pub attends_to_masks: bool,
     epsilon: f64,
 }
 
@@ -46,7 +47,7 @@ impl Builder {
             norm,
             output,
             bias,
-            sees_masks: true,
+            attends_to_masks: true,
             epsilon: c.layer_norm_epsilon,
         }));
     }
@@ -62,11 +63,11 @@ impl Network {
         head.ok_or_else(|| self.without("a head for masked words"))
     }
 
-    /// Says that the layers below its masked language model's head have met no `[MASK]` ([`MaskedLm::sees_masks`]).
+    /// Says that no token attends to `[MASK]` where its masked language model's head is asked ([`MaskedLm::attends_to_masks`]).
     pub fn hide_masks(&mut self) {
         for head in &mut self.heads {
             if let Head::MaskedLm(head) = head {
-                head.sees_masks = false;
+                head.attends_to_masks = false;
             }
         }
     }

@@ -65,7 +65,8 @@ fn declared(
             plot: Plot::Main,
             hue: first,
             baselines: words::baselines(vocabulary, unigram_entropy),
-            advice: known.map(|(_, setting)| generator_advice(setting)),
+            // Where nothing is guessed, or no more than how frequent words are, that is all that can be learnt.
+            advice: known.filter(|(electra, _)| electra.replaced_by.is_usual()).map(|(_, s)| generator_advice(s)),
             ..tagged("loss/generator", loss("generator_loss", "Generator loss", "nats a masked token"))
         },
         // Nats a token, padding left out: replaced token detection.
@@ -75,7 +76,7 @@ fn declared(
             plot: Plot::Main,
             hue: second,
             baselines: vec![base_rate],
-            advice: known.map(|(objective, setting)| discriminator_advice(objective, setting)),
+            advice: known.map(|(objective, setting)| discriminator_advice(size(objective), setting)),
             ..tagged("loss/discriminator", loss("discriminator_loss", "Discriminator loss", "nats a token"))
         },
         // The weighted sum of both, which is what is minimised.
@@ -122,14 +123,20 @@ fn generator_advice(setting: &Setting) -> Advice {
     words::advice("the generator", clipped, setting)
 }
 
-fn discriminator_advice(objective: &Electra, setting: &Setting) -> Advice {
-    let smaller = match objective.generator {
+/// The setting of the generator's size, with its value; none where there is no generator.
+fn size(objective: &Electra) -> Option<String> {
+    objective.replaced_by.has_generator().then(|| match objective.generator {
         Generator::Sizes(sizes) => format!("objective.generator.hidden (now {})", sizes.hidden),
         Generator::Fraction(fraction) => format!("objective.generator (now {fraction})"),
-    };
+    })
+}
+
+/// What to say where a discriminator tells nothing; a generator's `size` is a setting with its value, where there is such a one.
+pub(in crate::objective) fn discriminator_advice(size: Option<String>, setting: &Setting) -> Advice {
+    let smaller = size.map(|size| format!("a smaller {size} or ")).unwrap_or_default();
     let attempt = format!(
-        "The generator may be too strong for it so far, or the text too small: try more steps, a smaller {smaller} or \
-         another --learning-rate (now {})",
+        "The generator may be too strong for it so far, or the text too small: try more steps, {smaller}another \
+         --learning-rate (now {})",
         setting.learning_rate
     );
     Advice {
@@ -144,13 +151,21 @@ fn discriminator_advice(objective: &Electra, setting: &Setting) -> Advice {
 
 /// What held-out text measured before training and after it says of both networks.
 pub fn in_words(before: &Values, after: &Values) -> String {
-    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
-    let or_none = |name: &str| after.get(name).filter(|x| !x.is_nan()).map_or("none".into(), percent);
+    let percent = |of: &Values| format!("{:.1} %", 100.0 * of.get("generator_accuracy").unwrap_or(0.0));
     format!(
-        "the generator guesses {} of the masked words ({} before training);\n          the discriminator finds {} of its \
-         fakes, and is right in {} of the cases where it cries fake",
-        percent(after.get("generator_accuracy").unwrap_or(0.0)),
-        percent(before.get("generator_accuracy").unwrap_or(0.0)),
+        "the generator guesses {} of the masked words ({} before training);\n          {}",
+        percent(after),
+        percent(before),
+        judged_in_words(after, "its")
+    )
+}
+
+/// What it says of a discriminator; `whose` the fakes are.
+pub(super) fn judged_in_words(after: &Values, whose: &str) -> String {
+    let or_none =
+        |name: &str| after.get(name).filter(|x| !x.is_nan()).map_or("none".into(), |x| format!("{:.1} %", 100.0 * x));
+    format!(
+        "the discriminator finds {} of {whose} fakes, and is right in {} of the cases where it cries fake",
         or_none("recall"),
         or_none("precision"),
     )

@@ -139,7 +139,7 @@ impl Electra {
                 let (masked, how) = (batch.column(g, MASKED_IDS), (Mode { dropout, ..mode }, self.sampling()));
                 return words::draw_selected(g, model.network("generator")?, masked, batch, how);
             }
-            // One logit a word, whatever the text.
+            // One logit a word, whatever the text: a linear layer of what is always 1.
             ReplacedBy::Unigram => {
                 let layer = model.network("discriminator")?.own_layer(UNIGRAM)?;
                 (ops::constant(g, 1.0, &[slots, 1])?, (g.parameter(layer.weight), g.parameter(layer.bias)))
@@ -245,7 +245,10 @@ impl Objective for Electra {
     }
 
     fn in_words(&self, before: &Values, after: &Values) -> String {
-        measures::in_words(before, after)
+        match self.replaced_by.has_generator() {
+            true => measures::in_words(before, after),
+            false => measures::judged_in_words(after, "the"),
+        }
     }
 
     fn demonstration(&self) -> Demonstration {
@@ -258,7 +261,7 @@ impl Objective for Electra {
     }
 
     fn generator_mut(&mut self) -> Option<&mut Generator> {
-        Some(&mut self.generator)
+        self.replaced_by.has_generator().then_some(&mut self.generator)
     }
 }
 

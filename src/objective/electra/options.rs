@@ -37,7 +37,8 @@ pub enum ReplacedBy {
     Generator,
     /// A generator's that stays as it began: at random, or as `training.init_from` has it. What it shares with the discriminator is trained.
     Frozen,
-    /// Words as frequent as those that were selected, whatever stands around them: of a generator that is nothing but a bias for every word.
+    /// Words as frequent as those that were selected, whatever stands around them: of a generator that is a linear layer without an input, a logit for
+    /// every word.
     Unigram,
     /// Any of the vocabulary, all as likely.
     Uniform,

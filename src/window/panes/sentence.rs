@@ -56,9 +56,11 @@ fn toolbar(ui: &mut Ui, app: &mut App) {
             pane.draw_again();
             changed = true;
         }
-        let masks = ui.checkbox(&mut pane.request.masks, words("Mask words", "Generator"));
-        let tip = words("Whether words are masked at random", "Whether the generator puts fakes in");
-        changed |= masks.on_hover_text(tip).changed();
+        if masked_lm || !pane.lacks_fakes {
+            let masks = ui.checkbox(&mut pane.request.masks, words("Mask words", "Generator"));
+            let tip = words("Whether words are masked at random", "Whether the generator puts fakes in");
+            changed |= masks.on_hover_text(tip).changed();
+        }
         let restore = ui.add_enabled(pane.is_changed(), egui::Button::new("Restore"));
         let tip = words("Take your own choice of masked words back", "Take your own words back");
         if restore.on_hover_text(tip).clicked() {

@@ -162,7 +162,9 @@ fn heading(form: &Form) -> String {
     let article = |name: &str| if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     let names: Vec<String> =
         networks.iter().map(|network| format!("{} {}", article(network.name), network.name)).collect();
-    format!("Train {} on your text", names.join(" and "))
+    let (last, others) = names.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let others = if others.is_empty() { String::new() } else { format!("{} and ", others.join(", ")) };
+    format!("Train {others}{last} on your text")
 }
 
 /// What activations are stored in, and whether they are kept.

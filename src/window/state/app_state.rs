@@ -179,7 +179,9 @@ impl AppState {
     fn begin(&mut self, mut begun: Begun) {
         let looking = begun.device.is_none();
         (self.sentence, self.text) = match begun.demonstrates.clone() {
-            Demonstrates::Sentences { sentences, masked_lm } => (SentencePane::new(sentences, masked_lm), None),
+            Demonstrates::Sentences { sentences, masked_lm, fakes } => {
+                (SentencePane::new(sentences, masked_lm, fakes), None)
+            }
             Demonstrates::Texts { examples, chosen } => {
                 (SentencePane::default(), Some(TextPane::new(&begun.config, examples, chosen)))
             }
@@ -221,9 +223,9 @@ impl AppState {
         }
     }
 
-    /// Whether there can be a quiz: without a discriminator there is nobody to play against.
+    /// Whether there can be a quiz: without a discriminator there is nobody to play against, and without a generator nothing to find.
     pub fn offers_quiz(&self) -> bool {
-        self.text.is_none() && !self.sentence.masked_lm
+        self.text.is_none() && !self.sentence.masked_lm && !self.sentence.lacks_fakes
     }
 
     /// What the networks are to be asked now.
@@ -343,7 +345,7 @@ mod tests {
             recorded: None,
             step: 3,
             saved: Some(3),
-            demonstrates: Demonstrates::Sentences { sentences: vec!["a b c".into()], masked_lm: false },
+            demonstrates: Demonstrates::Sentences { sentences: vec!["a b c".into()], masked_lm: false, fakes: true },
         })
     }
 

@@ -30,6 +30,8 @@ pub struct SentencePane {
     pub request: Request,
     /// Whether masked words are guessed, and nothing more: there is no discriminator to find fakes.
     pub masked_lm: bool,
+    /// Whether no network puts in words for another to find.
+    pub lacks_fakes: bool,
     /// What is being typed.
     pub typed: String,
     /// What came back last.
@@ -42,10 +44,10 @@ pub struct SentencePane {
 }
 
 impl SentencePane {
-    /// With these sentences to choose from; the first is asked about.
-    pub fn new(sentences: Vec<String>, masked_lm: bool) -> Self {
+    /// With these sentences to choose from; the first is asked about. Networks guess masked words and no more, or some put in `fakes`.
+    pub fn new(sentences: Vec<String>, masked_lm: bool, fakes: bool) -> Self {
         let request = Request { masks: true, ..Request::default() };
-        let mut pane = Self { sentences, request, masked_lm, ..Self::default() };
+        let mut pane = Self { sentences, request, masked_lm, lacks_fakes: !fakes, ..Self::default() };
         pane.next_sentence();
         pane
     }
@@ -174,7 +176,7 @@ pub(crate) mod tests {
 
     #[test]
     fn sentences_come_round_and_edits_go_with_them() {
-        let mut pane = SentencePane::new(vec!["a b".into(), "c d".into()], false);
+        let mut pane = SentencePane::new(vec!["a b".into(), "c d".into()], false, true);
         assert_eq!((pane.request.text.as_str(), pane.request.masks), ("a b", true));
         pane.answer = Some(sentence());
         assert_eq!(pane.summary(), "1 of 2 fakes found, 1 false alarm");
@@ -197,12 +199,12 @@ pub(crate) mod tests {
         let seed = pane.request.seed;
         pane.draw_again();
         assert_ne!(pane.request.seed, seed);
-        assert_eq!(SentencePane::new(Vec::new(), false).request.text, "");
+        assert_eq!(SentencePane::new(Vec::new(), false, true).request.text, "");
     }
 
     #[test]
     fn masked_words_are_chosen_and_counted() {
-        let mut pane = SentencePane::new(vec!["a b".into()], true);
+        let mut pane = SentencePane::new(vec!["a b".into()], true, false);
         let guessed = |token: Token| Token { p_replaced: None, ..token };
         let tokens = sentence().tokens.into_iter().map(guessed).collect();
         pane.answer = Some(Sentence { tokens, cut: false });

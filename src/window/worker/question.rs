@@ -1,6 +1,7 @@
 //! What a run's networks can be asked, and what they say of a text.
 
 use crate::config::Config;
+use crate::model::Builder;
 use crate::objective::Demonstration;
 use crate::probe::Request;
 use crate::session::Material;
@@ -30,6 +31,8 @@ pub enum Demonstrates {
         sentences: Vec<String>,
         /// Whether its networks guess masked words, and none tells replaced tokens.
         masked_lm: bool,
+        /// Whether one puts in words for another to find.
+        fakes: bool,
     },
     /// Texts, of which a fine-tuned network says something.
     Texts {
@@ -69,7 +72,9 @@ impl Demonstrates {
     /// Of running text.
     pub(super) fn sentences(config: &Config, sentences: Vec<String>) -> Self {
         let masked_lm = matches!(config.objective.demonstration(), Demonstration::Masked { .. });
-        Self::Sentences { sentences, masked_lm }
+        let networks = config.objective.networks(&mut Builder::default(), &config.model);
+        let fakes = !masked_lm && networks.iter().any(|network| network.masked_lm().is_ok());
+        Self::Sentences { sentences, masked_lm, fakes }
     }
 }
 
