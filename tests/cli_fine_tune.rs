@@ -95,9 +95,9 @@ fn narrow_networks_learn_faster_unless_told_otherwise() {
         let config: toml::Table = fs::read_to_string(out.join("config.toml")).unwrap().parse().unwrap();
         config["optimizer"]["learning_rate"].as_float().unwrap()
     };
-    assert_eq!(rate("usual", &[]), 1e-3);
+    assert_eq!(rate("usual", &[]), 6e-4);
     assert_eq!(rate("asked", &["--learning-rate", "3e-4"]), 3e-4);
-    assert_eq!([leyden::config::learning_rate(255), leyden::config::learning_rate(256)], [1e-3, 3e-4]);
+    assert_eq!([leyden::config::learning_rate(255), leyden::config::learning_rate(256)], [6e-4, 3e-4]);
 }
 
 #[test]

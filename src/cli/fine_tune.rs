@@ -83,7 +83,7 @@ pub(super) struct Tuning {
     /// The longest row in tokens [default: 128, of words 256, of questions 512, or what the model reads]
     #[arg(long)]
     length: Option<usize>,
-    /// Peak learning rate [default: 3e-4, and 1e-3 for layers narrower than 256]
+    /// Peak learning rate [default: 3e-4, and 6e-4 for layers narrower than 256]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// How much slower each layer learns than the one above it; 1 for all alike [default: 0.8]
