@@ -53,23 +53,27 @@ impl Column {
         Self { each: Some(each), ..self }
     }
 
-    /// Elements for one example of a batch of this shape.
-    pub fn width(&self, shape: Shape) -> usize {
-        let places = match self.extent {
+    /// Examples, tokens or slots of one example of a batch of this shape.
+    fn places(&self, shape: Shape) -> usize {
+        match self.extent {
             Extent::Example => 1,
             Extent::Token => shape.length,
             Extent::Slot => shape.slots,
-        };
-        places * self.each.unwrap_or(1)
+        }
+    }
+
+    /// Elements for one example of a batch of this shape.
+    pub fn width(&self, shape: Shape) -> usize {
+        self.places(shape) * self.each.unwrap_or(1)
     }
 
     /// The sizes of its tensor, the batch first.
     pub fn sizes(&self, shape: Shape) -> Vec<usize> {
         match (self.extent, self.each) {
             (Extent::Example, None) => vec![shape.examples],
-            (_, None) => vec![shape.examples, self.width(shape)],
+            (_, None) => vec![shape.examples, self.places(shape)],
             // A row for each of what it has elements for.
-            (_, Some(each)) => vec![shape.examples * self.width(shape) / each.max(1), each],
+            (_, Some(each)) => vec![shape.examples * self.places(shape), each],
         }
     }
 }
@@ -139,6 +143,13 @@ impl Batch {
             }
         };
         self.columns.iter().find(|(column, _)| column.name == name).map_or(0.0, of) as f32
+    }
+
+    /// The places of tokens that are not padding, in columns of tokens.
+    pub fn token_places(&self) -> impl Iterator<Item = usize> + '_ {
+        let length = self.shape.length;
+        let lengths = self.column(super::LENGTHS.name).iter().enumerate();
+        lengths.flat_map(move |(b, &n)| (0..n as usize).map(move |i| b * length + i))
     }
 
     /// Tokens that are not padding.

@@ -12,12 +12,13 @@
 
 use super::words::{self, GeneratorTally};
 use super::{
-    BadValue, Demonstration, Generator, Inputs, Mode, Objective, Outputs, Results, Setting, Tally, electra::Electra,
+    BadValue, Demonstration, Generator, Inputs, Mode, Objective, Outputs, Results, Setting, Tally, electra,
+    electra::Electra,
 };
-use crate::batch::{Batch, IDS, LENGTHS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
+use crate::batch::{Batch, IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Better, Hue, Mean, Measure, Measures, Plot, Ranking, Values};
-use crate::model::{Builder, COPY, Model, ModelConfig, Network, Tie};
+use crate::model::{Builder, COPY, Model, ModelConfig, Network};
 use crate::ops::{self, Sampling};
 use serde::{Deserialize, Serialize};
 
@@ -103,10 +104,7 @@ impl Objective for AllTokens {
     /// A "generator" and an "encoder", both with a masked language model's head, with tied embeddings; the encoder has a layer that
     /// says whether to copy.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
-        let mut generator = b.network("generator", &self.generator.config(sizes));
-        let mut encoder = b.tied("encoder", &generator, Tie::Embeddings, sizes);
-        b.masked_lm(&mut generator, true);
-        b.masked_lm(&mut encoder, true);
+        let [generator, mut encoder] = words::generator_and_encoder(b, &self.generator, sizes);
         b.own_linear(&mut encoder, COPY, sizes.hidden, 1);
         vec![generator, encoder]
     }
@@ -218,16 +216,12 @@ impl Tally for AllTokensTally {
     fn add(&mut self, batch: &Batch, out: &Results) {
         self.generator.add(batch, out);
         self.loss.add(out.mean(outputs::ENCODER_LOSS), batch.tokens() as f64);
-        let (length, lengths) = (batch.shape().length, batch.column(LENGTHS.name));
-        let valid = |i: usize| i % length < lengths[i / length] as usize;
-        let (logits, labels) = (out.reals(outputs::LOGITS), out.words(outputs::LABELS));
-        let verdicts = logits.iter().zip(labels).enumerate().filter(|&(i, _)| valid(i));
-        let verdicts: Vec<(f32, bool)> = verdicts.map(|(_, (&logit, &label))| (logit, label == 1)).collect();
+        let verdicts = electra::verdicts(batch, out, electra::Over::All);
         self.copied.add_sum(verdicts.iter().filter(|(logit, _)| *logit < 0.0).count() as f64, verdicts.len() as f64);
         self.ranking.add(verdicts);
-        let rows = out.words(outputs::BEST).iter().zip(batch.column(IDS.name)).zip(labels);
-        let replaced: Vec<bool> =
-            rows.enumerate().filter(|&(i, (_, &l))| l == 1 && valid(i)).map(|(_, ((b, id), _))| b == id).collect();
+        let (best, ids, labels) = (out.words(outputs::BEST), batch.column(IDS.name), out.words(outputs::LABELS));
+        let replaced = batch.token_places().filter(|&i| labels[i] == 1);
+        let replaced: Vec<bool> = replaced.map(|i| best[i] == ids[i]).collect();
         self.restored.add_sum(replaced.iter().filter(|hit| **hit).count() as f64, replaced.len() as f64);
     }
 

@@ -25,10 +25,10 @@ use super::{
     BadValue, Demonstration, Generator, Inputs, Mode, Objective, Outputs, Results, Setting, Tally, electra::Electra,
     electra::measures::entropy,
 };
-use crate::batch::{Batch, Column, Extent, IDS, LENGTHS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use crate::batch::{Batch, Column, Extent, IDS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Baseline, Better, Hue, Mean, Measure, Measures, Plot, Ranking, Values};
-use crate::model::{Builder, Model, ModelConfig, NEITHER, Network, Tie};
+use crate::model::{Builder, Model, ModelConfig, NEITHER, Network};
 use crate::ops;
 use serde::{Deserialize, Serialize};
 
@@ -103,10 +103,7 @@ impl Objective for McBert {
     /// A "generator" and an "encoder", both with a masked language model's head, with tied embeddings; the encoder has a layer that
     /// speaks for none of the words.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
-        let mut generator = b.network("generator", &self.generator.config(sizes));
-        let mut encoder = b.tied("encoder", &generator, Tie::Embeddings, sizes);
-        b.masked_lm(&mut generator, true);
-        b.masked_lm(&mut encoder, true);
+        let [generator, mut encoder] = words::generator_and_encoder(b, &self.generator, sizes);
         b.own_linear(&mut encoder, NEITHER, sizes.embedding, 1);
         vec![generator, encoder]
     }
@@ -246,15 +243,16 @@ impl Tally for McBertTally {
     fn add(&mut self, batch: &Batch, out: &Results) {
         self.generator.add(batch, out);
         self.loss.add(out.mean(outputs::ENCODER_LOSS), batch.tokens() as f64);
-        let (length, lengths) = (batch.shape().length, batch.column(LENGTHS.name));
-        let options = out.reals(outputs::PROBABILITIES).chunks_exact(self.options).zip(out.words(outputs::LABELS));
-        let valid = options.enumerate().filter(|(i, _)| i % length < lengths[i / length] as usize);
-        let tokens: Vec<(&[f32], bool)> = valid.map(|(_, (p, &label))| (p, label == 1)).collect();
-        let share = |mean: &mut Mean, of: usize, all: usize| mean.add_sum(of as f64, all as f64);
-        let likeliest = |at: usize| move |p: &[f32]| words::likeliest(p) == at;
-        let replaced: Vec<&[f32]> = tokens.iter().filter(|(_, label)| *label).map(|(p, _)| *p).collect();
-        share(&mut self.chosen, replaced.iter().filter(|p| likeliest(1)(p)).count(), replaced.len());
-        share(&mut self.neither, tokens.iter().filter(|(p, _)| likeliest(0)(p)).count(), tokens.len());
+        let (p, labels) = (out.reals(outputs::PROBABILITIES), out.words(outputs::LABELS));
+        let token = |i: usize| (&p[i * self.options..][..self.options], labels[i] == 1);
+        let tokens: Vec<(&[f32], bool)> = batch.token_places().map(token).collect();
+        for (p, replaced) in &tokens {
+            let likeliest = words::likeliest(p);
+            self.neither.add_sum(f64::from(u8::from(likeliest == 0)), 1.0);
+            if *replaced {
+                self.chosen.add_sum(f64::from(u8::from(likeliest == 1)), 1.0);
+            }
+        }
         // The logit of "replaced", as a discriminator has it.
         self.ranking.add(tokens.iter().map(|(p, label)| ((1.0 - p[0]).ln() - p[0].ln(), *label)).collect());
     }

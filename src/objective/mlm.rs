@@ -8,11 +8,11 @@
 //! What differs from the source: no prediction of the next sentence, as in RoBERTa; masks are drawn anew in every epoch, as there;
 //! the layers and the head are those of `transformers`' ElectraForMaskedLM, whose embeddings may be narrower than the layers.
 
-use super::words::{self, count_hits};
-use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
-use crate::batch::{Batch, MASKED_IDS, Masking, WEIGHTS};
+use super::words::{self, GuessTally};
+use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Setting, Tally};
+use crate::batch::{MASKED_IDS, Masking};
 use crate::graph::{Graph, GraphError};
-use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
+use crate::measure::{Hue, Measure, Measures, Plot, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +106,7 @@ impl Objective for MaskedLm {
     }
 
     fn tally(&self) -> Box<dyn Tally> {
-        Box::new(MaskedLmTally::default())
+        Box::new(GuessTally::new(outputs::MLM_LOSS, outputs::BEST, "mlm_accuracy"))
     }
 
     fn in_words(&self, before: &Values, after: &Values) -> String {
@@ -116,23 +116,5 @@ impl Objective for MaskedLm {
 
     fn demonstration(&self) -> Demonstration {
         Demonstration::Masked { guesses: outputs::BEST }
-    }
-}
-
-#[derive(Debug, Default)]
-struct MaskedLmTally {
-    loss: Mean,
-    best: Mean,
-}
-
-impl Tally for MaskedLmTally {
-    fn add(&mut self, batch: &Batch, out: &Results) {
-        self.loss.add(out.mean(outputs::MLM_LOSS), f64::from(batch.total(WEIGHTS.name)));
-        count_hits(&mut self.best, batch, out, outputs::BEST);
-    }
-
-    fn finish(&mut self) -> Values {
-        let Self { loss, best } = std::mem::take(self);
-        Values::from([(outputs::MLM_LOSS, loss.value()), ("mlm_accuracy", best.value())])
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::batch::{Batch, IDS, MASKED_IDS, Masking, POSITIONS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
 use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
-use crate::model::{Builder, Model, ModelConfig, Network, Tie};
+use crate::model::{Builder, Model, ModelConfig, Network};
 use crate::ops::{self, Sampling};
 use serde::{Deserialize, Serialize};
 
@@ -96,11 +96,7 @@ impl Objective for ReplaceMlm {
 
     /// A "generator" and an "encoder", both with a masked language model's head, with tied embeddings.
     fn networks(&self, b: &mut Builder, sizes: &ModelConfig) -> Vec<Network> {
-        let mut generator = b.network("generator", &self.generator.config(sizes));
-        let mut encoder = b.tied("encoder", &generator, Tie::Embeddings, sizes);
-        b.masked_lm(&mut generator, true);
-        b.masked_lm(&mut encoder, true);
-        vec![generator, encoder]
+        words::generator_and_encoder(b, &self.generator, sizes).into()
     }
 
     fn masking(&self) -> Option<Masking> {

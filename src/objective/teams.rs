@@ -14,7 +14,7 @@
 //! Both have all layers in common but the last, of which each has its own; what is kept is the encoder, as in the source.
 //!
 //! What differs from the published code, which this follows otherwise: the layers and heads are those of `transformers`' ELECTRA classes, so that words have an
-//! output bias where they are chosen; most of the selected tokens are masked, as in ELECTRA, where the source masks by BERT's rule.
+//! output bias where they are chosen; the selected tokens are masked as often as in ELECTRA.
 
 use super::electra::measures::{discriminator_advice, in_words, list};
 use super::electra::{Electra, ElectraTally, Over, outputs as electra};

@@ -2,11 +2,11 @@
 //! generator puts words into a text, what is measured of it.
 
 use super::electra::outputs::{GENERATOR_LOSS, SAMPLED as DRAWN};
-use super::{BadValue, Inputs, Mode, Results, Setting};
+use super::{BadValue, Generator, Inputs, Mode, Results, Setting, Tally};
 use crate::batch::{Batch, Column, Extent, IDS, LENGTHS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError, Tensor};
-use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot};
-use crate::model::{Model, ModelConfig, Network};
+use crate::measure::{Advice, Baseline, Hue, Mean, Measure, Plot, Values};
+use crate::model::{Builder, Model, ModelConfig, Network, Tie};
 use crate::ops::{self, MOST_CANDIDATES, MOST_DRAWN, Sampling, VocabularyOutput};
 
 /// A generator's most likely words, an output: [B K].
@@ -240,6 +240,43 @@ impl GeneratorTally {
             ("sampled_accuracy", self.sampled.value()),
         ]
     }
+}
+
+/// The tally of a network that does nothing but guess words: its loss, an output and a measure, and of the selected tokens the share whose
+/// most likely guess, an output, is the original.
+#[derive(Debug)]
+pub(super) struct GuessTally {
+    loss: (&'static str, Mean),
+    best: &'static str,
+    right: (&'static str, Mean),
+}
+
+impl GuessTally {
+    /// Of the output `loss`, and of the words of the output `best`, whose share that is right is the measure `accuracy`.
+    pub(super) fn new(loss: &'static str, best: &'static str, accuracy: &'static str) -> Self {
+        Self { loss: (loss, Mean::default()), best, right: (accuracy, Mean::default()) }
+    }
+}
+
+impl Tally for GuessTally {
+    fn add(&mut self, batch: &Batch, out: &Results) {
+        self.loss.1.add(out.mean(self.loss.0), f64::from(batch.total(WEIGHTS.name)));
+        count_hits(&mut self.right.1, batch, out, self.best);
+    }
+
+    fn finish(&mut self) -> Values {
+        let value = |(name, mean): &mut (&'static str, Mean)| (*name, std::mem::take(mean).value());
+        Values::from([value(&mut self.loss), value(&mut self.right)])
+    }
+}
+
+/// A "generator" of its size and an "encoder", both with a masked language model's head, with tied embeddings.
+pub(super) fn generator_and_encoder(b: &mut Builder, generator: &Generator, sizes: &ModelConfig) -> [Network; 2] {
+    let mut generator = b.network("generator", &generator.config(sizes));
+    let mut encoder = b.tied("encoder", &generator, Tie::Embeddings, sizes);
+    b.masked_lm(&mut generator, true);
+    b.masked_lm(&mut encoder, true);
+    [generator, encoder]
 }
 
 /// What is known of a ranking without having learnt anything.

@@ -12,15 +12,16 @@
 //! content stream's in both (section 2.3). No input has a `[MASK]` among what is seen, and words that are predicted together know of each
 //! other, unlike BERT's.
 //!
-//! As in the published code, tokens that are not predicted see each other whatever their place in the order. What differs from it: the layers and the head are those of
+//! As in the published code, tokens that are not predicted see each other whatever their place in the order; there only `[CLS]` and `[SEP]` keep
+//! one, and here they do not. What else differs from it: the layers and the head are those of
 //! `transformers`' ElectraForMaskedLM, with positions added to the words in place of relative ones, and no memory of the segment before;
 //! tokens are selected one by one, not in spans. The embedding of `[MASK]` serves as the vector that queries begin with.
 
-use super::words::{self, count_hits};
-use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Results, Setting, Tally};
-use crate::batch::{Batch, Column, Extent, IDS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
+use super::words::{self, GuessTally};
+use super::{BadValue, Demonstration, Inputs, Mode, Objective, Outputs, Setting, Tally};
+use crate::batch::{Column, Extent, IDS, MASKED_IDS, Masking, POSITIONS, TARGETS, WEIGHTS};
 use crate::graph::{Graph, GraphError};
-use crate::measure::{Hue, Mean, Measure, Measures, Plot, Values};
+use crate::measure::{Hue, Measure, Measures, Plot, Values};
 use crate::model::{Builder, Model, ModelConfig, Network};
 use crate::ops;
 use serde::{Deserialize, Serialize};
@@ -123,7 +124,7 @@ impl Objective for Xlnet {
     }
 
     fn tally(&self) -> Box<dyn Tally> {
-        Box::new(XlnetTally::default())
+        Box::new(GuessTally::new(outputs::PERMUTATION_LOSS, outputs::BEST, "permutation_accuracy"))
     }
 
     fn in_words(&self, before: &Values, after: &Values) -> String {
@@ -133,23 +134,5 @@ impl Objective for Xlnet {
 
     fn demonstration(&self) -> Demonstration {
         Demonstration::Masked { guesses: outputs::BEST }
-    }
-}
-
-#[derive(Debug, Default)]
-struct XlnetTally {
-    loss: Mean,
-    best: Mean,
-}
-
-impl Tally for XlnetTally {
-    fn add(&mut self, batch: &Batch, out: &Results) {
-        self.loss.add(out.mean(outputs::PERMUTATION_LOSS), f64::from(batch.total(WEIGHTS.name)));
-        count_hits(&mut self.best, batch, out, outputs::BEST);
-    }
-
-    fn finish(&mut self) -> Values {
-        let Self { loss, best } = std::mem::take(self);
-        Values::from([(outputs::PERMUTATION_LOSS, loss.value()), ("permutation_accuracy", best.value())])
     }
 }

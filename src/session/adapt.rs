@@ -103,7 +103,7 @@ impl Adaptation {
                 if pre_trains {
                     let begins = match first_of(objective) {
                         Some(_) => "one at a time is trained, and begins as",
-                        None if kept_alone(objective, taken.network()) => "one network is trained, and begins as",
+                        None if networks(objective, &taken).len() == 1 => "one network is trained, and begins as",
                         None => "what shares layers with the network that one keeps begins, as far as it goes, as",
                     };
                     notes.push(format!("{} is left out: {begins} {}", left.folder.display(), taken.folder.display()));
@@ -115,7 +115,10 @@ impl Adaptation {
         notes.extend([&generator, &discriminator].into_iter().flatten().flat_map(|found| found.notes.clone()));
         match (&generator, &discriminator) {
             (None, Some(d))
-                if alone && pre_trains && !d.network().heads.is_empty() && !kept_judges(objective, d.network()) =>
+                if alone
+                    && pre_trains
+                    && !d.network().heads.is_empty()
+                    && networks(objective, d).iter().all(|network| network.replaced_tokens().is_err()) =>
             {
                 notes.push(format!(
                     "{}: only its encoder is taken; the head that guesses words begins anew",
@@ -278,22 +281,16 @@ fn first_of(objective: &ObjectiveConfig) -> Option<&'static str> {
     objective.phases().into_iter().find_map(|phase| phase.copies).map(|(from, _)| from)
 }
 
-/// Whether an objective trains no other network than the one that is kept.
-fn kept_alone(objective: &ObjectiveConfig, sizes: &Network) -> bool {
-    objective.networks(&mut Builder::default(), &sizes.config).len() == 1
-}
-
-/// Whether one of the objective's networks tells replaced tokens.
-fn kept_judges(objective: &ObjectiveConfig, sizes: &Network) -> bool {
-    let networks = objective.networks(&mut Builder::default(), &sizes.config);
-    networks.iter().any(|network| network.replaced_tokens().is_ok())
+/// The networks of an objective where the one that is kept has the sizes of what was found.
+fn networks(objective: &ObjectiveConfig, found: &Pretrained) -> Vec<Network> {
+    objective.networks(&mut Builder::default(), &found.network().config)
 }
 
 /// Whether what was found begins as the generator: it guesses words, and is not an encoder where one is kept.
 fn generates(found: &Pretrained, objective: &ObjectiveConfig) -> bool {
     let network = found.network();
-    let kept = objective.networks(&mut Builder::default(), &network.config);
-    let encoder = network.name == "encoder" && kept.last().is_some_and(|kept| kept.name == "encoder");
+    let encoder =
+        network.name == "encoder" && networks(objective, found).last().is_some_and(|kept| kept.name == "encoder");
     objective.clone().generator_mut().is_some() && network.masked_lm().is_ok() && !encoder
 }
 

@@ -12,7 +12,7 @@ mod tally;
 pub use super::words::SAMPLED;
 use super::words::Verdicts;
 pub use options::{Over, ReplacedBy, Tying};
-pub(super) use tally::ElectraTally;
+pub(super) use tally::{ElectraTally, verdicts};
 
 use super::{
     BadValue, Demonstration, Generator, GeneratorSizes, Inputs, Mode, Objective, ObjectiveConfig, Outputs, Phase,

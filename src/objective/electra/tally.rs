@@ -2,7 +2,7 @@
 
 use super::measures::{BASE_RATE, entropy, joint};
 use super::{Over, outputs};
-use crate::batch::{Batch, LENGTHS, POSITIONS, WEIGHTS};
+use crate::batch::{Batch, POSITIONS, WEIGHTS};
 use crate::measure::{Mean, Ranked, Ranking, Values};
 use crate::objective::words::count_hits;
 use crate::objective::{Results, Tally};
@@ -35,10 +35,7 @@ pub(in crate::objective) fn verdicts(batch: &Batch, out: &Results, over: Over) -
     let shape = batch.shape();
     let verdict = |place: usize| Some((*logits.get(place)?, *labels.get(place)? == 1));
     match over {
-        Over::All => {
-            let lengths = batch.column(LENGTHS.name).iter().enumerate();
-            lengths.flat_map(|(b, &n)| (0..n as usize).map(move |i| b * shape.length + i)).filter_map(verdict).collect()
-        }
+        Over::All => batch.token_places().filter_map(verdict).collect(),
         Over::Selected => {
             let slots = batch.column(POSITIONS.name).iter().zip(batch.reals(WEIGHTS.name)).enumerate();
             let selected = slots.filter(|(_, (_, w))| **w > 0.0);
