@@ -58,7 +58,7 @@
 //! * In mixed precision what is large and passed on is stored in 16 bits; what adds up is in 32.
 //! * Weights are written as `transformers` names them, beside their old version and renamed.
 //!
-//! What is hidden here (`cli`, `window`, `picture`, `bench`, `tune`, `math`) is public for the program and its tests alone.
+//! What is hidden here (`cli`, `comparison`, `window`, `picture`, `bench`, `tune`, `math`) is public for the program and its tests alone.
 #![warn(missing_docs)]
 
 pub mod batch;
@@ -68,6 +68,8 @@ pub mod bench;
 pub mod burn;
 #[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
+pub mod comparison;
 pub mod config;
 pub mod corpus;
 pub mod cpu;

@@ -79,9 +79,9 @@ fn objectives_are_compared_at_equal_cost_and_more_is_added() {
     // Its curves are drawn like runs.
     let picture = folder.path().join("curves.svg");
     let mut command = leyden();
-    command.arg("plot").args([out.join("curves/electra"), out.join("curves/mlm")]).args(["--x", "flops", "--out"]);
-    command.arg(&picture).assert().success();
-    assert!(fs::read_to_string(&picture).unwrap().contains("polygon"));
+    command.arg("plot").arg(&out).arg("--out").arg(&picture).assert().success();
+    let drawn = fs::read_to_string(&picture).unwrap();
+    assert!(drawn.contains("polygon") && drawn.contains("\nmlm\n") && drawn.contains("FLOP"), "{drawn}");
 
     // What is there is not done again, even where only the small results were kept; more seeds and objectives are added.
     fs::remove_dir_all(out.join("runs")).unwrap();
@@ -93,10 +93,46 @@ fn objectives_are_compared_at_equal_cost_and_more_is_added() {
     assert_eq!(results(&out)[..found.len()], found[..]);
     assert_eq!(results(&out).len(), found.len() + 4);
 
-    let other: Vec<&str> = SMALL.iter().map(|&flag| if flag == "60" { "70" } else { flag }).collect();
-    refuses(&[&other, &list[..], &["--out", out.to_str().unwrap()]].concat(), "holds a comparison with flops");
     let other: Vec<&str> = SMALL.iter().map(|&flag| if flag == "40" { "50" } else { flag }).collect();
     refuses(&[&other, &list[..], &["--out", out.to_str().unwrap()]].concat(), "with examples 40, not 50");
+}
+
+#[test]
+fn every_budget_is_a_run_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("crossing");
+    let small: Vec<&str> =
+        SMALL[..SMALL.len() - 10].iter().copied().chain(["--examples", "40", "--epochs", "1"]).collect();
+    let compare = |flops: &str| {
+        let list = ["--objectives", "electra,mlm", "--seeds", "1", "--flops", flops, "--precision", "f32"];
+        let output = leyden().arg("compare").args(&small).args(list).arg("--out").arg(&out).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let shown = compare("2e9,1e9");
+    assert!(shown.contains("4 of 4 runs to train") && shown.contains("4 fine-tunings"), "{shown}");
+    let found = results(&out);
+    assert_eq!(found.len(), 5);
+    let ends = |arm: &str| -> Vec<(f64, f64)> {
+        let number = |f: &Value, key: &str| f[key].as_f64().unwrap();
+        let of = found.iter().filter(|f| f["arm"] == arm);
+        of.map(|f| (number(f, "budget"), number(f, "flops"))).collect()
+    };
+    for arm in ["electra", "mlm"] {
+        let [(1e9, less), (2e9, more)] = ends(arm)[..] else { panic!("{found:?}") };
+        assert!(less <= 1e9 && less > 0.8e9 && more <= 2e9 && more > 1.8e9, "{found:?}");
+    }
+    let table: Value = serde_json::from_slice(&fs::read(out.join("table.json")).unwrap()).unwrap();
+    let budgets: Vec<f64> =
+        table["compared"].as_array().unwrap().iter().map(|row| row["budget"].as_f64().unwrap()).collect();
+    assert_eq!(budgets, [1e9, 1e9, 2e9, 2e9, 0.0]);
+    // More budgets are added to those that are there, and none stands for them.
+    assert!(compare("1e9,2e9,3e9").contains("2 of 6 runs to train"));
+    assert_eq!(results(&out)[..5], found[..]);
+    let mut command = leyden();
+    command.arg("compare").args(&small).args(["--objectives", "electra,mlm", "--seeds", "1", "--points", "1"]);
+    command.args(["--precision", "f32", "--out"]).arg(&out);
+    let all = command.assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(all).unwrap().contains("0 of 6 runs to train"));
 }
 
 #[test]
@@ -126,8 +162,8 @@ fn what_is_of_another_text_or_cannot_learn_is_said() {
     let stale = folder.path().join("stale");
     fs::create_dir_all(&stale).unwrap();
     fs::rename(out.join("runs"), stale.join("runs")).unwrap();
-    let list = ["--vary", "optimizer.learning_rate=1e-3", "--seeds", "1", "--points", "1", "--batch", "8"];
-    let small: Vec<&str> = small.iter().copied().filter(|flag| !["--batch", "4"].contains(flag)).collect();
+    let list =
+        ["--vary", "optimizer.learning_rate=1e-3", "--seeds", "1", "--points", "1", "--set", "optimizer.beta1=0.8"];
     refuses(&[&small, &list[..], &["--out", stale.to_str().unwrap()]].concat(), "holds a run of other settings");
 }
 

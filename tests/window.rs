@@ -9,9 +9,11 @@ use common::small_config;
 use driven::{how, press, type_into, wait, window};
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;
+use leyden::comparison::{Found, RANDOM, RESULTS, Results, measure_file};
 use leyden::config::{Config, Precision};
 use leyden::corpus::SAMPLE;
 use leyden::graph::Recompute;
+use leyden::measure::{Measure, Measures, Plot};
 use leyden::session;
 use leyden::window::state::{Page, Phase};
 use leyden::window::{App, Job};
@@ -268,6 +270,39 @@ fn recorded(folder: &Path, name: &str, layers: u32) -> std::path::PathBuf {
     std::fs::write(run.join("metrics.jsonl"), lines + "{\"step\":42,\"gener").unwrap();
     std::fs::write(run.join("config.toml"), config.to_toml()).unwrap();
     run
+}
+
+#[test]
+fn a_comparison_is_a_page_with_its_table_and_curves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut results = Results::read(folder.path()).unwrap();
+    let scores = [(RANDOM, 0, 0.5), ("generator=1/8", 60, 0.75), ("generator=1/4", 50, 0.625)];
+    for (seed, (arm, step, score)) in (1..=2).flat_map(|seed| scores.map(|score| (seed, score))) {
+        let (arm, task, end) = (arm.to_string(), "chunk".to_string(), true);
+        let (budget, flops) = if step == 0 { (0.0, 0.0) } else { (3e12, 2.99e12) };
+        let score = score + 0.125 * (seed - 1) as f64;
+        results.add(Found { arm, seed, task, budget, step, flops, tokens: 9, seconds: 2.0, end, score }).unwrap();
+    }
+    let measure = Measure { selects: true, plot: Plot::Main, ..Measure::share("span_f1", "F1 of spans") };
+    std::fs::write(measure_file(folder.path(), "chunk"), Measures::new([measure]).to_json().unwrap()).unwrap();
+    let mut window = window();
+    window.state_mut().open(folder.path().into());
+    window.run_steps(3);
+    assert_eq!(window.state().state.page, Page::Compare);
+    window.get_by_label_contains("chunk: F1 of spans along TFLOP; generator=1/8 0.8125 at 2.990; generator=1/4");
+    window.get_by_label_contains("chunk: F1 of spans over generator; 1/8 0.8125; 1/4 0.6875");
+    window.get_by_label("0.812 ± 0.088");
+    window.get_by_label("-0.125 ± 0.000");
+    window.get_by_label("random weights");
+    press(&mut window, "generator=1/8");
+    window.get_by_label("chunk: F1 of spans along TFLOP; generator=1/4 0.6875 at 2.990");
+    press(&mut window, "Close");
+    assert!(window.state().state.comparison.is_none());
+    window.get_by_label("Open runs to compare them");
+    // A damaged one is told of.
+    std::fs::write(folder.path().join(RESULTS), "{}\n").unwrap();
+    window.state_mut().open(folder.path().into());
+    assert!(window.state().state.notices.back().unwrap().text.contains("results.jsonl: line 1"));
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! `leyden compare`: objectives, or one setting at several values, at equal cost.
 //!
 //! Each is a plain run with as many steps as the budget pays at its own cost a step, with the same text in the same order; checkpoints
-//! along the way and at its end are fine-tuned on tasks with the same seed. What it makes are results.jsonl, a table, a picture, and a folder
-//! like a run's for each of what is compared, for `leyden plot` and the window.
+//! along the way and at its end are fine-tuned on tasks with the same seed. What it makes are results.jsonl ([`crate::comparison`]), a
+//! table and a picture.
 
 mod arms;
 mod entry;
 mod identity;
 mod report;
-mod results;
 mod tasks;
 
 use super::Failure;
@@ -20,6 +19,7 @@ use super::settings::Settings;
 use super::style::Style;
 use super::train::{Stop, begin_run, continue_run};
 use crate::bench::{Machine, Stepper};
+use crate::comparison::{Found, RANDOM, Results, budgets};
 use crate::config::{Config, learning_rate};
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
@@ -35,7 +35,6 @@ use clap::Args;
 use entry::Entry;
 use identity::Identity;
 use report::Report;
-use results::{Found, RANDOM, Results};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tasks::Task;
@@ -49,11 +48,12 @@ const PAPER: &str = "electra,all-tokens,replace-mlm,electra:over=selected,mlm";
 Examples:
   leyden compare                                          # the paper's five objectives on the samples, for a classroom
   leyden compare --preset mini --data data --flops 1e14 --task chunk=conll2000,sst2=SST-2 --out compare/table
+  leyden compare --objectives electra,mlm --flops 3e12,1e13,3e13   # from which cost on one leads
   leyden compare --vary generator=1/8,1/4,1/2,1 --flops 1e13
   leyden compare --vary optimizer.learning_rate=1e-3,2e-3 --objective mlm --seeds 1
 
 A task's folder has its files as they come: train.* and dev.*, or train.txt and test.txt, train-v1.1.json and dev-v1.1.json and the
-like. Stopped, it goes on with the same command; with more --seeds, or more to compare, it adds what is missing. The files of --out
+like. Stopped, it goes on with the same command; with more --seeds, --flops or objectives, it adds what is missing. The files of --out
 itself are small: where they are kept, its folders need not be.")]
 pub(crate) struct CompareArguments {
     #[command(flatten)]
@@ -70,18 +70,19 @@ pub(crate) struct CompareArguments {
     /// A dataset that leyden prepare made, instead of text
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     data: Option<PathBuf>,
-    /// What each may cost, in floating-point operations [default: what the first one's --steps cost]
-    #[arg(long, value_name = "FLOP", conflicts_with = "steps")]
-    flops: Option<f64>,
+    /// What each may cost, in floating-point operations; of several every one is a run of its own [default: what the first
+    /// one's --steps cost]
+    #[arg(long, value_name = "FLOP,...", value_delimiter = ',', conflicts_with = "steps")]
+    flops: Vec<f64>,
     /// Tasks to judge by, with the folder of their files [default: the sample inside the program]
     #[arg(long = "task", value_name = "NAME=DIR,...", value_delimiter = ',')]
     tasks: Vec<String>,
     /// So many of everything, with seeds of their own; differences are between those of one seed
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
-    /// Fine-tune at so many points along the budget, the last at its end
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    points: u64,
+    /// Fine-tune at so many points along a budget, the last at its end [default: 3, of several --flops 1]
+    #[arg(long, value_name = "N")]
+    points: Option<u64>,
     /// Fine-tune on at most so many of a task's records
     #[arg(long, value_name = "N")]
     examples: Option<usize>,
@@ -111,21 +112,19 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
         (Some(list), None) => arms::objectives(list, &base)?,
         (None, None) => arms::objectives(PAPER, &base)?,
     };
-    let (entries, budget) = arguments.entries(arms, identity::budget(&out))?;
-    Identity { arguments: &arguments, base: &base, text: &text, budget, tasks: &tasks }.keep(&out)?;
-    let varied = arguments.vary.as_deref().and_then(|what| what.split_once('=')).map(|(key, _)| key.trim());
-    let report = Report { out: &out, arms: entries.iter().map(|entry| &entry.arm).collect(), tasks: &tasks, varied };
-    let mut results = Results::read(&out)?;
-    let first = base.seed;
+    let (entries, budgets) = arguments.entries(&arms, budgets(&out))?;
+    Identity { arguments: &arguments, base: &base, text: &text, budgets: &budgets, tasks: &tasks }.keep(&out)?;
+    let mut results = Results::read(&out).map_err(Failure::input)?;
+    let report = Report { out: &out, arms: arms.iter().map(|arm| arm.name.as_str()).collect() };
     let rate = learning_rate(base.model.hidden);
-    let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, budget, rate, first };
+    let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, rate, first: base.seed };
     print(&work.announcement(&results)?)?;
 
     let stop = Stop::on_interrupt();
     let mut failed = Vec::new();
     for seed in work.seeds() {
         for entry in &entries {
-            if work.is_known(&results, &entry.arm.name, seed) {
+            if work.is_known(&results, entry, seed) {
                 continue;
             }
             let started = Instant::now();
@@ -134,18 +133,18 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
                 Ok(false) => return print("the others come after it; go on with the same command\n").map(drop),
                 // One that cannot learn, as at too large a rate, is a result; the others go on.
                 Err(Failure::Work(reason)) => {
-                    remark(&format!("{} seed {seed}: {reason}", entry.arm.name));
-                    failed.push(format!("{} seed {seed}", entry.arm.name));
+                    remark(&format!("{} seed {seed}: {reason}", entry.name));
+                    failed.push(format!("{} seed {seed}", entry.name));
                     continue;
                 }
                 Err(failure) => return Err(failure),
             }
             // What is there can be looked at while the others are trained.
-            report.write(results.all())?;
+            report.write(&results)?;
             print(&work.progress(&results, started))?;
         }
     }
-    print(&report.write(results.all())?)?;
+    print(&report.write(&results)?)?;
     match failed.is_empty() {
         true => Ok(()),
         false => Err(Failure::Work(format!("without a result, for the reason above: {}", failed.join(", ")))),
@@ -154,17 +153,19 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
 
 impl CompareArguments {
     fn check(&self) -> Result<(), Failure> {
-        for (flag, found, most) in [("--seeds", self.seeds, 100), ("--points", self.points, 100)] {
+        for (flag, found, most) in [("--seeds", self.seeds, 100), ("--points", self.points(), 100)] {
             if !(1..=most).contains(&found) {
                 return Err(Failure::Input(format!("{flag} is {found}, expected 1 to {most}")));
             }
         }
-        match self.flops {
-            Some(flops) if !(flops > 0.0 && flops.is_finite()) => {
-                Err(Failure::Input(format!("--flops is {flops}, expected more than 0, as in 1e14")))
-            }
-            _ => Ok(()),
+        match self.flops.iter().find(|flops| !(**flops > 0.0 && flops.is_finite())) {
+            Some(flops) => Err(Failure::Input(format!("--flops is {flops}, expected more than 0, as in 1e14"))),
+            None => Ok(()),
         }
+    }
+
+    fn points(&self) -> u64 {
+        self.points.unwrap_or(if self.flops.len() > 1 { 1 } else { 3 })
     }
 
     /// What all have in common, as a run of it begins, and what tells its examples from others'.
@@ -197,9 +198,9 @@ impl CompareArguments {
         .map_err(super::train::failure)
     }
 
-    /// What a step of each costs, and how many the budget pays; the budget: what was asked for, else that of what is `there`, else what
-    /// the first one's steps cost.
-    fn entries(&self, arms: Vec<Arm>, there: Option<f64>) -> Result<(Vec<Entry>, f64), Failure> {
+    /// What a step of each costs, and how many every budget pays, the least budget first. The budgets: what was asked for, else those
+    /// that are `there`, else what the first one's steps cost.
+    fn entries(&self, arms: &[Arm], there: Vec<f64>) -> Result<(Vec<Entry>, Vec<f64>), Failure> {
         let cost = |arm: &Arm| -> Result<f64, Failure> {
             let recipe = Recipe::new(&arm.config);
             let phase = |(phase, about): (usize, &Phase)| {
@@ -209,19 +210,29 @@ impl CompareArguments {
         };
         let costs = arms.iter().map(cost).collect::<Result<Vec<f64>, Failure>>()?;
         let first = costs[0] * arms[0].config.training.steps as f64;
-        let asked = self.flops.or(self.settings.steps.map(|_| first));
-        let budget = asked.or(there).unwrap_or(first);
-        let entry = |(arm, flops): (Arm, f64)| {
-            let (steps, least) = ((budget / flops) as u64, 10.max(self.points));
-            if steps < least {
+        let mut budgets = if self.settings.steps.is_some() { vec![first] } else { self.flops.clone() };
+        if budgets.is_empty() {
+            budgets = if there.is_empty() { vec![first] } else { there };
+        }
+        budgets.sort_by(f64::total_cmp);
+        budgets.dedup();
+        let several = budgets.len() > 1;
+        let entry = |budget: f64, arm: &Arm, flops: f64| {
+            let (steps, points) = ((budget / flops) as u64, self.points());
+            if steps < 10.max(points) {
                 return Err(Failure::Input(format!(
-                    "{budget:.2e} FLOP pay {steps} steps of {}, at {flops:.2e} each; expected {least} or more: use a larger --flops",
-                    arm.name
+                    "{budget:.2e} FLOP pay {steps} steps of {}, at {flops:.2e} each; expected {} or more: use a larger --flops",
+                    arm.name,
+                    10.max(points)
                 )));
             }
-            Ok(Entry::new(arm, flops, steps, steps.div_ceil(self.points)))
+            let name = if several { format!("{} at {budget:.1e} FLOP", arm.name) } else { arm.name.clone() };
+            Ok(Entry::new(arm.clone(), name, budget, flops, steps, steps.div_ceil(points)))
         };
-        Ok((arms.into_iter().zip(costs).map(entry).collect::<Result<_, Failure>>()?, budget))
+        let all =
+            budgets.iter().flat_map(|&budget| arms.iter().zip(&costs).map(move |(arm, &flops)| (budget, arm, flops)));
+        let entries = all.map(|(budget, arm, flops)| entry(budget, arm, flops)).collect::<Result<_, Failure>>()?;
+        Ok((entries, budgets))
     }
 
     /// Seconds of a step here, over all phases.
@@ -276,7 +287,6 @@ struct Work<'a> {
     out: &'a Path,
     entries: &'a [Entry],
     tasks: &'a [Task],
-    budget: f64,
     /// The peak learning rate of every fine-tuning.
     rate: f64,
     /// The first seed.
@@ -297,14 +307,14 @@ impl Work<'_> {
             && self.score(results, entry, &folder, seed, stop)?)
     }
 
-    fn is_known(&self, results: &Results, arm: &str, seed: u64) -> bool {
-        self.tasks.iter().all(|task| results.has(arm, seed, task.name(), None))
+    fn is_known(&self, results: &Results, entry: &Entry, seed: u64) -> bool {
+        self.tasks.iter().all(|task| results.has(&entry.arm.name, entry.budget, seed, task.name(), None))
     }
 
-    /// Pairs of what is compared and seed that are not done.
+    /// Runs that are not done, with their seeds.
     fn missing(&self, results: &Results) -> Vec<(&Entry, u64)> {
         let all = self.seeds().flat_map(|seed| self.entries.iter().map(move |entry| (entry, seed)));
-        all.filter(|(entry, seed)| !self.is_known(results, &entry.arm.name, *seed)).collect()
+        all.filter(|(entry, seed)| !self.is_known(results, entry, *seed)).collect()
     }
 
     /// What will be done, and how long pre-training takes here.
@@ -315,23 +325,33 @@ impl Work<'_> {
             note("timing a few steps of each…");
         }
         let mut seconds = 0.0;
-        let mut table = super::table::Table::new(&[false, true, true, true, true]);
-        table.row(["", "GFLOP a step", "steps", "tokens", "minutes a run"]);
+        let mut table = super::table::Table::new(&[false, true, true, true, true, true]);
+        table.row(["", "FLOP", "GFLOP a step", "steps", "tokens", "minutes a run"]);
+        let mut times: Vec<(&str, f64)> = Vec::new();
         for entry in self.entries {
             let Config { training, data, .. } = &entry.arm.config;
             let tokens = entry.steps * (training.batch * data.length) as u64;
-            let left = missing.iter().filter(|(other, _)| other.arm.name == entry.arm.name).count();
-            let takes = if left > 0 { entry.steps as f64 * self.arguments.time(&entry.arm.config)? } else { f64::NAN };
-            seconds += if left > 0 { left as f64 * takes } else { 0.0 };
+            let name = entry.arm.name.as_str();
+            let left = missing.iter().filter(|(other, _)| std::ptr::eq(*other, entry)).count();
+            let mut takes = f64::NAN;
+            if left > 0 {
+                if times.iter().all(|(known, _)| *known != name) {
+                    times.push((name, self.arguments.time(&entry.arm.config)?));
+                }
+                let step = times.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, step)| *step);
+                takes = entry.steps as f64 * step;
+                seconds += left as f64 * takes;
+            }
             table.row([
-                entry.arm.name.clone(),
+                name.to_string(),
+                format!("{:.2e}", entry.budget),
                 format!("{:.2}", entry.flops / 1e9),
                 super::output::grouped(entry.steps),
                 super::output::grouped(tokens),
                 if left > 0 { format!("{:.1}", takes / 60.0) } else { "-".into() },
             ]);
         }
-        let mut text = format!("{}\n", style.bold(&format!("{:.2e} FLOP each", self.budget)));
+        let mut text = format!("{}\n", style.bold("what is compared, at equal cost"));
         table.lines().iter().for_each(|line| text += &format!("{line}\n"));
         let tunings = missing.iter().map(|(entry, _)| entry.points()).sum::<u64>() * self.tasks.len() as u64;
         text += &format!(
@@ -360,8 +380,8 @@ impl Work<'_> {
 
     /// Trains a run to its end, or what is left of it: its folder; none where it was stopped.
     fn pre_train(&self, entry: &Entry, seed: u64, stop: &Stop) -> Result<Option<PathBuf>, Failure> {
-        let folder = self.out.join("runs").join(entry.arm.folder()).join(format!("seed-{seed}"));
-        print(&format!("\n{} seed {seed}\n", Style::stdout().bold(&entry.arm.name)))?;
+        let folder = self.out.join("runs").join(entry.folder()).join(format!("seed-{seed}"));
+        print(&format!("\n{} seed {seed}\n", Style::stdout().bold(&entry.name)))?;
         let mut config = entry.arm.config.clone();
         config.seed = seed;
         let t = &mut config.training;
@@ -408,6 +428,7 @@ impl Work<'_> {
                 arm: entry.arm.name.clone(),
                 seed,
                 task: String::new(),
+                budget: entry.budget,
                 step: state.step,
                 flops: state.flops.unwrap_or(entry.flops * state.step as f64),
                 tokens: read.max().unwrap_or_default(),
@@ -415,7 +436,7 @@ impl Work<'_> {
                 end,
                 score: f64::NAN,
             };
-            if !self.fine_tune(results, &about, &checkpoint, false, stop)? {
+            if !self.fine_tune(results, &about, Some(entry), &checkpoint, stop)? {
                 return Ok(false);
             }
         }
@@ -432,6 +453,7 @@ impl Work<'_> {
             arm: RANDOM.into(),
             seed,
             task: String::new(),
+            budget: 0.0,
             step: 0,
             flops: 0.0,
             tokens: 0,
@@ -439,34 +461,33 @@ impl Work<'_> {
             end: true,
             score: f64::NAN,
         };
-        self.fine_tune(results, &about, checkpoint, true, stop)
+        self.fine_tune(results, &about, None, checkpoint, stop)
     }
 
+    /// Fine-tunes a checkpoint of an entry, or without one the network that it began with.
     fn fine_tune(
         &self,
         results: &mut Results,
         about: &Found,
+        entry: Option<&Entry>,
         checkpoint: &Path,
-        from_scratch: bool,
         stop: &Stop,
     ) -> Result<bool, Failure> {
+        let (name, place) = match entry {
+            Some(entry) => (entry.name.clone(), entry.folder()),
+            None => (RANDOM.to_string(), PathBuf::from("random")),
+        };
         for task in self.tasks {
-            if results.has(&about.arm, about.seed, task.name(), Some(about.step)) {
+            if results.has(&about.arm, about.budget, about.seed, task.name(), Some(about.step)) {
                 continue;
             }
             let tuning = self.arguments.tuning(task, self.rate)?;
-            let tuning = if from_scratch { tuning.with_random_weights() } else { tuning };
-            let arm = self.entries.iter().find(|entry| entry.arm.name == about.arm);
-            let arm = arm.map_or_else(|| PathBuf::from("random"), |entry| entry.arm.folder());
-            let folder = self.out.join("tasks").join(task.name()).join(arm);
+            let tuning = if entry.is_none() { tuning.with_random_weights() } else { tuning };
+            let folder = self.out.join("tasks").join(task.name()).join(&place);
             let folder = folder.join(format!("seed-{}", about.seed)).join(format!("step-{:06}", about.step));
-            let step = about.step;
-            print(&format!(
-                "\n{} seed {}, step {step}: {}\n",
-                Style::stdout().bold(&about.arm),
-                about.seed,
-                task.name()
-            ))?;
+            let title =
+                format!("{} seed {}, step {}: {}", Style::stdout().bold(&name), about.seed, about.step, task.name());
+            print(&format!("\n{title}\n"))?;
             if !tuning.sit_again(Some(checkpoint), &folder, about.seed, stop)? {
                 return Ok(false);
             }
@@ -474,7 +495,7 @@ impl Work<'_> {
                 return Err(Failure::Work(format!("{}: nothing was measured", folder.display())));
             };
             task.keep_measure(self.out, &folder)?;
-            results.add(Found { task: task.name().into(), score, ..about.clone() })?;
+            results.add(Found { task: task.name().into(), score, ..about.clone() }).map_err(Failure::work)?;
         }
         Ok(true)
     }

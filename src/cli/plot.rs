@@ -4,6 +4,7 @@
 
 use super::Failure;
 use super::output::{grouped, print, remark};
+use crate::comparison::Comparison;
 use crate::history::{EVENT_FILE, Moment, Recorded, Scale, X, events};
 use crate::picture::{Figure, MOST_RUNS, PictureError, to_png};
 use crate::run::every_seed;
@@ -17,9 +18,11 @@ use std::str::FromStr;
 Examples:
   leyden plot runs/tiny --out losses.png
   leyden plot runs/tiny runs/tiny-2 --x hours --log --out both.svg
+  leyden plot compare/tiny --out scores.svg
   leyden plot runs/* --tensorboard events && tensorboard --logdir events")]
 pub(crate) struct PlotArguments {
-    /// Folders of runs, finished or not; at most 7. A folder that fine-tune --seeds made stands for its runs
+    /// Folders of runs, finished or not; at most 7. A folder that fine-tune --seeds made stands for its runs,
+    /// one that compare made for what it compares
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The picture to write, named .png or .svg
@@ -28,9 +31,9 @@ pub(crate) struct PlotArguments {
     /// Write all measures as TensorBoard event files: RUN/training and RUN/held_out in this folder
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
-    /// What is along the x axis
-    #[arg(long, value_enum, default_value_t = Axis::Steps)]
-    x: Axis,
+    /// What is along the x axis [default: steps, of a comparison flops]
+    #[arg(long, value_enum)]
+    x: Option<Axis>,
     /// Lay the losses along logarithmic axes
     #[arg(long)]
     log: bool,
@@ -76,13 +79,27 @@ fn weight(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub(crate) fn run(mut arguments: PlotArguments) -> Result<(), Failure> {
-    arguments.runs = arguments.runs.iter().flat_map(|run| every_seed(run)).collect();
     let format = arguments.out.as_deref().map(Format::of).transpose()?;
-    if format.is_some() && arguments.runs.len() > MOST_RUNS {
-        return Err(Failure::input(PictureError::Runs { found: arguments.runs.len() }));
+    let (compared, runs): (Vec<PathBuf>, Vec<PathBuf>) =
+        arguments.runs.iter().cloned().partition(|folder| Comparison::is_in(folder));
+    let runs: Vec<PathBuf> = runs.iter().flat_map(|run| every_seed(run)).collect();
+    let recorded = runs.iter().map(|run| read(run)).collect::<Result<Vec<_>, _>>()?;
+    let mut named: Vec<(String, Recorded)> = names(&runs).into_iter().zip(recorded).collect();
+    for (folder, name) in compared.iter().zip(names(&compared)) {
+        let curves = Comparison::read(folder).map_err(Failure::input)?.curves();
+        let called = |arm: String| if compared.len() > 1 { format!("{name}/{arm}") } else { arm };
+        named.extend(curves.into_iter().map(|(arm, curve)| (called(arm), curve)));
     }
-    let recorded = arguments.runs.iter().map(|run| read(run)).collect::<Result<Vec<_>, _>>()?;
-    let named: Vec<(String, Recorded)> = names(&arguments.runs).into_iter().zip(recorded).collect();
+    // Runs were named one by one; of what was compared the first are the ones that its own picture has.
+    if format.is_some() && runs.is_empty() && named.len() > MOST_RUNS {
+        remark(&format!("the first {MOST_RUNS} of {} are drawn: more cannot be told apart", named.len()));
+        named.truncate(MOST_RUNS);
+    }
+    if format.is_some() && named.len() > MOST_RUNS {
+        return Err(Failure::input(PictureError::Runs { found: named.len() }));
+    }
+    let usual = if runs.is_empty() { Axis::Flops } else { Axis::Steps };
+    arguments.x.get_or_insert(usual);
     if let (Some(out), Some(format)) = (&arguments.out, format) {
         draw(&arguments, &named, out, format)?;
     }
@@ -111,10 +128,10 @@ impl Format {
 
 fn draw(arguments: &PlotArguments, runs: &[(String, Recorded)], out: &Path, format: Format) -> Result<(), Failure> {
     let x = match arguments.x {
-        Axis::Steps => X::Steps,
-        Axis::Tokens => X::Tokens,
-        Axis::Hours => X::Hours,
-        Axis::Flops => X::Flops,
+        Some(Axis::Steps) | None => X::Steps,
+        Some(Axis::Tokens) => X::Tokens,
+        Some(Axis::Hours) => X::Hours,
+        Some(Axis::Flops) => X::Flops,
     };
     let scale = if arguments.log { Scale::Log } else { Scale::Linear };
     let size = (arguments.size.0, arguments.size.1);

@@ -4,9 +4,10 @@ use super::export::ExportForm;
 use super::listing::Listing;
 use super::look::Look;
 use super::panes;
-use super::state::{AppState, Drawn, Page, Phase, Quiz, Track, View};
+use super::state::{AppState, Compared, Drawn, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
+use crate::comparison::Comparison;
 use crate::session::{Change, Extension, SessionOptions};
 use egui::{Context, Ui, ViewportCommand};
 use std::collections::HashMap;
@@ -166,8 +167,18 @@ impl App {
         }
     }
 
-    /// Opens a run: the first is shown, and its networks can be asked; others are compared with it.
+    /// Opens a run: the first is shown, and its networks can be asked; others are compared with it. Or a comparison.
     pub fn open(&mut self, folder: PathBuf) {
+        if Comparison::is_in(&folder) {
+            match Compared::read(&folder) {
+                Ok(compared) => {
+                    self.state.comparison = Some(compared);
+                    self.state.page = Page::Compare;
+                }
+                Err(error) => self.state.tell(true, &error.to_string()),
+            }
+            return;
+        }
         if self.state.run.is_none() && self.worker.is_none() {
             match Track::read(&folder) {
                 Ok(track) => {
@@ -327,6 +338,9 @@ impl App {
             return;
         }
         self.followed = Instant::now();
+        if let Some(compared) = &mut self.state.comparison {
+            compared.follow();
+        }
         let stale = self.state.stale();
         if !stale.is_empty() {
             let (to, from) = channel();
@@ -402,7 +416,8 @@ impl App {
 
     /// Whether curves change by themselves, so that they should be drawn again now and then.
     pub(super) fn follows(&self) -> bool {
-        !self.state.others.is_empty() || self.state.run.is_some() && !self.state.phase.is_busy()
+        let watches = !self.state.others.is_empty() || self.state.comparison.is_some();
+        watches || self.state.run.is_some() && !self.state.phase.is_busy()
     }
 
     /// Draws everything.

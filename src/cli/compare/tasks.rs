@@ -2,9 +2,10 @@
 
 use crate::cli::Failure;
 use crate::cli::output::remark;
+use crate::comparison::measure_file;
 use crate::files::{self, sha256};
 use crate::history::Recorded;
-use crate::measure::{Measure, Measures};
+use crate::measure::Measures;
 use crate::task;
 use std::path::{Path, PathBuf};
 
@@ -116,22 +117,12 @@ impl Task {
         Ok(sha256(sums.concat().as_bytes()))
     }
 
-    fn file(&self, out: &Path) -> PathBuf {
-        out.join(format!("measure-{}.json", self.name))
-    }
-
     /// Keeps what it is measured by, as a fine-tuning run in `folder` says.
     pub(super) fn keep_measure(&self, out: &Path, folder: &Path) -> Result<(), Failure> {
         let measures = Recorded::read(folder).map_err(Failure::work)?.measures;
         let Some(measure) = measures.selecting() else { return Ok(()) };
-        let path = self.file(out);
+        let path = measure_file(out, &self.name);
         let bytes = Measures::new([(**measure).clone()]).to_json().map_err(Failure::work)?;
         files::write(&path, &bytes).map_err(|e| Failure::Work(format!("{}: {e}", path.display())))
-    }
-
-    /// What it is measured by, once it was.
-    pub(super) fn measure(&self, out: &Path) -> Option<Measure> {
-        let measures = Measures::from_json(&std::fs::read(self.file(out)).ok()?).ok()?;
-        measures.selecting().map(|measure| (**measure).clone())
     }
 }

@@ -1,7 +1,7 @@
-//! Several runs over each other, and what is different between their settings.
+//! Several runs over each other, and what is different between their settings; or a comparison at equal cost.
 
 use super::control::of_paper;
-use super::losses;
+use super::{comparison, losses};
 use crate::config::Config;
 use crate::window::app::{App, Dialog};
 use crate::window::look::Palette;
@@ -10,6 +10,10 @@ use egui::{CentralPanel, Grid, Panel, RichText, ScrollArea, Ui};
 
 /// Draws the page.
 pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
+    if app.state.comparison.is_some() {
+        comparison::show(ui, app);
+        return;
+    }
     if app.state.tracks().next().is_none() {
         CentralPanel::default().show(ui, |ui| {
             ui.add_space(ui.available_height() * 0.3);

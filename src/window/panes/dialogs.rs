@@ -93,7 +93,7 @@ fn export(ui: &mut Ui, app: &mut App, mut form: ExportForm) {
 fn open(ui: &mut Ui, app: &mut App, mut path: String) {
     ui.heading("Open a run");
     ui.add_space(6.0);
-    ui.label("Its folder, finished or not. The first is shown and can be gone on with; others are compared with it.");
+    ui.label("Its folder, finished or not. The first is shown and can be gone on with; others are compared with it. Or the folder of a comparison.");
     ui.add_space(6.0);
     let (mut browse, mut go) = (false, false);
     ui.horizontal(|ui| {

@@ -1,6 +1,7 @@
 //! What is drawn, a pane a file. A pane reads the state, and asks the app for what should happen.
 
 mod compare;
+mod comparison;
 mod control;
 mod dialogs;
 mod losses;

@@ -245,7 +245,7 @@ fn baselines(
 }
 
 /// A baseline's name, to be read over curves.
-fn label(name: &str, palette: Palette) -> RichText {
+pub(super) fn label(name: &str, palette: Palette) -> RichText {
     RichText::new(name).size(12.0).color(palette.baseline()).background_color(palette.back().gamma_multiply(0.75))
 }
 
@@ -261,7 +261,7 @@ fn hover(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
 }
 
 /// Round marks of an axis.
-fn marks(input: GridInput, most: usize) -> Vec<GridMark> {
+pub(super) fn marks(input: GridInput, most: usize) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     if !(low.is_finite() && high.is_finite() && high > low) {
         return Vec::new();
@@ -272,7 +272,7 @@ fn marks(input: GridInput, most: usize) -> Vec<GridMark> {
 }
 
 /// A mark's number, with as many digits as tell it from its neighbours.
-fn tick(value: f64, low: f64, high: f64, most: usize) -> String {
+pub(super) fn tick(value: f64, low: f64, high: f64, most: usize) -> String {
     let (_, digits) = ticks(low, high, most, Scale::Linear);
     match value.abs() {
         a if digits == 0 && a >= 1_000.0 => grouped_signed(value),
@@ -298,7 +298,7 @@ fn log_marks(input: GridInput, most: usize) -> Vec<GridMark> {
 }
 
 /// A number with about four digits.
-fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     match x.abs() {
         a if a >= 1_000.0 => grouped_signed(x),
         a if a >= 100.0 => format!("{x:.1}"),

@@ -1,6 +1,6 @@
 //! Everything that the window shows, and how it changes with what the trainer tells.
 
-use super::{Form, FoundRun, Notice, Pace, Quiz, SentencePane, Source, TextPane, Track, View};
+use super::{Compared, Form, FoundRun, Notice, Pace, Quiz, SentencePane, Source, TextPane, Track, View};
 use crate::measure::{Measure, Measures, Plot};
 use crate::session::{Ending, Report};
 use crate::window::worker::{At, Begun, Demonstrates, News, PrepareProgress, Question};
@@ -91,6 +91,8 @@ pub struct AppState {
     pub run: Option<Track>,
     /// Other runs, to compare with.
     pub others: Vec<Track>,
+    /// A comparison at equal cost, in whose place runs are not compared.
+    pub comparison: Option<Compared>,
     /// Where the session is.
     pub at: At,
     /// How fast it goes.

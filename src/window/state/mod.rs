@@ -3,6 +3,7 @@
 mod app_state;
 mod clock;
 mod compare;
+mod comparison;
 mod found;
 mod notice;
 mod quiz;
@@ -17,6 +18,7 @@ pub use crate::probe::{Mark, mark};
 pub use app_state::{AppState, Page, Phase};
 pub use clock::{Pace, paper_days};
 pub use compare::{Difference, differences};
+pub use comparison::{Compared, Curve};
 pub use found::FoundRun;
 pub use notice::Notice;
 pub use quiz::{Quiz, Score};
