@@ -83,6 +83,13 @@ fn objectives_are_compared_at_equal_cost_and_more_is_added() {
     let drawn = fs::read_to_string(&picture).unwrap();
     assert!(drawn.contains("polygon") && drawn.contains("\nmlm\n") && drawn.contains("FLOP"), "{drawn}");
 
+    // Another process is waited for.
+    let lock = fs::File::options().write(true).open(out.join("runs/lock")).unwrap();
+    lock.lock().unwrap();
+    let three = ["--objectives", "electra,mlm", "--seeds", "3", "--out", out.to_str().unwrap()];
+    refuses(&[&SMALL[..], &three].concat(), "another leyden compare is at work in it");
+    drop(lock);
+
     // What is there is not done again, even where only the small results were kept; more seeds and objectives are added.
     fs::remove_dir_all(out.join("runs")).unwrap();
     let again = compare(&out, &list);

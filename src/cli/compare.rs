@@ -26,7 +26,7 @@ use crate::gpu::GpuEngine;
 use crate::history::Recorded;
 use crate::numbers::{duration, median};
 use crate::objective::Phase;
-use crate::run::{Run, State, saved};
+use crate::run::{Lock, Run, RunError, State, saved};
 use crate::session::{self, Change, Device, SessionOptions, Startup};
 use crate::train::{Recipe, flops_a_step};
 use crate::tune::BUDGET;
@@ -118,6 +118,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
     let report = Report { out: &out, arms: arms.iter().map(|arm| arm.name.as_str()).collect() };
     let rate = learning_rate(base.model.hidden);
     let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, rate, first: base.seed };
+    let _lock = if work.missing(&results).is_empty() { None } else { Some(lock(&out)?) };
     print(&work.announcement(&results)?)?;
 
     let stop = Stop::on_interrupt();
@@ -149,6 +150,19 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::Work(format!("without a result, for the reason above: {}", failed.join(", ")))),
     }
+}
+
+/// Two that train into one folder would take each other's runs for other comparisons'.
+fn lock(out: &Path) -> Result<Lock, Failure> {
+    let runs = out.join("runs");
+    std::fs::create_dir_all(&runs).map_err(|e| Failure::Work(format!("{}: {e}", runs.display())))?;
+    Lock::take(&runs).map_err(|error| match error {
+        RunError::Busy { .. } => Failure::Input(format!(
+            "{}: another leyden compare is at work in it; wait for it to end, or choose another --out",
+            out.display()
+        )),
+        error => Failure::work(error),
+    })
 }
 
 impl CompareArguments {

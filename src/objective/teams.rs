@@ -192,10 +192,10 @@ impl Objective for Teams {
 
     /// ELECTRA's, and how well words are chosen.
     fn measures(&self, setting: &Setting) -> Measures {
-        let size = format!("objective.generator_depth (now {})", self.generator_depth);
+        let easier = format!("a smaller objective.generator_depth (now {})", self.generator_depth);
         let electra = list(&Electra::default(), setting).into_iter().map(|measure| match &*measure.name {
             electra::DISCRIMINATOR_LOSS => {
-                Measure { advice: Some(discriminator_advice(Some(size.clone()), setting)), ..measure }
+                Measure { advice: Some(discriminator_advice(Some(easier.clone()), setting)), ..measure }
             }
             _ => measure,
         });

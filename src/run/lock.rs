@@ -6,15 +6,15 @@ use std::path::Path;
 
 pub(super) const LOCK: &str = "lock";
 
-/// Holds a run's folder until it is dropped, or the process ends in whatever way.
+/// Holds a run's folder, or another that one process at a time may write to, until it is dropped, or the process ends in whatever way.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the run in `folder`.
-    pub(super) fn take(folder: &Path) -> Result<Self, RunError> {
+    /// Takes `folder`.
+    pub(crate) fn take(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join(LOCK);
         let file = OpenOptions::new()
             .create(true)

@@ -43,7 +43,7 @@ use crate::measure::Measures;
 use crate::model::Model;
 use crate::train::Snapshot;
 use crate::tune::KernelChoices;
-use lock::Lock;
+pub(crate) use lock::Lock;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

@@ -15,6 +15,7 @@ mod kernels;
 mod labelled;
 mod material;
 mod prepared;
+mod recommend;
 mod recover;
 mod report;
 mod warning;
@@ -29,6 +30,7 @@ pub use kernels::find_kernels;
 pub use labelled::{PreparedTask, held_out_records};
 pub use material::Material;
 pub use prepared::{PrepareError, Prepared, absolute, choose};
+pub use recommend::recommendation;
 pub use report::{Ending, Report};
 pub use warning::Warning;
 

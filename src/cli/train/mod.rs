@@ -178,7 +178,9 @@ fn how(arguments: &TrainArguments) -> Result<SessionOptions, Failure> {
 
 /// A new run.
 fn start(arguments: &TrainArguments, config: Config, folder: &Path, stop: &Stop) -> Result<(), Failure> {
-    begin_run(folder, config, arguments.settings.length, how(arguments)?, stop).map(drop)
+    let opened = open_run(folder, config, arguments.settings.length, how(arguments)?)?;
+    session::recommendation(opened.session.config()).iter().for_each(|text| output::remark(text));
+    sitting(opened.session, &opened.material, stop).map(drop)
 }
 
 /// Begins a run of `config` in `folder`, whose examples are to be of `length` where that was asked for; whether its schedule is at its
@@ -190,14 +192,19 @@ pub(super) fn begin_run(
     how: SessionOptions,
     stop: &Stop,
 ) -> Result<bool, Failure> {
+    let Opened { session, material } = open_run(folder, config, length, how)?;
+    sitting(session, &material, stop)
+}
+
+fn open_run(folder: &Path, config: Config, length: Option<usize>, how: SessionOptions) -> Result<Opened, Failure> {
     let mut said = Ok(());
     let opened = session::start(folder, config, length, how, &mut |stage| {
         said = std::mem::replace(&mut said, Ok(())).and_then(|()| show(stage));
     });
     said?;
-    let Opened { session, material } = opened.map_err(failure)?;
-    material.tokenizer().notes().iter().for_each(|text| output::remark(text));
-    sitting(session, &material, stop)
+    let opened = opened.map_err(failure)?;
+    opened.material.tokenizer().notes().iter().for_each(|text| output::remark(text));
+    Ok(opened)
 }
 
 fn go_on(arguments: &TrainArguments, folder: &Path, stop: &Stop) -> Result<(), Failure> {

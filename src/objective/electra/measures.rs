@@ -76,7 +76,7 @@ fn declared(
             plot: Plot::Main,
             hue: second,
             baselines: vec![base_rate],
-            advice: known.map(|(objective, setting)| discriminator_advice(size(objective), setting)),
+            advice: known.map(|(objective, setting)| discriminator_advice(easier(objective), setting)),
             ..tagged("loss/discriminator", loss("discriminator_loss", "Discriminator loss", "nats a token"))
         },
         // The weighted sum of both, which is what is minimised.
@@ -123,19 +123,21 @@ fn generator_advice(setting: &Setting) -> Advice {
     words::advice("the generator", clipped, setting)
 }
 
-/// The setting of the generator's size, with its value; none where there is no generator.
-fn size(objective: &Electra) -> Option<String> {
-    objective.replaced_by.has_generator().then(|| match objective.generator {
-        Generator::Sizes(sizes) => format!("objective.generator.hidden (now {})", sizes.hidden),
-        Generator::Fraction(fraction) => format!("objective.generator (now {fraction})"),
-    })
+/// What would be easier to find than the words of this generator; none where there is none.
+fn easier(objective: &Electra) -> Option<String> {
+    let smaller = || match objective.generator {
+        Generator::Sizes(sizes) => format!("a smaller objective.generator.hidden (now {})", sizes.hidden),
+        Generator::Fraction(fraction) => format!("a smaller objective.generator (now {fraction})"),
+    };
+    let has = objective.replaced_by.has_generator();
+    has.then(|| format!("{}, fakes drawn by frequency (electra with objective.replaced_by=unigram)", smaller()))
 }
 
-/// What to say where a discriminator tells nothing; a generator's `size` is a setting with its value, where there is such a one.
-pub(in crate::objective) fn discriminator_advice(size: Option<String>, setting: &Setting) -> Advice {
-    let smaller = size.map(|size| format!("a smaller {size} or ")).unwrap_or_default();
+/// What to say where a discriminator tells nothing; `easier` are settings of which fakes would be easier to find, where there are such.
+pub(in crate::objective) fn discriminator_advice(easier: Option<String>, setting: &Setting) -> Advice {
+    let easier = easier.map(|easier| format!("{easier} or ")).unwrap_or_default();
     let attempt = format!(
-        "The generator may be too strong for it so far, or the text too small: try more steps, {smaller}another \
+        "The generator may be too strong for it so far, or the text too small: try more steps, {easier}another \
          --learning-rate (now {})",
         setting.learning_rate
     );
