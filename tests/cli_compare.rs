@@ -37,6 +37,8 @@ const SMALL: [&str; 24] = [
 
 fn compare(out: &Path, more: &[&str]) -> String {
     let output = leyden().arg("compare").args(SMALL).arg("--out").arg(out).args(more).assert().success();
+    // What is said of short runs is for who begins one.
+    assert!(!String::from_utf8_lossy(&output.get_output().stderr).contains("tokens are few"));
     String::from_utf8(output.get_output().stdout.clone()).unwrap()
 }
 
@@ -83,11 +85,15 @@ fn objectives_are_compared_at_equal_cost_and_more_is_added() {
     let drawn = fs::read_to_string(&picture).unwrap();
     assert!(drawn.contains("polygon") && drawn.contains("\nmlm\n") && drawn.contains("FLOP"), "{drawn}");
 
-    // Another process is waited for.
+    // Where another process is at work nothing is touched.
+    let before = fs::read(out.join("compare.json")).unwrap();
     let lock = fs::File::options().write(true).open(out.join("runs/lock")).unwrap();
     lock.lock().unwrap();
     let three = ["--objectives", "electra,mlm", "--seeds", "3", "--out", out.to_str().unwrap()];
     refuses(&[&SMALL[..], &three].concat(), "another leyden compare is at work in it");
+    let dearer: Vec<&str> = SMALL.iter().map(|&flag| if flag == "60" { "70" } else { flag }).collect();
+    refuses(&[&dearer[..], &three].concat(), "another leyden compare is at work in it");
+    assert_eq!(fs::read(out.join("compare.json")).unwrap(), before);
     drop(lock);
 
     // What is there is not done again, even where only the small results were kept; more seeds and objectives are added.
@@ -111,7 +117,8 @@ fn every_budget_is_a_run_of_its_own() {
     let small: Vec<&str> =
         SMALL[..SMALL.len() - 10].iter().copied().chain(["--examples", "40", "--epochs", "1"]).collect();
     let compare = |flops: &str| {
-        let list = ["--objectives", "electra,mlm", "--seeds", "1", "--flops", flops, "--precision", "f32"];
+        let list = ["--objectives", "electra,mlm", "--seeds", "1", "--precision", "f32"];
+        let list = list.into_iter().chain(["--flops", flops].into_iter().filter(|_| !flops.is_empty()));
         let output = leyden().arg("compare").args(&small).args(list).arg("--out").arg(&out).assert().success();
         String::from_utf8(output.get_output().stdout.clone()).unwrap()
     };
@@ -135,11 +142,21 @@ fn every_budget_is_a_run_of_its_own() {
     // More budgets are added to those that are there, and none stands for them.
     assert!(compare("1e9,2e9,3e9").contains("2 of 6 runs to train"));
     assert_eq!(results(&out)[..5], found[..]);
-    let mut command = leyden();
-    command.arg("compare").args(&small).args(["--objectives", "electra,mlm", "--seeds", "1", "--points", "1"]);
-    command.args(["--precision", "f32", "--out"]).arg(&out);
-    let all = command.assert().success().get_output().stdout.clone();
-    assert!(String::from_utf8(all).unwrap().contains("0 of 6 runs to train"));
+    assert!(compare("").contains("0 of 6 runs to train"));
+
+    // What was begun with one budget has more points along it, and so has what is added.
+    let out = folder.path().join("added");
+    let compare = |flops: &str| {
+        let list = ["--objectives", "mlm", "--seeds", "1", "--precision", "f32", "--flops", flops, "--points", "2"];
+        let list = &list[..list.len() - if flops == "2e9" { 0 } else { 2 }];
+        leyden().arg("compare").args(&small).args(list).arg("--out").arg(&out).assert().success();
+    };
+    compare("2e9");
+    compare("1e9");
+    assert_eq!(
+        results(&out).iter().map(|f| f["budget"].as_f64().unwrap()).collect::<Vec<_>>(),
+        [0.0, 2e9, 2e9, 1e9, 1e9]
+    );
 }
 
 #[test]

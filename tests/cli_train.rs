@@ -53,6 +53,21 @@ fn intervals(run: &Path) -> Vec<Value> {
 }
 
 #[test]
+fn short_runs_are_told_what_serves_an_encoder_better() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |name: &str, more: &[&str]| -> bool {
+        let mut command = leyden();
+        command
+            .args(["train", "--device", "cpu", "--steps", "2", "--batch", "2", "--run"])
+            .arg(folder.path().join(name));
+        let output = command.args(SMALL).args(more).assert().success().get_output().stderr.clone();
+        String::from_utf8(output).unwrap().contains("tokens are few")
+    };
+    assert!(told("electra", &[]));
+    assert!(!told("unigram", &["--set", "objective.replaced_by=unigram"]));
+}
+
+#[test]
 fn trains_on_the_sample_and_repeats_itself() {
     let folder = tempfile::tempdir().unwrap();
     let flags = ["--steps", "6", "--batch", "4", "--set", "model.vocabulary=300"];

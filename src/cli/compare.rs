@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::style::Style;
 use super::train::{Stop, begin_run, continue_run};
 use crate::bench::{Machine, Stepper};
-use crate::comparison::{Found, RANDOM, Results, budgets};
+use crate::comparison::{Found, Kept, RANDOM, Results};
 use crate::config::{Config, learning_rate};
 use crate::cpu::CpuEngine;
 use crate::gpu::GpuEngine;
@@ -70,8 +70,8 @@ pub(crate) struct CompareArguments {
     /// A dataset that leyden prepare made, instead of text
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     data: Option<PathBuf>,
-    /// What each may cost, in floating-point operations; of several every one is a run of its own [default: what the first
-    /// one's --steps cost]
+    /// What each may cost, in floating-point operations; of several every one is a run of its own [default: those of what is there, else
+    /// what the first one's --steps cost]
     #[arg(long, value_name = "FLOP,...", value_delimiter = ',', conflicts_with = "steps")]
     flops: Vec<f64>,
     /// Tasks to judge by, with the folder of their files [default: the sample inside the program]
@@ -80,7 +80,7 @@ pub(crate) struct CompareArguments {
     /// So many of everything, with seeds of their own; differences are between those of one seed
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
-    /// Fine-tune at so many points along a budget, the last at its end [default: 3, of several --flops 1]
+    /// Fine-tune at so many points along a budget, the last at its end [default: as in what is there, else 3, of several --flops 1]
     #[arg(long, value_name = "N")]
     points: Option<u64>,
     /// Fine-tune on at most so many of a task's records
@@ -112,13 +112,24 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
         (Some(list), None) => arms::objectives(list, &base)?,
         (None, None) => arms::objectives(PAPER, &base)?,
     };
-    let (entries, budgets) = arguments.entries(&arms, budgets(&out))?;
-    Identity { arguments: &arguments, base: &base, text: &text, budgets: &budgets, tasks: &tasks }.keep(&out)?;
+    let kept = Kept::read(&out);
+    let points = arguments.points(&kept);
+    let (entries, budgets) = arguments.entries(&arms, &kept, points)?;
+    let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
+    let of = (&arguments, points);
+    let identity = Identity { of, base: &base, text: &text, budgets: &budgets, arms: &names, tasks: &tasks };
+    identity.check(&out)?;
     let mut results = Results::read(&out).map_err(Failure::input)?;
-    let report = Report { out: &out, arms: arms.iter().map(|arm| arm.name.as_str()).collect() };
+    let report = Report { out: &out, arms: names.clone() };
     let rate = learning_rate(base.model.hidden);
     let work = Work { arguments: &arguments, out: &out, entries: &entries, tasks: &tasks, rate, first: base.seed };
-    let _lock = if work.missing(&results).is_empty() { None } else { Some(lock(&out)?) };
+    let mut held = None;
+    if !work.missing(&results).is_empty() {
+        held = Some(lock(&out)?);
+        // Whoever held it until now may have found some of it.
+        results = Results::read(&out).map_err(Failure::input)?;
+    }
+    identity.keep(&out)?;
     print(&work.announcement(&results)?)?;
 
     let stop = Stop::on_interrupt();
@@ -142,10 +153,11 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
             }
             // What is there can be looked at while the others are trained.
             report.write(&results)?;
-            print(&work.progress(&results, started))?;
+            print(&work.progress(&results, entry, started))?;
         }
     }
     print(&report.write(&results)?)?;
+    drop(held);
     match failed.is_empty() {
         true => Ok(()),
         false => Err(Failure::Work(format!("without a result, for the reason above: {}", failed.join(", ")))),
@@ -167,7 +179,7 @@ fn lock(out: &Path) -> Result<Lock, Failure> {
 
 impl CompareArguments {
     fn check(&self) -> Result<(), Failure> {
-        for (flag, found, most) in [("--seeds", self.seeds, 100), ("--points", self.points(), 100)] {
+        for (flag, found, most) in [("--seeds", self.seeds, 100), ("--points", self.points.unwrap_or(1), 100)] {
             if !(1..=most).contains(&found) {
                 return Err(Failure::Input(format!("{flag} is {found}, expected 1 to {most}")));
             }
@@ -178,8 +190,10 @@ impl CompareArguments {
         }
     }
 
-    fn points(&self) -> u64 {
-        self.points.unwrap_or(if self.flops.len() > 1 { 1 } else { 3 })
+    /// As asked for, else as in what is there, else by the number of budgets.
+    fn points(&self, there: &Kept) -> u64 {
+        let several = self.flops.iter().any(|flops| *flops != self.flops[0]);
+        self.points.or(there.points).unwrap_or(if several { 1 } else { 3 })
     }
 
     /// What all have in common, as a run of it begins, and what tells its examples from others'.
@@ -214,7 +228,7 @@ impl CompareArguments {
 
     /// What a step of each costs, and how many every budget pays, the least budget first. The budgets: what was asked for, else those
     /// that are `there`, else what the first one's steps cost.
-    fn entries(&self, arms: &[Arm], there: Vec<f64>) -> Result<(Vec<Entry>, Vec<f64>), Failure> {
+    fn entries(&self, arms: &[Arm], there: &Kept, points: u64) -> Result<(Vec<Entry>, Vec<f64>), Failure> {
         let cost = |arm: &Arm| -> Result<f64, Failure> {
             let recipe = Recipe::new(&arm.config);
             let phase = |(phase, about): (usize, &Phase)| {
@@ -226,13 +240,13 @@ impl CompareArguments {
         let first = costs[0] * arms[0].config.training.steps as f64;
         let mut budgets = if self.settings.steps.is_some() { vec![first] } else { self.flops.clone() };
         if budgets.is_empty() {
-            budgets = if there.is_empty() { vec![first] } else { there };
+            budgets = if there.budgets.is_empty() { vec![first] } else { there.budgets.clone() };
         }
         budgets.sort_by(f64::total_cmp);
         budgets.dedup();
         let several = budgets.len() > 1;
         let entry = |budget: f64, arm: &Arm, flops: f64| {
-            let (steps, points) = ((budget / flops) as u64, self.points());
+            let steps = (budget / flops) as u64;
             if steps < 10.max(points) {
                 return Err(Failure::Input(format!(
                     "{budget:.2e} FLOP pay {steps} steps of {}, at {flops:.2e} each; expected {} or more: use a larger --flops",
@@ -368,11 +382,14 @@ impl Work<'_> {
         let mut text = format!("{}\n", style.bold("what is compared, at equal cost"));
         table.lines().iter().for_each(|line| text += &format!("{line}\n"));
         let tunings = missing.iter().map(|(entry, _)| entry.points()).sum::<u64>() * self.tasks.len() as u64;
+        let all = self.entries.len() as u64 * self.arguments.seeds;
+        if missing.is_empty() {
+            return Ok(format!("{text}0 of {all} runs to train\n"));
+        }
         text += &format!(
-            "{} of {} runs to train, {} here, and {tunings} fine-tunings behind them, on {}; the first ones show how long those \
+            "{} of {all} runs to train, {} here, and {tunings} fine-tunings behind them, on {}; the first ones show how long those \
              take\n",
             missing.len(),
-            self.entries.len() as u64 * self.arguments.seeds,
             duration(seconds),
             self.tasks.iter().map(Task::name).collect::<Vec<_>>().join(", "),
         );
@@ -380,16 +397,18 @@ impl Work<'_> {
     }
 
     /// What is left, after one more took so long.
-    fn progress(&self, results: &Results, started: Instant) -> String {
-        let left = self.missing(results).len();
-        match left {
-            0 => String::new(),
-            left => format!(
-                "\n{left} of {} left, {} or so\n",
-                self.entries.len() as u64 * self.arguments.seeds,
-                duration(left as f64 * started.elapsed().as_secs_f64())
-            ),
+    fn progress(&self, results: &Results, done: &Entry, started: Instant) -> String {
+        let missing = self.missing(results);
+        if missing.is_empty() {
+            return String::new();
         }
+        let budgets: f64 = missing.iter().map(|(entry, _)| entry.budget).sum();
+        format!(
+            "\n{} of {} left, {} or so\n",
+            missing.len(),
+            self.entries.len() as u64 * self.arguments.seeds,
+            duration(budgets / done.budget * started.elapsed().as_secs_f64())
+        )
     }
 
     /// Trains a run to its end, or what is left of it: its folder; none where it was stopped.

@@ -68,7 +68,7 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Open the desktop window, on runs that exist or from scratch
     Window(window::WindowArguments),
-    /// Draw the losses of runs as a PNG or SVG
+    /// Draw the losses of runs, or a comparison's scores, as a PNG or SVG
     Plot(plot::PlotArguments),
     /// Measure the kernels and a whole training step
     Bench(bench::BenchArguments),

@@ -1,4 +1,4 @@
-//! `leyden plot`: the losses of one or several runs as a picture.
+//! `leyden plot`: the losses of one or several runs as a picture, or the scores of a comparison.
 //!
 //! What is drawn comes from [`crate::history`], and [`crate::picture`] draws it.
 
@@ -78,7 +78,7 @@ fn weight(text: &str) -> Result<f64, String> {
 }
 
 /// Runs the command.
-pub(crate) fn run(mut arguments: PlotArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: PlotArguments) -> Result<(), Failure> {
     let format = arguments.out.as_deref().map(Format::of).transpose()?;
     let (compared, runs): (Vec<PathBuf>, Vec<PathBuf>) =
         arguments.runs.iter().cloned().partition(|folder| Comparison::is_in(folder));
@@ -87,7 +87,7 @@ pub(crate) fn run(mut arguments: PlotArguments) -> Result<(), Failure> {
     let mut named: Vec<(String, Recorded)> = names(&runs).into_iter().zip(recorded).collect();
     for (folder, name) in compared.iter().zip(names(&compared)) {
         let curves = Comparison::read(folder).map_err(Failure::input)?.curves();
-        let called = |arm: String| if compared.len() > 1 { format!("{name}/{arm}") } else { arm };
+        let called = |arm: String| if compared.len() > 1 || !runs.is_empty() { format!("{name}/{arm}") } else { arm };
         named.extend(curves.into_iter().map(|(arm, curve)| (called(arm), curve)));
     }
     // Runs were named one by one; of what was compared the first are the ones that its own picture has.
@@ -98,10 +98,9 @@ pub(crate) fn run(mut arguments: PlotArguments) -> Result<(), Failure> {
     if format.is_some() && named.len() > MOST_RUNS {
         return Err(Failure::input(PictureError::Runs { found: named.len() }));
     }
-    let usual = if runs.is_empty() { Axis::Flops } else { Axis::Steps };
-    arguments.x.get_or_insert(usual);
+    let x = arguments.x.unwrap_or(if runs.is_empty() { Axis::Flops } else { Axis::Steps });
     if let (Some(out), Some(format)) = (&arguments.out, format) {
-        draw(&arguments, &named, out, format)?;
+        draw(&arguments, &named, x, out, format)?;
     }
     if let Some(folder) = &arguments.tensorboard {
         export(&named, folder)?;
@@ -126,12 +125,18 @@ impl Format {
     }
 }
 
-fn draw(arguments: &PlotArguments, runs: &[(String, Recorded)], out: &Path, format: Format) -> Result<(), Failure> {
-    let x = match arguments.x {
-        Some(Axis::Steps) | None => X::Steps,
-        Some(Axis::Tokens) => X::Tokens,
-        Some(Axis::Hours) => X::Hours,
-        Some(Axis::Flops) => X::Flops,
+fn draw(
+    arguments: &PlotArguments,
+    runs: &[(String, Recorded)],
+    x: Axis,
+    out: &Path,
+    format: Format,
+) -> Result<(), Failure> {
+    let x = match x {
+        Axis::Steps => X::Steps,
+        Axis::Tokens => X::Tokens,
+        Axis::Hours => X::Hours,
+        Axis::Flops => X::Flops,
     };
     let scale = if arguments.log { Scale::Log } else { Scale::Linear };
     let size = (arguments.size.0, arguments.size.1);
@@ -158,8 +163,9 @@ fn export(runs: &[(String, Recorded)], folder: &Path) -> Result<(), Failure> {
         )));
     }
     for (name, recorded) in runs {
-        // A name that is a path, as of two runs of the same name, becomes one that is none.
-        let name: String = name.chars().map(|c| if std::path::is_separator(c) { '-' } else { c }).collect();
+        // A name that is a path, as of two runs of the same name, becomes one that is none; and one that all systems have.
+        let odd = |c: char| std::path::is_separator(c) || "/\\:*?\"<>|".contains(c);
+        let name: String = name.chars().map(|c| if odd(c) { '-' } else { c }).collect();
         let began = recorded.began();
         for (part, moments) in [("training", &recorded.intervals), ("held_out", &recorded.held_out)] {
             if moments.is_empty() {

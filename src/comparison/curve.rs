@@ -1,6 +1,6 @@
 //! Scores along what they cost, like the curves of a run.
 
-use super::found::{Found, RANDOM};
+use super::found::{Found, RANDOM, RESULTS};
 use super::{Comparison, Judged};
 use crate::history::{Moment, Recorded};
 use crate::measure::{Measure, Measures, Plot, Values, mean_and_deviation};
@@ -10,7 +10,16 @@ impl Comparison {
     /// (`TASK.low` and `TASK.high`). With one budget they are those of checkpoints on the way to its end; of several each
     /// is a run of its own, whose learning rate falls to 0 there.
     pub fn curves(&self) -> Vec<(String, Recorded)> {
-        self.arms.iter().map(|arm| (arm.clone(), self.curve(arm))).collect()
+        let written = self.written();
+        let all = self.arms.iter().map(|arm| (arm.clone(), Recorded { written, ..self.curve(arm) }));
+        // One that is on its way to the first of several budgets has nothing to show.
+        all.filter(|(_, curve)| curve.held_out.iter().any(|moment| moment.step > 0)).collect()
+    }
+
+    /// When there was a result last, in seconds since 1970.
+    fn written(&self) -> f64 {
+        let modified = std::fs::metadata(self.folder.join(RESULTS)).and_then(|m| m.modified()).ok();
+        modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64())
     }
 
     fn curve(&self, arm: &str) -> Recorded {

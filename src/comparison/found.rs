@@ -63,7 +63,7 @@ impl Results {
             Err(source) => return Err(ComparisonError::File { path, source }),
         };
         // A comparison of before there could be several had one, and its lines do not say which.
-        let only = budgets(folder).first().copied().unwrap_or_default();
+        let only = Kept::read(folder).budgets.first().copied().unwrap_or_default();
         let line = |(i, line): (usize, &str)| {
             let mut found: Found = serde_json::from_str(line)
                 .map_err(|e| ComparisonError::Foreign { path: path.clone(), reason: format!("line {}: {e}", i + 1) })?;
@@ -94,10 +94,11 @@ impl Results {
     pub fn add(&mut self, found: Found) -> Result<(), ComparisonError> {
         let failed = |source| ComparisonError::File { path: self.path.clone(), source };
         let line = serde_json::to_string(&found).map_err(|e| failed(e.into()))? + "\n";
-        if std::mem::take(&mut self.cut) {
+        if self.cut {
             let text = std::fs::read_to_string(&self.path).map_err(failed)?;
             let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
             files::write(&self.path, whole.as_bytes()).map_err(failed)?;
+            self.cut = false;
         }
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)?;
@@ -106,13 +107,30 @@ impl Results {
     }
 }
 
-/// The budgets of the comparison in a folder, in the order in which they were asked for; none where there is no comparison.
-pub fn budgets(folder: &Path) -> Vec<f64> {
-    let read = || serde_json::from_slice::<Value>(&std::fs::read(folder.join(IDENTITY)).ok()?).ok();
-    let Some(identity) = read() else { return Vec::new() };
-    // One of before there could be several.
-    let one = identity["flops"].as_f64().into_iter();
-    one.chain(identity["flops"].as_array().into_iter().flatten().filter_map(Value::as_f64)).collect()
+/// What compare.json has of what is compared.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Kept {
+    /// The budgets in the order in which they were asked for.
+    pub budgets: Vec<f64>,
+    /// At how many points along a budget is fine-tuned.
+    pub points: Option<u64>,
+    /// What is compared, in order; a comparison of before this was kept has none.
+    pub arms: Vec<String>,
+}
+
+impl Kept {
+    /// Of the comparison in a folder; nothing where there is none.
+    pub fn read(folder: &Path) -> Self {
+        let read = || serde_json::from_slice::<Value>(&std::fs::read(folder.join(IDENTITY)).ok()?).ok();
+        let Some(kept) = read() else { return Self::default() };
+        let list = |key: &str| kept[key].as_array().cloned().unwrap_or_default();
+        Self {
+            // One number where it was made before there could be several.
+            budgets: kept["flops"].as_f64().into_iter().chain(list("flops").iter().filter_map(Value::as_f64)).collect(),
+            points: kept["points"].as_u64(),
+            arms: list("arms").iter().filter_map(|arm| arm.as_str().map(String::from)).collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -152,8 +170,10 @@ mod tests {
             )
         };
         std::fs::write(folder.path().join(RESULTS), format!("{}\n{}\n", line("mlm"), line(RANDOM))).unwrap();
-        std::fs::write(folder.path().join(IDENTITY), r#"{"flops": 4e9}"#).unwrap();
-        let budgets: Vec<f64> = Results::read(folder.path()).unwrap().all().iter().map(|f| f.budget).collect();
-        assert_eq!(budgets, [4e9, 0.0]);
+        for kept in [r#"{"flops": 4e9}"#, r#"{"flops": [4e9, 1e9]}"#] {
+            std::fs::write(folder.path().join(IDENTITY), kept).unwrap();
+            let budgets: Vec<f64> = Results::read(folder.path()).unwrap().all().iter().map(|f| f.budget).collect();
+            assert_eq!(budgets, [4e9, 0.0], "{kept}");
+        }
     }
 }

@@ -7,11 +7,12 @@ mod curve;
 mod found;
 mod table;
 
-pub use found::{Found, IDENTITY, RANDOM, RESULTS, Results, budgets};
+pub use found::{Found, IDENTITY, Kept, RANDOM, RESULTS, Results};
 pub use table::{Row, Score, Table};
 
 use crate::measure::{Measure, Measures};
 use crate::picture::ValuePanel;
+use crate::run::METRICS;
 use std::path::{Path, PathBuf};
 use table::scores;
 
@@ -80,7 +81,8 @@ pub fn measure_file(folder: &Path, task: &str) -> PathBuf {
 impl Comparison {
     /// Whether a folder is one's.
     pub fn is_in(folder: &Path) -> bool {
-        folder.join(RESULTS).is_file()
+        let has = |name: &str| folder.join(name).is_file();
+        !has(METRICS) && (has(IDENTITY) || has(RESULTS))
     }
 
     /// As a folder has it.
@@ -88,8 +90,8 @@ impl Comparison {
     /// # Errors
     /// [`ComparisonError`].
     pub fn read(folder: &Path) -> Result<Self, ComparisonError> {
-        let mut arms: Vec<&str> = Vec::new();
-        let results = Results::read(folder)?;
+        let (kept, results) = (Kept::read(folder), Results::read(folder)?);
+        let mut arms: Vec<&str> = kept.arms.iter().map(String::as_str).collect();
         for found in results.all().iter().filter(|found| found.arm != RANDOM) {
             if !arms.contains(&found.arm.as_str()) {
                 arms.push(&found.arm);
@@ -114,6 +116,10 @@ impl Comparison {
         let judged = judged.collect::<Result<Vec<_>, _>>()?;
         let there = |arm: &&&str| all.iter().any(|found| found.arm == **arm);
         let arms: Vec<String> = arms.iter().filter(there).map(|arm| (*arm).to_string()).collect();
+        if let (true, false, Some(task)) = (judged.is_empty(), arms.is_empty(), all.first()) {
+            let path = measure_file(folder, &task.task);
+            return Err(ComparisonError::Foreign { path, reason: "it is not there".into() });
+        }
         if judged.is_empty() || arms.is_empty() {
             return Err(ComparisonError::Empty { folder: folder.into() });
         }
@@ -133,23 +139,31 @@ impl Comparison {
         (!first.contains(':') && self.arms.iter().all(is_value)).then_some(first)
     }
 
-    /// What each value of the [setting](Self::setting) came to with the largest budget, a panel a task; none without one.
+    /// What each value of the [setting](Self::setting) came to, a panel a task; none without one. Of several budgets with the largest
+    /// of those that most of them have finished.
     pub fn by_value(&self) -> Vec<ValuePanel> {
-        let Some(&budget) = self.budgets.last().filter(|_| self.setting().is_some()) else { return Vec::new() };
+        let ended = |budget: f64| self.arms.iter().filter(|arm| self.has_ended(arm, budget)).count();
+        let most = self.budgets.iter().copied().max_by_key(|budget| ended(*budget));
+        let Some(budget) = most.filter(|_| self.setting().is_some()) else { return Vec::new() };
         let of = |arm: &str, task: &str| -> Vec<f64> {
             scores(&self.found, arm, task, budget).into_iter().map(|(_, score)| score).collect()
         };
-        let done = |arm: &&String| self.judged.iter().all(|task| !of(arm, &task.name).is_empty());
-        let arms: Vec<&String> = self.arms.iter().filter(done).collect();
+        let arms: Vec<&String> = self.arms.iter().filter(|arm| self.has_ended(arm, budget)).collect();
+        let cost = if self.budgets.len() > 1 { format!(", {budget:.1e} FLOP") } else { String::new() };
         let panel = |task: &Judged| {
             let value = |arm: &&String| {
                 let value = arm.split_once('=').map_or(arm.as_str(), |(_, value)| value);
                 (value.to_string(), of(arm, &task.name))
             };
             let level = table::mean(&of(RANDOM, &task.name)).map(|mean| (RANDOM.to_string(), mean));
-            ValuePanel { title: task.title(), values: arms.iter().map(value).collect(), level }
+            ValuePanel { title: task.title() + &cost, values: arms.iter().map(value).collect(), level }
         };
         if arms.is_empty() { Vec::new() } else { self.judged.iter().map(panel).collect() }
+    }
+
+    /// Whether it has a score of every task at that budget's end.
+    fn has_ended(&self, arm: &str, budget: f64) -> bool {
+        self.judged.iter().all(|task| !scores(&self.found, arm, &task.name, budget).is_empty())
     }
 }
 
@@ -208,12 +222,25 @@ pub(crate) mod tests {
         // What is not at its end has no place yet.
         assert_eq!(panel.values, [("1/8".to_string(), vec![0.7]), ("1/4".into(), vec![0.6])]);
         assert_eq!(panel.level, Some((RANDOM.into(), 0.5)));
+        // Until most have ended there, a larger budget is not theirs.
+        let larger = Found { budget: 4e12, ..found("generator=1", 1, 20, 0.9) };
+        let all = comparison(&[found("generator=1/8", 1, 10, 0.7), found("generator=1/4", 1, 10, 0.6), larger]);
+        let [panel] = &all.by_value()[..] else { panic!("one task") };
+        assert_eq!((panel.values.len(), panel.title.as_str()), (2, "chunk: F1 of spans, 2.0e12 FLOP"));
         for others in [["electra", "mlm"], ["electra:over=selected", "mlm"], ["over=all", "tying=all"]] {
             let all = comparison(&others.map(|arm| found(arm, 1, 10, 0.7)));
             assert_eq!((all.setting(), all.by_value()), (None, Vec::new()));
         }
-        let empty = tempfile::tempdir().unwrap();
-        assert!(!Comparison::is_in(empty.path()));
-        assert!(matches!(Comparison::read(empty.path()), Err(ComparisonError::Empty { .. })));
+        let folder = tempfile::tempdir().unwrap();
+        let (is_in, read) = (|| Comparison::is_in(folder.path()), || Comparison::read(folder.path()));
+        assert!(!is_in());
+        std::fs::write(folder.path().join(IDENTITY), r#"{"arms": ["mlm", "electra"]}"#).unwrap();
+        assert!(is_in() && matches!(read(), Err(ComparisonError::Empty { .. })));
+        write(folder.path(), &["electra", "mlm", "teams"].map(|arm| found(arm, 1, 10, 0.7)));
+        assert_eq!(read().unwrap().arms, ["mlm", "electra", "teams"]);
+        std::fs::remove_file(measure_file(folder.path(), "chunk")).unwrap();
+        assert!(read().unwrap_err().to_string().contains("measure-chunk.json: it is not there"));
+        std::fs::write(folder.path().join(METRICS), "").unwrap();
+        assert!(!is_in());
     }
 }

@@ -38,6 +38,8 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     judged: Vec<Judged>,
+    /// What the others are held against.
+    pub first: String,
     /// The budgets after each other, the least first; at the end the network from random weights.
     pub rows: Vec<Row>,
 }
@@ -81,7 +83,14 @@ impl Comparison {
         if self.found.iter().any(|f| f.arm == RANDOM) {
             rows.push(row(RANDOM, 0.0, self.budgets.last().copied().unwrap_or_default()));
         }
-        Table { judged: self.judged.clone(), rows }
+        Table { judged: self.judged.clone(), first: self.arms[0].clone(), rows }
+    }
+}
+
+impl Row {
+    /// Seeds of what has the most.
+    pub fn seeds(&self) -> usize {
+        self.scores.iter().map(|score| score.by_seed.len()).max().unwrap_or(0)
     }
 }
 
@@ -129,9 +138,8 @@ impl Table {
 
     /// The cells, the heading first.
     pub fn cells(&self) -> Vec<Vec<String>> {
-        let first = self.rows.first().map_or("", |row| row.name.as_str());
         let mut heading = vec![String::new()];
-        heading.extend(self.headings().flat_map(|(task, _)| [task, format!("to {first}")]));
+        heading.extend(self.headings().flat_map(|(task, _)| [task, format!("to {}", self.first)]));
         heading.extend(["seeds", "TFLOP", "steps", "million tokens", "hours"].map(String::from));
         let row = |row: &Row| {
             let mut cells = vec![row.name.clone()];
@@ -139,7 +147,7 @@ impl Table {
                 cells.push(score.text(&task.measure));
                 cells.push(if row.is_first { String::new() } else { score.difference_text(&task.measure) });
             }
-            cells.push(row.scores.iter().map(|score| score.by_seed.len()).max().unwrap_or(0).to_string());
+            cells.push(row.seeds().to_string());
             match row.cost {
                 Some((flops, steps, tokens, seconds)) => cells.extend([
                     fixed(flops / 1e12, 2),
@@ -156,14 +164,15 @@ impl Table {
 
     /// What its ± are.
     pub fn explained(&self) -> String {
-        let most = self.rows.iter().flat_map(|row| &row.scores).map(|score| score.by_seed.len()).max();
-        match (most, self.rows.first()) {
-            (Some(2..), Some(first)) => format!(
-                "± of a score is one standard deviation over seeds; of a difference to {}, taken seed by seed, half its 95 % interval",
-                first.name
-            ),
-            _ => "one seed: whatever lies close is not told apart".into(),
+        if self.rows.iter().all(|row| row.seeds() < 2) {
+            return "one seed: whatever lies close is not told apart".into();
         }
+        let several = self.rows.windows(2).any(|pair| pair[0].budget != pair[1].budget && pair[1].cost.is_some());
+        let random = if several { "; that of random weights is to the largest budget" } else { "" };
+        format!(
+            "± of a score is one standard deviation over seeds; of a difference to {}, taken seed by seed, half its 95 % interval{random}",
+            self.first
+        )
     }
 
     /// As Markdown.
@@ -177,7 +186,6 @@ impl Table {
     /// As JSON: `compared`, with every score by seed.
     pub fn json(&self) -> Value {
         let number = |x: f64| if x.is_finite() { json!(x) } else { Value::Null };
-        let first = self.rows.first().map_or("", |row| row.name.as_str());
         let task = |(score, task): (&Score, &Judged)| {
             let by_seed: serde_json::Map<String, Value> =
                 score.by_seed.iter().map(|(seed, score)| (seed.to_string(), json!(score))).collect();
@@ -185,7 +193,7 @@ impl Table {
             json!({
                 "task": task.name, "measure": &*task.measure.name, "mean": number(score.mean),
                 "deviation": number(score.deviation), "scores": by_seed,
-                "difference": {"to": first, "mean": number(mean), "half_interval": number(half)},
+                "difference": {"to": self.first, "mean": number(mean), "half_interval": number(half)},
             })
         };
         let row = |row: &Row| {
@@ -252,5 +260,10 @@ mod tests {
                 "random weights 0.400 -0.200 -",
             ]
         );
+        // Without the first at the least budget nothing is held against another there.
+        let all = comparison(&[at("electra", 2e12, 0.6), at("mlm", 2e12, 0.7), at("mlm", 1e12, 0.45)]);
+        let rows = all.table().cells();
+        assert_eq!((rows[0][2].as_str(), rows[1][0].as_str(), rows[1][2].as_str()), ("to electra", "mlm", ""));
+        assert_eq!(all.table().json()["compared"][0]["tasks"][0]["difference"]["to"], "electra");
     }
 }

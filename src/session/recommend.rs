@@ -13,11 +13,11 @@ pub fn recommendation(config: &Config) -> Option<String> {
     let training = &config.training;
     let ObjectiveConfig::Electra(electra) = &config.objective else { return None };
     let tokens = training.steps.saturating_mul((training.batch * config.data.length) as u64);
-    let known = electra.replaced_by.is_usual() && training.init_from.is_none() && training.hours.is_none();
+    let known = electra.is_usual() && training.init_from.is_none() && training.hours.is_none();
     (known && tokens <= SHORT).then(|| {
         format!(
-            "for an encoder to fine-tune, a run of {:.1} million tokens does better with fakes drawn by frequency: --set \
-             objective.replaced_by=unigram (leyden compare --objectives electra,electra:replaced_by=unigram shows by how much)",
+            "{:.1} million tokens are few: where a run was so short, fakes drawn by frequency taught an encoder that is to be fine-tuned more \
+             (--set objective.replaced_by=unigram; leyden compare --objectives electra,electra:replaced_by=unigram tells on your text)",
             tokens as f64 / 1e6
         )
     })
@@ -32,7 +32,7 @@ mod tests {
     fn short_runs_alone_are_told_what_serves_them_better() {
         let tiny = preset("tiny").unwrap();
         let told = |config: &Config| recommendation(config).is_some();
-        assert!(recommendation(&tiny).unwrap().contains("a run of 4.6 million tokens does better"));
+        assert!(recommendation(&tiny).unwrap().contains("4.6 million tokens are few"));
         assert!(!told(&preset("mini").unwrap()) && told(&preset("mini").unwrap().set("training.steps=3000").unwrap()));
         assert!(!told(&tiny.set("objective.replaced_by=unigram").unwrap()));
         assert!(!told(&tiny.set("training.hours=1.5").unwrap()) && !told(&tiny.with_objective("mlm").unwrap()));

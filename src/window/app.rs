@@ -196,6 +196,7 @@ impl App {
         self.state.open(&folder);
         if !self.state.others.is_empty() {
             self.state.page = Page::Compare;
+            self.state.comparison = None;
         }
     }
 
@@ -328,7 +329,7 @@ impl App {
         self.closed |= self.closes && (self.worker.is_none() || !self.state.phase.is_busy());
     }
 
-    /// Reads runs again that other processes write to. On a thread: their files may be long.
+    /// Reads runs again that other processes write to, on a thread: their files may be long. A comparison's are not.
     fn follow(&mut self) {
         if let Some(Ok(tracks)) = self.reading.as_ref().map(Receiver::try_recv) {
             self.reading = None;
@@ -439,12 +440,12 @@ impl App {
         panes::dialogs(ui, self);
     }
 
-    /// Files and folders that were dropped on the window: runs are opened, anything else is text to train on.
+    /// Files and folders that were dropped on the window: runs and comparisons are opened, anything else is text to train on.
     fn take_dropped(&mut self, ctx: &Context) {
         let dropped: Vec<PathBuf> =
             ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
         let (runs, text): (Vec<_>, Vec<_>) =
-            dropped.into_iter().partition(|path| path.join(crate::run::METRICS).is_file());
+            dropped.into_iter().partition(|path| path.join(crate::run::METRICS).is_file() || Comparison::is_in(path));
         for run in runs {
             self.open(run);
         }

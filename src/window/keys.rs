@@ -19,7 +19,7 @@ pub(super) const KEYS: [(&str, &str); 17] = [
     ("X", "steps, tokens, time or FLOPs"),
     ("+ −", "smooth the curves more or less"),
     ("E", "take pictures or numbers away"),
-    ("O", "open a run"),
+    ("O", "open a run or a comparison"),
     ("P", "projector mode"),
     ("T", "light or dark"),
     ("← → Enter", "quiz: sentence back, next; answer"),

@@ -3,7 +3,8 @@
 use super::CompareArguments;
 use super::tasks::Task;
 use crate::cli::Failure;
-use crate::comparison::{IDENTITY, budgets};
+use crate::cli::output::remark;
+use crate::comparison::{IDENTITY, Kept};
 use crate::config::{Config, Precision, learning_rate};
 use crate::files;
 use crate::objective::ObjectiveConfig;
@@ -11,14 +12,16 @@ use serde_json::{Value, json};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// What all of it has in common. Neither where files lie nor what is compared: another machine, or more
-/// to compare, goes on with it. The budgets are kept with it; more of them are more to compare.
+/// What all of it has in common. Neither where files lie nor what is compared: another machine, or more to compare, goes on with it. The
+/// budgets and the names of what is compared are kept with it; more of them are more to compare.
 pub(super) struct Identity<'a> {
-    pub arguments: &'a CompareArguments,
+    /// With the points along a budget.
+    pub of: (&'a CompareArguments, u64),
     pub base: &'a Config,
     /// What tells the examples from others.
     pub text: &'a str,
     pub budgets: &'a [f64],
+    pub arms: &'a [&'a str],
     pub tasks: &'a [Task],
 }
 
@@ -28,34 +31,27 @@ impl Identity<'_> {
         common.data.text.clear();
         (common.data.dataset, common.seed, common.training.steps) = (None, 0, 0);
         common.training.precision = Precision::Auto;
-        if self.arguments.vary.is_none() {
+        let (CompareArguments { vary, examples, epochs, .. }, points) = self.of;
+        if vary.is_none() {
             common = common.with_objective(ObjectiveConfig::USUAL).map_err(Failure::work)?;
         }
         let names: Vec<&str> = self.tasks.iter().map(Task::name).collect();
         let files = self.tasks.iter().map(Task::fingerprint).collect::<Result<Vec<_>, Failure>>()?;
-        let CompareArguments { examples, epochs, .. } = self.arguments;
         Ok(json!({
-            "flops": self.budgets, "points": self.arguments.points(), "tasks": names, "examples": examples, "epochs": epochs, "text": self.text,
-            "files": files, "rate": learning_rate(self.base.model.hidden), "settings": common.to_toml(),
+            "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": self.text, "files": files,
+            "rate": learning_rate(self.base.model.hidden), "settings": common.to_toml(),
         }))
     }
 
-    /// Keeps it in compare.json, where it is not there yet.
+    /// Whether what is in a folder, if anything is, is of this.
     ///
     /// # Errors
     /// [`Failure::Input`] where another comparison is there.
-    pub(super) fn keep(&self, out: &Path) -> Result<(), Failure> {
-        let (path, mut identity) = (out.join(IDENTITY), self.values()?);
-        let write = |identity: &Value| {
-            let text = serde_json::to_string_pretty(identity).map_err(Failure::work)? + "\n";
-            files::write(&path, text.as_bytes()).map_err(|e| Failure::Work(format!("{}: {e}", path.display())))
-        };
+    pub(super) fn check(&self, out: &Path) -> Result<(), Failure> {
+        let (path, identity) = (out.join(IDENTITY), self.values()?);
         let found = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                std::fs::create_dir_all(out).map_err(|e| Failure::Input(format!("{}: {e}", out.display())))?;
-                return write(&identity);
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(Failure::Input(format!("{}: {e}", path.display()))),
         };
         let found: Value = serde_json::from_slice(&found)
@@ -63,15 +59,7 @@ impl Identity<'_> {
         let order = ["points", "tasks", "examples", "epochs", "text", "files", "rate", "settings"];
         // What was compared before there was a rate of its own for narrow networks.
         let found = |key: &str| if key == "rate" && found[key].is_null() { json!(3e-4) } else { found[key].clone() };
-        let Some(other) = order.into_iter().find(|key| found(key) != identity[key]) else {
-            let mut all = budgets(out);
-            let before = all.len();
-            all.extend(self.budgets);
-            all.sort_by(f64::total_cmp);
-            all.dedup();
-            identity["flops"] = json!(all);
-            return if all.len() > before { write(&identity) } else { Ok(()) };
-        };
+        let Some(other) = order.into_iter().find(|key| found(key) != identity[key]) else { return Ok(()) };
         let what = match other {
             "text" => "another text".into(),
             "files" => "other files of its tasks".into(),
@@ -83,5 +71,29 @@ impl Identity<'_> {
             "{} holds a comparison with {what}; choose another --out, or go on with what it was begun with",
             out.display()
         )))
+    }
+
+    /// Keeps it in compare.json, with all that is and was compared. Budgets that are new are told of.
+    pub(super) fn keep(&self, out: &Path) -> Result<(), Failure> {
+        let Kept { mut budgets, mut arms, .. } = Kept::read(out);
+        let new: Vec<f64> = self.budgets.iter().copied().filter(|budget| !budgets.contains(budget)).collect();
+        if let (Some(budget), false) = (new.first(), budgets.is_empty()) {
+            remark(&format!(
+                "{}: {budget:.2e} FLOP are added to what its runs cost; its curves join the ends of runs from now on",
+                out.display()
+            ));
+        }
+        // The first stays the first: it is that of results of before there could be several.
+        budgets.extend(new);
+        arms.retain(|arm| !self.arms.contains(&arm.as_str()));
+        let mut identity = self.values()?;
+        identity["flops"] = json!(budgets);
+        identity["arms"] = self.arms.iter().copied().chain(arms.iter().map(String::as_str)).collect();
+        let (path, text) = (out.join(IDENTITY), serde_json::to_string_pretty(&identity).map_err(Failure::work)? + "\n");
+        let failed = |e| Failure::Work(format!("{}: {e}", path.display()));
+        if std::fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+            return Ok(());
+        }
+        std::fs::create_dir_all(out).and_then(|()| files::write(&path, text.as_bytes())).map_err(failed)
     }
 }

@@ -1,7 +1,6 @@
 //! A comparison at equal cost: scores along what they cost, with their spread; of a setting's values also over these; and the table.
 
 use super::plot::{label, marks, short, tick};
-use crate::comparison::Row;
 use crate::measure::mean_and_deviation;
 use crate::picture::ValuePanel;
 use crate::window::app::App;
@@ -62,13 +61,11 @@ fn table(ui: &mut Ui, compared: &mut Compared) {
     let palette = Palette::of(ui);
     let Compared { comparison, table, hidden, .. } = compared;
     let several = comparison.budgets.len() > 1;
-    let first = table.rows.first().map_or(String::new(), |row| row.name.clone());
-    let seeds = |row: &Row| row.scores.iter().map(|score| score.by_seed.len()).max().unwrap_or(0);
     Grid::new("scores").striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
         ui.label("");
         for (heading, _) in table.headings() {
             ui.label(RichText::new(heading).strong());
-            ui.label(RichText::new(format!("to {first}")).strong());
+            ui.label(RichText::new(format!("to {}", table.first)).strong());
         }
         for heading in ["seeds", "TFLOP", "steps"] {
             ui.label(RichText::new(heading).strong());
@@ -98,7 +95,7 @@ fn table(ui: &mut Ui, compared: &mut Compared) {
                 ui.label(score.text(measure));
                 ui.label(if row.is_first { String::new() } else { score.difference_text(measure) });
             }
-            ui.label(seeds(row).to_string());
+            ui.label(row.seeds().to_string());
             let (flops, steps) = row.cost.map_or(("-".into(), "-".into()), |(flops, steps, ..)| {
                 (crate::numbers::fixed(flops / 1e12, 2), crate::numbers::grouped(steps))
             });

@@ -38,7 +38,11 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
                     app.look.projector ^= true;
                 }
                 ui.separator();
-                if ui.button("Open run…").on_hover_text("Look at a run, or compare with it (O)").clicked() {
+                if ui
+                    .button("Open run…")
+                    .on_hover_text("Look at a run or a comparison, or compare with a run (O)")
+                    .clicked()
+                {
                     app.dialog = Dialog::Open(String::new());
                 }
                 let some = app.state.tracks().next().is_some();
