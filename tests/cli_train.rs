@@ -55,6 +55,10 @@ fn intervals(run: &Path) -> Vec<Value> {
 #[test]
 fn short_runs_are_told_what_serves_an_encoder_better() {
     let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.txt");
+    let line = |i: usize| format!("word{} comes before word{} and behind word{}\n\n", i % 30, i % 7, i * 7 % 90);
+    fs::write(&text, (0..400).map(line).collect::<String>()).unwrap();
+    let text = ["--text", text.to_str().unwrap()];
     let told = |name: &str, more: &[&str]| -> bool {
         let mut command = leyden();
         command
@@ -63,8 +67,9 @@ fn short_runs_are_told_what_serves_an_encoder_better() {
         let output = command.args(SMALL).args(more).assert().success().get_output().stderr.clone();
         String::from_utf8(output).unwrap().contains("tokens are few")
     };
-    assert!(told("electra", &[]));
-    assert!(!told("unigram", &["--set", "objective.replaced_by=unigram"]));
+    assert!(told("electra", &text));
+    assert!(!told("sample", &[]));
+    assert!(!told("unigram", &[&text[..], &["--set", "objective.replaced_by=unigram"]].concat()));
 }
 
 #[test]

@@ -8,12 +8,14 @@ use crate::objective::ObjectiveConfig;
 /// "Compare at equal cost"). From where on the generator's teach more was not measured.
 const SHORT: u64 = 10_000_000;
 
-/// What a person who begins so short a run should know; nothing where there is nothing better known.
+/// What a person who begins so short a run on a text of their own should know; nothing where there is nothing better known. The sample is
+/// there to be looked at.
 pub fn recommendation(config: &Config) -> Option<String> {
     let training = &config.training;
     let ObjectiveConfig::Electra(electra) = &config.objective else { return None };
     let tokens = training.steps.saturating_mul((training.batch * config.data.length) as u64);
-    let known = electra.is_usual() && training.init_from.is_none() && training.hours.is_none();
+    let sample = config.data.text.is_empty() && config.data.dataset.is_none();
+    let known = !sample && electra.is_usual() && training.init_from.is_none() && training.hours.is_none();
     (known && tokens <= SHORT).then(|| {
         format!(
             "{:.1} million tokens are few: where a run was so short, fakes drawn by frequency taught an encoder that is to be fine-tuned more \
@@ -30,10 +32,12 @@ mod tests {
 
     #[test]
     fn short_runs_alone_are_told_what_serves_them_better() {
-        let tiny = preset("tiny").unwrap();
+        let of_a_text = |name: &str| preset(name).unwrap().set("data.text=['book.txt']").unwrap();
+        let tiny = of_a_text("tiny");
         let told = |config: &Config| recommendation(config).is_some();
         assert!(recommendation(&tiny).unwrap().contains("4.6 million tokens are few"));
-        assert!(!told(&preset("mini").unwrap()) && told(&preset("mini").unwrap().set("training.steps=3000").unwrap()));
+        assert!(!told(&of_a_text("mini")) && told(&of_a_text("mini").set("training.steps=3000").unwrap()));
+        assert!(!told(&preset("tiny").unwrap()));
         assert!(!told(&tiny.set("objective.replaced_by=unigram").unwrap()));
         assert!(!told(&tiny.set("training.hours=1.5").unwrap()) && !told(&tiny.with_objective("mlm").unwrap()));
     }
