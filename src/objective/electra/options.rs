@@ -38,7 +38,7 @@ pub enum ReplacedBy {
     /// A generator's that stays as it began: at random, or as `training.init_from` has it. What it shares with the discriminator is trained.
     Frozen,
     /// Words as frequent as those that were selected, whatever stands around them: of a generator that is a linear layer without an input, a logit for
-    /// every word.
+    /// every word. Easier to find than a generator's that is trained for long, which serves short runs (README, "Compare at equal cost").
     Unigram,
     /// Any of the vocabulary, all as likely.
     Uniform,
