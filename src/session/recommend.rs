@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::objective::ObjectiveConfig;
 
 /// Up to so many tokens of pre-training fakes that are drawn by how frequent words are teach an encoder more than those of a generator
-/// that is trained beside it: found by `leyden compare` for `tiny` after 4.6 million tokens and for `mini` after 7.3 million (README,
-/// "Compare at equal cost"). From where on the generator's teach more was not measured.
+/// that is trained beside it: found by `leyden compare` for `mini` after 7.3 million tokens, and for `tiny` after 4.6 million, though
+/// not beyond doubt (README, "Compare at equal cost"). From where on the generator's teach more was not measured.
 const SHORT: u64 = 10_000_000;
 
 /// What a person who begins so short a run on a text of their own should know; nothing where there is nothing better known. The sample is
