@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Writes a file so that a reader sees the old content or the new, never a part.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -72,6 +73,16 @@ pub(crate) fn sha256(content: &[u8]) -> String {
 /// Bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// When a file was written last, where its system says.
+pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|m| m.modified()).ok()
+}
+
+/// That in seconds since 1970; 0 where it is not known.
+pub(crate) fn modified_seconds(path: &Path) -> f64 {
+    modified(path).and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64())
 }
 
 #[cfg(test)]

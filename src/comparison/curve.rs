@@ -2,6 +2,7 @@
 
 use super::found::{Found, RANDOM, RESULTS};
 use super::{Comparison, Judged};
+use crate::files::modified_seconds;
 use crate::history::{Moment, Recorded};
 use crate::measure::{Measure, Measures, Plot, Values, mean_and_deviation};
 
@@ -10,19 +11,13 @@ impl Comparison {
     /// (`TASK.low` and `TASK.high`). With one budget they are those of checkpoints on the way to its end; of several each
     /// is a run of its own, whose learning rate falls to 0 there.
     pub fn curves(&self) -> Vec<(String, Recorded)> {
-        let written = self.written();
-        let all = self.arms.iter().map(|arm| (arm.clone(), Recorded { written, ..self.curve(arm) }));
+        let written = modified_seconds(&self.folder.join(RESULTS));
+        let all = self.arms.iter().map(|arm| (arm.clone(), self.curve(arm, written)));
         // One that is on its way to the first of several budgets has nothing to show.
         all.filter(|(_, curve)| curve.held_out.iter().any(|moment| moment.step > 0)).collect()
     }
 
-    /// When there was a result last, in seconds since 1970.
-    fn written(&self) -> f64 {
-        let modified = std::fs::metadata(self.folder.join(RESULTS)).and_then(|m| m.modified()).ok();
-        modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64())
-    }
-
-    fn curve(&self, arm: &str) -> Recorded {
+    fn curve(&self, arm: &str, written: f64) -> Recorded {
         let of = |f: &&Found| f.arm == RANDOM || f.arm == arm && (f.end || self.budgets.len() == 1);
         let mut found: Vec<&Found> = self.found.iter().filter(of).collect();
         found.sort_by(|a, b| (a.budget, a.step).partial_cmp(&(b.budget, b.step)).unwrap_or(std::cmp::Ordering::Equal));
@@ -35,7 +30,7 @@ impl Comparison {
             measures: Measures::new(self.judged.iter().flat_map(measures)),
             skipped: 0,
             first_skipped: None,
-            written: 0.0,
+            written,
         }
     }
 

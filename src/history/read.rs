@@ -3,6 +3,7 @@
 use super::line::Line;
 use super::{EXPECTED, Skipped, TextFacts};
 use crate::config::Config;
+use crate::files::modified_seconds;
 use crate::measure::{Measures, Values};
 use crate::numbers::counted;
 use crate::objective::ObjectiveConfig;
@@ -255,9 +256,6 @@ impl Recorded {
             }
             Err(source) => return Err(HistoryError::Read { path, source }),
         };
-        let modified = file.metadata().and_then(|m| m.modified()).ok();
-        let written =
-            modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0.0, |t| t.as_secs_f64());
         let mut found = Self {
             folder: folder.into(),
             intervals: Vec::new(),
@@ -266,7 +264,7 @@ impl Recorded {
             measures,
             skipped: 0,
             first_skipped: None,
-            written,
+            written: modified_seconds(&path),
         };
         found
             .lines(BufReader::with_capacity(1 << 20, file))

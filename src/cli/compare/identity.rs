@@ -15,32 +15,34 @@ use std::path::Path;
 /// What all of it has in common. Neither where files lie nor what is compared: another machine, or more to compare, goes on with it. The
 /// budgets and the names of what is compared are kept with it; more of them are more to compare.
 pub(super) struct Identity<'a> {
-    /// With the points along a budget.
-    pub of: (&'a CompareArguments, u64),
-    pub base: &'a Config,
-    /// What tells the examples from others.
-    pub text: &'a str,
-    pub budgets: &'a [f64],
-    pub arms: &'a [&'a str],
-    pub tasks: &'a [Task],
+    values: Value,
+    budgets: &'a [f64],
+    arms: &'a [&'a str],
 }
 
-impl Identity<'_> {
-    fn values(&self) -> Result<Value, Failure> {
-        let mut common = self.base.clone();
+impl<'a> Identity<'a> {
+    /// Of `points` along each budget; `text` tells the examples from others. Reads the tasks' files.
+    pub(super) fn new(
+        (arguments, base, text): (&CompareArguments, &Config, &str),
+        points: u64,
+        tasks: &[Task],
+        (arms, budgets): (&'a [&'a str], &'a [f64]),
+    ) -> Result<Self, Failure> {
+        let mut common = base.clone();
         common.data.text.clear();
         (common.data.dataset, common.seed, common.training.steps) = (None, 0, 0);
         common.training.precision = Precision::Auto;
-        let (CompareArguments { vary, examples, epochs, .. }, points) = self.of;
+        let CompareArguments { vary, examples, epochs, .. } = arguments;
         if vary.is_none() {
             common = common.with_objective(ObjectiveConfig::USUAL).map_err(Failure::work)?;
         }
-        let names: Vec<&str> = self.tasks.iter().map(Task::name).collect();
-        let files = self.tasks.iter().map(Task::fingerprint).collect::<Result<Vec<_>, Failure>>()?;
-        Ok(json!({
-            "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": self.text, "files": files,
-            "rate": learning_rate(self.base.model.hidden), "settings": common.to_toml(),
-        }))
+        let names: Vec<&str> = tasks.iter().map(Task::name).collect();
+        let files = tasks.iter().map(Task::fingerprint).collect::<Result<Vec<_>, Failure>>()?;
+        let values = json!({
+            "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": text, "files": files,
+            "rate": learning_rate(base.model.hidden), "settings": common.to_toml(),
+        });
+        Ok(Self { values, budgets, arms })
     }
 
     /// Whether what is in a folder, if anything is, is of this.
@@ -48,7 +50,7 @@ impl Identity<'_> {
     /// # Errors
     /// [`Failure::Input`] where another comparison is there.
     pub(super) fn check(&self, out: &Path) -> Result<(), Failure> {
-        let (path, identity) = (out.join(IDENTITY), self.values()?);
+        let (path, identity) = (out.join(IDENTITY), &self.values);
         let found = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
@@ -86,7 +88,7 @@ impl Identity<'_> {
         // The first stays the first: it is that of results of before there could be several.
         budgets.extend(new);
         arms.retain(|arm| !self.arms.contains(&arm.as_str()));
-        let mut identity = self.values()?;
+        let mut identity = self.values.clone();
         identity["flops"] = json!(budgets);
         identity["arms"] = self.arms.iter().copied().chain(arms.iter().map(String::as_str)).collect();
         let (path, text) = (out.join(IDENTITY), serde_json::to_string_pretty(&identity).map_err(Failure::work)? + "\n");

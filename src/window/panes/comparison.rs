@@ -134,15 +134,8 @@ fn curves(ui: &mut Ui, compared: &Compared, task: usize, height: f32) {
         .grid_color(palette.grid())
         .show(ui, |plot| {
             for curve in &shown {
-                let (xs, low, high): (Vec<f64>, Vec<f64>, Vec<f64>) = curve.band.iter().copied().fold(
-                    Default::default(),
-                    |(mut xs, mut low, mut high): (Vec<f64>, Vec<f64>, Vec<f64>), (x, below, above)| {
-                        xs.push(x);
-                        low.push(below);
-                        high.push(above);
-                        (xs, low, high)
-                    },
-                );
+                let ends = |of: fn(&(f64, f64, f64)) -> f64| curve.band.iter().map(of).collect::<Vec<f64>>();
+                let (xs, low, high) = (ends(|band| band.0), ends(|band| band.1), ends(|band| band.2));
                 let faint = look(palette, curve.place).0.gamma_multiply(0.15);
                 plot.add(FilledArea::new(curve.name, &xs, &low, &high).fill_color(faint).allow_hover(false));
             }

@@ -1,6 +1,7 @@
 //! A comparison at equal cost, as the window follows it.
 
 use crate::comparison::{Comparison, ComparisonError, RESULTS, Table};
+use crate::files::modified;
 use crate::history::{Point, Recorded, X};
 use crate::picture::ValuePanel;
 use std::collections::BTreeSet;
@@ -41,7 +42,7 @@ impl Compared {
     /// # Errors
     /// [`ComparisonError`].
     pub fn read(folder: &Path) -> Result<Self, ComparisonError> {
-        let read = modified(folder);
+        let read = modified(&folder.join(RESULTS));
         let comparison = Comparison::read(folder)?;
         let (table, curves, by_value) = (comparison.table(), comparison.curves(), comparison.by_value());
         Ok(Self { comparison, table, by_value, hidden: BTreeSet::new(), curves, read })
@@ -49,7 +50,7 @@ impl Compared {
 
     /// Reads it again where there are new results since. What cannot be read is passed over until it changes.
     pub fn follow(&mut self) {
-        let now = modified(&self.comparison.folder);
+        let now = modified(&self.comparison.folder.join(RESULTS));
         if now == self.read {
             return;
         }
@@ -78,10 +79,6 @@ impl Compared {
         };
         self.curves.iter().enumerate().filter(|(_, (name, _))| !self.hidden.contains(name)).map(curve).collect()
     }
-}
-
-fn modified(folder: &Path) -> Option<SystemTime> {
-    std::fs::metadata(folder.join(RESULTS)).and_then(|m| m.modified()).ok()
 }
 
 #[cfg(test)]

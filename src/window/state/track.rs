@@ -2,9 +2,11 @@
 
 use super::{Sample, Trace};
 use crate::config::Config;
+use crate::files::modified;
 use crate::history::{HistoryError, Moment, Recorded};
 use crate::measure::{Measure, Measures};
 use crate::numbers::fixed;
+use crate::run::METRICS;
 use crate::session::Report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +61,7 @@ impl Track {
     /// # Errors
     /// [`HistoryError`].
     pub fn read(folder: &Path) -> Result<Self, HistoryError> {
-        let read = modified(folder);
+        let read = modified(&folder.join(METRICS));
         let recorded = Recorded::read(folder)?;
         let note = recorded.note();
         let Recorded { folder, intervals, held_out, config, measures, .. } = recorded;
@@ -69,7 +71,7 @@ impl Track {
 
     /// Whether its metrics were written to since they were read.
     pub fn is_stale(&self) -> bool {
-        modified(&self.folder) != self.read
+        modified(&self.folder.join(METRICS)) != self.read
     }
 
     /// Takes the place of its metrics with what was read again. The steps that were seen here are in no file, and stay.
@@ -169,10 +171,6 @@ impl Track {
         }
         out
     }
-}
-
-fn modified(folder: &Path) -> Option<SystemTime> {
-    std::fs::metadata(folder.join(crate::run::METRICS)).and_then(|m| m.modified()).ok()
 }
 
 #[cfg(test)]
