@@ -30,8 +30,8 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
             table(ui, compared);
             ui.add_space(6.0);
             // As wide as what is seen: the table may be wider.
-            ui.set_max_width(ui.clip_rect().width() - 16.0);
-            ui.label(RichText::new(compared.table.explained()).weak());
+            let seen = egui::vec2(ui.clip_rect().width() - 16.0, 0.0);
+            ui.allocate_ui(seen, |ui| ui.label(RichText::new(compared.table.explained()).weak()));
         });
     });
     CentralPanel::default().show(ui, |ui| {
