@@ -1,10 +1,10 @@
 //! Files that are never seen half-written, and hashes that notice damage.
 
+use crate::fs;
 use sha2::{Digest as _, Sha256};
-use std::fs;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use web_time::SystemTime;
 
 /// Writes a file so that a reader sees the old content or the new, never a part.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {

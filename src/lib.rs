@@ -1,4 +1,4 @@
-//! leyden pre-trains ELECTRA on any Vulkan, Metal or DX12 GPU, or on the CPU, in one binary.
+//! leyden pre-trains ELECTRA on any Vulkan, Metal or DX12 GPU, or on the CPU, in one binary, or in a tab of a browser.
 //!
 //! A small generator replaces some tokens of a text; a discriminator says of every token whether it was replaced. Both
 //! are trained together, and the discriminator is what one keeps (Clark et al., arXiv 2003.10555). That is one
@@ -19,7 +19,7 @@
 //!      ─> run it, step after step                    gpu (WGSL; tune finds the kernels) or cpu (their twins)
 //!      ─> losses, accuracies, events                 train, by the names of measure
 //!      ─> files, checkpoints, recovery               session, run, transformers
-//!      ─> terminal, window                           cli, window
+//!      ─> terminal, window, a page of a browser       cli, window, web
 //! ```
 //!
 //! Everything behind [`objective`] is a description until a [`plan::Plan`] is loaded into a [`plan::Engine`]. A step is then
@@ -33,6 +33,13 @@
 //!   stem lies in `shaders/`. The twin is the specification, the oracle in tests, and what a machine without a GPU runs.
 //! * [`train::Trainer`] is a value that one advances, made of a [`train::Recipe`] and [`train::Data`], and
 //!   [`session::Session`] the same with a folder and a clock; `cli` and `window` are two ways to drive it.
+//!
+//! # Waiting
+//!
+//! In a browser nobody may wait for a device: it answers once the thread is given back. So whatever waits is an async function
+//! (`advance_async`, `snapshot_async`, ...), whose one waiting place is [`plan::pause`]; on a desktop the engines wait by
+//! themselves, nothing is ever pending, and the namesakes without `_async` run such a function to its end. Files are those of the module
+//! `fs`: the system's, or in a browser some in memory, which the browser's own storage follows.
 //!
 //! # How a number gets from text to a plot
 //!
@@ -63,10 +70,12 @@
 
 pub mod batch;
 #[doc(hidden)]
+#[cfg(not(target_family = "wasm"))]
 pub mod bench;
 #[cfg(feature = "burn")]
 pub mod burn;
 #[doc(hidden)]
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 #[doc(hidden)]
 pub mod comparison;
@@ -75,6 +84,7 @@ pub mod corpus;
 pub mod cpu;
 pub mod dataset;
 mod files;
+mod fs;
 pub mod gpu;
 pub mod graph;
 pub mod history;
@@ -99,5 +109,7 @@ pub mod train;
 pub mod transformers;
 #[doc(hidden)]
 pub mod tune;
+#[cfg(target_family = "wasm")]
+pub mod web;
 #[doc(hidden)]
 pub mod window;

@@ -288,7 +288,10 @@ fn setup(stop_after: Option<u64>) -> Setup {
         facts: TextFacts { documents: 1, tokens: 9, unigram_entropy: 5.0 },
         initial: None,
         resources: Resources::default(),
-        open: Box::new(move || Ok((Box::new(CpuEngine::<f32>::new(bank)) as Box<dyn Engine>, Target::Cpu))),
+        open: Box::new(move || {
+            let engine: Box<dyn Engine> = Box::new(CpuEngine::<f32>::new(bank));
+            Box::pin(std::future::ready(Ok((engine, Target::Cpu))))
+        }),
         rollback: false,
         stop_after,
         config,
@@ -308,7 +311,7 @@ fn a_session_saves_where_a_phase_ends_and_goes_on_from_there() {
     let weights = |session: &mut Session| session.weights().unwrap();
     let mut whole = Session::create(&folder.path().join("whole"), setup(None)).unwrap();
     let reports = sit(&mut whole);
-    assert!(reports.contains(&Report::Phase { step: SECOND, name: "second from it" }));
+    assert!(reports.contains(&Report::Phase { step: SECOND, name: "second from it".into() }));
     let saved =
         reports.iter().filter_map(|report| if let Report::Saved { step, .. } = report { Some(*step) } else { None });
     assert_eq!(saved.collect::<Vec<_>>(), [SECOND, STEPS]);

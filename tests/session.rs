@@ -119,7 +119,7 @@ fn setup(config: Config, trouble: &Rc<RefCell<Trouble>>) -> Setup {
         open: Box::new(move || {
             trouble.borrow_mut().opened += 1;
             let engine = Flaky { inner: CpuEngine::new(bank), trouble: trouble.clone() };
-            Ok((Box::new(engine) as Box<dyn Engine>, Target::Cpu))
+            Box::pin(std::future::ready(Ok((Box::new(engine) as Box<dyn Engine>, Target::Cpu))))
         }),
         rollback: false,
         stop_after: None,

@@ -134,7 +134,7 @@ fn measured(mut app: App, values: impl Fn(f64, f64) -> Values) -> App {
         ("adamw", 4.0),
         ("activation_backward", 9.0),
     ];
-    app.state.update(News::Times(times.to_vec()));
+    app.state.update(News::Times(times.map(|(op, seconds)| (op.into(), seconds)).to_vec()));
     app
 }
 

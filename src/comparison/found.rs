@@ -57,7 +57,7 @@ impl Results {
     /// [`ComparisonError`].
     pub fn read(folder: &Path) -> Result<Self, ComparisonError> {
         let path = folder.join(RESULTS);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match crate::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ComparisonError::File { path, source }),
@@ -95,12 +95,12 @@ impl Results {
         let failed = |source| ComparisonError::File { path: self.path.clone(), source };
         let line = serde_json::to_string(&found).map_err(|e| failed(e.into()))? + "\n";
         if self.cut {
-            let text = std::fs::read_to_string(&self.path).map_err(failed)?;
+            let text = crate::fs::read_to_string(&self.path).map_err(failed)?;
             let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
             files::write(&self.path, whole.as_bytes()).map_err(failed)?;
             self.cut = false;
         }
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path);
+        let file = crate::fs::OpenOptions::new().create(true).append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)?;
         self.found.push(found);
         Ok(())
@@ -121,7 +121,7 @@ pub struct Kept {
 impl Kept {
     /// Of the comparison in a folder; nothing where there is none.
     pub fn read(folder: &Path) -> Self {
-        let read = || serde_json::from_slice::<Value>(&std::fs::read(folder.join(IDENTITY)).ok()?).ok();
+        let read = || serde_json::from_slice::<Value>(&crate::fs::read(folder.join(IDENTITY)).ok()?).ok();
         let Some(kept) = read() else { return Self::default() };
         let list = |key: &str| kept[key].as_array().cloned().unwrap_or_default();
         Self {

@@ -81,7 +81,7 @@ pub fn measure_file(folder: &Path, task: &str) -> PathBuf {
 impl Comparison {
     /// Whether a folder is one's.
     pub fn is_in(folder: &Path) -> bool {
-        let has = |name: &str| folder.join(name).is_file();
+        let has = |name: &str| crate::fs::is_file(&folder.join(name));
         !has(METRICS) && (has(IDENTITY) || has(RESULTS))
     }
 
@@ -169,7 +169,7 @@ impl Comparison {
 
 fn judged(folder: &Path, task: &str) -> Result<Option<Judged>, ComparisonError> {
     let path = measure_file(folder, task);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match crate::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ComparisonError::File { path, source }),
@@ -198,7 +198,7 @@ pub(crate) mod tests {
         found.iter().for_each(|found| results.add(found.clone()).unwrap());
         let measure =
             Measures::new([Measure { selects: true, plot: Plot::Main, ..Measure::share("span_f1", "F1 of spans") }]);
-        std::fs::write(measure_file(folder, "chunk"), measure.to_json().unwrap()).unwrap();
+        crate::fs::write(measure_file(folder, "chunk"), measure.to_json().unwrap()).unwrap();
     }
 
     /// With these results.
@@ -234,13 +234,13 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (is_in, read) = (|| Comparison::is_in(folder.path()), || Comparison::read(folder.path()));
         assert!(!is_in());
-        std::fs::write(folder.path().join(IDENTITY), r#"{"arms": ["mlm", "electra"]}"#).unwrap();
+        crate::fs::write(folder.path().join(IDENTITY), r#"{"arms": ["mlm", "electra"]}"#).unwrap();
         assert!(is_in() && matches!(read(), Err(ComparisonError::Empty { .. })));
         write(folder.path(), &["electra", "mlm", "teams"].map(|arm| found(arm, 1, 10, 0.7)));
         assert_eq!(read().unwrap().arms, ["mlm", "electra", "teams"]);
-        std::fs::remove_file(measure_file(folder.path(), "chunk")).unwrap();
+        crate::fs::remove_file(measure_file(folder.path(), "chunk")).unwrap();
         assert!(read().unwrap_err().to_string().contains("measure-chunk.json: it is not there"));
-        std::fs::write(folder.path().join(METRICS), "").unwrap();
+        crate::fs::write(folder.path().join(METRICS), "").unwrap();
         assert!(!is_in());
     }
 }

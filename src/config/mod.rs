@@ -7,6 +7,7 @@ mod task;
 pub use presets::{PRESETS, preset};
 pub use task::{TaskConfig, fine_tuning, learning_rate};
 
+use crate::corpus::Sample;
 use crate::math::bf16::Products;
 use crate::measure::Measures;
 use crate::model::{Builder, EPSILONS, Model, ModelConfig, Problem};
@@ -93,6 +94,9 @@ pub struct DataConfig {
     /// Whether it drops accents and other marks. Not set in what older programs wrote, where lower case dropped them too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strip_accents: Option<bool>,
+    /// The text inside the program that is read where no other is named.
+    #[serde(default, skip_serializing_if = "Sample::is_usual")]
+    pub sample: Sample,
     /// The files and folders of text; none is the sample. `--text` sets it.
     #[serde(default)]
     pub text: Vec<PathBuf>,

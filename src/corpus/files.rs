@@ -1,7 +1,7 @@
 //! Whole files: read with an error that names them, written beside and renamed.
 
 use super::Error;
-use std::fs;
+use crate::fs;
 use std::io;
 use std::path::Path;
 

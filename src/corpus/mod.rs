@@ -15,9 +15,11 @@ mod files;
 mod ids;
 mod mapped;
 mod pretrained;
+mod sample;
 mod saved;
 mod spaceless;
 mod statistics;
+mod stories;
 mod text;
 mod tokenizer;
 mod wordpiece;
@@ -31,6 +33,7 @@ pub use error::Error;
 pub(crate) use examples::IdSlice;
 pub use examples::{Examples, MAXIMUM_LENGTH, MINIMUM_LENGTH};
 pub(crate) use mapped::{LENGTH, MappedShard, TENSORS};
+pub use sample::{SAMPLE, Sample};
 pub use statistics::Statistics;
 pub(crate) use statistics::TokenCounts;
 pub(crate) use text::{DOCUMENT_BYTES, has_paragraphs};
@@ -39,7 +42,3 @@ pub(crate) use tokenizer::MOST_WORDS;
 pub use tokenizer::{SPECIAL_TOKENS, SpecialTokens, Tokenizer};
 pub use wordpiece::{MINIMUM_VOCABULARY, VocabularyOptions};
 pub(crate) use words::{Encoder, REMEMBERED_WORDS, WordCounts, words_of};
-
-/// The text carried in the binary: public-domain English, about 1.6 MB, a sentence a line, a blank line between documents.
-/// `assets/README.md` says where it is from.
-pub const SAMPLE: &str = include_str!("../../assets/sample.txt");

@@ -74,7 +74,7 @@ pub(super) fn load(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
 }
 
 fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
-    if !path.is_dir() {
+    if !crate::fs::is_dir(path) {
         let folder = path.parent().unwrap_or(Path::new(""));
         let is_json = path.extension().is_some_and(|ending| ending == "json");
         // Another name is no part of the folder's tokenizer.
@@ -82,7 +82,7 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
         let beside = if alone { Beside::none() } else { Beside::read(folder)? };
         return if is_json { beside.read_json(path, cased) } else { beside.read_vocabulary(path, cased) };
     }
-    let file = |name| Some(path.join(name)).filter(|file| file.is_file());
+    let file = |name| Some(path.join(name)).filter(|file| crate::fs::is_file(file));
     match (file(TOKENIZER_JSON), file(VOCAB_TXT)) {
         (None, None) => {
             // A class that is not read is the better reason.
@@ -104,7 +104,7 @@ fn read(path: &Path, cased: bool) -> Result<Tokenizer, Error> {
 /// [`Tokenizer::load_saved`].
 pub(super) fn load_saved(folder: &Path) -> Result<Tokenizer, Error> {
     let json = folder.join(TOKENIZER_JSON);
-    if !json.is_file() {
+    if !crate::fs::is_file(&json) {
         return read(folder, false);
     }
     let config = read_object(&folder.join(TOKENIZER_CONFIG))?;
@@ -378,7 +378,7 @@ fn class(folder: &Path, config: &Map<String, Value>) -> Result<(Class, String), 
 /// Whether a tokenizer.json lies in a run, a checkpoint or a dataset of this program.
 fn is_ours(tokenizer: &Path) -> bool {
     let folder = tokenizer.parent().unwrap_or(Path::new(""));
-    ["config.toml", "manifest.json", "../state.json"].iter().any(|name| folder.join(name).is_file())
+    ["config.toml", "manifest.json", "../state.json"].iter().any(|name| crate::fs::is_file(&folder.join(name)))
 }
 
 /// The names of the five special tokens.
@@ -411,7 +411,7 @@ fn token(value: &Value, special: bool) -> Option<AddedToken> {
 
 /// An object of JSON in a file; empty if there is no such file.
 fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
-    if !path.is_file() {
+    if !crate::fs::is_file(path) {
         return Ok(Map::new());
     }
     serde_json::from_str(&files::read_utf8(path)?)

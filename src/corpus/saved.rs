@@ -91,7 +91,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self, folder: &Path, maximum_length: usize) -> Result<(), Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+        crate::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
         for (name, content) in self.files(maximum_length)? {
             files::write(&folder.join(name), content.as_bytes())?;
         }

@@ -7,7 +7,7 @@ use crate::op::{Op, StepState, Twin, View, ViewMut};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step, Timed};
 use half::{f16, slice::HalfFloatSliceExt as _};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use web_time::Instant;
 
 /// A precision the twins run in.
 pub trait Precision: Real {

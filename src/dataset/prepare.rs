@@ -10,6 +10,7 @@ use crate::corpus::{
 };
 use crate::text::{self, Found, Reading, Report};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ pub enum Vocabulary {
 }
 
 /// What is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// The text is read for its words.
     Counting,

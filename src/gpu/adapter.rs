@@ -36,7 +36,7 @@ impl fmt::Display for AdapterKind {
 pub struct AdapterInfo {
     /// The device's name.
     pub name: String,
-    /// `Vulkan`, `Metal` or `DX12`.
+    /// `Vulkan`, `Metal`, `DX12`, or `WebGPU` in a browser.
     pub backend: &'static str,
     /// What sort of device it is.
     pub kind: AdapterKind,
@@ -103,7 +103,8 @@ impl AdapterInfo {
         };
         let subgroups = features.contains(wgpu::Features::SUBGROUP);
         Self {
-            name: info.name,
+            // A browser does not tell.
+            name: if info.name.is_empty() { "GPU".into() } else { info.name },
             backend,
             kind,
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
@@ -165,18 +166,35 @@ pub enum Choice {
 }
 
 /// All adapters, the best for training first. Empty where there is no driver.
-pub fn adapters() -> Vec<Adapter> {
+pub async fn adapters_async() -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    descriptor.backends = backends;
+    descriptor.backends = BACKENDS;
     // No validation layers in debug builds: they are a system package, and where they are missing one is told so.
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
-    let found = pollster::block_on(instance.enumerate_adapters(backends));
+    let found = found(&instance).await;
     let mut found: Vec<Adapter> =
         found.into_iter().map(|handle| Adapter { info: AdapterInfo::of(&handle), handle }).collect();
     found.sort_by_key(|adapter| adapter.info.kind);
     found
+}
+
+const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN
+    .union(wgpu::Backends::METAL)
+    .union(wgpu::Backends::DX12)
+    .union(wgpu::Backends::BROWSER_WEBGPU);
+
+#[cfg(not(target_family = "wasm"))]
+async fn found(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    instance.enumerate_adapters(BACKENDS).await
+}
+
+/// A browser lists nothing: of a laptop's two it gives the fast one where it is asked for that.
+#[cfg(target_family = "wasm")]
+async fn found(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let power_preference = wgpu::PowerPreference::HighPerformance;
+    let options = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
+    instance.request_adapter(&options).await.into_iter().collect()
 }
 
 /// The adapter for `choice`; `None` if the choice is automatic and there is no GPU, so that the CPU engine is to be
@@ -184,8 +202,8 @@ pub fn adapters() -> Vec<Adapter> {
 ///
 /// # Errors
 /// [`EngineError::NoAdapter`] if no adapter has that name, or several different ones do.
-pub fn choose(choice: &Choice) -> Result<Option<Adapter>, EngineError> {
-    let mut found = adapters();
+pub async fn choose_async(choice: &Choice) -> Result<Option<Adapter>, EngineError> {
+    let mut found = adapters_async().await;
     let infos: Vec<AdapterInfo> = found.iter().map(|adapter| adapter.info.clone()).collect();
     Ok(select(choice, &infos)?.map(|index| found.swap_remove(index)))
 }

@@ -26,8 +26,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub fn new(software: bool) -> Self {
-        if software { Self { most: SOFTWARE, readings: 0 } } else { Self { most: UNKNOWN, readings: READINGS } }
+    /// `times` says whether submissions can be timed at all.
+    pub fn new(software: bool, times: bool) -> Self {
+        let most = if software { SOFTWARE } else { UNKNOWN };
+        Self { most, readings: if software || !times { 0 } else { READINGS } }
     }
 
     /// Most work of the next submission.
@@ -139,7 +141,7 @@ mod tests {
 
     /// The work of submissions on a device that does so much in a second, until it settles.
     fn paced(speed: f64) -> Vec<u64> {
-        let (mut pace, mut all) = (Pace::new(false), vec![UNKNOWN]);
+        let (mut pace, mut all) = (Pace::new(false, true), vec![UNKNOWN]);
         while pace.wants(pace.most()) {
             let work = pace.most();
             pace.read(work, Duration::from_secs_f64(work as f64 / speed));
@@ -165,12 +167,12 @@ mod tests {
 
     #[test]
     fn what_is_short_and_software_is_not_timed() {
-        let pace = Pace::new(false);
+        let pace = Pace::new(false, true);
         assert!(pace.wants(UNKNOWN / 4) && !pace.wants(UNKNOWN / 4 - 1));
-        let software = Pace::new(true);
+        let software = Pace::new(true, true);
         assert!(!software.wants(SOFTWARE) && software.most() == SOFTWARE);
         // No time at all, as of a clock that is too coarse.
-        let mut pace = Pace::new(false);
+        let mut pace = Pace::new(false, true);
         pace.read(UNKNOWN, Duration::ZERO);
         assert_eq!(pace.most(), 4 * UNKNOWN);
     }

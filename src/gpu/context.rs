@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Longest wait for one submission. A software driver on two cores needs minutes for a large step.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Whether a thread may wait for a device. In a browser a device answers when the thread is given back to the browser, and not before.
+pub(super) const WAITS: bool = !cfg!(target_family = "wasm");
+
 const MIB: u64 = 1 << 20;
 
 /// Errors that wgpu reports by callback; the next call of the engine returns them.
@@ -42,7 +45,7 @@ fn lock(faults: &Mutex<Faults>) -> MutexGuard<'_, Faults> {
 impl Context {
     /// Opens a device with the adapter's own buffer and workgroup sizes and otherwise the floor of WebGPU, and with those of
     /// its features that kernels can use.
-    pub fn new(adapter: &Adapter) -> Result<Self, EngineError> {
+    pub async fn new(adapter: &Adapter) -> Result<Self, EngineError> {
         let (info, handle) = (adapter.info(), &adapter.handle);
         let name = info.to_string();
         let available = handle.limits();
@@ -62,7 +65,7 @@ impl Context {
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let mut features = Timestamps::wanted(handle.features()) | (handle.features() & wanted);
-        let open = |required_features, experimental_features| {
+        let open = async |required_features, experimental_features| {
             let descriptor = wgpu::DeviceDescriptor {
                 label: Some("leyden"),
                 required_features,
@@ -72,14 +75,14 @@ impl Context {
                 memory_hints: wgpu::MemoryHints::MemoryUsage,
                 ..Default::default()
             };
-            pollster::block_on(handle.request_device(&descriptor))
+            handle.request_device(&descriptor).await
         };
-        let mut opened = open(features, experimental_features);
+        let mut opened = open(features, experimental_features).await;
         if opened.is_err() && features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
             // A driver that offers them and gives no device with them is good enough without: their kernels are then
             // refused when they are tried.
             features.remove(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
-            opened = open(features, wgpu::ExperimentalFeatures::disabled());
+            opened = open(features, wgpu::ExperimentalFeatures::disabled()).await;
         }
         let (device, queue) =
             opened.map_err(|error| EngineError::NoDevice { adapter: name.clone(), reason: error.to_string() })?;
@@ -144,20 +147,36 @@ impl Context {
         Err(EngineError::Limit { what: what(), needed, limit, adapter: self.name.clone() })
     }
 
-    /// Runs `f` and turns any complaint of wgpu about it into an error about `what`. Thread-local, as wgpu's scopes
-    /// are.
+    /// Runs `f` and turns any complaint of wgpu about it into an error about `what`; in a browser, which complains later, the
+    /// next [`Context::check`] tells it. Thread-local, as wgpu's scopes are.
     pub fn guarded<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T, EngineError> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         let scopes = [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
         let value = f();
-        let mut found = None;
-        for scope in scopes.into_iter().rev() {
-            found = found.or(pollster::block_on(scope.pop()));
-        }
-        match found {
-            Some(error) => Err(describe(&self.name, what, &error, self.allocated)),
-            None => Ok(value),
-        }
+        // All are closed before anybody waits: another's could be opened meanwhile.
+        let complaints: Vec<_> = scopes.into_iter().rev().map(|scope| scope.pop()).collect();
+        let (context, what) = (self.clone(), what.to_string());
+        let complaint = async move {
+            let mut found = None;
+            for complaint in complaints {
+                found = found.or(complaint.await);
+            }
+            found.map(|error| describe(&context.name, &what, &error, context.allocated))
+        };
+        self.hear(complaint)?;
+        Ok(value)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn hear(&self, complaint: impl Future<Output = Option<EngineError>>) -> Result<(), EngineError> {
+        pollster::block_on(complaint).map_or(Ok(()), Err)
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn hear(&self, complaint: impl Future<Output = Option<EngineError>> + 'static) -> Result<(), EngineError> {
+        let context = self.clone();
+        wasm_bindgen_futures::spawn_local(async move { complaint.await.into_iter().for_each(|e| context.record(e)) });
+        Ok(())
     }
 
     /// A buffer of `bytes`, rounded up to 16, that counts as allocated.

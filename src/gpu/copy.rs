@@ -4,7 +4,7 @@ use super::GpuEngine;
 use super::profile::Timestamps;
 use super::readback;
 use crate::plan::EngineError;
-use std::time::Instant;
+use web_time::Instant;
 
 impl GpuEngine {
     /// Seconds of copying `bytes`, a multiple of 16, from one buffer to another: the best of `count` copies.

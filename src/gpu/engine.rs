@@ -1,19 +1,19 @@
 //! [`GpuEngine`]: loads plans, submits steps and hands their outputs back.
 
 use super::command::{self, Pace};
-use super::context::Context;
+use super::context::{Context, WAITS};
 use super::pipelines::{Key, Pipelines};
 use super::profile::Profiler;
 use super::program::Loaded;
-use super::readback::{self, Staging};
-use super::{Adapter, AdapterInfo, Choice, choose};
-use crate::graph::{Bank, DType, Tensor};
+use super::readback::{self, Reading, Staging};
+use super::{Adapter, AdapterInfo};
+use crate::graph::{Bank, DType, Tensor, TensorType};
 use crate::math::{pack, unpack};
 use crate::op::{DeviceTraits, Dispatch, StepState};
 use crate::plan::layout::{MOST_STAGING, size};
 use crate::plan::{Engine, EngineError, Fetched, Limits, Plan, Program};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Most steps that may be queued: more would only make a pause or a stop late.
 const MOST_RUNNING: usize = 4;
@@ -49,6 +49,8 @@ pub struct GpuEngine {
     running: VecDeque<wgpu::SubmissionIndex>,
     pending: VecDeque<Pending>,
     done: VecDeque<Fetched>,
+    /// A bank that is being read by somebody who cannot wait.
+    reading: Option<Reading>,
     encoding: Duration,
     pace: Pace,
 }
@@ -59,8 +61,8 @@ impl GpuEngine {
     /// # Errors
     /// [`EngineError::NoDevice`] where the driver gives no device, [`EngineError::Limit`] where a bank is larger than a
     /// buffer may be.
-    pub fn new(adapter: &Adapter, bank_len: usize) -> Result<Self, EngineError> {
-        let mut context = Context::new(adapter)?;
+    pub async fn new_async(adapter: &Adapter, bank_len: usize) -> Result<Self, EngineError> {
+        let mut context = Context::new(adapter).await?;
         let pipelines = Pipelines::new(&context)?;
         let what = || "a bank of all parameters, in bytes,".to_string();
         context.within(what, bank_len as u64 * 4, context.limits.max_buffer_size)?;
@@ -72,7 +74,7 @@ impl GpuEngine {
             let descriptor = wgpu::BindGroupDescriptor { label: Some("step"), layout, entries: &entries };
             context.device.create_bind_group(&descriptor)
         })?;
-        let pace = Pace::new(context.software);
+        let pace = Pace::new(context.software, WAITS);
         Ok(Self {
             context,
             pace,
@@ -88,16 +90,9 @@ impl GpuEngine {
             running: VecDeque::new(),
             pending: VecDeque::new(),
             done: VecDeque::new(),
+            reading: None,
             encoding: Duration::ZERO,
         })
-    }
-
-    /// As [`GpuEngine::new`] on the adapter that [`choose`] finds; `None` where the CPU engine is to be used.
-    ///
-    /// # Errors
-    /// Those of [`choose`] and [`GpuEngine::new`].
-    pub fn open(choice: &Choice, bank_len: usize) -> Result<Option<Self>, EngineError> {
-        choose(choice)?.map(|adapter| Self::new(&adapter, bank_len)).transpose()
     }
 
     /// The adapter it runs on.
@@ -159,7 +154,7 @@ impl GpuEngine {
                 return Ok(free);
             }
             let count = loaded.staging.len();
-            if count < MOST_STAGING {
+            if count < MOST_STAGING || !WAITS {
                 loaded.staging.push(Staging::new(&mut self.context, &loaded.plan)?);
                 return Ok(count);
             }
@@ -181,7 +176,7 @@ impl GpuEngine {
         let loaded = self.loaded(front.program)?;
         let Some(outputs) = loaded.staging[front.staging].take(&self.context, &loaded.plan)? else {
             let missing = || self.context.refused("the readback", "the step is over but its outputs are not there");
-            return if wait { Err(missing()) } else { Ok(None) };
+            return if wait && WAITS { Err(missing()) } else { Ok(None) };
         };
         let fetched = Fetched { program: front.program, step: front.step, outputs };
         self.pending.pop_front();
@@ -190,7 +185,7 @@ impl GpuEngine {
 
     /// Waits until nothing that was written to or submitted of the program is under way. Outputs wait to be collected.
     fn finish_all(&mut self, program: Program) -> Result<(), EngineError> {
-        while self.pending.iter().any(|pending| pending.program == program) {
+        while WAITS && self.pending.iter().any(|pending| pending.program == program) {
             let oldest = self.finish(true)?;
             self.done.extend(oldest);
         }
@@ -222,6 +217,14 @@ impl GpuEngine {
             self.bank(bank)?;
         }
         Loaded::new(&mut self.context, &mut self.pipelines, &self.banks, &self.step, plan)
+    }
+}
+
+/// A bank's words as numbers.
+fn numbers(ty: &TensorType, words: Vec<u32>) -> Vec<f32> {
+    match ty.dtype {
+        DType::F16 => unpack(&words).take(ty.len()).collect(),
+        _ => bytemuck::cast_vec(words),
     }
 }
 
@@ -334,10 +337,31 @@ impl Engine for GpuEngine {
         let ty = bank.ty(self.bank_len);
         let Some(buffer) = self.banks[bank.index()].clone() else { return Ok(vec![0.0; ty.len()]) };
         let words = readback::read(&mut self.context, &buffer, ty.words() as u64 * 4)?;
-        Ok(match ty.dtype {
-            DType::F16 => unpack(&words).take(ty.len()).collect(),
-            _ => bytemuck::cast_vec(words),
-        })
+        Ok(numbers(&ty, words))
+    }
+
+    fn under_way(&self) -> usize {
+        if WAITS { 0 } else { self.pending.len() + self.done.len() }
+    }
+
+    fn poll_bank(&mut self, bank: Bank) -> Result<Option<Vec<f32>>, EngineError> {
+        if WAITS {
+            return self.read_bank(bank).map(Some);
+        }
+        self.context.check()?;
+        let ty = bank.ty(self.bank_len);
+        let Some(buffer) = self.banks[bank.index()].clone() else { return Ok(Some(vec![0.0; ty.len()])) };
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => Reading::begin(&mut self.context, &buffer, ty.words() as u64 * 4)?,
+        };
+        match reading.advance(&self.context)? {
+            Some(words) => Ok(Some(numbers(&ty, words))),
+            None => {
+                self.reading = Some(reading);
+                Ok(None)
+            }
+        }
     }
 
     fn write_bank(&mut self, bank: Bank, data: &[f32]) -> Result<(), EngineError> {
@@ -360,6 +384,7 @@ impl Engine for GpuEngine {
         self.running.clear();
         self.pending.clear();
         self.done.clear();
+        self.reading = None;
         self.banks = Banks::default();
         self.context.allocated = size(size_of::<StepState>() as u64);
         // Buffers go when the device has nothing left to do with them; a fault is told by the next call.

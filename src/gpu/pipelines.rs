@@ -5,6 +5,7 @@ use super::shaders;
 use crate::graph::DType;
 use crate::op::{Access, Dispatch};
 use crate::plan::EngineError;
+#[cfg(not(target_family = "wasm"))]
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::thread::JoinHandle;
@@ -79,17 +80,21 @@ impl Pipelines {
         let missing = self.missing(keys);
         self.lay_out(context, &missing)?;
         let sources = self.sources(&missing);
-        let modules: Result<Vec<_>, _> = sources.par_iter().map(|source| module(context, source)).collect();
+        let modules = for_all(&sources, |source| module(context, source));
         self.made.modules.extend(sources.into_iter().zip(modules?));
         let (modules, layouts) = (&self.made.modules, &self.layouts);
-        let made: Result<Vec<_>, _> =
-            missing.par_iter().map(|key| pipeline(context, key, modules.get(&key.source), layouts)).collect();
+        let made = for_all(&missing, |key| pipeline(context, key, modules.get(&key.source), layouts));
         self.made.pipelines.extend(missing.into_iter().zip(made?));
         context.check()
     }
 
+    /// Nothing, in a browser: [`Self::prepare`] makes it all.
+    #[cfg(target_family = "wasm")]
+    pub fn begin(&mut self, _: &Context, _: &[Key]) {}
+
     /// Begins to make what is missing of `keys` on another thread. What fails there is made again by [`Self::prepare`], which
     /// says why it fails; it waits for what has been begun.
+    #[cfg(not(target_family = "wasm"))]
     pub fn begin(&mut self, context: &Context, keys: &[Key]) {
         self.join();
         let missing = self.missing(keys);
@@ -187,6 +192,21 @@ impl Drop for Pipelines {
     fn drop(&mut self) {
         self.join();
     }
+}
+
+/// What `make` makes of each, on all cores.
+#[cfg(not(target_family = "wasm"))]
+fn for_all<T: Sync, M: Send>(
+    all: &[T],
+    make: impl Fn(&T) -> Result<M, EngineError> + Sync + Send,
+) -> Result<Vec<M>, EngineError> {
+    all.par_iter().map(make).collect()
+}
+
+/// What `make` makes of each. A browser's handles belong to one thread; it compiles behind its back.
+#[cfg(target_family = "wasm")]
+fn for_all<T, M>(all: &[T], make: impl Fn(&T) -> Result<M, EngineError>) -> Result<Vec<M>, EngineError> {
+    all.iter().map(make).collect()
 }
 
 fn pipeline(

@@ -13,7 +13,7 @@ use super::readback;
 use crate::op::StepState;
 use crate::plan::{Engine as _, EngineError, Program, Timed};
 use std::ops::Range;
-use std::time::Instant;
+use web_time::Instant;
 
 /// Timestamps of a set, the most that there may be.
 const SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;

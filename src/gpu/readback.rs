@@ -1,6 +1,6 @@
 //! What comes back: a ring of buffers that the outputs of a step are copied to and that the CPU maps later.
 
-use super::context::Context;
+use super::context::{Context, WAITS};
 use super::program::Loaded;
 use crate::plan::layout::windows;
 use crate::plan::{EngineError, Plan};
@@ -78,36 +78,84 @@ fn words(bytes: &[u8]) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(bytes)
 }
 
-/// Reads `bytes` of a buffer in pieces of a few MiB; waits.
-pub(super) fn read(context: &mut Context, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u32>, EngineError> {
-    const PIECE: u64 = 16 << 20;
-    let size = bytes.min(PIECE);
-    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-    let before = context.allocated;
-    let staging = context.buffer("bank readback", size, usage);
-    // It is gone when this returns.
-    context.allocated = before;
-    let staging = staging?;
-    let mut all = Vec::with_capacity(bytes as usize / 4);
-    let mut offset = 0;
-    while offset < bytes {
-        let piece = size.min(bytes - offset);
-        let mut encoder = context.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, Some(piece));
-        // Whether it worked is seen when the mapped range is asked for.
-        encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., |_| {});
-        let submission = context.queue.submit([encoder.finish()]);
-        context.wait(Some(submission))?;
-        {
-            let view = staging.slice(..piece).get_mapped_range();
-            let view = view.map_err(|error| context.refused("the readback", error.to_string()))?;
-            all.extend(words(&view));
-        }
-        staging.unmap();
-        offset += piece;
+/// A buffer that is being read, in pieces of a few MiB.
+#[derive(Debug)]
+pub(super) struct Reading {
+    from: wgpu::Buffer,
+    bytes: u64,
+    staging: wgpu::Buffer,
+    piece: Piece,
+    words: Vec<u32>,
+}
+
+/// A piece that is under way.
+#[derive(Debug)]
+struct Piece {
+    bytes: u64,
+    submission: wgpu::SubmissionIndex,
+    state: Arc<AtomicU8>,
+}
+
+impl Reading {
+    /// Begins to read the first `bytes` of a buffer.
+    pub fn begin(context: &mut Context, from: &wgpu::Buffer, bytes: u64) -> Result<Self, EngineError> {
+        const MOST: u64 = 16 << 20;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let before = context.allocated;
+        let staging = context.buffer("bank readback", bytes.min(MOST), usage);
+        // It is gone when all is read.
+        context.allocated = before;
+        let staging = staging?;
+        let piece = Piece::begin(context, from, 0, &staging, bytes.min(MOST));
+        Ok(Self { from: from.clone(), bytes, staging, piece, words: Vec::with_capacity(bytes as usize / 4) })
     }
-    context.check()?;
-    Ok(all)
+
+    /// Takes what has come, and waits for the piece that is under way where there is waiting: all of it, once it is there.
+    pub fn advance(&mut self, context: &Context) -> Result<Option<Vec<u32>>, EngineError> {
+        context.wait(Some(self.piece.submission.clone()))?;
+        match self.piece.state.load(Ordering::Acquire) {
+            READY => {}
+            PENDING if !WAITS => return Ok(None),
+            _ => return Err(context.refused("the readback", "its buffer could not be mapped")),
+        }
+        {
+            let view = self.staging.slice(..self.piece.bytes).get_mapped_range();
+            let view = view.map_err(|error| context.refused("the readback", error.to_string()))?;
+            self.words.extend(words(&view));
+        }
+        self.staging.unmap();
+        let read = self.words.len() as u64 * 4;
+        if read >= self.bytes {
+            context.check()?;
+            return Ok(Some(std::mem::take(&mut self.words)));
+        }
+        let bytes = self.staging.size().min(self.bytes - read);
+        self.piece = Piece::begin(context, &self.from, read, &self.staging, bytes);
+        Ok(None)
+    }
+}
+
+impl Piece {
+    fn begin(context: &Context, from: &wgpu::Buffer, offset: u64, staging: &wgpu::Buffer, bytes: u64) -> Self {
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(from, offset, staging, 0, Some(bytes));
+        let state = Arc::new(AtomicU8::new(PENDING));
+        let mapped = state.clone();
+        encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, .., move |result| {
+            mapped.store(if result.is_ok() { READY } else { FAILED }, Ordering::Release);
+        });
+        Self { bytes, submission: context.queue.submit([encoder.finish()]), state }
+    }
+}
+
+/// Reads the first `bytes` of a buffer; waits.
+pub(super) fn read(context: &mut Context, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u32>, EngineError> {
+    let mut reading = Reading::begin(context, buffer, bytes)?;
+    loop {
+        if let Some(words) = reading.advance(context)? {
+            return Ok(words);
+        }
+    }
 }
 
 /// Overwrites a buffer in pieces of a few MiB, so that no copy of all of it is held.

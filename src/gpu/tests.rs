@@ -345,7 +345,7 @@ fn a_lost_device_is_an_error_and_stays_one() {
 
 /// Runs `body` for each of `n` invocations, which sets `out[i]` to words; shared pieces stand in front of it.
 fn compute(pieces: &[&str], n: u32, state: &StepState, body: &str) -> Vec<u32> {
-    let mut context = Context::new(&device()).expect("a device");
+    let mut context = pollster::block_on(Context::new(&device())).expect("a device");
     let shared: String = pieces.iter().flat_map(|p| SHARED.iter().filter(move |s| s.0 == *p).map(|s| s.1)).collect();
     let main = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
         @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) { let i = id.x;";

@@ -8,10 +8,11 @@
 
 use super::{Graph, GraphError, Node, Source, Tensor};
 use crate::op::Shapes;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What the backward part of a segment computes again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Recompute {
     /// Nothing: everything that it needs is kept.
     #[default]

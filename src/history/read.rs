@@ -4,13 +4,14 @@ use super::line::Line;
 use super::{EXPECTED, Skipped, TextFacts};
 use crate::config::Config;
 use crate::files::modified_seconds;
+use crate::fs::{self, File};
 use crate::measure::{Measures, Values};
 use crate::numbers::counted;
 use crate::objective::ObjectiveConfig;
 use crate::objective::electra::{Electra, measures};
 use crate::run;
 use crate::train::{Recipe, flops_a_step};
-use std::fs::{self, File};
+use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -120,7 +121,7 @@ impl X {
 }
 
 /// A line of metrics. What a run did not measure is NaN.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moment {
     /// Steps done.
     pub step: u64,
@@ -211,10 +212,10 @@ impl Recorded {
     /// # Errors
     /// [`HistoryError`].
     pub fn read(folder: &Path) -> Result<Self, HistoryError> {
-        if !folder.exists() {
+        if !crate::fs::is_there(folder) {
             return Err(HistoryError::Missing { folder: folder.into() });
         }
-        if !folder.join(run::METRICS).exists() {
+        if !crate::fs::is_there(&folder.join(run::METRICS)) {
             return Err(HistoryError::NoMetrics { folder: folder.into() });
         }
         let mut found = Self::read_metrics(folder, measures_of(folder)?)?;
@@ -251,7 +252,7 @@ impl Recorded {
         let path = folder.join(run::METRICS);
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound || folder.is_file() => {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound || crate::fs::is_file(folder) => {
                 return Err(HistoryError::NoMetrics { folder: folder.into() });
             }
             Err(source) => return Err(HistoryError::Read { path, source }),

@@ -30,6 +30,8 @@ impl<'a, R: Real> Factor<'a, R> {
     /// # Panics
     /// If the view is too short.
     pub fn new(products: Products, b: Matrix<'a, R>, (k, n): (usize, usize)) -> Self {
+        // Where there is no such processor there is no such kind.
+        #[allow(unreachable_code)]
         let kind = match (products, R::singles(b.data)) {
             (Products::Single, _) | (_, None) => Kind::Plain(b),
             (Products::Halves, Some(data)) if products.is_there() => {

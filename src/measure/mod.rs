@@ -187,12 +187,25 @@ impl Measure {
 }
 
 /// The measures of a run: its objective's in the order in which they are shown, and those that every run has.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Measure>", into = "Vec<Measure>")]
 pub struct Measures {
     objective: Vec<Arc<Measure>>,
     /// Of the values that a line of metrics may have.
     names: Vec<Arc<str>>,
     run: [Arc<Measure>; 4],
+}
+
+impl From<Vec<Measure>> for Measures {
+    fn from(objective: Vec<Measure>) -> Self {
+        Self::new(objective)
+    }
+}
+
+impl From<Measures> for Vec<Measure> {
+    fn from(measures: Measures) -> Self {
+        measures.objective.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
 }
 
 impl Measures {

@@ -167,11 +167,23 @@ pub trait Engine {
     fn submit(&mut self, program: Program, state: &StepState, fetch: bool) -> Result<(), EngineError>;
 
     /// The oldest step's outputs that have not been collected: `None` if there are none, or if they are not ready
-    /// yet and `wait` is not set.
+    /// yet and `wait` is not set. An engine that cannot wait gives `None` while [`Engine::under_way`] is not 0.
     fn collect(&mut self, wait: bool) -> Result<Option<Fetched>, EngineError>;
+
+    /// Of an engine that cannot wait, as in a browser, whose page and devices stand still while anything does: submissions whose
+    /// outputs were not collected. 0 of one that can; [`collect`](super::collect) is for both.
+    fn under_way(&self) -> usize {
+        0
+    }
 
     /// Reads a whole bank; waits for submitted steps. One that was never used is zero.
     fn read_bank(&mut self, bank: Bank) -> Result<Vec<f32>, EngineError>;
+
+    /// [`Engine::read_bank`] of an engine that cannot wait: `None` until what was begun is there, and to be called again then.
+    /// [`read_bank`](super::read_bank) is for both.
+    fn poll_bank(&mut self, bank: Bank) -> Result<Option<Vec<f32>>, EngineError> {
+        self.read_bank(bank).map(Some)
+    }
 
     /// Gives everything back, as if new: no program that was loaded before is known any more, and the banks are zero.
     fn reset(&mut self);

@@ -11,10 +11,12 @@ pub(crate) mod layout;
 mod planner;
 mod slots;
 mod traffic;
+mod waiting;
 
 pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
 pub use footprint::Footprint;
 pub use traffic::{Call, Traffic};
+pub use waiting::{collect, pause, read_bank};
 
 use crate::graph::{Bank, Graph, Tensor};
 use crate::op::{DeviceTraits, Shapes};

@@ -11,6 +11,7 @@ use crate::model::{self, Model, NEITHER};
 use crate::objective::{Demonstration, Objective};
 use crate::plan::Target;
 use crate::random::Random;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Guesses that are told for a selected token.
@@ -19,7 +20,7 @@ const TOP: usize = 5;
 const STREAM: u64 = 0x4455_4554;
 
 /// What is asked: a sentence, and what is done to it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Request {
     /// The sentence.
     pub text: String,
@@ -35,7 +36,7 @@ pub struct Request {
 }
 
 /// One token of a sentence.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Token {
     /// Its position in the sentence before any edit, `[CLS]` being 0; that of the edited token for the pieces of a longer word.
     pub position: usize,
@@ -65,7 +66,7 @@ impl Token {
 }
 
 /// A sentence, token by token, without `[CLS]` and `[SEP]`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sentence {
     /// The tokens.
     pub tokens: Vec<Token>,

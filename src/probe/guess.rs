@@ -8,9 +8,10 @@ use crate::model::Architecture;
 use crate::numbers::shortened;
 use crate::plan::{Engine, Target};
 use crate::transformers::Pretrained;
+use serde::{Deserialize, Serialize};
 
 /// A word that may stand for a mask.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Guess {
     /// Its id.
     pub id: u32,

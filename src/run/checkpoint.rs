@@ -6,13 +6,13 @@ use super::{RunError, named};
 use crate::config::Config;
 use crate::corpus::Tokenizer;
 use crate::files::{sha256, sync_folder};
+use crate::fs;
 use crate::graph::{Parameter, ParameterTable};
 use crate::measure::Better;
 use crate::model::Model;
 use crate::train::Snapshot;
 use crate::transformers;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -61,7 +61,7 @@ pub(super) fn save(
         // The same step saved before, as when a run was stopped there: it goes only when the new one is whole.
         let old = all.join(format!("step-{:06}.old", snapshot.step));
         remove(&old)?;
-        if folder.exists() {
+        if crate::fs::is_there(&folder) {
             fs::rename(&folder, &old).map_err(|e| RunError::file(&folder, e))?;
         }
         fs::rename(&partial, &folder).map_err(|e| RunError::file(&folder, e))?;

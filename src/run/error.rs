@@ -66,6 +66,12 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A zip that is none, or of something else.
+    #[error("the zip holds no run: {reason}; expected one of a run's folder")]
+    Zip {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file or folder that cannot be written.
     #[error("{}: {source}; check the disk's free space and the folder's permissions", path.display())]
     File {

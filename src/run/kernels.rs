@@ -2,8 +2,8 @@
 //! [`tune`](crate::tune)'s, which knows no run.
 
 use super::RunError;
+use crate::fs;
 use crate::tune::KernelChoices;
-use std::fs;
 use std::path::Path;
 
 pub(super) const KERNELS: &str = "kernels.json";

@@ -1,7 +1,7 @@
 //! One process a run.
 
 use super::RunError;
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 pub(super) const LOCK: &str = "lock";

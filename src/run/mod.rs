@@ -28,16 +28,21 @@ mod named;
 mod seeds;
 mod settings;
 mod state;
+mod zipped;
 
 pub use checkpoint::{Identity, RunStatus};
 pub use error::RunError;
 pub(crate) use error::new_run;
 pub use seeds::SEEDS;
-pub(crate) use seeds::{best_seed, every_seed};
+pub(crate) use seeds::best_seed;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use seeds::every_seed;
 pub use state::{State, settings_fingerprint};
+pub use zipped::{unzip, zip};
 
 use crate::config::Config;
 use crate::corpus::Tokenizer;
+use crate::fs::{self, File, OpenOptions};
 use crate::history::{TextFacts, step_of};
 use crate::measure::Measures;
 use crate::model::Model;
@@ -45,10 +50,9 @@ use crate::train::Snapshot;
 use crate::tune::KernelChoices;
 pub(crate) use lock::Lock;
 use serde::Serialize;
-use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use web_time::{SystemTime, UNIX_EPOCH};
 
 /// An open run. No other process can open it meanwhile.
 #[derive(Debug)]
@@ -73,7 +77,7 @@ impl Run {
     pub fn free_folder(name: &str) -> PathBuf {
         let mut folder = Path::new(RUNS).join(name);
         let mut number = 2;
-        while folder.exists() {
+        while crate::fs::is_there(&folder) {
             folder = Path::new(RUNS).join(format!("{name}-{number}"));
             number += 1;
         }
@@ -101,10 +105,10 @@ impl Run {
                 || Tokenizer::FILES.contains(&name)
         };
         let cut_off = names.iter().any(|name| name == lock::LOCK) && names.iter().all(start);
-        if names.iter().any(|name| name == CHECKPOINTS) && !folder.join(settings::CONFIG).exists() {
+        if names.iter().any(|name| name == CHECKPOINTS) && !crate::fs::is_there(&folder.join(settings::CONFIG)) {
             return Err(RunError::Damaged { path: folder.join(settings::CONFIG), reason: "it is missing".into() });
         }
-        match names.is_empty() || cut_off && !folder.join(settings::CONFIG).exists() {
+        match names.is_empty() || cut_off && !crate::fs::is_there(&folder.join(settings::CONFIG)) {
             true => Ok(()),
             false => Err(RunError::Occupied { folder: folder.into() }),
         }

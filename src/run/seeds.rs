@@ -12,6 +12,7 @@ pub(crate) fn best_seed(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Every run that `folder` has, one a seed, the best first; `folder` itself where it is no such folder.
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "for arguments of the program"))]
 pub(crate) fn every_seed(folder: &Path) -> Vec<PathBuf> {
     let Some(summary) = summary(folder) else { return vec![folder.into()] };
     let best = named(folder, &summary["best"]);
@@ -22,13 +23,13 @@ pub(crate) fn every_seed(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn summary(folder: &Path) -> Option<Value> {
-    serde_json::from_slice(&std::fs::read(folder.join(SEEDS)).ok()?).ok()
+    serde_json::from_slice(&crate::fs::read(folder.join(SEEDS)).ok()?).ok()
 }
 
 /// A folder in `folder`, and nowhere else.
 fn named(folder: &Path, name: &Value) -> Option<PathBuf> {
     let name = name.as_str().filter(|name| !name.contains(['/', '\\']))?;
-    Some(folder.join(name)).filter(|folder| folder.is_dir())
+    Some(folder.join(name)).filter(|folder| crate::fs::is_dir(folder))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::RunError;
 use crate::config::Config;
 use crate::files::sha256;
-use std::fs;
+use crate::fs;
 use std::path::Path;
 
 pub(super) const CONFIG: &str = "config.toml";

@@ -3,6 +3,7 @@
 use super::RunError;
 use crate::config::{Config, DataConfig, OptimizerConfig, Precision, TrainingConfig};
 use crate::files::sha256;
+use crate::fs;
 use crate::measure::Better;
 use crate::model::ModelConfig;
 use crate::objective::electra::Electra;
@@ -10,7 +11,6 @@ use crate::objective::{GeneratorSizes, ObjectiveConfig};
 use crate::text::Reading;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 /// The version of a checkpoint's layout, and the one before, whose moments are whole banks.

@@ -88,7 +88,12 @@ impl Adaptation {
         // Where a run has three networks, its generator is what begins as one.
         let beside = |g: &Pretrained| g.folder.with_file_name(Architecture::MaskedLm.network());
         let generator = match generator {
-            Some(g) if discriminator.is_some() && !alone && g.network().name == "encoder" && beside(&g).is_dir() => {
+            Some(g)
+                if discriminator.is_some()
+                    && !alone
+                    && g.network().name == "encoder"
+                    && crate::fs::is_dir(&beside(&g)) =>
+            {
                 Some(Pretrained::load(&beside(&g), Architecture::MaskedLm)?)
             }
             other => other,
@@ -133,7 +138,7 @@ impl Adaptation {
         }
         if let Some(g) = generator.as_ref().filter(|g| g.network().name == "encoder") {
             let beside = g.folder.with_file_name(Architecture::MaskedLm.network());
-            if pre_trains && g.folder != folder && beside.is_dir() {
+            if pre_trains && g.folder != folder && crate::fs::is_dir(&beside) {
                 notes.push(format!("{} is left out: of a run, the network is taken that one keeps", beside.display()));
             }
         }

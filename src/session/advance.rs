@@ -9,14 +9,14 @@ use crate::task::evaluation::Score;
 use crate::train::Event;
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 impl Session {
     /// Starts a step, reports on what has finished and does what is due; with `stop`, saves and ends.
     ///
     /// # Errors
     /// [`SessionError`] for what the session cannot recover from. Earlier checkpoints are untouched.
-    pub fn advance(&mut self, stop: bool) -> Result<Vec<Report>, SessionError> {
+    pub async fn advance_async(&mut self, stop: bool) -> Result<Vec<Report>, SessionError> {
         let mut reports = Vec::new();
         if self.ended {
             return Ok(reports);
@@ -24,22 +24,22 @@ impl Session {
         for warning in std::mem::take(&mut self.pending) {
             self.warn(self.step(), warning, &mut reports)?;
         }
-        match self.go(stop, &mut reports) {
+        match self.go(stop, &mut reports).await {
             Ok(()) => {}
-            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
+            Err(SessionError::Train(error)) => self.recover(error, &mut reports).await?,
             Err(error) => return Err(error),
         }
         Ok(reports)
     }
 
-    fn go(&mut self, stop: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+    async fn go(&mut self, stop: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
         if self.setup.recipe.training.hours.is_some() {
             self.trainer.set_progress(self.progress());
         }
         let complete = self.is_complete();
         let ends = complete || stop || self.step() >= self.until;
         if self.step() > self.settled || ends {
-            self.settle(ends, complete, reports)?;
+            self.settle(ends, complete, reports).await?;
         }
         // What was just measured may have been one time too many.
         let impatient = self.has_lost_patience();
@@ -55,12 +55,12 @@ impl Session {
             reports.push(Report::Ended(ending));
             return Ok(());
         }
-        let events = self.trainer.advance()?;
+        let events = self.trainer.advance_async().await?;
         self.handle(events, reports)
     }
 
     /// Does what is due at this step: evaluation and checkpoint. At the end, whatever is not done yet.
-    fn settle(&mut self, ends: bool, complete: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+    async fn settle(&mut self, ends: bool, complete: bool, reports: &mut Vec<Report>) -> Result<(), SessionError> {
         let t = &self.setup.recipe.training;
         let step = self.step();
         let unsettled = step > self.settled;
@@ -73,7 +73,7 @@ impl Session {
         if !evaluates && !saves {
             return Ok(());
         }
-        let events = self.trainer.finish()?;
+        let events = self.trainer.finish_async().await?;
         self.handle(events, reports)?;
         // A line of metrics ends here, so that a run which goes on from this checkpoint writes the lines that it would have
         // written otherwise.
@@ -82,7 +82,7 @@ impl Session {
         let began = Instant::now();
         let mut held_out = None;
         if evaluates {
-            let values = self.evaluate()?;
+            let values = self.evaluate().await?;
             let value = self.setup.measures.selecting().map_or(f64::NAN, |m| values.or_nan(&m.name));
             // What is not measured yet, as of a network whose phase comes later, is neither better nor worse.
             let best = !value.is_nan() && self.best.is_none_or(|best| self.better().beats(value, best));
@@ -94,7 +94,7 @@ impl Session {
         let best = held_out.is_some_and(|(_, best)| best);
         let saves = saves || self.has_lost_patience();
         if (saves || best) && (step > self.saved || self.run.newest_folder().is_none() || held_out.is_some()) {
-            let folder = self.save(held_out.map(|(value, _)| value))?;
+            let folder = self.save(held_out.map(|(value, _)| value)).await?;
             reports.push(Report::Saved { step, folder });
         }
         if best {
@@ -110,16 +110,16 @@ impl Session {
         self.setup.measures.selecting().map_or(Better::Neither, |m| m.better)
     }
 
-    pub(super) fn evaluate(&mut self) -> Result<Values, SessionError> {
-        let held_out = self.trainer.evaluate()?;
+    pub(super) async fn evaluate(&mut self) -> Result<Values, SessionError> {
+        let held_out = self.trainer.evaluate_async().await?;
         let (step, seconds, flops) = (self.step(), self.seconds(), self.trainer.flops());
         self.run.log(&HeldOutLine { step, seconds, flops, held_out: &held_out })?;
         Ok(held_out)
     }
 
     /// Writes a checkpoint, with what was just measured if anything was.
-    fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
-        let snapshot = self.trainer.snapshot()?;
+    async fn save(&mut self, held_out: Option<f64>) -> Result<PathBuf, SessionError> {
+        let snapshot = self.trainer.snapshot_async().await?;
         let standing = RunStatus {
             seed: self.seed,
             seconds: self.seconds(),
@@ -154,7 +154,7 @@ impl Session {
                     (self.best, self.worse) = (None, 0);
                     self.watch = Watch::new(&self.setup.recipe, &self.setup.measures);
                     self.run.log_event(step, "phase", name)?;
-                    reports.push(Report::Phase { step, name });
+                    reports.push(Report::Phase { step, name: name.into() });
                 }
                 Event::Interval(interval) => {
                     let seconds = self.seconds();
@@ -183,12 +183,12 @@ impl Session {
     /// Waits for every step that was started and reports on them.
     ///
     /// # Errors
-    /// [`SessionError`], as [`Session::advance`].
-    pub fn flush(&mut self) -> Result<Vec<Report>, SessionError> {
+    /// [`SessionError`], as [`Session::advance_async`].
+    pub async fn flush_async(&mut self) -> Result<Vec<Report>, SessionError> {
         let mut reports = Vec::new();
-        match self.trainer.finish() {
+        match self.trainer.finish_async().await {
             Ok(events) => self.handle(events, &mut reports)?,
-            Err(error) => self.recover(error, &mut reports)?,
+            Err(error) => self.recover(error, &mut reports).await?,
         }
         Ok(reports)
     }
@@ -196,18 +196,18 @@ impl Session {
     /// Writes a checkpoint now, unless the newest is of this step. A line of metrics ends here.
     ///
     /// # Errors
-    /// [`SessionError`], as [`Session::advance`].
-    pub fn checkpoint(&mut self) -> Result<Vec<Report>, SessionError> {
-        let mut reports = self.flush()?;
+    /// [`SessionError`], as [`Session::advance_async`].
+    pub async fn checkpoint_async(&mut self) -> Result<Vec<Report>, SessionError> {
+        let mut reports = self.flush_async().await?;
         if self.step() == self.saved && self.run.newest_folder().is_some() {
             return Ok(reports);
         }
         let began = Instant::now();
         let rest = self.trainer.close_interval().map(Event::Interval);
         self.handle(rest.into_iter().collect(), &mut reports)?;
-        match self.save(None) {
+        match self.save(None).await {
             Ok(folder) => reports.push(Report::Saved { step: self.step(), folder }),
-            Err(SessionError::Train(error)) => self.recover(error, &mut reports)?,
+            Err(SessionError::Train(error)) => self.recover(error, &mut reports).await?,
             Err(error) => return Err(error),
         }
         self.aside += began.elapsed();

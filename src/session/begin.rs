@@ -3,8 +3,7 @@
 
 use super::device::open_on;
 use super::{
-    Adaptation, Change, Completed, Device, Material, Session, SessionError, Setup, extend, find_kernels, labelled,
-    prepared,
+    Adaptation, Change, Completed, Device, Material, Opening, Session, SessionError, Setup, extend, labelled, prepared,
 };
 use crate::config::{Config, ConfigError, Precision, learning_rate};
 use crate::corpus::Tokenizer;
@@ -14,11 +13,12 @@ use crate::plan::Target;
 use crate::run::{Run, RunError};
 use crate::train::{Recipe, Resources};
 use crate::tune::{self, BUDGET, KernelChoices, Kernels, Tuned};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a sitting may use, and how it behaves. It does not decide the numbers, so each sitting may have its own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionOptions {
     /// The device.
     pub device: Device,
@@ -78,7 +78,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn start(
+pub async fn start_async(
     folder: &Path,
     mut config: Config,
     length: Option<usize>,
@@ -105,11 +105,11 @@ pub fn start(
     if config.data.whole_words && !prepared.tokenizer.continues().contains(&true) {
         return Err(SessionError::NoPieces { name: prepared.name });
     }
-    create(folder, config, Material::Text(prepared), adaptation.as_ref(), how, watch)
+    create(folder, config, Material::Text(prepared), adaptation.as_ref(), how, watch).await
 }
 
 /// What was asked for of a fine-tuning that else follows from the model.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     /// The longest row in tokens; else the task's, or as much as the model has positions.
     pub length: Option<usize>,
@@ -122,7 +122,7 @@ pub struct Asked {
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn fine_tune(
+pub async fn fine_tune_async(
     folder: &Path,
     mut config: Config,
     asked: Asked,
@@ -143,7 +143,7 @@ pub fn fine_tune(
     let material = Material::Labelled(labelled::prepare(&mut config, found.encoder().1, true, watch)?);
     config = apply(config)?;
     config.check()?;
-    create(folder, config, material, Some(&found), how, watch)
+    create(folder, config, material, Some(&found), how, watch).await
 }
 
 /// `config` as a run of it would begin: with the text's own vocabulary, or the length and words of its dataset, and the precision that
@@ -151,7 +151,7 @@ pub fn fine_tune(
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn as_begun(
+pub async fn as_begun_async(
     mut config: Config,
     length: Option<usize>,
     device: &Device,
@@ -159,12 +159,12 @@ pub fn as_begun(
 ) -> Result<(Config, String), SessionError> {
     dataset_is_there(&config)?;
     let prepared = prepared::prepare(&mut config, length, None, watch)?;
-    config.training.precision = config.training.precision.beginning(device.adapter()?.is_some())?;
+    config.training.precision = config.training.precision.beginning(device.adapter_async().await?.is_some())?;
     config.check()?;
     Ok((config, prepared.fingerprint))
 }
 
-fn create(
+async fn create(
     folder: &Path,
     mut config: Config,
     material: Material,
@@ -172,10 +172,10 @@ fn create(
     how: SessionOptions,
     watch: &mut dyn FnMut(Startup<'_>),
 ) -> Result<Opened, SessionError> {
-    let adapter = how.device.adapter()?;
+    let adapter = how.device.adapter_async().await?;
     choose_precision(&mut config, adapter.is_some(), true, watch)?;
-    let (setup, tuned) = setup(config, adapter, &material, adaptation, how, None, watch)?;
-    let mut session = Session::create(folder, setup)?;
+    let (setup, tuned) = setup(config, adapter, &material, adaptation, how, None, watch).await?;
+    let mut session = Session::create_async(folder, setup).await?;
     keep(&mut session, tuned, None)?;
     Ok(Opened { session, material })
 }
@@ -198,7 +198,7 @@ pub enum Reopened {
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn reopen(
+pub async fn reopen_async(
     folder: &Path,
     change: &Change,
     how: SessionOptions,
@@ -248,7 +248,7 @@ pub fn reopen(
         });
     }
     // What cannot go on here is left as it is.
-    let adapter = if complete { None } else { how.device.adapter()? };
+    let adapter = if complete { None } else { how.device.adapter_async().await? };
     if !complete {
         choose_precision(&mut config, adapter.is_some(), false, watch)?;
     }
@@ -268,21 +268,21 @@ pub fn reopen(
         return Ok(Reopened::Done { config: Box::new(config), done });
     }
     let record = run.kernels()?;
-    let (setup, tuned) = setup(config, adapter, &material, adaptation.as_ref(), how, record.clone(), watch)?;
-    let mut session = Session::resume_from(run, setup, newest)?;
+    let (setup, tuned) = setup(config, adapter, &material, adaptation.as_ref(), how, record.clone(), watch).await?;
+    let mut session = Session::resume_from(run, setup, newest).await?;
     keep(&mut session, tuned, record.as_ref())?;
     Ok(Reopened::Opened(Box::new(Opened { session, material })))
 }
 
 /// Whether there is something where a dataset should be.
 fn dataset_is_there(config: &Config) -> Result<(), SessionError> {
-    let gone = config.data.dataset.iter().find(|path| matches!(path.try_exists(), Ok(false)));
+    let gone = config.data.dataset.iter().find(|path| crate::fs::is_missing(path));
     gone.map_or(Ok(()), |path| Err(SessionError::NoDataset { path: path.clone() }))
 }
 
 /// Whether what the run in `folder` reads is where it was: its text, and what it starts from if that is still needed.
 fn is_there(config: &Config, folder: &Path, unsaved: bool) -> Result<(), SessionError> {
-    let gone = |path: &&PathBuf| matches!(path.try_exists(), Ok(false));
+    let gone = |path: &&PathBuf| crate::fs::is_missing(path);
     let given = config.data.text.iter().map(|path| ("--text", path));
     let given = given.chain(config.data.dataset.iter().map(|path| ("--data", path)));
     let task = config.task.iter();
@@ -316,7 +316,8 @@ fn adaptation(config: &Config) -> Result<Option<Adaptation>, SessionError> {
     Ok(config.training.init_from.as_deref().map(load).transpose()?)
 }
 
-fn setup(
+#[cfg_attr(target_family = "wasm", expect(unused_variables))]
+async fn setup(
     config: Config,
     adapter: Option<Adapter>,
     material: &Material,
@@ -331,29 +332,34 @@ fn setup(
     recipe.shape.length = data.training.length().max(data.held_out.length());
     let SessionOptions { device, kernels, tuning, resources, rollback, stop_after } = how;
     let bank = recipe.model.table.len();
-    let (engine, target) = open_on(adapter.as_ref(), bank)?;
+    let (engine, target) = open_on(adapter.as_ref(), bank).await?;
     let name = engine.describe();
     watch(Startup::Ready { config: &config, model: &recipe.model, material, device: &name, from: adaptation });
-    let tuned = match &adapter {
+    let tuned: Option<Tuned> = match &adapter {
+        // A browser's clock is too coarse, and nothing can be waited for: the base kernels.
+        #[cfg(not(target_family = "wasm"))]
         Some(adapter) => {
             let say = &mut |text: &str| watch(Startup::Note(text));
-            Some(find_kernels(adapter, (kernels, tuning), record, &recipe, resources, say)?)
+            Some(super::find_kernels(adapter, (kernels, tuning), record, &recipe, resources, say)?)
         }
-        None => None,
+        _ => None,
     };
     tuned.iter().flat_map(|tuned| &tuned.remarks).for_each(|remark| watch(Startup::Remark(remark)));
     let choices = tuned.as_ref().map(|tuned| tuned.choices.clone());
     let mut first = Some((engine, with_kernels(target, choices.as_ref())));
-    let open = move || {
-        if let Some(first) = first.take() {
-            return Ok(first);
-        }
-        let adapter = device.adapter()?;
-        // An adapter that is another one when the device is opened again has kernels of its own: the base ones.
-        let same = adapter.as_ref().map(|adapter| tune::Device::of(adapter.info()))
-            == choices.as_ref().map(|b| b.device.clone());
-        let (engine, target) = open_on(adapter.as_ref(), bank)?;
-        Ok((engine, with_kernels(target, choices.as_ref().filter(|_| same))))
+    let open = move || -> Opening {
+        let (first, device, choices) = (first.take(), device.clone(), choices.clone());
+        Box::pin(async move {
+            if let Some(first) = first {
+                return Ok(first);
+            }
+            let adapter = device.adapter_async().await?;
+            // An adapter that is another one when the device is opened again has kernels of its own: the base ones.
+            let same = adapter.as_ref().map(|adapter| tune::Device::of(adapter.info()))
+                == choices.as_ref().map(|b| b.device.clone());
+            let (engine, target) = open_on(adapter.as_ref(), bank).await?;
+            Ok((engine, with_kernels(target, choices.as_ref().filter(|_| same))))
+        })
     };
     let facts = material.facts();
     let setup = Setup {

@@ -5,10 +5,11 @@ use super::{SessionError, prepared};
 use crate::config::Config;
 use crate::run::State;
 use crate::train::Snapshot;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// What may be another where a run goes on.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The end of its schedule.
     pub longer: Option<Extension>,
@@ -84,7 +85,7 @@ impl Completed {
 }
 
 /// Another end of a run's schedule.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Extension {
     /// After so many steps in all.
     Steps(u64),

@@ -1,13 +1,14 @@
 //! The device that a person names: `auto`, `cpu` or part of an adapter's name.
 
 use crate::cpu::CpuEngine;
-use crate::gpu::{Adapter, Choice, GpuEngine, choose};
+use crate::gpu::{Adapter, Choice, GpuEngine, choose_async};
 use crate::plan::{Engine, EngineError, Target};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What to compute on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Device {
     /// The best GPU, or the CPU engine where there is none.
     Auto,
@@ -44,11 +45,11 @@ impl Device {
     ///
     /// # Errors
     /// [`EngineError::NoAdapter`] where there is none of that name.
-    pub fn adapter(&self) -> Result<Option<Adapter>, EngineError> {
+    pub async fn adapter_async(&self) -> Result<Option<Adapter>, EngineError> {
         match self {
             Self::Cpu => Ok(None),
-            Self::Auto => choose(&Choice::Auto),
-            Self::Named(name) => choose(&Choice::Named(name.clone())),
+            Self::Auto => choose_async(&Choice::Auto).await,
+            Self::Named(name) => choose_async(&Choice::Named(name.clone())).await,
         }
     }
 }
@@ -57,15 +58,18 @@ impl Device {
 ///
 /// # Errors
 /// [`EngineError`] where there is no such device, or it has no room.
-pub fn open(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
-    open_on(device.adapter()?.as_ref(), bank_len)
+pub async fn open_async(device: &Device, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
+    open_on(device.adapter_async().await?.as_ref(), bank_len).await
 }
 
 /// Opens an engine on an adapter, or the CPU engine without one.
-pub(super) fn open_on(adapter: Option<&Adapter>, bank_len: usize) -> Result<(Box<dyn Engine>, Target), EngineError> {
+pub(super) async fn open_on(
+    adapter: Option<&Adapter>,
+    bank_len: usize,
+) -> Result<(Box<dyn Engine>, Target), EngineError> {
     Ok(match adapter {
         Some(adapter) => {
-            let engine = GpuEngine::new(adapter, bank_len)?;
+            let engine = GpuEngine::new_async(adapter, bank_len).await?;
             let target = Target::Gpu(engine.traits());
             (Box::new(engine), target)
         }

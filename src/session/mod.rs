@@ -1,6 +1,6 @@
 //! A run as it is driven: trainer, folder and clock together.
 //!
-//! [`Session::advance`] does a step and whatever is due with it - a line of metrics, an evaluation, a checkpoint - and says
+//! [`Session::advance_async`] does a step and whatever is due with it - a line of metrics, an evaluation, a checkpoint - and says
 //! what happened as [`Report`]s. A terminal, a window or a test may drive it. It is also where a run survives what
 //! happens to long runs: a device that goes away is opened again, and losses that are no numbers may send the run back one
 //! checkpoint with another seed.
@@ -8,9 +8,12 @@
 mod adapt;
 mod advance;
 mod begin;
+#[cfg(not(target_family = "wasm"))]
+mod blocking;
 mod change;
 mod device;
 mod error;
+#[cfg(not(target_family = "wasm"))]
 mod kernels;
 mod labelled;
 mod material;
@@ -22,10 +25,15 @@ mod warning;
 mod watch;
 
 pub use adapt::{AdaptError, Adaptation};
-pub use begin::{Asked, Opened, Reopened, SessionOptions, Startup, as_begun, fine_tune, reopen, start};
+pub use begin::{
+    Asked, Opened, Reopened, SessionOptions, Startup, as_begun_async, fine_tune_async, reopen_async, start_async,
+};
+#[cfg(not(target_family = "wasm"))]
+pub use blocking::{as_begun, fine_tune, open, reopen, start};
 pub use change::{Change, Completed, ExtendError, Extension, extend};
-pub use device::{Device, open};
+pub use device::{Device, open_async};
 pub use error::SessionError;
+#[cfg(not(target_family = "wasm"))]
 pub use kernels::find_kernels;
 pub use labelled::{PreparedTask, held_out_records};
 pub use material::Material;
@@ -44,12 +52,16 @@ use crate::plan::{Engine, EngineError, Target};
 use crate::run::{Run, State};
 use crate::train::{Data, Recipe, Resources, Snapshot, Trainer};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use watch::Watch;
+use web_time::{Duration, Instant};
 
 /// Opens a device. Called again when it was lost.
-pub type OpenEngine = dyn FnMut() -> Result<(Box<dyn Engine>, Target), EngineError>;
+pub type OpenEngine = dyn FnMut() -> Opening;
+
+/// A device that is being opened.
+pub type Opening = Pin<Box<dyn Future<Output = Result<(Box<dyn Engine>, Target), EngineError>>>>;
 
 /// What a session is made of.
 pub struct Setup {
@@ -118,11 +130,11 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError`]: a device that cannot be opened or is too small, a folder that cannot be written.
-    pub fn create(folder: &Path, mut setup: Setup) -> Result<Self, SessionError> {
+    pub async fn create_async(folder: &Path, mut setup: Setup) -> Result<Self, SessionError> {
         Run::check_free(folder)?;
-        let trainer = trainer(&mut setup)?;
+        let trainer = trainer(&mut setup).await?;
         let run = Run::create(folder, &setup.config, &setup.tokenizer, &setup.facts)?;
-        Self::begin(run, setup, trainer, None)
+        Self::begin(run, setup, trainer, None).await
     }
 
     /// Continues `run`: where there is a checkpoint, from the newest, else from step 0.
@@ -130,21 +142,25 @@ impl Session {
     /// # Errors
     /// [`SessionError`]: a device that cannot be opened or is too small, a damaged or foreign checkpoint, a text that is not
     /// the run's.
-    pub fn resume(run: Run, setup: Setup) -> Result<Self, SessionError> {
+    pub async fn resume_async(run: Run, setup: Setup) -> Result<Self, SessionError> {
         let newest = run.newest(&setup.config, &setup.recipe.model)?;
-        Self::resume_from(run, setup, newest)
+        Self::resume_from(run, setup, newest).await
     }
 
-    /// As [`Session::resume`] with what [`Run::newest`] found, `None` for a run that was never saved.
+    /// As [`Session::resume_async`] with what [`Run::newest`] found, `None` for a run that was never saved.
     ///
     /// # Errors
-    /// As [`Session::resume`].
-    pub fn resume_from(run: Run, mut setup: Setup, newest: Option<(Snapshot, State)>) -> Result<Self, SessionError> {
-        let trainer = trainer(&mut setup)?;
-        Self::begin(run, setup, trainer, newest)
+    /// As [`Session::resume_async`].
+    pub async fn resume_from(
+        run: Run,
+        mut setup: Setup,
+        newest: Option<(Snapshot, State)>,
+    ) -> Result<Self, SessionError> {
+        let trainer = trainer(&mut setup).await?;
+        Self::begin(run, setup, trainer, newest).await
     }
 
-    fn begin(
+    async fn begin(
         mut run: Run,
         setup: Setup,
         mut trainer: Trainer,
@@ -158,7 +174,7 @@ impl Session {
         match newest {
             Some((snapshot, state)) => {
                 (seed, earlier, worse) = (state.seed, state.seconds, state.since_best);
-                trainer.resume(&snapshot, seed)?;
+                trainer.resume_async(&snapshot, seed).await?;
             }
             None => {
                 if let Some(weights) = &setup.initial {
@@ -197,7 +213,7 @@ impl Session {
         };
         // The held-out text before anything is learnt, which every figure is compared with.
         if step == 0 && session.run.is_unmeasured()? {
-            session.evaluate()?;
+            session.evaluate().await?;
         }
         let device = session.trainer.device();
         session.run.log_event(step, if step == 0 { "started" } else { "continued" }, &device)?;
@@ -283,7 +299,7 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError`] if the device or the disk fails.
-    pub fn sample(&mut self, material: &Material) -> Result<Vec<Vec<Shown>>, SessionError> {
+    pub async fn sample_async(&mut self, material: &Material) -> Result<Vec<Vec<Shown>>, SessionError> {
         let Material::Text(prepared) = material else { return Ok(Vec::new()) };
         const COUNT: usize = 4;
         const TOKENS: std::ops::RangeInclusive<usize> = 9..=26;
@@ -291,7 +307,7 @@ impl Session {
         for ids in prepared.sentences(COUNT, TOKENS) {
             picked.push(&ids, ids.len());
         }
-        let shown = self.show(Arc::new(picked))?;
+        let shown = self.show_async(Arc::new(picked)).await?;
         let step = self.step();
         for sentence in &shown {
             self.run.log_sample(&report::sample_line(step, sentence, &prepared.tokenizer))?;
@@ -310,23 +326,23 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::Train`] if the device fails.
-    pub fn weights(&mut self) -> Result<Vec<f32>, SessionError> {
-        Ok(self.trainer.weights()?)
+    pub async fn weights_async(&mut self) -> Result<Vec<f32>, SessionError> {
+        Ok(self.trainer.weights_async().await?)
     }
 
-    /// Masks `examples` and asks the networks; see [`Trainer::show`].
+    /// Masks `examples` and asks the networks; see [`Trainer::show_async`].
     ///
     /// # Errors
     /// [`SessionError::Train`] if the device fails.
-    pub fn show(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Shown>>, SessionError> {
+    pub async fn show_async(&mut self, examples: Arc<Examples>) -> Result<Vec<Vec<Shown>>, SessionError> {
         let Some(masking) = self.setup.recipe.objective.masking() else { return Ok(Vec::new()) };
         let (tokenizer, whole_words) = (&self.setup.tokenizer, self.setup.config.data.whole_words);
         let text = MaskedText::new(examples, tokenizer, masking).with_whole_words(tokenizer, whole_words);
-        Ok(self.trainer.show(Arc::new(text))?)
+        Ok(self.trainer.show_async(Arc::new(text)).await?)
     }
 }
 
-fn trainer(setup: &mut Setup) -> Result<Trainer, SessionError> {
-    let (engine, target) = (setup.open)()?;
+async fn trainer(setup: &mut Setup) -> Result<Trainer, SessionError> {
+    let (engine, target) = (setup.open)().await?;
     Ok(Trainer::new(engine, target, setup.recipe.clone(), setup.data.clone(), setup.resources)?)
 }

@@ -2,7 +2,7 @@
 
 use super::Startup;
 use crate::config::{Config, ConfigError};
-use crate::corpus::{self, ExampleOptions, Examples, Statistics, Tokenizer, VocabularyOptions};
+use crate::corpus::{self, ExampleOptions, Examples, Sample, Statistics, Tokenizer, VocabularyOptions};
 use crate::dataset::{Dataset, DatasetError};
 use crate::files::{hex, sha256};
 use crate::history::TextFacts;
@@ -180,10 +180,11 @@ impl Prepared {
 /// [`PrepareError::Both`] and [`PrepareError::Path`].
 pub fn choose(config: &mut Config, text: &[PathBuf], data: Option<&Path>) -> Result<(), PrepareError> {
     if !text.is_empty() {
-        (config.data.text, config.data.dataset) = (text.to_vec(), None);
+        (config.data.text, config.data.dataset, config.data.sample) = (text.to_vec(), None, Sample::default());
     }
     if let Some(data) = data {
-        (config.data.text, config.data.dataset) = (Vec::new(), Some(data.into()));
+        (config.data.text, config.data.dataset, config.data.sample) =
+            (Vec::new(), Some(data.into()), Sample::default());
     }
     if !config.data.text.is_empty() && config.data.dataset.is_some() {
         return Err(PrepareError::Both);
@@ -329,8 +330,9 @@ struct Text {
 fn read(config: &Config, watch: &mut dyn FnMut(Startup<'_>)) -> Result<Text, PrepareError> {
     let files = &config.data.text;
     let Some(first) = files.first() else {
-        let documents = corpus::documents(corpus::SAMPLE).into_iter().map(Cow::Borrowed).collect();
-        return Ok(Text { name: "sample (State of the Union addresses)".into(), documents });
+        let sample = config.data.sample;
+        let about = sample.about().split(',').next().unwrap_or_default();
+        return Ok(Text { name: format!("sample ({about})"), documents: sample.documents() });
     };
     let name = match files.len() {
         1 => first.display().to_string(),

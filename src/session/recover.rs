@@ -5,7 +5,7 @@ use super::{Report, Session, SessionError, trainer};
 use crate::plan::EngineError;
 use crate::random::Random;
 use crate::train::{Snapshot, TrainError};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Failures that are put up with between two checkpoints.
 const PATIENCE: u32 = 3;
@@ -15,7 +15,7 @@ const ROLLBACK_STREAM: u64 = 0x524f_4c4c;
 
 impl Session {
     /// Goes on from the last good state, if the error is one that may be gone then.
-    pub(super) fn recover(&mut self, error: TrainError, reports: &mut Vec<Report>) -> Result<(), SessionError> {
+    pub(super) async fn recover(&mut self, error: TrainError, reports: &mut Vec<Report>) -> Result<(), SessionError> {
         let step = self.step();
         let lost = matches!(error, TrainError::Engine(EngineError::DeviceLost { .. }));
         let diverged = matches!(error, TrainError::NotFinite { .. } | TrainError::WeightsNotFinite { .. });
@@ -32,13 +32,13 @@ impl Session {
             self.seed = Random::new(self.seed, ROLLBACK_STREAM, step).below(1 << 53);
         }
         if lost {
-            self.trainer = trainer(&mut self.setup)?;
+            self.trainer = trainer(&mut self.setup).await?;
         }
         let snapshot = match newest {
             Some((snapshot, _)) => snapshot,
             None => self.beginning(),
         };
-        self.trainer.resume(&snapshot, self.seed)?;
+        self.trainer.resume_async(&snapshot, self.seed).await?;
         let back = snapshot.step;
         self.run.rewind(back, &self.setup.measures)?;
         self.settled = back;

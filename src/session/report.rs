@@ -5,12 +5,12 @@ use crate::corpus::Tokenizer;
 use crate::measure::Values;
 use crate::objective::Shown;
 use crate::train::Interval;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Something that happened in a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Report {
     /// A step has finished.
     Step {
@@ -40,7 +40,7 @@ pub enum Report {
         /// After how many steps.
         step: u64,
         /// What it is called.
-        name: &'static str,
+        name: String,
     },
     /// A checkpoint was written.
     Saved {
@@ -72,7 +72,7 @@ pub enum Report {
 }
 
 /// How a session ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
     /// Steps done.
     pub step: u64,

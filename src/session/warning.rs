@@ -1,9 +1,10 @@
 //! What a person is told of a run that goes on but should perhaps not.
 
 use crate::numbers::{counted, fixed, grouped};
+use serde::{Deserialize, Serialize};
 
 /// What is wrong with a run that goes on. Each is said once a sitting.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
 pub enum Warning {
     /// A measure that stays at its last baseline.
     #[error("{found} after {step} steps, where {given}. {attempt}")]

@@ -3,9 +3,10 @@
 use super::features::Found;
 use crate::math::sigmoid;
 use crate::model::Problem;
+use serde::{Deserialize, Serialize};
 
 /// What a network says of a record.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Prediction {
     /// The probability of each class, which are 1 together.
     Class(Vec<f32>),

@@ -2,6 +2,7 @@
 
 use super::{LabelNames, Report, TaskError};
 use crate::numbers::{counted, shortened};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct Record {
 }
 
 /// What is read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// A text or a pair of texts.
     Text {
@@ -52,7 +53,7 @@ pub enum Input {
 }
 
 /// What is to be said of an example.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Label {
     /// A class, by its place in [`LabelNames`].
     Class(usize),
@@ -67,7 +68,7 @@ pub enum Label {
 }
 
 /// A right answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Its text.
     pub text: String,

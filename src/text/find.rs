@@ -2,8 +2,8 @@
 
 use super::unpack::Packing;
 use super::{ReadError, Source};
+use crate::fs;
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -121,7 +121,7 @@ pub fn read_documents(inputs: &[PathBuf], reading: &Reading) -> Result<Documents
 /// # Errors
 /// [`ReadError`].
 pub(crate) fn read_whole(path: &Path, encoding: TextEncoding) -> Result<(String, Form), ReadError> {
-    let about = std::fs::metadata(path).map_err(|source| match source.kind() {
+    let about = crate::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => ReadError::Missing { path: path.into() },
         _ => ReadError::Read { path: path.into(), source },
     })?;

@@ -1,7 +1,7 @@
 //! What the trainer says, and what it can be stopped and gone on with.
 
 use crate::measure::Values;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the trainer reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub enum Event {
 }
 
 /// The means over some steps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Steps done.
     pub step: u64,
@@ -38,10 +38,10 @@ pub struct Interval {
     /// The gradients' global norm before clipping, of the last step that was not skipped.
     pub gradient_norm: f32,
     /// In mixed precision, the loss scale of the last step.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<f32>,
     /// Steps that changed nothing because their scaled gradients were too large for half precision.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u64,
     /// What was measured, and the baselines that move.
     #[serde(flatten)]

@@ -10,9 +10,10 @@ use super::recipe::Recipe;
 use crate::graph::{GraphError, Recompute};
 use crate::op::DeviceTraits;
 use crate::plan::{Footprint, Limits, Plan, Target};
+use serde::{Deserialize, Serialize};
 
 /// What training may use of a device. It does not decide the numbers, so each sitting may have its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resources {
     /// Bytes of the device's memory; what it is known to have if `None`.
     pub memory: Option<u64>,

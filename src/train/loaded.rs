@@ -7,7 +7,7 @@ use super::recipe::Recipe;
 use super::step::PlannedStep;
 use super::training_step::TrainingStep;
 use crate::batch::Shape;
-use crate::plan::{Engine, EngineError, Program, Target};
+use crate::plan::{Engine, EngineError, Program, Target, collect};
 use std::collections::BTreeMap;
 
 /// The steps of a phase. How a batch is worked through is decided once, for the longest shape, which is the recipe's; the steps
@@ -142,8 +142,8 @@ impl Steps {
     }
 
     /// Waits for everything that is under way and forgets it.
-    pub fn abandon(&mut self, engine: &mut dyn Engine) -> Result<(), EngineError> {
-        while engine.collect(true)?.is_some() {}
+    pub async fn abandon(&mut self, engine: &mut dyn Engine) -> Result<(), EngineError> {
+        while collect(engine).await?.is_some() {}
         self.loaded.values_mut().for_each(|loaded| loaded.training.forget());
         Ok(())
     }

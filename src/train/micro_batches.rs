@@ -6,10 +6,11 @@ use super::step::{PlannedStep, evaluation_examples, evaluation_step, micro_batch
 use crate::batch::{Ahead, Shape};
 use crate::graph::{Bank, GraphError, Recompute};
 use crate::plan::{Footprint, Plan, Target};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// How a step's batch is worked through: in micro-batches of one size, whose gradients are added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MicroBatches {
     /// How many there are in a step.
     pub count: usize,

@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches files, clocks or a screen: [`Trainer::advance`] gives [`Event`]s to whoever drives it.
 
+#[cfg(not(target_family = "wasm"))]
+mod blocking;
 mod error;
 mod event;
 mod fit;

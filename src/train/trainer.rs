@@ -16,7 +16,7 @@ use crate::model::Model;
 use crate::objective::{LOSS, Results, Scorer, Shown, Tally};
 use crate::op::StepState;
 use crate::ops::LossScale;
-use crate::plan::{Engine, Target};
+use crate::plan::{Engine, Target, collect, pause, read_bank};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -77,6 +77,9 @@ struct LastStep {
 
 /// Skipped steps in a row after which a run will not recover: from the largest loss scale to the smallest, and some more.
 const MOST_SKIPPED: u32 = 32;
+
+/// Most steps under way on a device that cannot be waited for: one is computed while the next is handed over.
+const UNDER_WAY: usize = 2;
 
 /// Seed of the samples drawn while evaluating: the same in every run, so that figures can be compared.
 const EVALUATION_SEED: u64 = 0x00e1_ec72_a000;
@@ -172,8 +175,8 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Engine`].
-    pub fn weights(&mut self) -> Result<Vec<f32>, TrainError> {
-        Ok(self.engine.read_bank(Bank::Parameters)?)
+    pub async fn weights_async(&mut self) -> Result<Vec<f32>, TrainError> {
+        Ok(read_bank(&mut *self.engine, Bank::Parameters).await?)
     }
 
     /// Whether the device had less memory than was planned with, so that there are more micro-batches.
@@ -202,20 +205,23 @@ impl Trainer {
     }
 
     /// Starts the next step and reports on steps that have finished meanwhile. Does not wait for the device, but where the batch
-    /// is the first of its length.
-    pub fn advance(&mut self) -> Result<Vec<Event>, TrainError> {
-        let mut events = self.change_phase()?;
+    /// is the first of its length. On a device that cannot be waited for, for a step before the last.
+    pub async fn advance_async(&mut self) -> Result<Vec<Event>, TrainError> {
+        let mut events = self.change_phase().await?;
+        if self.engine.under_way() > 0 {
+            events.extend(self.report(UNDER_WAY - 1).await?);
+        }
         let batch = self.batches.batch(self.next);
         let learning_rate = self.recipe.learning_rate(self.schedule_step());
         let state = StepState { learning_rate: learning_rate as f32, ..self.recipe.step_state(self.next) };
         if self.steps.get(batch.shape()).is_none() {
-            events.extend(self.report(true)?);
+            events.extend(self.report(0).await?);
         }
         let steps = self.steps.get_or_load(&mut *self.engine, &self.recipe, batch.shape())?;
         steps.training.submit(&mut *self.engine, &batch, &state)?;
         self.waiting.push_back(Started { step: self.next, flops: steps.flops, batch, learning_rate });
         self.next += 1;
-        events.extend(self.report(false)?);
+        events.extend(self.report(usize::MAX).await?);
         Ok(events)
     }
 
@@ -225,20 +231,20 @@ impl Trainer {
     }
 
     /// Begins the next step's phase, if that is another one: all that went before is reported on.
-    fn change_phase(&mut self) -> Result<Vec<Event>, TrainError> {
+    async fn change_phase(&mut self) -> Result<Vec<Event>, TrainError> {
         let (phases, next) = (self.recipe.objective.phases(), self.next_phase());
         let mut events = Vec::new();
         while self.recipe.phase < next {
-            events.extend(self.finish()?);
+            events.extend(self.finish_async().await?);
             events.extend(self.close_interval().map(Event::Interval));
-            let mut snapshot = self.snapshot()?;
+            let mut snapshot = self.snapshot_async().await?;
             snapshot.phase += 1;
             let phase = &phases[snapshot.phase];
             if let Some(networks) = phase.copies {
                 let moments = [&mut snapshot.moment1, &mut snapshot.moment2];
                 copy(&self.recipe.model, networks, &mut snapshot.weights, moments);
             }
-            self.resume(&snapshot, self.recipe.seed)?;
+            self.resume_async(&snapshot, self.recipe.seed).await?;
             events.push(Event::Phase { step: self.next, name: phase.name });
         }
         Ok(events)
@@ -253,15 +259,22 @@ impl Trainer {
     }
 
     /// Waits for every step that was started and reports on them.
-    pub fn finish(&mut self) -> Result<Vec<Event>, TrainError> {
-        self.report(true)
+    pub async fn finish_async(&mut self) -> Result<Vec<Event>, TrainError> {
+        self.report(0).await
     }
 
-    fn report(&mut self, wait: bool) -> Result<Vec<Event>, TrainError> {
+    /// Reports on steps that have finished, and waits until at most `most` are under way.
+    async fn report(&mut self, most: usize) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         while let Some(steps) = self.waiting.front().and_then(|oldest| self.steps.get(oldest.batch.shape())) {
-            let batch = self.recipe.shape.examples;
-            let Some(out) = steps.training.collect(&mut *self.engine, batch, wait)? else { break };
+            let (batch, wait) = (self.recipe.shape.examples, self.waiting.len() > most);
+            let Some(out) = steps.training.collect(&mut *self.engine, batch, wait)? else {
+                if wait && self.engine.under_way() > 0 {
+                    pause().await;
+                    continue;
+                }
+                break;
+            };
             let losses = steps.training.losses(&out);
             let Some(started) = self.waiting.pop_front() else { break };
             self.record(&started, losses, &out, &mut events)?;
@@ -304,7 +317,7 @@ impl Trainer {
     }
 
     /// Closes the interval before its time, as at a stop: what the steps since the last one came to. Call it when every
-    /// step has been reported on ([`Trainer::finish`]).
+    /// step has been reported on ([`Trainer::finish_async`]).
     pub fn close_interval(&mut self) -> Option<Interval> {
         self.interval(self.next)
     }
@@ -322,14 +335,14 @@ impl Trainer {
     }
 
     /// Measures the held-out examples with dropout off. The same masks and samples' noise every time. Waits for the
-    /// device; call it when every step has been reported on ([`Trainer::finish`]).
-    pub fn evaluate(&mut self) -> Result<Values, TrainError> {
+    /// device; call it when every step has been reported on ([`Trainer::finish_async`]).
+    pub async fn evaluate_async(&mut self) -> Result<Values, TrainError> {
         let mut tally = self.scorer.as_ref().map_or_else(|| self.recipe.objective.tally(), |scorer| scorer.tally());
         let most = self.recipe.training.evaluation_examples;
         let held_out = self.evaluation(self.held_out.clone(), most);
         for index in 0..held_out.len() {
             let batch = held_out.batch(index);
-            if let Some(out) = self.run_evaluation(&batch, index)? {
+            if let Some(out) = self.run_evaluation(&batch, index).await? {
                 tally.add(&batch, &out);
             }
         }
@@ -338,13 +351,13 @@ impl Trainer {
 
     /// Runs the evaluation step on all of `source`: each example's tokens, and what the networks made of them. Nothing where the
     /// objective has nothing to show.
-    pub fn show(&mut self, source: Arc<dyn Source>) -> Result<Vec<Vec<Shown>>, TrainError> {
+    pub async fn show_async(&mut self, source: Arc<dyn Source>) -> Result<Vec<Vec<Shown>>, TrainError> {
         let (demonstration, count) = (self.recipe.objective.demonstration(), source.examples());
         let source = self.evaluation(source, count);
         let mut shown = Vec::new();
         for index in 0..source.len() {
             let batch = source.batch(index);
-            if let Some(out) = self.run_evaluation(&batch, index)? {
+            if let Some(out) = self.run_evaluation(&batch, index).await? {
                 shown.extend(demonstration.tokens(&batch, &out));
             }
         }
@@ -356,7 +369,7 @@ impl Trainer {
         Evaluation::new(source, self.steps.evaluation_examples(), count, EVALUATION_SEED)
     }
 
-    fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Results>, TrainError> {
+    async fn run_evaluation(&mut self, batch: &Batch, index: usize) -> Result<Option<Results>, TrainError> {
         let whole = Shape { examples: self.recipe.shape.examples, ..batch.shape() };
         let (step, program) = &self.steps.get_or_load(&mut *self.engine, &self.recipe, whole)?.evaluation;
         step.write(&mut *self.engine, *program, batch, batch);
@@ -364,20 +377,21 @@ impl Trainer {
         // Parts of one great batch: what is drawn for an example does not depend on how many fit into a step.
         let state = StepState { seed, part: index as u32, ..StepState::default() };
         self.engine.submit(*program, &state, true)?;
-        Ok(self.engine.collect(true)?.map(|fetched| step.results(fetched)))
+        Ok(collect(&mut *self.engine).await?.map(|fetched| step.results(fetched)))
     }
 
     /// All that a run needs to go on from here, as banks laid out as [`Model::table`] says. Waits for the device; call it
-    /// when every step has been reported on ([`Trainer::finish`]).
-    pub fn snapshot(&mut self) -> Result<Snapshot, TrainError> {
-        let mut read = |bank| self.engine.read_bank(bank);
-        let (weights, moment1, moment2) = (read(Bank::Parameters)?, read(Bank::Moment1)?, read(Bank::Moment2)?);
+    /// when every step has been reported on ([`Trainer::finish_async`]).
+    pub async fn snapshot_async(&mut self) -> Result<Snapshot, TrainError> {
+        let weights = self.weights_async().await?;
+        let moment1 = read_bank(&mut *self.engine, Bank::Moment1).await?;
+        let moment2 = read_bank(&mut *self.engine, Bank::Moment2).await?;
         if [&weights, &moment1, &moment2].iter().any(|bank| bank.iter().any(|x| !x.is_finite())) {
             return Err(TrainError::WeightsNotFinite { step: self.next });
         }
         let loss_scale = match self.recipe.training.precision {
             Precision::Auto | Precision::F32 | Precision::Bf16 => None,
-            Precision::Mixed => self.engine.read_bank(Bank::LossScale)?.first_chunk().copied(),
+            Precision::Mixed => read_bank(&mut *self.engine, Bank::LossScale).await?.first_chunk().copied(),
         };
         let flops = Some(self.flops);
         let (step, phase) = (self.next, self.recipe.phase);
@@ -392,8 +406,8 @@ impl Trainer {
     /// Goes on from a snapshot of the same model with `seed`. Batches, masks and random numbers are functions of seed and
     /// step, so with the same seed what follows is what would have followed then: bit for bit on the same device. Steps
     /// that are under way are waited for and forgotten.
-    pub fn resume(&mut self, snapshot: &Snapshot, seed: u64) -> Result<(), TrainError> {
-        self.steps.abandon(&mut *self.engine)?;
+    pub async fn resume_async(&mut self, snapshot: &Snapshot, seed: u64) -> Result<(), TrainError> {
+        self.steps.abandon(&mut *self.engine).await?;
         self.waiting.clear();
         if snapshot.phase != self.recipe.phase {
             self.load_phase(snapshot.phase)?;

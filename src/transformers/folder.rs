@@ -77,7 +77,7 @@ impl Pretrained {
     /// What is in `folder`, which was found in `path`.
     fn open(folder: PathBuf, path: &Path, wanted: Wanted<'_>) -> Result<Self, FolderError> {
         let file = folder.join(CONFIG);
-        let text = std::fs::read_to_string(&file).map_err(|source| FolderError::Read { path: file, source })?;
+        let text = crate::fs::read_to_string(&file).map_err(|source| FolderError::Read { path: file, source })?;
         let misfit = |source| FolderError::Checkpoint { path: folder.clone(), source };
         let described = read_config_json(&text).map_err(misfit)?;
         if described.config.positions < 2 {
@@ -132,7 +132,8 @@ impl Pretrained {
             )),
             (Some(_), None) => {}
         }
-        let has_tokenizer = |f: &&Path| f.join("tokenizer.json").is_file() || f.join("vocab.txt").is_file();
+        let has_tokenizer =
+            |f: &&Path| crate::fs::is_file(&f.join("tokenizer.json")) || crate::fs::is_file(&f.join("vocab.txt"));
         let home = [&folder, path].into_iter().find(has_tokenizer).unwrap_or(&folder);
         let home = home.to_path_buf();
         let tokenizer = Tokenizer::load(&home)?;
@@ -258,10 +259,10 @@ fn another_task(class: &str) -> String {
 
 /// The folder that holds the network.
 fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError> {
-    if !path.exists() {
+    if !crate::fs::is_there(path) {
         return Err(FolderError::Missing { path: path.into(), network: architecture });
     }
-    if path.join(CONFIG).is_file() {
+    if crate::fs::is_file(&path.join(CONFIG)) {
         return Ok(path.into());
     }
     // Of runs with several seeds, the best.
@@ -277,7 +278,7 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
     in_run(architecture).ok_or_else(|| {
         // A folder with weights but without sizes is a model that lost a file.
         let other = Other::find(path);
-        match path.join(SAFETENSORS).is_file() {
+        match crate::fs::is_file(&path.join(SAFETENSORS)) {
             _ if other != Other::None => FolderError::NoWeights { path: path.into(), other },
             true => FolderError::Read { path: path.join(CONFIG), source: std::io::ErrorKind::NotFound.into() },
             false => {
@@ -291,12 +292,12 @@ fn find(path: &Path, architecture: Architecture) -> Result<PathBuf, FolderError>
 /// The folder in `parent` of a network with that head.
 fn inside(parent: &Path, architecture: Architecture) -> Option<PathBuf> {
     let folders = architecture.folders().iter().map(|name| parent.join(name));
-    folders.into_iter().find(|folder| folder.join(CONFIG).is_file())
+    folders.into_iter().find(|folder| crate::fs::is_file(&folder.join(CONFIG)))
 }
 
 /// That network of the checkpoint with the highest step.
 fn newest(checkpoints: &Path, architecture: Architecture) -> Option<PathBuf> {
-    let steps = std::fs::read_dir(checkpoints).ok()?.flatten().filter_map(|entry| {
+    let steps = crate::fs::read_dir(checkpoints).ok()?.flatten().filter_map(|entry| {
         let step: u64 = entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?;
         Some((step, inside(&entry.path(), architecture)?))
     });

@@ -95,13 +95,13 @@ impl Weights {
     pub(super) fn open(folder: &Path) -> Result<Self, FolderError> {
         for (name, pickled) in [(SAFETENSORS, false), (PICKLE, true)] {
             let path = folder.join(name);
-            if path.is_file() {
+            if crate::fs::is_file(&path) {
                 let mut weights = Self { path, size: 0, files: Vec::new(), found: BTreeMap::new() };
                 weights.add(&weights.path.clone(), pickled, None)?;
                 return Ok(weights);
             }
             let index = folder.join(format!("{name}.index.json"));
-            if index.is_file() {
+            if crate::fs::is_file(&index) {
                 return Self::open_shards(index, folder, pickled);
             }
         }
@@ -111,7 +111,7 @@ impl Weights {
     fn open_shards(index: PathBuf, folder: &Path, pickled: bool) -> Result<Self, FolderError> {
         let bad = |what: String| FolderError::Checkpoint { path: index.clone(), source: CheckpointError::Index(what) };
         let text =
-            std::fs::read_to_string(&index).map_err(|source| FolderError::Read { path: index.clone(), source })?;
+            crate::fs::read_to_string(&index).map_err(|source| FolderError::Read { path: index.clone(), source })?;
         let json: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON ({e})")))?;
         let map = json["weight_map"].as_object().filter(|map| !map.is_empty());
         let map: &Map<String, Value> =
@@ -123,7 +123,7 @@ impl Weights {
             let file = file.ok_or_else(|| bad(format!("weight_map has no file's name for {name}")))?;
             shards.entry(file).or_default().insert(name);
         }
-        if let Some(missing) = shards.keys().find(|file| !folder.join(file).is_file()) {
+        if let Some(missing) = shards.keys().find(|file| !crate::fs::is_file(&folder.join(file))) {
             return Err(bad(format!("{missing} is missing, one of {} shards", shards.len())));
         }
         let mut weights = Self { path: index.clone(), size: 0, files: Vec::new(), found: BTreeMap::new() };
@@ -141,7 +141,7 @@ impl Weights {
         let unreadable = |source| FolderError::Read { path: path.into(), source };
         let misfit = |source| FolderError::Checkpoint { path: path.into(), source };
         let wanted = |name: &str| names.is_none_or(|names| names.contains(name));
-        self.size += std::fs::metadata(path).map_err(unreadable)?.len();
+        self.size += crate::fs::metadata(path).map_err(unreadable)?.len();
         if pickled {
             let reader =
                 PytorchReader::new(path).map_err(|e| misfit(CheckpointError::Pickle(brief(&e.to_string()))))?;
@@ -152,7 +152,7 @@ impl Weights {
             }
             return Ok(());
         }
-        self.add_bytes(std::fs::read(path).map_err(unreadable)?, wanted).map_err(misfit)
+        self.add_bytes(crate::fs::read(path).map_err(unreadable)?, wanted).map_err(misfit)
     }
 
     /// The tensors of a safetensors file that was read.
@@ -227,7 +227,7 @@ pub enum Other {
 impl Other {
     /// What lies in `folder` in place of weights.
     pub(super) fn find(folder: &Path) -> Self {
-        let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = crate::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let kind = |name: &str| match name {
             "tf_model.h5" => Some(Self::Keras),
             "flax_model.msgpack" => Some(Self::Flax),
@@ -241,12 +241,12 @@ impl Other {
 
     /// The command that makes weights that can be read, as the end of a message. It writes a new file and touches no other.
     pub(super) fn hint(self, folder: &Path) -> String {
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let read = |name: &str| crate::fs::read_to_string(folder.join(name)).unwrap_or_default();
         let class = if read(CONFIG).contains("MaskedLM") { "ElectraForMaskedLM" } else { "ElectraForPreTraining" };
         let (what, packages, load) = match self {
             Self::None => return String::new(),
             Self::TensorFlow => {
-                let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+                let names = crate::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
                 let names = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".index")?.to_string()));
                 let name = names.max().unwrap_or_else(|| "model.ckpt".into());
                 let load = format!(

@@ -35,12 +35,13 @@ pub use search::{Tuned, Tuner, Work, tune};
 pub use trial::{Compared, Glance, Subject, Trials};
 
 use crate::op::{DeviceTraits, MatmulFamily, MatmulKernel};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// Which kernels to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kernels {
     /// Those that every device can run.
     Base,

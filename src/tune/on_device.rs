@@ -11,7 +11,7 @@ use crate::ops::kernels::Matmul;
 use crate::plan::{EngineError, Plan, Step};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// How far attention with cooperative matrices may be from attention without: its probabilities and their gradients are
 /// rounded to half precision, which moves each by up to 2^-11 of itself.

@@ -1,9 +1,9 @@
 //! The window's frame: takes in news, sends commands, and asks before it closes.
 
 use super::export::ExportForm;
-use super::listing::Listing;
 use super::look::Look;
 use super::panes;
+use super::platform::{self, Listing};
 use super::state::{AppState, Compared, Drawn, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// A dialog that lies over the page.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,6 +42,8 @@ pub(super) enum Picking {
     Run,
     /// A place to write to.
     Export,
+    /// Nothing in particular: it was dropped on the window.
+    Dropped,
 }
 
 /// What was chosen in a file dialog.
@@ -146,6 +148,19 @@ impl App {
         }
     }
 
+    /// Opens the window as a link asks.
+    pub fn follow_link(&mut self, link: Result<super::state::Link, super::state::StartError>) {
+        match link {
+            Ok(link) => {
+                self.state.form = link.form;
+                if link.starts {
+                    self.start();
+                }
+            }
+            Err(error) => self.complaint = Some(error.to_string()),
+        }
+    }
+
     /// Starts training as the start page says.
     pub(super) fn start(&mut self) {
         match self.state.form.job() {
@@ -167,6 +182,22 @@ impl App {
         }
     }
 
+    /// Asks which run to open; in a browser, for the zip of one.
+    pub(super) fn ask_for_a_run(&mut self) {
+        match platform::PATHS {
+            true => self.dialog = Dialog::Open(String::new()),
+            false => self.pick(Picking::Run, false),
+        }
+    }
+
+    /// Has the run that is shown downloaded, where it lies in no folder.
+    pub(super) fn take_run_away(&mut self) {
+        #[cfg(target_family = "wasm")]
+        if let Some(folder) = self.state.folder() {
+            super::worker::take_run_away(folder, &self.wake);
+        }
+    }
+
     /// Opens a run: the first is shown, and its networks can be asked; others are compared with it. Or a comparison.
     pub fn open(&mut self, folder: PathBuf) {
         if Comparison::is_in(&folder) {
@@ -177,6 +208,12 @@ impl App {
                 }
                 Err(error) => self.state.tell(true, &error.to_string()),
             }
+            return;
+        }
+        if cfg!(target_family = "wasm") {
+            // Its files are where the trainer is.
+            self.begin(Job::Look { folder });
+            self.state.page = Page::Run;
             return;
         }
         if self.state.run.is_none() && self.worker.is_none() {
@@ -243,14 +280,13 @@ impl App {
         }
     }
 
-    /// Looks for adapters, once and on another thread: drivers may take their time.
+    /// Looks for adapters, once.
     pub(super) fn look_for_adapters(&mut self) {
         if std::mem::replace(&mut self.adapters_asked, true) {
             return;
         }
         let (found, wake) = (self.adapters.clone(), self.wake.clone());
-        std::thread::spawn(move || {
-            let names = crate::gpu::adapters().iter().map(|adapter| adapter.info().name.clone()).collect();
+        platform::adapters(move |names| {
             let _ = found.set(names);
             wake(Stir::Now);
         });
@@ -267,30 +303,9 @@ impl App {
 
     /// Opens a file dialog of the system; what was chosen comes later. It does not hold the window up.
     pub(super) fn pick(&mut self, what: Picking, folders: bool) {
-        let dialog = rfd::AsyncFileDialog::new();
         let (to, wake) = (self.picked.0.clone(), self.wake.clone());
-        // On macOS the dialog has to be opened here; waiting for it is for another thread.
-        type Chosen = std::pin::Pin<Box<dyn Future<Output = Vec<PathBuf>> + Send>>;
-        let paths = |files: Option<Vec<rfd::FileHandle>>| -> Vec<PathBuf> {
-            files.unwrap_or_default().iter().map(|file| file.path().to_path_buf()).collect()
-        };
-        let chosen: Chosen = match (what, folders) {
-            (Picking::Export, _) => {
-                let future = dialog.save_file();
-                Box::pin(async move { paths(future.await.map(|file| vec![file])) })
-            }
-            (_, true) => {
-                let future = dialog.pick_folders();
-                Box::pin(async move { paths(future.await) })
-            }
-            (_, false) => {
-                let filter = ["txt", "jsonl", "ndjson", "json", "csv", "tsv", "parquet", "gz", "bz2", "zst", "xz"];
-                let future = dialog.add_filter("Text", &filter).pick_files();
-                Box::pin(async move { paths(future.await) })
-            }
-        };
-        std::thread::spawn(move || {
-            let _ = to.send((what, pollster::block_on(chosen)));
+        platform::pick(what, folders, move |paths| {
+            let _ = to.send((what, paths));
             wake(Stir::Now);
         });
     }
@@ -346,7 +361,7 @@ impl App {
         if !stale.is_empty() {
             let (to, from) = channel();
             let wake = self.wake.clone();
-            std::thread::spawn(move || {
+            platform::aside(move || {
                 let _ = to.send(stale.iter().filter_map(|folder| Track::read(folder).ok()).collect());
                 wake(Stir::Now);
             });
@@ -383,9 +398,15 @@ impl App {
         self.closed = true;
     }
 
-    fn take_picked(&mut self, what: Picking, paths: Vec<PathBuf>) {
+    fn take_picked(&mut self, what: Picking, mut paths: Vec<PathBuf>) {
+        if !platform::PATHS && paths.iter().any(|path| path.extension().is_some_and(|ending| ending == "zip")) {
+            paths.retain(|path| path.extension().is_none_or(|ending| ending != "zip"));
+            self.state.page = Page::Start;
+            self.state.tell(false, "the run is among those below");
+        }
         let Some(first) = paths.first().cloned() else { return };
         match (what, &mut self.dialog) {
+            (Picking::Dropped, _) => self.take_paths(paths),
             (Picking::Text, _) => self.state.form.source = super::state::Source::of(paths),
             (Picking::Run, Dialog::Open(text)) => *text = first.display().to_string(),
             (Picking::Run, _) => self.open(first),
@@ -442,8 +463,18 @@ impl App {
 
     /// Files and folders that were dropped on the window: runs and comparisons are opened, anything else is text to train on.
     fn take_dropped(&mut self, ctx: &Context) {
-        let dropped: Vec<PathBuf> =
-            ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+        if !dropped.is_empty() {
+            let (to, wake) = (self.picked.0.clone(), self.wake.clone());
+            platform::dropped(dropped, move |paths| {
+                let _ = to.send((Picking::Dropped, paths));
+                wake(Stir::Now);
+            });
+        }
+    }
+
+    /// Takes in what was dropped.
+    fn take_paths(&mut self, dropped: Vec<PathBuf>) {
         let (runs, text): (Vec<_>, Vec<_>) =
             dropped.into_iter().partition(|path| path.join(crate::run::METRICS).is_file() || Comparison::is_in(path));
         for run in runs {

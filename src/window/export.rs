@@ -1,7 +1,7 @@
 //! What one may take away: pictures of the losses and of the sentence, and the numbers.
 
+use super::platform;
 use super::state::{AppState, Track};
-use crate::files;
 use crate::history::Recorded;
 use crate::picture::{self, Figure, MOST_RUNS, to_png};
 use std::path::{Path, PathBuf};
@@ -15,13 +15,20 @@ pub(super) enum What {
     Sentence,
     /// Every measure at every interval.
     Metrics,
+    /// All of the run, where there is no folder that it lies in.
+    Run,
 }
 
 impl What {
     /// What there is to be taken away: a network that was fine-tuned has no sentence with fakes.
     pub(super) fn offered(state: &AppState) -> Vec<Self> {
-        let all = [Self::Losses, Self::Sentence, Self::Metrics].into_iter();
-        all.filter(|what| *what != Self::Sentence || state.text.is_none()).collect()
+        let all = [Self::Losses, Self::Sentence, Self::Metrics, Self::Run].into_iter();
+        let offered = |what: &Self| match what {
+            Self::Losses | Self::Metrics => true,
+            Self::Sentence => state.text.is_none(),
+            Self::Run => !platform::PATHS,
+        };
+        all.filter(offered).collect()
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -29,6 +36,7 @@ impl What {
             Self::Losses => "Losses as a picture (.png or .svg)",
             Self::Sentence => "Sentence as a picture (.png or .svg)",
             Self::Metrics => "Metrics as a table (.csv)",
+            Self::Run => "The whole run, for leyden on a desktop and for transformers (.zip)",
         }
     }
 
@@ -37,6 +45,7 @@ impl What {
             Self::Losses => "losses.png",
             Self::Sentence => "sentence.png",
             Self::Metrics => "metrics.csv",
+            Self::Run => "run.zip",
         }
     }
 }
@@ -85,12 +94,15 @@ impl ExportForm {
             (What::Metrics, _) => return Err(format!("{}: expected a name that ends in .csv", path.display())),
             _ => return Err(format!("{}: expected a name that ends in .png or .svg", path.display())),
         };
-        files::write(&path, &bytes).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        platform::take_away(&path, &bytes).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         Ok(path)
     }
 }
 
 fn place(state: &AppState, what: What) -> String {
+    if !platform::PATHS {
+        return what.file().into();
+    }
     let folder = state.tracks().next().map(|track| track.folder.clone()).unwrap_or_default();
     folder.join(what.file()).display().to_string()
 }

@@ -91,7 +91,7 @@ pub(super) fn handle(ctx: &Context, app: &mut App) {
         app.dialog = Dialog::Export(ExportForm::new(&app.state));
     }
     if pressed(Key::O) {
-        app.dialog = Dialog::Open(String::new());
+        app.ask_for_a_run();
     }
     if pressed(Key::P) {
         app.look.projector ^= true;

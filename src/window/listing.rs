@@ -1,10 +1,10 @@
 //! The runs of a folder, listed now and then for the start page.
 
 use super::state::FoundRun;
-use super::{Stir, Wake};
+use super::{Stir, Wake, desktop};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// A list that is never older, while it is looked at.
 const FRESH: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ impl Listing {
         if self.listed.is_none_or(|when| when.elapsed() > FRESH) {
             let (to, from) = channel();
             let (folder, wake) = (self.folder.clone(), wake.clone());
-            std::thread::spawn(move || {
+            desktop::aside(move || {
                 let _ = to.send(FoundRun::all_in(&folder));
                 wake(Stir::Now);
             });

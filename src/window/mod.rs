@@ -11,22 +11,41 @@
 //! and the window draws with a device of its own. So training on and off screen gives the same numbers.
 
 mod app;
+#[cfg(target_family = "wasm")]
+mod browser;
+#[cfg(not(target_family = "wasm"))]
+mod desktop;
 mod export;
 mod keys;
+#[cfg(not(target_family = "wasm"))]
 mod listing;
 mod look;
+#[cfg(not(target_family = "wasm"))]
 mod open;
 mod panes;
 pub mod state;
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "a desktop measures"))]
 mod turns;
 pub mod worker;
 
 pub use app::App;
+#[cfg(target_family = "wasm")]
+use browser as platform;
+#[cfg(not(target_family = "wasm"))]
+use desktop as platform;
+#[cfg(not(target_family = "wasm"))]
 pub use open::{Opening, WindowError, has_display, open};
 pub use turns::Turns;
 pub use worker::Job;
 
 use std::sync::Arc;
+
+/// Endings of files of text.
+#[cfg(not(target_family = "wasm"))]
+const TEXT_FILES: [&str; 11] = ["txt", "jsonl", "ndjson", "json", "csv", "tsv", "parquet", "gz", "bz2", "zst", "xz"];
+/// The same in a browser, where a run comes as a zip, and parquet is not read.
+#[cfg(target_family = "wasm")]
+const TEXT_FILES: [&str; 11] = ["txt", "jsonl", "ndjson", "json", "csv", "tsv", "zip", "gz", "bz2", "zst", "xz"];
 
 /// Asks for the window to be drawn again, from any thread.
 pub type Wake = Arc<dyn Fn(Stir) + Send + Sync>;

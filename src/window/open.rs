@@ -5,7 +5,7 @@ use super::{App, Job, Stir, Turns, Wake};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Why there is no window.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! What the window costs: training with it drawn and with it still, in turns.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Measures how fast steps come while the window is drawn in every other turn.
 #[derive(Debug)]

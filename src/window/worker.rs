@@ -1,24 +1,35 @@
-//! The thread that trains. It owns the session and its device; the window sends [`Command`]s and gets [`News`], and neither
-//! ever waits for the other.
+//! The trainer. It owns the session and its device; the window sends [`Command`]s and gets [`News`], and neither ever waits for
+//! the other. It has a thread of its own, or in a browser, where threads share nothing, a Worker: what is said is bytes then.
 
+#[cfg(target_family = "wasm")]
+mod browser;
 mod job;
 mod look;
+#[cfg(any(test, target_family = "wasm"))]
+mod message;
 mod networks;
 mod question;
+#[cfg(not(target_family = "wasm"))]
+mod thread;
 mod training;
 
+#[cfg(target_family = "wasm")]
+pub use browser::{Worker, kept_runs, put_files, serve, take_run_away};
 pub use job::{Begun, Job, PrepareProgress};
 pub use question::{Demonstrates, Example, Question, Said};
+#[cfg(not(target_family = "wasm"))]
+pub use thread::Worker;
 
-use super::{Stir, Wake};
+use super::Stir;
 use crate::probe::{Request, Sentence};
 use crate::session::{Ending, Report};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use web_time::Duration;
 
 /// What the window asks of the trainer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Take no more steps until told.
     Pause,
@@ -37,7 +48,7 @@ pub enum Command {
 }
 
 /// What the trainer tells the window.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum News {
     /// Work before the first step.
     Note(String),
@@ -78,7 +89,7 @@ pub enum News {
     /// The quiz's sentences.
     Quiz(Vec<Sentence>),
     /// Seconds by operation so far.
-    Times(Vec<(&'static str, f64)>),
+    Times(Vec<(String, f64)>),
     /// The sitting is over, and saved.
     Ended(Ending),
     /// A dataset was made, which the same text need not be made into again.
@@ -92,7 +103,7 @@ pub enum News {
 }
 
 /// Where a session is.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct At {
     /// Steps started.
     pub step: u64,
@@ -102,89 +113,86 @@ pub struct At {
     pub progress: f64,
 }
 
-/// A running thread, as the window holds it.
-pub struct Worker {
-    commands: Sender<Command>,
-    news: Receiver<News>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Worker {
-    /// Starts the job once `before` has saved and ended. `wake` is called when there is news.
-    pub fn spawn(job: Job, wake: Wake, before: Option<Self>) -> Self {
-        let (commands, inbox) = channel();
-        let (outbox, news) = channel();
-        let thread = std::thread::Builder::new().name("trainer".into()).spawn(move || {
-            // Not in the window's thread: the old one may have a great model to save.
-            if let Some(before) = before {
-                before.finish();
-            }
-            job::run(job, &inbox, &Outbox { news: outbox, wake });
-        });
-        Self { commands, news, thread: thread.ok() }
-    }
-
-    /// Sends a command; a thread that has ended does not hear it.
-    pub fn send(&self, command: Command) {
-        let _ = self.commands.send(command);
-    }
-
-    /// The next news, if there is any; an error once the thread has ended and all was read.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub fn news(&mut self) -> Result<Option<News>, Gone> {
-        match self.news.try_recv() {
-            Ok(news) => Ok(Some(news)),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => {
-                let panicked = self.thread.take().is_none_or(|thread| thread.join().is_err());
-                Err(Gone { panicked })
-            }
-        }
-    }
-
-    /// Lets the thread be: it ends with the program, and what it has not saved is lost.
-    pub fn abandon(self) {
-        std::mem::forget(self.commands);
-    }
-
-    /// Asks the thread to save and end, and waits until it has.
-    pub fn finish(mut self) {
-        self.send(Command::Stop);
-        drop(self.commands);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The thread has ended.
+/// The trainer has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
     /// Whether by a fault of its own.
     pub panicked: bool,
 }
 
-/// The thread's way to the window.
+impl News {
+    /// How much of a hurry the window is in to draw it.
+    fn stir(&self) -> Stir {
+        match self {
+            Self::Reports { reports, .. } => {
+                let steps = reports.iter().filter(|report| matches!(report, Report::Step { .. }));
+                Stir::Steps(steps.count() as u64)
+            }
+            Self::Times(_) => Stir::Steps(0),
+            _ => Stir::Now,
+        }
+    }
+}
+
+/// The trainer's way to the window.
 struct Outbox {
-    news: Sender<News>,
-    wake: Wake,
+    send: Box<dyn Fn(News) -> bool>,
 }
 
 impl Outbox {
     /// Whether there is still a window.
     fn tell(&self, news: News) -> bool {
-        let steps = match &news {
-            News::Reports { reports, .. } => {
-                let steps = reports.iter().filter(|report| matches!(report, Report::Step { .. }));
-                Stir::Steps(steps.count() as u64)
+        (self.send)(news)
+    }
+}
+
+/// The window's way to the trainer.
+struct Inbox {
+    commands: Receiver<Command>,
+}
+
+/// What the trainer finds in its inbox.
+enum Heard {
+    Command(Command),
+    Nothing,
+    /// There is no window any more.
+    Gone,
+}
+
+impl Inbox {
+    /// What is there, without waiting for it.
+    fn look(&self) -> Heard {
+        match self.commands.try_recv() {
+            Ok(command) => Heard::Command(command),
+            Err(TryRecvError::Empty) => Heard::Nothing,
+            Err(TryRecvError::Disconnected) => Heard::Gone,
+        }
+    }
+
+    /// The next command, or nothing once `patience` is over.
+    #[cfg(not(target_family = "wasm"))]
+    async fn next(&self, patience: Duration) -> Heard {
+        use std::sync::mpsc::RecvTimeoutError;
+        if patience.is_zero() {
+            return self.look();
+        }
+        match self.commands.recv_timeout(patience) {
+            Ok(command) => Heard::Command(command),
+            Err(RecvTimeoutError::Timeout) => Heard::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Heard::Gone,
+        }
+    }
+
+    /// The next command, or nothing once `patience` is over. The browser brings them, and gets its turn for that.
+    #[cfg(target_family = "wasm")]
+    async fn next(&self, patience: Duration) -> Heard {
+        let began = web_time::Instant::now();
+        crate::plan::pause().await;
+        loop {
+            match self.look() {
+                Heard::Nothing if began.elapsed() < patience => crate::web::sleep(Duration::from_millis(20)).await,
+                heard => return heard,
             }
-            News::Times(_) => Stir::Steps(0),
-            _ => Stir::Now,
-        };
-        let heard = self.news.send(news).is_ok();
-        (self.wake)(steps);
-        heard
+        }
     }
 }

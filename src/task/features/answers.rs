@@ -1,6 +1,7 @@
 //! Logits of windows back to answers.
 
 use super::Window;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -24,7 +25,7 @@ impl Default for AnswerOptions {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// As it stands in the context.
     pub text: String,
@@ -37,7 +38,7 @@ pub struct Candidate {
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     /// The best answers, the best first, no text twice; none where no window shows a token.
     pub best: Vec<Candidate>,

@@ -16,8 +16,8 @@ use crate::plan::{Engine, EngineError, Fetched, Plan, Program, Target};
 use contents::{FEW, difference};
 use graph::Trial;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use timing::{ROUNDS, by_dispatch, by_submission, timed, unmoved};
+use web_time::{Duration, Instant};
 
 /// Runs of kernels that are compared: one that does not wait where it should is not wrong every time.
 const RUNS: usize = 8;
@@ -213,7 +213,7 @@ impl Trials {
     ) -> Result<T, EngineError> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
-            None => GpuEngine::new(&self.adapter, table().len())?,
+            None => pollster::block_on(GpuEngine::new_async(&self.adapter, table().len()))?,
         };
         let warmed = if self.warm { Ok(()) } else { warm_up(&mut engine) };
         self.warm = true;

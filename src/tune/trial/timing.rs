@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 use crate::numbers::median;
 use crate::op::{DeviceTraits, StepState};
 use crate::plan::{Engine, EngineError, Fetched, Plan, Program, Timed};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Runs of one kernel in a submission, where only submissions can be timed.
 const REPEATS: usize = 8;

@@ -3,7 +3,7 @@
 use super::control::of_paper;
 use super::{comparison, losses};
 use crate::config::Config;
-use crate::window::app::{App, Dialog};
+use crate::window::app::App;
 use crate::window::look::Palette;
 use crate::window::state::{differences, paper_days};
 use egui::{CentralPanel, Grid, Panel, RichText, ScrollArea, Ui};
@@ -21,7 +21,7 @@ pub(in crate::window) fn compare(ui: &mut Ui, app: &mut App) {
                 ui.heading("Open runs to compare them");
                 ui.add_space(8.0);
                 if ui.button("Open run…").clicked() {
-                    app.dialog = Dialog::Open(String::new());
+                    app.ask_for_a_run();
                 }
             });
         });
@@ -81,7 +81,7 @@ fn table(ui: &mut Ui, app: &mut App) {
         app.drawn.clear();
     }
     if ui.button("Open run…").clicked() {
-        app.dialog = Dialog::Open(String::new());
+        app.ask_for_a_run();
     }
     ui.add_space(10.0);
     ui.separator();

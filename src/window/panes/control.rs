@@ -205,7 +205,7 @@ pub(super) fn of_paper(days: f64) -> String {
 /// Where a step's time goes, by family of operations.
 fn shares(ui: &mut Ui, state: &AppState) {
     // An engine that does not take the time of every operation has at least the plan's count of its work.
-    let flops = state.begun.iter().flat_map(|begun| &begun.flops_by_op).map(|&(op, flops)| (op, flops as f64));
+    let flops = state.begun.iter().flat_map(|begun| &begun.flops_by_op).map(|(op, flops)| (op.clone(), *flops as f64));
     let (parts, title) = match state.times.is_empty() {
         true => (flops.collect(), "Where the operations go (computed)"),
         false => (state.times.clone(), "Where the time goes"),
@@ -215,7 +215,7 @@ fn shares(ui: &mut Ui, state: &AppState) {
         return;
     }
     ui.label(RichText::new(title).weak());
-    let of = |ops: &[&str]| -> f64 { parts.iter().filter(|(op, _)| ops.contains(op)).map(|(_, s)| s).sum() };
+    let of = |ops: &[&str]| -> f64 { parts.iter().filter(|(op, _)| ops.contains(&op.as_str())).map(|(_, s)| s).sum() };
     let mut shares: Vec<(&str, f64)> = FAMILIES.iter().map(|(name, ops)| (*name, of(ops) / total)).collect();
     let known: f64 = shares.iter().map(|(_, share)| share).sum();
     shares.push(("Other", (1.0 - known).max(0.0)));

@@ -4,6 +4,7 @@ use crate::window::app::{App, Dialog, Picking};
 use crate::window::export::{ExportForm, What};
 use crate::window::keys::KEYS;
 use crate::window::look::Palette;
+use crate::window::platform;
 use egui::{Button, Grid, Id, Key, Modal, RichText, TextEdit, Ui};
 use std::path::PathBuf;
 
@@ -57,18 +58,24 @@ fn export(ui: &mut Ui, app: &mut App, mut form: ExportForm) {
     }
     ui.add_space(6.0);
     let mut browse = false;
-    ui.horizontal(|ui| {
-        let label = ui.label("To");
-        ui.add(TextEdit::singleline(&mut form.path).desired_width(320.0)).labelled_by(label.id);
-        browse = ui.button("Browse…").clicked();
-    });
+    if form.what != What::Run {
+        ui.horizontal(|ui| {
+            let label = ui.label("To");
+            ui.add(TextEdit::singleline(&mut form.path).desired_width(320.0)).labelled_by(label.id);
+            browse = platform::PATHS && ui.button("Browse…").clicked();
+        });
+    }
     if let Some(complaint) = &form.complaint {
         ui.label(RichText::new(complaint).color(Palette::of(ui).bad()));
     }
     ui.add_space(8.0);
     let mut next = Dialog::Export(form.clone());
     ui.horizontal(|ui| {
-        if ui.button(RichText::new("Save").strong()).clicked() {
+        let save = ui.button(RichText::new("Save").strong()).clicked();
+        if save && form.what == What::Run {
+            app.take_run_away();
+            next = Dialog::None;
+        } else if save {
             match form.write(&app.state) {
                 Ok(path) => {
                     app.state.tell(false, &format!("wrote {}", path.display()));

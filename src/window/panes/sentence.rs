@@ -4,6 +4,7 @@
 use super::token::{self, Face};
 use crate::probe::{Sentence, Token};
 use crate::window::app::App;
+use crate::window::state::Guide;
 use egui::{Key, Popup, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
 
 /// Letters of a token.
@@ -21,8 +22,12 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
         });
         return;
     };
+    guide(ui, app);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         tokens(ui, app, &sentence);
+        if app.state.sentence.guide.is_some_and(|guide| guide != Guide::Thinks) {
+            return;
+        }
         ui.add_space(4.0);
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(app.state.sentence.summary()).strong());
@@ -32,13 +37,26 @@ pub(super) fn show(ui: &mut Ui, app: &mut App) {
     });
 }
 
+/// What somebody who is new to it is shown, and the way on.
+fn guide(ui: &mut Ui, app: &mut App) {
+    let Some(guide) = app.state.sentence.guide else { return };
+    ui.horizontal_wrapped(|ui| {
+        let number = Guide::ALL.iter().position(|one| *one == guide).map_or(1, |at| at + 1);
+        ui.label(RichText::new(format!("{number} of {}", Guide::ALL.len())).weak());
+        ui.label(RichText::new(guide.says()).strong());
+        if ui.button(if guide.next().is_some() { "And then?" } else { "I see" }).clicked() {
+            app.state.sentence.explain();
+        }
+    });
+}
+
 fn toolbar(ui: &mut Ui, app: &mut App) {
     ui.horizontal(|ui| {
         let label = ui.label(RichText::new("Sentence").strong());
         let pane = &mut app.state.sentence;
         let some = !pane.sentences.is_empty();
         let mut changed = false;
-        let buttons = 4.0 * 104.0;
+        let buttons = 5.0 * 100.0;
         let field = TextEdit::singleline(&mut pane.typed).desired_width((ui.available_width() - buttons).max(160.0));
         let field = ui.add(field.hint_text("type a sentence, then Enter")).labelled_by(label.id);
         if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
@@ -61,6 +79,11 @@ fn toolbar(ui: &mut Ui, app: &mut App) {
             let tip = words("Whether words are masked at random", "Whether the generator puts fakes in");
             changed |= masks.on_hover_text(tip).changed();
         }
+        let tip = "What the generator sees, what it puts there, and what the discriminator thinks";
+        if pane.explains() && pane.guide.is_none() && ui.button("Explain").on_hover_text(tip).clicked() {
+            pane.explain();
+            changed = true;
+        }
         let restore = ui.add_enabled(pane.is_changed(), egui::Button::new("Restore"));
         let tip = words("Take your own choice of masked words back", "Take your own words back");
         if restore.on_hover_text(tip).clicked() {
@@ -76,10 +99,15 @@ fn toolbar(ui: &mut Ui, app: &mut App) {
 fn tokens(ui: &mut Ui, app: &mut App, sentence: &Sentence) {
     let (mut edit, mut open, mut toggled) = (None, false, None);
     let masked_lm = app.state.sentence.masked_lm;
+    let face = match app.state.sentence.guide {
+        Some(Guide::Sees) => Face::Hidden,
+        Some(Guide::Puts) => Face::Put,
+        Some(Guide::Thinks) | None => Face::Judged,
+    };
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
         for token in &sentence.tokens {
-            let response = token::show(ui, token, Face::Judged, SIZE);
+            let response = token::show(ui, token, face, SIZE);
             if masked_lm {
                 if response.clicked() {
                     toggled = Some(token.position);

@@ -2,12 +2,14 @@
 
 use super::runs;
 use crate::config::{Config, PRESETS, Precision, preset};
+use crate::corpus::Sample;
 use crate::dataset::Phase as Preparing;
 use crate::graph::Recompute;
 use crate::model::Builder;
 use crate::objective::ObjectiveConfig;
 use crate::window::app::{App, Picking};
 use crate::window::look::Palette;
+use crate::window::platform;
 use crate::window::state::{End, Form, Source};
 use egui::{CentralPanel, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui};
 
@@ -111,7 +113,10 @@ fn page(ui: &mut Ui, app: &mut App) {
                     ("Learning rate", &mut form.learning_rate, "the preset's if empty"),
                     ("Memory", &mut form.memory, "as in 2GB; what the device has if empty"),
                     ("Folder", &mut form.folder, "for the run's files; runs/ and the model's name if empty"),
-                ] {
+                ]
+                .into_iter()
+                .filter(|(name, ..)| platform::PATHS || *name != "Folder")
+                {
                     let label = ui.label(name);
                     ui.add(TextEdit::singleline(field).desired_width(110.0)).labelled_by(label.id);
                     ui.label(RichText::new(hint).weak());
@@ -143,7 +148,7 @@ fn page(ui: &mut Ui, app: &mut App) {
             app.start();
         }
         if ui.button("Open a run…").clicked() {
-            app.dialog = crate::window::app::Dialog::Open(String::new());
+            app.ask_for_a_run();
         }
     });
     if let Some(complaint) = &app.complaint {
@@ -206,32 +211,42 @@ fn text(ui: &mut Ui, app: &mut App) {
     ui.label("Text");
     ui.vertical(|ui| {
         ui.label(RichText::new(app.state.form.source.describe()).strong());
-        let field = TextEdit::singleline(&mut app.typed_text).desired_width(420.0);
-        let field = ui.add(field.hint_text("a file or folder, then Enter; or choose it below"));
-        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of the text"));
-        if field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) {
-            let typed = app.typed_text.trim();
-            app.state.form.source = Source::of((!typed.is_empty()).then(|| typed.into()).into_iter().collect());
+        if platform::PATHS {
+            let field = TextEdit::singleline(&mut app.typed_text).desired_width(420.0);
+            let field = ui.add(field.hint_text("a file or folder, then Enter; or choose it below"));
+            field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of the text"));
+            if field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+                let typed = app.typed_text.trim();
+                app.state.form.source = Source::of((!typed.is_empty()).then(|| typed.into()).into_iter().collect());
+            }
         }
         ui.horizontal(|ui| {
             if ui.button("Files…").clicked() {
                 app.pick(Picking::Text, false);
             }
-            if ui.button("Folder…").clicked() {
+            if platform::PATHS && ui.button("Folder…").clicked() {
                 app.pick(Picking::Text, true);
             }
-            let other = app.state.form.source != Source::Sample;
-            if ui.add_enabled(other, egui::Button::new("The sample")).clicked() {
-                app.state.form.source = Source::Sample;
+            for sample in Sample::ALL {
+                let source = Source::Sample(sample);
+                let other = app.state.form.source != source;
+                let words = format!("Sample: {}", sample.title());
+                if ui.add_enabled(other, egui::Button::new(words)).on_hover_text(sample.about()).clicked() {
+                    app.state.form.source = source;
+                }
             }
         });
-        ui.label(
-            RichText::new(
-                "or drop files, folders or a dataset on this window: .txt, .jsonl, .parquet; a paragraph a line, an empty \
-                 line between documents",
-            )
-            .weak(),
-        );
+        let how = match platform::PATHS {
+            true => {
+                "or drop files, folders or a dataset on this window: .txt, .jsonl, .parquet; a paragraph a line, an empty line \
+                 between documents"
+            }
+            false => {
+                "or drop files on this page: .txt, .jsonl, .csv; a paragraph a line, an empty line between documents. They stay \
+                 on this machine"
+            }
+        };
+        ui.label(RichText::new(how).weak());
     });
 }
 

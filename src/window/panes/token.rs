@@ -5,9 +5,16 @@ use crate::window::look::Palette;
 use crate::window::state::{Mark, mark};
 use egui::{Color32, FontId, Response, Role, Sense, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, vec2};
 
+/// What stands where a word is hidden.
+const HIDDEN: &str = "[MASK]";
+
 /// How a token is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Face {
+    /// As the generator sees it: hidden, or the word.
+    Hidden,
+    /// As the generator leaves it, without a verdict.
+    Put,
     /// With its verdict.
     Judged,
     /// The word alone, as a question; whether it is picked.
@@ -22,7 +29,10 @@ pub(super) fn describe(token: &Token, face: Face) -> String {
     if let Face::Asked { picked } = face {
         return if picked { format!("{shown}, picked") } else { shown.clone() };
     }
-    let Some(p_replaced) = token.p_replaced else {
+    if face == Face::Hidden && token.selected {
+        return HIDDEN.into();
+    }
+    let Some(p_replaced) = token.p_replaced.filter(|_| face != Face::Hidden) else {
         let original = &token.original;
         return match mark(token) {
             Mark::Hit => format!("{shown}, guessed right: hit"),
@@ -37,6 +47,9 @@ pub(super) fn describe(token: &Token, face: Face) -> String {
         (_, false, true) => format!("{shown}, guessed right by the generator"),
         _ => shown.clone(),
     };
+    if face == Face::Put {
+        return who;
+    }
     let picked = if face == (Face::Answered { picked: true }) { ", picked by the class" } else { "" };
     format!("{who}: {:.0} % fake, {}{picked}", 100.0 * p_replaced, mark(token).name())
 }
@@ -51,9 +64,11 @@ pub(super) fn show(ui: &mut Ui, token: &Token, face: Face, size: f32) -> Respons
     let palette = Palette::of(ui);
     let big = FontId::proportional(size);
     let small = TextStyle::Small.resolve(ui.style());
-    let judged = !matches!(face, Face::Asked { .. });
+    let judged = !matches!(face, Face::Asked { .. } | Face::Hidden);
+    let hidden = face == Face::Hidden && token.selected;
     let mark = mark(token);
     let verdict = match (judged, token.p_replaced) {
+        (true, _) if face == Face::Put => String::new(),
         (true, Some(p)) => format!("{:.0} % {}", 100.0 * p, mark.sign()),
         (true, None) => mark.sign().into(),
         (false, _) => String::new(),
@@ -65,7 +80,12 @@ pub(super) fn show(ui: &mut Ui, token: &Token, face: Face, size: f32) -> Respons
     };
     let ink = ui.visuals().text_color();
     let layout = |ui: &Ui, text: String, font: &FontId, color| ui.painter().layout_no_wrap(text, font.clone(), color);
-    let shown = layout(ui, word(&token.shown), &big, ink);
+    let text = match face {
+        Face::Hidden if hidden => HIDDEN.into(),
+        Face::Hidden => word(&token.original),
+        _ => word(&token.shown),
+    };
+    let shown = layout(ui, text, &big, ink);
     let above = layout(ui, above, &small, palette.generator());
     let below = layout(ui, verdict, &small, palette.mark(mark, ui));
     let inner = shown.size().x.max(above.size().x).max(below.size().x);
@@ -106,6 +126,10 @@ fn look(ui: &Ui, token: &Token, face: Face, palette: Palette, mark: Mark) -> (Co
     match face {
         Face::Asked { picked: true } => (palette.suspicion(1.0), Stroke::new(2.5, palette.caution())),
         Face::Asked { picked: false } => (palette.suspicion(0.0), Stroke::new(1.0, ui.visuals().weak_text_color())),
+        Face::Hidden | Face::Put => {
+            let width = if token.selected { 2.0 } else { 0.0 };
+            (palette.suspicion(0.0), Stroke::new(width, palette.generator()))
+        }
         Face::Judged => {
             let width = if mark == Mark::Original { 0.0 } else { 2.0 };
             (palette.suspicion(token.p_replaced.unwrap_or_default()), Stroke::new(width, palette.mark(mark, ui)))

@@ -43,7 +43,7 @@ pub(in crate::window) fn top(ui: &mut Ui, app: &mut App) {
                     .on_hover_text("Look at a run or a comparison, or compare with a run (O)")
                     .clicked()
                 {
-                    app.dialog = Dialog::Open(String::new());
+                    app.ask_for_a_run();
                 }
                 let some = app.state.tracks().next().is_some();
                 let export = ui.add_enabled(some, egui::Button::new("Export…"));

@@ -100,7 +100,7 @@ pub struct AppState {
     /// The step of the newest checkpoint.
     pub saved: Option<u64>,
     /// Seconds by operation so far, the most first.
-    pub times: Vec<(&'static str, f64)>,
+    pub times: Vec<(String, f64)>,
     /// The sentence.
     pub sentence: SentencePane,
     /// In its place, where a network was fine-tuned: the text that it is asked about.
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(state.phase.name(), "paused");
         state.update(News::Dataset("d".into()));
         assert_eq!(state.form.source, Source::Dataset("d".into()));
-        state.update(News::Times(vec![("a", 1.0), ("b", 2.0)]));
+        state.update(News::Times(vec![("a".into(), 1.0), ("b".into(), 2.0)]));
         assert_eq!(state.times[0].0, "b");
         let ending = Ending { step: 4, complete: true, seconds: 2.0, folder: "x".into() };
         state.update(News::Ended(ending));

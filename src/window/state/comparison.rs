@@ -6,7 +6,7 @@ use crate::history::{Point, Recorded, X};
 use crate::picture::ValuePanel;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::SystemTime;
+use web_time::SystemTime;
 
 /// What its folder has, and which of its curves are shown.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,14 @@
 //! The runs in a folder of runs, as the start page lists them.
 
+use crate::fs;
 use crate::numbers::fixed;
 use crate::run::{METRICS, Run, SEEDS};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use web_time::SystemTime;
 
 /// A run that may be opened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoundRun {
     /// Its folder.
     pub folder: PathBuf,
@@ -25,7 +27,7 @@ impl FoundRun {
         let mut found: Vec<(Option<SystemTime>, Self)> = inside(folder)
             .flat_map(|path| match Self::read(&path) {
                 Some(run) => vec![run],
-                None if path.join(SEEDS).is_file() => inside(&path).filter_map(|path| Self::read(&path)).collect(),
+                None if fs::is_file(&path.join(SEEDS)) => inside(&path).filter_map(|path| Self::read(&path)).collect(),
                 None => Vec::new(),
             })
             .collect();
@@ -46,12 +48,12 @@ impl FoundRun {
             step: Run::newest_step(folder).unwrap_or_default(),
             best: best.unwrap_or_default(),
         };
-        Some((std::fs::metadata(folder.join(METRICS)).and_then(|file| file.modified()).ok(), run))
+        Some((crate::files::modified(&folder.join(METRICS)), run))
     }
 }
 
 fn inside(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 #[cfg(test)]

@@ -21,6 +21,41 @@ impl Counts {
     }
 }
 
+/// What of a sentence is shown to somebody who is new to it, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guide {
+    /// The sentence with its words hidden.
+    Sees,
+    /// What the generator puts there.
+    Puts,
+    /// What the discriminator thinks of all.
+    Thinks,
+}
+
+impl Guide {
+    /// In their order.
+    pub const ALL: [Self; 3] = [Self::Sees, Self::Puts, Self::Thinks];
+
+    /// What comes behind it; nothing behind the last.
+    pub fn next(self) -> Option<Self> {
+        let at = Self::ALL.iter().position(|guide| *guide == self)?;
+        Self::ALL.get(at + 1).copied()
+    }
+
+    /// What is to be seen, in a sentence.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Sees => "The generator sees this: some words are hidden, and it has to guess them from the others.",
+            Self::Puts => {
+                "It puts these words there: the ones that it happens to guess right are no fakes, the others are."
+            }
+            Self::Thinks => {
+                "The discriminator sees only that sentence, and says of every word how sure it is that it is a fake."
+            }
+        }
+    }
+}
+
 /// The sentence pane: a sentence from the held-out text or typed, and the newest answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SentencePane {
@@ -38,6 +73,8 @@ pub struct SentencePane {
     pub answer: Option<Sentence>,
     /// After how many steps.
     pub step: u64,
+    /// Where somebody is being shown how it works.
+    pub guide: Option<Guide>,
     /// The token whose word is being replaced, and the word typed for it.
     pub editing: Option<(usize, String)>,
     next: usize,
@@ -108,6 +145,18 @@ impl SentencePane {
         if let Some(masked) = asked.or_else(answered) {
             self.request.chosen.insert(position, !masked);
         }
+    }
+
+    /// Whether there is a generator that hides words and a discriminator behind it, which can be shown one after the other.
+    pub fn explains(&self) -> bool {
+        !self.masked_lm && !self.lacks_fakes
+    }
+
+    /// Begins to show how it works, goes on with that, or ends it.
+    pub fn explain(&mut self) {
+        self.guide = self.guide.map_or(Some(Guide::Sees), Guide::next);
+        // Without hidden words there is nothing to see.
+        self.request.masks |= self.guide.is_some();
     }
 
     /// Whether a person has changed anything in the sentence.
@@ -200,6 +249,21 @@ pub(crate) mod tests {
         pane.draw_again();
         assert_ne!(pane.request.seed, seed);
         assert_eq!(SentencePane::new(Vec::new(), false, true).request.text, "");
+    }
+
+    #[test]
+    fn it_is_explained_in_three_sentences() {
+        let mut pane = SentencePane::new(vec!["a b".into()], false, true);
+        pane.request.masks = false;
+        let mut seen = Vec::new();
+        while {
+            pane.explain();
+            pane.guide.is_some()
+        } {
+            seen.extend(pane.guide);
+        }
+        assert_eq!((seen.as_slice(), pane.request.masks), (Guide::ALL.as_slice(), true));
+        assert!(pane.explains() && !SentencePane::new(vec!["a b".into()], true, false).explains());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a person chooses before training: text, preset, device, and when it ends.
 
 use crate::config::{Config, ConfigError, Precision, preset};
+use crate::corpus::Sample;
 use crate::graph::Recompute;
 use crate::session::{Device, SessionOptions};
 use crate::train::Resources;
@@ -9,22 +10,28 @@ use bytesize::ByteSize;
 use std::path::{Path, PathBuf};
 
 /// What to train on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The sample inside the program.
-    #[default]
-    Sample,
+    /// A sample inside the program.
+    Sample(Sample),
     /// Files and folders of text, of which a dataset is made first.
     Files(Vec<PathBuf>),
     /// A dataset that was made before.
     Dataset(PathBuf),
 }
 
+impl Default for Source {
+    /// The one that shows most within a minute.
+    fn default() -> Self {
+        Self::Sample(Sample::Stories)
+    }
+}
+
 impl Source {
     /// What dropped or chosen paths are: a folder with a manifest is a dataset, anything else text.
     pub fn of(paths: Vec<PathBuf>) -> Self {
         match &paths[..] {
-            [] => Self::Sample,
+            [] => Self::default(),
             [one] if one.join("manifest.json").is_file() => Self::Dataset(one.clone()),
             _ => Self::Files(paths),
         }
@@ -34,7 +41,7 @@ impl Source {
     pub fn describe(&self) -> String {
         let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         match self {
-            Self::Sample => "the sample: State of the Union addresses, 1934–1992".into(),
+            Self::Sample(sample) => format!("a sample: {}", sample.about()),
             Self::Files(files) => match &files[..] {
                 [one] => name(one),
                 [first, rest @ ..] => format!("{} and {} more", name(first), rest.len()),
@@ -67,6 +74,14 @@ pub enum StartError {
         field: &'static str,
         /// What was typed.
         found: String,
+        /// What may be.
+        expected: &'static str,
+    },
+    /// A link that asks for something else.
+    #[error("the link has {key:?}, expected {expected}")]
+    Link {
+        /// What it has.
+        key: String,
         /// What may be.
         expected: &'static str,
     },
@@ -114,6 +129,8 @@ pub struct Form {
     pub cased: bool,
     /// It drops accents and other marks.
     pub strip_accents: bool,
+    /// Settings that win over all that, `section.key=value` each: a link has them.
+    pub settings: Vec<String>,
 }
 
 impl Default for Form {
@@ -135,6 +152,7 @@ impl Default for Form {
             folder: String::new(),
             cased: false,
             strip_accents: false,
+            settings: Vec::new(),
         }
     }
 }
@@ -166,8 +184,16 @@ impl Form {
                 config.training.hours = Some(minutes / 60.0);
             }
         }
-        if let Source::Dataset(folder) = &self.source {
-            crate::session::choose(&mut config, &[], Some(folder)).map_err(|e| StartError::Config(e.to_string()))?;
+        match &self.source {
+            Source::Sample(sample) => config.data.sample = *sample,
+            Source::Dataset(folder) => {
+                crate::session::choose(&mut config, &[], Some(folder))
+                    .map_err(|e| StartError::Config(e.to_string()))?;
+            }
+            Source::Files(_) => {}
+        }
+        for setting in &self.settings {
+            config = config.set(setting)?;
         }
         config.check()?;
         Ok(config)
@@ -181,7 +207,7 @@ impl Form {
         let config = Box::new(self.config()?);
         let files = match &self.source {
             Source::Files(files) => files.clone(),
-            Source::Sample | Source::Dataset(_) => Vec::new(),
+            Source::Sample(_) | Source::Dataset(_) => Vec::new(),
         };
         let folder = Some(self.folder.trim()).filter(|name| !name.is_empty()).map(PathBuf::from);
         Ok(Job::Start { folder, config, length: None, files, how: self.how()? })
@@ -225,7 +251,7 @@ mod tests {
     #[test]
     fn one_click_trains_the_sample() {
         let form = Form::default();
-        assert_eq!(form.config().unwrap(), preset("tiny").unwrap());
+        assert_eq!(form.config().unwrap(), preset("tiny").unwrap().set("data.sample=stories").unwrap());
         let Job::Start { folder, files, how, .. } = form.job().unwrap() else { panic!("another job") };
         assert!(
             folder.is_none() && files.is_empty() && how.device == Device::Auto && how.resources == Resources::default()
@@ -280,7 +306,7 @@ mod tests {
         assert_eq!(Source::of(vec![path.clone()]), Source::Files(vec![path.clone()]));
         std::fs::write(path.join("manifest.json"), "{}").unwrap();
         assert_eq!(Source::of(vec![path.clone()]), Source::Dataset(path.clone()));
-        assert_eq!(Source::of(Vec::new()), Source::Sample);
+        assert_eq!(Source::of(Vec::new()), Source::default());
         assert_eq!(Source::Files(vec!["a/b.txt".into(), "c".into()]).describe(), "b.txt and 1 more");
         let config = Form { source: Source::Dataset(path.clone()), ..Form::default() }.config().unwrap();
         assert_eq!(config.data.dataset, Some(path));

@@ -1,10 +1,11 @@
 //! What single steps measured: the newest exactly, those before thinned to their extremes.
 
 use crate::measure::Values;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// One step.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Steps done with it.
     pub step: u64,
@@ -22,7 +23,7 @@ const BLOCK: usize = 32;
 const MOST: usize = 32_768;
 
 /// What every step of a sitting measured, in bounded memory.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Trace {
     old: Vec<Sample>,
     recent: VecDeque<Sample>,

@@ -8,12 +8,13 @@ use crate::measure::{Measure, Measures};
 use crate::numbers::fixed;
 use crate::run::METRICS;
 use crate::session::Report;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use web_time::SystemTime;
 
 /// A run's curves and what they are held against.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     /// The run's folder.
     pub folder: PathBuf,
@@ -32,6 +33,7 @@ pub struct Track {
     /// What a person should know of its metrics, in words.
     pub note: Option<String>,
     /// When the metrics were read from the folder, as it says.
+    #[serde(skip)]
     read: Option<SystemTime>,
 }
 

@@ -3,7 +3,7 @@
 use super::look::look;
 use super::networks::Networks;
 use super::training::train;
-use super::{Command, Demonstrates, News, Outbox};
+use super::{Command, Demonstrates, Heard, Inbox, News, Outbox};
 use crate::config::Config;
 use crate::corpus::VocabularyOptions;
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
@@ -13,12 +13,12 @@ use crate::run::Run;
 use crate::session::{self, Adaptation, Asked, Change, Material, Opened, Reopened, Session, SessionOptions, Startup};
 use crate::train::MicroBatches;
 use crate::window::state::Track;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Instant;
+use web_time::Instant;
 
 /// What the thread is to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Job {
     /// Begin a new run.
     Start {
@@ -63,7 +63,7 @@ pub enum Job {
 }
 
 /// How far a dataset is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrepareProgress {
     /// What is being done.
     pub phase: Phase,
@@ -76,7 +76,7 @@ pub struct PrepareProgress {
 }
 
 /// What is known once training can begin.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
     /// The run's folder.
     pub folder: PathBuf,
@@ -95,7 +95,7 @@ pub struct Begun {
     /// Bytes of the device's memory that training takes.
     pub memory: u64,
     /// Floating-point operations of a step by kind of operation.
-    pub flops_by_op: Vec<(&'static str, u64)>,
+    pub flops_by_op: Vec<(String, u64)>,
     /// Steps done; where the networks are only asked, by them.
     pub step: u64,
     /// The step of the newest checkpoint, if there is one.
@@ -107,14 +107,14 @@ pub struct Begun {
 }
 
 /// The thread.
-pub(super) fn run(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) {
+pub(super) async fn run(job: Job, inbox: &Inbox, outbox: &Outbox) {
     let looks = matches!(job, Job::Look { .. });
-    if let Err(reason) = work(job, inbox, outbox) {
+    if let Err(reason) = work(job, inbox, outbox).await {
         outbox.tell(if looks { News::NoNetworks(reason) } else { News::Failed(reason) });
     }
 }
 
-fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
+async fn work(job: Job, inbox: &Inbox, outbox: &Outbox) -> Result<(), String> {
     let mut watch = |stage: Startup<'_>| {
         match stage {
             Startup::Note(text) => outbox.tell(News::Note(text.into())),
@@ -126,32 +126,42 @@ fn work(job: Job, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), Stri
     let opened = match job {
         Job::Start { folder, mut config, length, files, how } => {
             let folder = folder.unwrap_or_else(|| Run::free_folder(&config.run_name()));
-            if !files.is_empty() {
+            if cfg!(target_family = "wasm") {
+                // What fits into a tab needs no dataset.
+                config.data.text = files;
+            } else if !files.is_empty() {
                 // What takes a moment to find wrong comes before what may take hours.
                 Run::check_free(&folder).map_err(|e| words(&e))?;
-                session::open(&how.device, Model::new(&config).table.len()).map_err(|e| words(&e))?;
+                session::open_async(&how.device, Model::new(&config).table.len()).await.map_err(|e| words(&e))?;
                 let Some(dataset) = prepare(&config, files, inbox, outbox)? else { return Ok(()) };
                 outbox.tell(News::Dataset(dataset.clone()));
                 (config.data.dataset, config.data.text) = (Some(dataset), Vec::new());
             }
-            session::start(&folder, *config, length, how, &mut watch).map_err(|e| words(&e))?
+            session::start_async(&folder, *config, length, how, &mut watch).await.map_err(|e| words(&e))?
         }
         Job::FineTune { folder, config, asked, settings, how } => {
-            session::fine_tune(&folder, *config, asked, &settings, how, &mut watch).map_err(|e| words(&e))?
+            session::fine_tune_async(&folder, *config, asked, &settings, how, &mut watch)
+                .await
+                .map_err(|e| words(&e))?
         }
         Job::GoOn { folder, change, how } => {
-            match session::reopen(&folder, &change, how, &mut watch).map_err(|e| words(&e))? {
+            match session::reopen_async(&folder, &change, how, &mut watch).await.map_err(|e| words(&e))? {
                 Reopened::Opened(opened) => *opened,
-                Reopened::Done { .. } => return look(&folder, inbox, outbox),
+                Reopened::Done { .. } => return look(&folder, inbox, outbox).await,
             }
         }
-        Job::Look { folder } => return look(&folder, inbox, outbox),
+        Job::Look { folder } => return look(&folder, inbox, outbox).await,
     };
     let Opened { session, material } = &opened;
     let model = session.trainer().model().clone();
     let networks = Networks::new(model, &session.config().objective, material.tokenizer());
     outbox.tell(News::Begun(Box::new(begun(session, material))));
-    train(opened, networks, inbox, outbox).map_err(|e| e.to_string())
+    train(opened, networks, inbox, outbox).await.map_err(|e| e.to_string())
+}
+
+/// Numbers by the names of operations.
+pub(super) fn named<N>(by_op: Vec<(&'static str, N)>) -> Vec<(String, N)> {
+    by_op.into_iter().map(|(op, number)| (op.into(), number)).collect()
 }
 
 fn begun(session: &Session, material: &Material) -> Begun {
@@ -166,7 +176,7 @@ fn begun(session: &Session, material: &Material) -> Begun {
         parameters: trainer.model().table.count() as u64,
         micro_batches: Some(trainer.micro_batches()),
         memory: trainer.allocated() as u64,
-        flops_by_op: trainer.flops_by_op(),
+        flops_by_op: named(trainer.flops_by_op()),
         step: session.step(),
         saved: (session.step() > 0).then_some(session.step()),
         recorded: (session.step() > 0).then(|| Track::read(folder).ok()).flatten(),
@@ -175,12 +185,7 @@ fn begun(session: &Session, material: &Material) -> Begun {
 }
 
 /// Makes a dataset of `files` in a free folder beside the runs; `None` if that was stopped.
-fn prepare(
-    config: &Config,
-    files: Vec<PathBuf>,
-    inbox: &Receiver<Command>,
-    outbox: &Outbox,
-) -> Result<Option<PathBuf>, String> {
+fn prepare(config: &Config, files: Vec<PathBuf>, inbox: &Inbox, outbox: &Outbox) -> Result<Option<PathBuf>, String> {
     let stem = files.first().and_then(|file| file.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
     let out = free(Path::new("datasets"), &stem.unwrap_or_else(|| "text".into()));
     let options = VocabularyOptions {
@@ -215,7 +220,7 @@ fn prepare(
         let rate = progress.text as f64 / spent.max(1e-3);
         let left = fraction.filter(|&f| f > 0.0).map(|f| spent * (1.0 - f) / f);
         let heard = outbox.tell(News::Preparing(PrepareProgress { phase: progress.phase, fraction, rate, left }));
-        stopped |= !heard || matches!(inbox.try_recv(), Ok(Command::Stop) | Err(TryRecvError::Disconnected));
+        stopped |= !heard || matches!(inbox.look(), Heard::Command(Command::Stop) | Heard::Gone);
         !stopped
     });
     match made {
@@ -233,5 +238,5 @@ fn prepare(
 /// The first free folder among `parent/stem`, `parent/stem-2`, ...
 fn free(parent: &Path, stem: &str) -> PathBuf {
     let names = std::iter::once(stem.to_string()).chain((2..).map(|n| format!("{stem}-{n}")));
-    names.map(|name| parent.join(name)).find(|path| !path.exists()).unwrap_or_else(|| parent.join(stem))
+    names.map(|name| parent.join(name)).find(|path| !crate::fs::is_there(path)).unwrap_or_else(|| parent.join(stem))
 }

@@ -2,7 +2,7 @@
 
 use super::networks::Networks;
 use super::question::TEXTS;
-use super::{Begun, Command, Demonstrates, Example, News, Outbox};
+use super::{Begun, Command, Demonstrates, Example, Heard, Inbox, News, Outbox};
 use crate::config::Config;
 use crate::corpus::Tokenizer;
 use crate::measure::Measure;
@@ -14,7 +14,7 @@ use crate::transformers::Pretrained;
 use crate::window::state::Track;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use web_time::Duration;
 
 /// Networks, as they are asked.
 struct Loaded {
@@ -26,7 +26,7 @@ struct Loaded {
 
 /// Loads a run's networks and answers questions until the window is done with it: of a run that was fine-tuned its best checkpoint,
 /// else the newest.
-pub(super) fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) -> Result<(), String> {
+pub(super) async fn look(folder: &Path, inbox: &Inbox, outbox: &Outbox) -> Result<(), String> {
     let found = Run::config(folder).map_err(|e| e.to_string())?;
     let config = found.ok_or_else(|| format!("{} holds no run", folder.display()))?;
     let recorded = Track::read(folder).ok();
@@ -51,15 +51,14 @@ pub(super) fn look(folder: &Path, inbox: &Receiver<Command>, outbox: &Outbox) ->
         config,
     };
     outbox.tell(News::Begun(Box::new(begun)));
-    while let Ok(command) = inbox.recv() {
-        match command {
-            Command::Stop => break,
-            Command::Ask(question) => networks.ask(&question, step, outbox),
-            Command::Quiz(requests) => networks.quiz(&requests, outbox),
-            Command::Pause | Command::Resume | Command::Step | Command::Save => {}
+    loop {
+        match inbox.next(Duration::from_secs(60)).await {
+            Heard::Command(Command::Stop) | Heard::Gone => return Ok(()),
+            Heard::Command(Command::Ask(question)) => networks.ask(&question, step, outbox),
+            Heard::Command(Command::Quiz(requests)) => networks.quiz(&requests, outbox),
+            Heard::Command(Command::Pause | Command::Resume | Command::Step | Command::Save) | Heard::Nothing => {}
         }
     }
-    Ok(())
 }
 
 fn pre_trained(folder: &Path, config: &Config) -> Result<Loaded, String> {
@@ -116,7 +115,7 @@ impl Best {
 
 /// Sentences that the run has kept in samples.jsonl.
 fn sentences(folder: &Path, tokenizer: &Tokenizer) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.join("samples.jsonl")).unwrap_or_default();
+    let text = crate::fs::read_to_string(folder.join("samples.jsonl")).unwrap_or_default();
     let sentence = |line: &str| -> Option<String> {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
         let tokens = line.get("original")?.as_array()?;

@@ -8,7 +8,7 @@ use crate::probe::{Demonstrator, Request, Sentence};
 use crate::session::Session;
 use crate::task::{Input, Prediction, Predictor, Record};
 use crate::window::state::Quiz;
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Of the training thread's time, what asking may take.
 const SHARE: f64 = 0.01;
@@ -99,22 +99,22 @@ impl Networks {
 
     /// Takes the session's weights, unless it has weights that stay; whether that went well. A device that has gone away shows in the
     /// next step, where the session deals with it.
-    pub(super) fn follow(&mut self, session: &mut Session) -> bool {
+    pub(super) async fn follow(&mut self, session: &mut Session) -> bool {
         if self.kept.is_some() {
             return true;
         }
         if let Kind::Texts(predictor) = &mut self.kind {
             predictor.set_null_threshold(session.null_threshold());
         }
-        session.weights().is_ok_and(|weights| self.set_weights(&weights).is_ok())
+        session.weights_async().await.is_ok_and(|weights| self.set_weights(&weights).is_ok())
     }
 
     /// Answers with the session's weights as they are, or with those that stay.
-    pub(super) fn refresh(&mut self, session: &mut Session, outbox: &Outbox) {
+    pub(super) async fn refresh(&mut self, session: &mut Session, outbox: &Outbox) {
         let began = Instant::now();
         self.asked = false;
         let Some(question) = self.question.clone() else { return };
-        if self.follow(session) {
+        if self.follow(session).await {
             self.ask(&question, self.kept.unwrap_or(session.step()), outbox);
         }
         self.answered = Some((Instant::now(), began.elapsed()));

@@ -6,6 +6,7 @@ use crate::objective::Demonstration;
 use crate::probe::Request;
 use crate::session::Material;
 use crate::task::{Input, Label, Prediction, Record};
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// Held-out texts that the window gets.
@@ -14,7 +15,7 @@ pub(super) const TEXTS: usize = 24;
 const TOKENS: RangeInclusive<usize> = 7..=24;
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Question {
     /// Which words of a sentence are fakes, or what its masked words are.
     Sentence(Request),
@@ -23,7 +24,7 @@ pub enum Question {
 }
 
 /// What a run's networks can be asked, and held-out texts to begin with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Demonstrates {
     /// Sentences of which words are replaced or masked.
     Sentences {
@@ -44,7 +45,7 @@ pub enum Demonstrates {
 }
 
 /// A held-out text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Example {
     /// The text, as [`Input::as_typed`] has it.
     pub text: String,
@@ -79,7 +80,7 @@ impl Demonstrates {
 }
 
 /// What a fine-tuned network says of a text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Said {
     /// What was read.
     pub input: Input,

@@ -1,12 +1,12 @@
 //! Training, one command and one step after another.
 
+use super::job::named;
 use super::look::Best;
 use super::networks::Networks;
-use super::{At, Command, News, Outbox};
+use super::{At, Command, Heard, Inbox, News, Outbox};
 use crate::session::{Material, Opened, Report, Session, SessionError};
 use crate::train::TrainError;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// Time between two tellings of where the time goes.
 const TIMES: Duration = Duration::from_secs(2);
@@ -25,10 +25,10 @@ struct Training<'a> {
 }
 
 /// Trains until the end of the schedule or [`Command::Stop`], then answers questions until the window is done with it.
-pub(super) fn train(
+pub(super) async fn train(
     opened: Opened,
     networks: Networks,
-    inbox: &Receiver<Command>,
+    inbox: &Inbox,
     outbox: &Outbox,
 ) -> Result<(), SessionError> {
     let Opened { session, material } = opened;
@@ -37,40 +37,36 @@ pub(super) fn train(
     loop {
         let began = Instant::now();
         let rests = training.rests();
-        let command = if training.stop {
+        let heard = if training.stop {
             // Whoever asked for it may be gone already.
-            Err(RecvTimeoutError::Timeout)
-        } else if rests && !training.networks.asked {
-            inbox.recv_timeout(Duration::from_millis(200))
+            Heard::Nothing
         } else {
-            inbox.try_recv().map_err(|e| match e {
-                TryRecvError::Empty => RecvTimeoutError::Timeout,
-                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
-            })
+            let waits = rests && !training.networks.asked;
+            inbox.next(if waits { Duration::from_millis(200) } else { Duration::ZERO }).await
         };
-        let reports = match command {
-            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) if training.session.has_ended() => return Ok(()),
-            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
+        let reports = match heard {
+            Heard::Command(Command::Stop) | Heard::Gone if training.session.has_ended() => return Ok(()),
+            Heard::Command(Command::Stop) | Heard::Gone => {
                 training.stop = true;
                 Vec::new()
             }
-            Ok(command) => training.handle(command)?,
+            Heard::Command(command) => training.handle(command).await?,
             // Of several questions in a row the last is answered.
-            Err(RecvTimeoutError::Timeout) if training.networks.asked => {
-                training.networks.refresh(&mut training.session, outbox);
+            Heard::Nothing if training.networks.asked => {
+                training.networks.refresh(&mut training.session, outbox).await;
                 Vec::new()
             }
-            Err(RecvTimeoutError::Timeout) if rests => Vec::new(),
-            Err(RecvTimeoutError::Timeout) => training.step()?,
+            Heard::Nothing if rests => Vec::new(),
+            Heard::Nothing => training.step().await?,
         };
         if rests {
             training.session.rested(began.elapsed());
         }
         if told.elapsed() > TIMES && !reports.is_empty() {
             told = Instant::now();
-            outbox.tell(News::Times(training.session.trainer().seconds_by_op()));
+            outbox.tell(News::Times(named(training.session.trainer().seconds_by_op())));
         }
-        training.tell(reports)?;
+        training.tell(reports).await?;
     }
 }
 
@@ -80,11 +76,11 @@ impl Training<'_> {
         (self.paused && !self.single || self.session.has_ended()) && !self.stop
     }
 
-    fn handle(&mut self, command: Command) -> Result<Vec<Report>, SessionError> {
+    async fn handle(&mut self, command: Command) -> Result<Vec<Report>, SessionError> {
         let ended = self.session.has_ended();
         match command {
             Command::Pause if !ended => {
-                let reports = self.session.flush()?;
+                let reports = self.session.flush_async().await?;
                 (self.paused, self.single) = (true, false);
                 self.outbox.tell(News::Paused(true));
                 self.networks.asked = true;
@@ -96,7 +92,7 @@ impl Training<'_> {
             }
             Command::Step => (self.paused, self.single) = (true, !ended),
             Command::Save if !ended => {
-                return match self.session.checkpoint() {
+                return match self.session.checkpoint_async().await {
                     Ok(reports) => Ok(reports),
                     // A disk that is full now may have room at the next checkpoint.
                     Err(SessionError::Run(error)) => {
@@ -111,7 +107,7 @@ impl Training<'_> {
                 self.networks.asked = true;
             }
             Command::Quiz(requests) => {
-                if self.networks.follow(&mut self.session) {
+                if self.networks.follow(&mut self.session).await {
                     self.networks.quiz(&requests, self.outbox);
                 }
             }
@@ -120,8 +116,8 @@ impl Training<'_> {
         Ok(Vec::new())
     }
 
-    fn step(&mut self) -> Result<Vec<Report>, SessionError> {
-        let mut reports = match self.session.advance(self.stop) {
+    async fn step(&mut self) -> Result<Vec<Report>, SessionError> {
+        let mut reports = match self.session.advance_async(self.stop).await {
             Ok(reports) => reports,
             Err(error) => {
                 self.show_what_failed(&error);
@@ -129,12 +125,12 @@ impl Training<'_> {
             }
         };
         if self.single && !self.session.has_ended() {
-            reports.extend(self.session.flush()?);
+            reports.extend(self.session.flush_async().await?);
             self.single = false;
             self.outbox.tell(News::Paused(true));
             self.networks.asked = true;
         } else if self.networks.is_due() {
-            self.networks.refresh(&mut self.session, self.outbox);
+            self.networks.refresh(&mut self.session, self.outbox).await;
         }
         Ok(reports)
     }
@@ -168,7 +164,7 @@ impl Training<'_> {
         At { step: self.session.step(), seconds: self.session.seconds(), progress: self.session.progress() }
     }
 
-    fn tell(&mut self, reports: Vec<Report>) -> Result<(), SessionError> {
+    async fn tell(&mut self, reports: Vec<Report>) -> Result<(), SessionError> {
         let ending = reports.iter().find_map(|report| match report {
             Report::Ended(ending) => Some(ending.clone()),
             _ => None,
@@ -178,10 +174,10 @@ impl Training<'_> {
         }
         if let Some(ending) = ending {
             if ending.complete {
-                self.session.sample(&self.material)?;
+                self.session.sample_async(&self.material).await?;
                 self.keep_best();
             }
-            self.networks.refresh(&mut self.session, self.outbox);
+            self.networks.refresh(&mut self.session, self.outbox).await;
             self.outbox.tell(News::Ended(ending));
             self.stop = false;
         }

@@ -1,0 +1,177 @@
+//! The browser's own storage, which follows the files in memory: a run is there again when its page is.
+//!
+//! Files are written one after the other, so that a tab may be closed between two. A checkpoint counts once its state.json is there,
+//! which is written behind its other files; what has none when the page comes back was cut off, and goes.
+
+use crate::fs::{self, memory};
+use crate::run::CHECKPOINTS;
+use js_sys::{Array, Function, Uint8Array};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::task::Poll;
+use wasm_bindgen::prelude::*;
+use web_time::Duration;
+
+#[wasm_bindgen(module = "/assets/web/storage.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = isThere)]
+    async fn is_there() -> JsValue;
+    #[wasm_bindgen(catch)]
+    async fn put(path: &str, bytes: Uint8Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn remove(path: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    async fn read(under: &str) -> Result<JsValue, JsValue>;
+    async fn hold(name: &str) -> JsValue;
+}
+
+/// How often what has changed is written.
+const OFTEN: Duration = Duration::from_millis(500);
+
+/// The browser's storage.
+#[derive(Default)]
+pub(crate) struct Storage {
+    /// None where the browser keeps nothing: a private window, or an old one.
+    keeps: Cell<bool>,
+    /// What has changed and is not written yet.
+    changed: RefCell<BTreeSet<PathBuf>>,
+    writing: Cell<bool>,
+    /// What went wrong first since somebody asked.
+    trouble: RefCell<Option<String>>,
+}
+
+/// A run that no other tab can take, until this is dropped.
+pub(crate) struct Held(Option<Function>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(release) = &self.0 {
+            let _ = release.call0(&JsValue::NULL);
+        }
+    }
+}
+
+/// What a browser says, in a line.
+fn words(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()).split_whitespace().collect::<Vec<_>>().join(" "),
+        None => format!("{error:?}"),
+    }
+}
+
+impl Storage {
+    /// Opens it, and takes into memory what is in it.
+    pub(crate) async fn open() -> Self {
+        let storage = Self::default();
+        storage.keeps.set(is_there().await.is_truthy());
+        if storage.keeps.get() {
+            storage.refresh(Path::new("")).await;
+        } else {
+            let why = "this browser keeps no files here: what is trained is gone with the tab unless it is downloaded";
+            *storage.trouble.borrow_mut() = Some(why.into());
+        }
+        storage
+    }
+
+    /// What went wrong since the last call, in words.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.take()
+    }
+
+    /// Takes into memory what the storage has of a folder, in place of what is there: another tab may have gone on with it.
+    pub(crate) async fn refresh(&self, folder: &Path) {
+        if !self.keeps.get() {
+            return;
+        }
+        let files = match read(&folder.to_string_lossy()).await {
+            Ok(files) => Array::from(&files),
+            Err(error) => return self.note(&error),
+        };
+        let _ = fs::remove_dir_all(folder);
+        for i in (0..files.length()).step_by(2) {
+            let (Some(path), bytes) = (files.get(i).as_string(), files.get(i + 1)) else { continue };
+            let path = PathBuf::from(path);
+            let _ = path.parent().map(fs::create_dir_all);
+            let _ = fs::write(&path, bytes.unchecked_into::<Uint8Array>().to_vec());
+        }
+        drop_halves(folder);
+        // What has just been read need not be written.
+        self.changed.borrow_mut().extend(memory::changes().into_iter().filter(|path| !path.starts_with(folder)));
+    }
+
+    /// Holds the run in `folder` for this tab; `None` if another has it.
+    pub(crate) async fn hold(&self, folder: &Path) -> Option<Held> {
+        let held = hold(&format!("leyden {}", folder.display())).await;
+        (!held.is_null()).then(|| Held(held.dyn_into().ok()))
+    }
+
+    /// Runs something, and keeps what it writes while it does and when it is over.
+    pub(crate) async fn while_it_runs<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut follow = std::pin::pin!(async {
+            loop {
+                super::sleep(OFTEN).await;
+                self.write().await;
+            }
+        });
+        let done = std::future::poll_fn(|context| {
+            let _: Poll<()> = follow.as_mut().poll(context);
+            // Every answer of the browser's costs a turn. With a training step in each, a checkpoint would take minutes to be kept.
+            if self.writing.get() {
+                return Poll::Pending;
+            }
+            work.as_mut().poll(context)
+        })
+        .await;
+        self.write().await;
+        done
+    }
+
+    /// Writes what has changed.
+    async fn write(&self) {
+        self.changed.borrow_mut().extend(memory::changes());
+        let changed = self.changed.take();
+        if !self.keeps.get() {
+            return;
+        }
+        self.writing.set(true);
+        let (files, gone): (Vec<_>, Vec<_>) = changed.into_iter().partition(|path| fs::is_there(path));
+        let (last, first): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .filter(|path| fs::is_file(path))
+            .partition(|path| path.file_name().is_some_and(|name| name == "state.json" || name == "config.toml"));
+        for path in first.iter().chain(&last) {
+            // It may have gone meanwhile.
+            let Ok(bytes) = fs::read(path) else { continue };
+            if let Err(error) = put(&path.to_string_lossy(), Uint8Array::from(bytes.as_slice())).await {
+                self.note(&error);
+            }
+        }
+        for path in gone.iter().filter(|path| !fs::is_there(path)) {
+            if let Err(error) = remove(&path.to_string_lossy()).await {
+                self.note(&error);
+            }
+        }
+        self.writing.set(false);
+    }
+
+    fn note(&self, error: &JsValue) {
+        let text =
+            format!("the browser did not keep a file: {}; download the run before closing the tab", words(error));
+        self.trouble.borrow_mut().get_or_insert(text);
+    }
+}
+
+/// Removes checkpoints that were being written when the tab was closed.
+fn drop_halves(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let of_checkpoint = folder.file_name().is_some_and(|name| name == CHECKPOINTS);
+        if of_checkpoint && !fs::is_file(&path.join("state.json")) {
+            let _ = fs::remove_dir_all(&path);
+        } else if fs::is_dir(&path) {
+            drop_halves(&path);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What `tests/web` needs that is no shell: bindings, a server, and a browser that is told what to do.
+//!
+//! ```text
+//! web bindings MODULE FOLDER         the JavaScript that loads a compiled module
+//! web serve FOLDER [PORT]            a local server, until it is ended
+//! web try FOLDER LEYDEN CHROMIUM OUT the page in a headless browser, held against the program
+//! ```
+
+mod browser;
+mod serve;
+mod story;
+
+use std::path::Path;
+use wasm_bindgen_cli_support::Bindgen;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["bindings", module, folder] => {
+            let mut bindgen = Bindgen::new();
+            bindgen.input_path(module).typescript(false).remove_name_section(true).web(true).expect("a target");
+            bindgen.generate(folder).expect("bindings");
+        }
+        ["serve", folder] => serve::forever(Path::new(folder), 8000),
+        ["serve", folder, port] => serve::forever(Path::new(folder), port.parse().expect("a port")),
+        ["try", folder, leyden, chromium, out] => {
+            let failed = story::tell(Path::new(folder), Path::new(leyden), chromium, Path::new(out));
+            std::process::exit(i32::from(failed));
+        }
+        _ => {
+            eprintln!("usage: web bindings MODULE FOLDER | serve FOLDER [PORT] | try FOLDER LEYDEN CHROMIUM OUT");
+            std::process::exit(2);
+        }
+    }
+}
