@@ -4,6 +4,7 @@
 //! web bindings MODULE FOLDER         the JavaScript that loads a compiled module
 //! web serve FOLDER [PORT]            a local server, until it is ended
 //! web try FOLDER LEYDEN CHROMIUM OUT the page in a headless browser, held against the program
+//! web picture FOLDER QUERY SECONDS CHROMIUM OUT      the page after so many seconds, as in the README
 //! ```
 
 mod browser;
@@ -28,8 +29,18 @@ fn main() {
             let failed = story::tell(Path::new(folder), Path::new(leyden), chromium, Path::new(out));
             std::process::exit(i32::from(failed));
         }
+        ["picture", folder, query, seconds, chromium, out] => {
+            let address = serve::begin(Path::new(folder));
+            let mut browser = browser::Browser::start(chromium, &std::env::temp_dir().join("leyden-picture"));
+            browser.open(&format!("{address}/{query}"));
+            std::thread::sleep(std::time::Duration::from_secs(seconds.parse().expect("seconds")));
+            browser.picture(Path::new(out));
+        }
         _ => {
-            eprintln!("usage: web bindings MODULE FOLDER | serve FOLDER [PORT] | try FOLDER LEYDEN CHROMIUM OUT");
+            eprintln!(
+                "usage: web bindings MODULE FOLDER | serve FOLDER [PORT] | try FOLDER LEYDEN CHROMIUM OUT | \
+                 picture FOLDER QUERY SECONDS CHROMIUM OUT"
+            );
             std::process::exit(2);
         }
     }
