@@ -47,6 +47,12 @@ export async function remove(path) {
   }
 }
 
+// What is gone is nothing; anything else went wrong.
+function forgive(error) {
+  if (!["NotFoundError", "NotReadableError"].includes(error.name)) throw error;
+  return null;
+}
+
 // Every file under a folder, "" for all: [path, bytes, path, bytes, ...].
 export async function read(under) {
   const found = [];
@@ -54,18 +60,17 @@ export async function read(under) {
     for await (const [name, handle] of folder.entries()) {
       const path = at ? `${at}/${name}` : name;
       if (handle.kind === "directory") {
-        await look(handle, path);
+        await look(handle, path).catch(forgive);
       } else {
-        found.push(path, new Uint8Array(await (await handle.getFile()).arrayBuffer()));
+        // Another tab may remove it meanwhile.
+        const file = await handle.getFile().catch(forgive);
+        const bytes = await file?.arrayBuffer().catch(forgive);
+        if (bytes) found.push(path, new Uint8Array(bytes));
       }
     }
   };
-  try {
-    const [folder, name] = await folderOf(under ? `${under}/x` : "x", false);
-    await look(folder, under);
-  } catch (error) {
-    if (error.name !== "NotFoundError") throw error;
-  }
+  const [folder] = (await folderOf(under ? `${under}/x` : "x", false).catch(forgive)) ?? [];
+  if (folder) await look(folder, under).catch(forgive);
   return found;
 }
 

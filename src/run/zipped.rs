@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+/// Bytes of what is unpacked, at most: a zip can say that it is a great deal.
+const MOST: u64 = 2 << 30;
+
 /// The run in `folder` as a zip, which holds that folder.
 ///
 /// # Errors
@@ -56,14 +59,18 @@ fn inside(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), RunError> {
 pub fn unzip(content: &[u8], runs: &Path) -> Result<PathBuf, RunError> {
     let bad = |reason: String| RunError::Zip { reason };
     let mut archive = ZipArchive::new(Cursor::new(content)).map_err(|e| bad(e.to_string()))?;
-    let mut files = Vec::new();
+    let (mut files, mut left) = (Vec::new(), MOST);
     for index in 0..archive.len() {
         let mut file = archive.by_index(index).map_err(|e| bad(e.to_string()))?;
         // A name that leads out of the folder is none.
         let name = file.enclosed_name().ok_or_else(|| bad(format!("{:?} is no name of a file in it", file.name())))?;
         if file.is_file() {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(|e| bad(format!("{}: {e}", name.display())))?;
+            let read = (&mut file)
+                .take(left + 1)
+                .read_to_end(&mut bytes)
+                .map_err(|e| bad(format!("{}: {e}", name.display())))?;
+            left = left.checked_sub(read as u64).ok_or_else(|| bad(format!("it is larger than {MOST} bytes")))?;
             files.push((name, bytes));
         }
     }

@@ -26,11 +26,23 @@ export function download(name, bytes) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
+export function begun() {
+  const url = new URL(location.href);
+  url.searchParams.delete('start');
+  history.replaceState(null, '', url);
+}
+export function whenHidden(does) {
+  document.addEventListener('visibilitychange', () => { if (document.hidden) does(); });
+}
 export function later(milliseconds) { return new Promise(done => setTimeout(done, milliseconds)); }
 ")]
 extern "C" {
     fn turn() -> js_sys::Promise;
     fn later(milliseconds: u32) -> js_sys::Promise;
+    /// The page's address does not ask to start any more: a page that is loaded again has the run that it began.
+    fn begun();
+    #[wasm_bindgen(js_name = whenHidden)]
+    fn when_hidden(does: &Closure<dyn Fn()>);
     /// Has the browser save bytes as a file of that name.
     pub(crate) fn download(name: &str, bytes: &[u8]);
 }
@@ -70,9 +82,17 @@ pub async fn show(canvas: web_sys::HtmlCanvasElement) -> Result<(), JsValue> {
         });
         let mut app = App::new(wake);
         app.list_runs(crate::run::RUNS.into());
-        app.follow_link(Link::of(asked));
+        let link = Link::of(asked);
+        if link.as_ref().is_ok_and(|link| link.starts) {
+            begun();
+        }
+        app.follow_link(link);
         Ok(Box::new(app))
     });
+    let saves = Closure::<dyn Fn()>::new(worker::save_now);
+    when_hidden(&saves);
+    // As long as the page.
+    saves.forget();
     eframe::WebRunner::new().start(canvas, options, create).await
 }
 

@@ -66,7 +66,7 @@ impl Storage {
         let storage = Self::default();
         storage.keeps.set(is_there().await.is_truthy());
         if storage.keeps.get() {
-            storage.refresh(Path::new("")).await;
+            storage.refresh(Path::new(""), false).await;
         } else {
             let why = "this browser keeps no files here: what is trained is gone with the tab unless it is downloaded";
             *storage.trouble.borrow_mut() = Some(why.into());
@@ -79,15 +79,22 @@ impl Storage {
         self.trouble.take()
     }
 
-    /// Takes into memory what the storage has of a folder, in place of what is there: another tab may have gone on with it.
-    pub(crate) async fn refresh(&self, folder: &Path) {
-        if !self.keeps.get() {
+    /// Takes into memory what the storage has of a folder, in place of what is there: another tab may have gone on with it. What is
+    /// not kept yet is kept first, and stays if that cannot be done. A checkpoint that was cut off goes from the storage too
+    /// where the folder is this tab's.
+    pub(crate) async fn refresh(&self, folder: &Path, ours: bool) {
+        self.write().await;
+        if !self.keeps.get() || self.is_behind(folder) {
             return;
         }
         let files = match read(&folder.to_string_lossy()).await {
             Ok(files) => Array::from(&files),
             Err(error) => return self.note(&error),
         };
+        if self.is_behind(folder) {
+            // Something came meanwhile.
+            return;
+        }
         let _ = fs::remove_dir_all(folder);
         for i in (0..files.length()).step_by(2) {
             let (Some(path), bytes) = (files.get(i).as_string(), files.get(i + 1)) else { continue };
@@ -95,9 +102,21 @@ impl Storage {
             let _ = path.parent().map(fs::create_dir_all);
             let _ = fs::write(&path, bytes.unchecked_into::<Uint8Array>().to_vec());
         }
-        drop_halves(folder);
+        if !ours {
+            drop_halves(folder);
+        }
         // What has just been read need not be written.
-        self.changed.borrow_mut().extend(memory::changes().into_iter().filter(|path| !path.starts_with(folder)));
+        memory::changes();
+        if ours {
+            drop_halves(folder);
+        }
+    }
+
+    /// Whether something in a folder is not kept yet.
+    pub(crate) fn is_behind(&self, folder: &Path) -> bool {
+        let mut changed = self.changed.borrow_mut();
+        changed.extend(memory::changes());
+        self.keeps.get() && (self.writing.get() || changed.iter().any(|path| path.starts_with(folder)))
     }
 
     /// Holds the run in `folder` for this tab; `None` if another has it.
@@ -128,29 +147,32 @@ impl Storage {
         done
     }
 
-    /// Writes what has changed.
-    async fn write(&self) {
+    /// Writes what has changed; what could not be written, and all behind it, another time. Nothing is removed before everything
+    /// that is to stay is there.
+    pub(crate) async fn write(&self) {
         self.changed.borrow_mut().extend(memory::changes());
         let changed = self.changed.take();
-        if !self.keeps.get() {
+        if !self.keeps.get() || changed.is_empty() {
             return;
         }
         self.writing.set(true);
-        let (files, gone): (Vec<_>, Vec<_>) = changed.into_iter().partition(|path| fs::is_there(path));
-        let (last, first): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .filter(|path| fs::is_file(path))
-            .partition(|path| path.file_name().is_some_and(|name| name == "state.json" || name == "config.toml"));
-        for path in first.iter().chain(&last) {
-            // It may have gone meanwhile.
-            let Ok(bytes) = fs::read(path) else { continue };
-            if let Err(error) = put(&path.to_string_lossy(), Uint8Array::from(bytes.as_slice())).await {
+        let is_last =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name == "state.json" || name == "config.toml");
+        let mut ordered: Vec<PathBuf> = changed.into_iter().collect();
+        ordered.sort_by_key(|path| if !fs::is_there(path) { 2 } else { u8::from(is_last(path)) });
+        let mut ahead = ordered.into_iter();
+        while let Some(path) = ahead.next() {
+            let name = path.to_string_lossy();
+            let done = match fs::read(&path) {
+                Ok(bytes) => put(&name, Uint8Array::from(bytes.as_slice())).await,
+                // A folder is there with what is in it.
+                Err(_) if fs::is_there(&path) => continue,
+                Err(_) => remove(&name).await,
+            };
+            if let Err(error) = done {
                 self.note(&error);
-            }
-        }
-        for path in gone.iter().filter(|path| !fs::is_there(path)) {
-            if let Err(error) = remove(&path.to_string_lossy()).await {
-                self.note(&error);
+                self.changed.borrow_mut().extend([path].into_iter().chain(ahead));
+                break;
             }
         }
         self.writing.set(false);

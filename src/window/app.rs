@@ -212,6 +212,7 @@ impl App {
         }
         if cfg!(target_family = "wasm") {
             // Its files are where the trainer is.
+            self.state.run = None;
             self.begin(Job::Look { folder });
             self.state.page = Page::Run;
             return;
@@ -241,6 +242,14 @@ impl App {
     pub(super) fn open_listed(&mut self, folder: PathBuf) {
         if self.state.folder().as_ref() == Some(&folder) {
             self.state.page = Page::Run;
+            return;
+        }
+        if !platform::PATHS {
+            // One run at a time is shown where the trainer alone can read them.
+            match self.state.phase.is_busy() {
+                true => self.state.tell(true, "a run is under way; stop it first"),
+                false => self.open(folder),
+            }
             return;
         }
         if self.state.phase.is_busy() || self.state.run.is_none() {
@@ -334,6 +343,7 @@ impl App {
                 }
             }
         }
+        platform::complaints().iter().for_each(|text| self.state.tell(true, text));
         while let Ok((what, paths)) = self.picked.1.try_recv() {
             self.take_picked(what, paths);
         }
@@ -399,10 +409,10 @@ impl App {
     }
 
     fn take_picked(&mut self, what: Picking, mut paths: Vec<PathBuf>) {
-        if !platform::PATHS && paths.iter().any(|path| path.extension().is_some_and(|ending| ending == "zip")) {
-            paths.retain(|path| path.extension().is_none_or(|ending| ending != "zip"));
+        let is_zip = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
+        if !platform::PATHS && paths.iter().any(is_zip) {
+            paths.retain(|path| !is_zip(path));
             self.state.page = Page::Start;
-            self.state.tell(false, "the run is among those below");
         }
         let Some(first) = paths.first().cloned() else { return };
         match (what, &mut self.dialog) {

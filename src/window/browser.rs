@@ -3,6 +3,7 @@
 use super::Wake;
 use super::app::Picking;
 use super::state::FoundRun;
+pub(super) use super::worker::complaints;
 use super::worker::{kept_runs, put_files};
 use std::path::{Path, PathBuf};
 use wasm_bindgen_futures::spawn_local;
@@ -49,7 +50,7 @@ pub(super) fn dropped(files: Vec<egui::DroppedFileHandle>, tell: impl FnOnce(Vec
         let mut read = Vec::new();
         for file in files {
             match file.bytes_async().await {
-                Ok(bytes) => read.push((text_path(file.path()), bytes)),
+                Ok(bytes) => read.push((text_path(file.path(), &bytes), bytes)),
                 Err(error) => crate::web::complain(&error),
             }
         }
@@ -70,13 +71,14 @@ pub(super) fn pick(_: Picking, _: bool, tell: impl FnOnce(Vec<PathBuf>) + 'stati
     spawn_local(async move {
         let mut files = Vec::new();
         for file in chosen.await.unwrap_or_default() {
-            files.push((text_path(file.file_name().as_ref()), file.read().await));
+            let content = file.read().await;
+            files.push((text_path(file.file_name().as_ref(), &content), content));
         }
         tell(hand_over(files));
     });
 }
 
-/// Where the trainer finds a text of that name.
-fn text_path(name: &Path) -> PathBuf {
-    Path::new("texts").join(name.file_name().unwrap_or("text.txt".as_ref()))
+/// Where the trainer finds a text of that name: another text of the same name has another place.
+fn text_path(name: &Path, content: &[u8]) -> PathBuf {
+    Path::new("texts").join(&crate::files::sha256(content)[..16]).join(name.file_name().unwrap_or("text.txt".as_ref()))
 }

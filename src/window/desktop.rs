@@ -5,6 +5,11 @@ pub(super) use super::listing::Listing;
 use super::app::Picking;
 use std::path::{Path, PathBuf};
 
+/// What could not be done beside the trainer's job, in words: here everything is told where it is done.
+pub(super) fn complaints() -> Vec<String> {
+    Vec::new()
+}
+
 /// Does something that may take its time, out of the window's way.
 pub(super) fn aside(work: impl FnOnce() + Send + 'static) {
     std::thread::spawn(work);

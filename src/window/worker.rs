@@ -14,7 +14,7 @@ mod thread;
 mod training;
 
 #[cfg(target_family = "wasm")]
-pub use browser::{Worker, kept_runs, put_files, serve, take_run_away};
+pub use browser::{Worker, complaints, kept_runs, put_files, save_now, serve, take_run_away};
 pub use job::{Begun, Job, PrepareProgress};
 pub use question::{Demonstrates, Example, Question, Said};
 #[cfg(not(target_family = "wasm"))]

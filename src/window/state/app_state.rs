@@ -167,7 +167,8 @@ impl AppState {
                 self.phase = Phase::Done(ending);
             }
             News::NoNetworks(reason) => {
-                self.tell(true, &format!("its curves are here, but its networks cannot be asked: {reason}"));
+                let but = if self.run.is_some() { "its curves are here, but its" } else { "its" };
+                self.tell(true, &format!("{but} networks cannot be asked: {reason}"));
                 self.phase = Phase::Idle;
             }
             News::Failed(reason) => {

@@ -11,7 +11,7 @@ use crate::window::state::FoundRun;
 use crate::window::{Stir, Wake};
 use js_sys::Uint8Array;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -74,6 +74,8 @@ struct Page {
     news: VecDeque<News>,
     over: Option<Gone>,
     runs: Option<Vec<FoundRun>>,
+    /// What could not be done beside a job, in words.
+    complaints: Vec<String>,
     wake: Wake,
     /// Called by the browser as long as they are kept.
     _listeners: Vec<Closure<dyn FnMut(MessageEvent)>>,
@@ -97,6 +99,7 @@ fn page(wake: &Wake) -> Option<Rc<RefCell<Page>>> {
                 news: VecDeque::new(),
                 over: None,
                 runs: None,
+                complaints: Vec::new(),
                 wake: wake.clone(),
                 _listeners: Vec::new(),
             }));
@@ -111,6 +114,8 @@ fn page(wake: &Wake) -> Option<Rc<RefCell<Page>>> {
             let hears = page.clone();
             let error = Closure::new(move |_: MessageEvent| {
                 let wake = hears.borrow().wake.clone();
+                // Else it would hold its run.
+                hears.borrow().worker.terminate();
                 hears.borrow_mut().over = Some(Gone { panicked: true });
                 // What has gone wrong once is not to be asked again.
                 PAGE.with_borrow_mut(|slot| *slot = None);
@@ -143,7 +148,7 @@ impl Page {
                 Stir::Steps(0)
             }
             FromWorker::Complaint(text) => {
-                self.news.push_back(News::Complaint(text));
+                self.complaints.push(text);
                 Stir::Now
             }
             FromWorker::Runs(runs) => {
@@ -162,6 +167,16 @@ impl Page {
 /// The runs that the browser keeps, where there is a new list of them.
 pub fn kept_runs(wake: &Wake) -> Option<Vec<FoundRun>> {
     page(wake)?.borrow_mut().runs.take()
+}
+
+/// What could not be done since the last call, in words.
+pub fn complaints() -> Vec<String> {
+    PAGE.with_borrow(|page| page.as_ref().map_or(Vec::new(), |page| std::mem::take(&mut page.borrow_mut().complaints)))
+}
+
+/// Has what is trained saved now, as when the page is hidden: it may not come back.
+pub fn save_now() {
+    PAGE.with_borrow(|page| page.iter().for_each(|page| page.borrow().send(&ToWorker::Command(Command::Save))));
 }
 
 /// Puts files where a job may read them.
@@ -275,6 +290,8 @@ impl Jobs {
 /// The Worker: does what the page says, as long as there is one. `early` is what it has said already.
 pub async fn serve(early: js_sys::Array) {
     let scope: web_sys::DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    // What is said meanwhile goes on being kept in `early`.
+    let storage = Storage::open().await;
     let posts = scope.clone();
     let tell: Rc<dyn Fn(FromWorker) -> bool> = Rc::new(move |said| {
         let bytes = to_bytes(&said);
@@ -289,26 +306,37 @@ pub async fn serve(early: js_sys::Array) {
         from_bytes(&data).into_iter().for_each(|said| jobs.borrow_mut().hear(said));
     }
     scope.set_onmessage(Some(listen.as_ref().unchecked_ref()));
-    let storage = Storage::open().await;
     tell(kept());
     loop {
         let next = jobs.borrow_mut().waiting.pop_front();
         let Some((number, mut job, inbox)) = next else {
+            storage.write().await;
+            storage.trouble().into_iter().for_each(|text| {
+                tell(FromWorker::Complaint(text));
+            });
             web::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let say = tell.clone();
-        let outbox = Outbox { send: Box::new(move |news| say(FromWorker::News { number, news })) };
+        let (say, ended) = (tell.clone(), Rc::new(Cell::new(false)));
+        let ends = ended.clone();
+        let send = move |news: News| {
+            ends.set(ends.get() || matches!(news, News::Ended(_)));
+            say(FromWorker::News { number, news })
+        };
+        let outbox = Outbox { send: Box::new(send) };
         match hold(&mut job, &storage).await {
-            Ok(held) => {
+            Ok(mut held) => {
                 let trouble = async {
                     loop {
                         complain_of(&storage, &outbox);
+                        // It is only asked from here on, and may be gone on with anywhere.
+                        if ended.get() && !storage.is_behind("".as_ref()) {
+                            held = None;
+                        }
                         web::sleep(Duration::from_secs(1)).await;
                     }
                 };
                 storage.while_it_runs(beside(job::run(job, &inbox, &outbox), trouble)).await;
-                drop(held);
             }
             Err(folder) => {
                 let name = folder.display();
@@ -349,11 +377,11 @@ async fn beside<T>(work: impl Future<Output = T>, always: impl Future<Output = (
 async fn hold(job: &mut Job, storage: &Storage) -> Result<Option<Held>, PathBuf> {
     let folder = match job {
         Job::Look { folder } => {
-            storage.refresh(folder).await;
+            storage.refresh(folder, false).await;
             return Ok(None);
         }
         Job::Start { folder: folder @ None, config, .. } => {
-            storage.refresh(RUNS.as_ref()).await;
+            storage.refresh(RUNS.as_ref(), false).await;
             let name = config.run_name();
             for number in 1.. {
                 let free =
@@ -362,6 +390,11 @@ async fn hold(job: &mut Job, storage: &Storage) -> Result<Option<Held>, PathBuf>
                     continue;
                 }
                 if let Some(held) = storage.hold(&free).await {
+                    // Another tab may have made it just now.
+                    storage.refresh(&free, true).await;
+                    if fs::is_there(&free) {
+                        continue;
+                    }
                     *folder = Some(free);
                     return Ok(Some(held));
                 }
@@ -373,6 +406,7 @@ async fn hold(job: &mut Job, storage: &Storage) -> Result<Option<Held>, PathBuf>
         }
     };
     let held = storage.hold(&folder).await.ok_or_else(|| folder.clone())?;
-    storage.refresh(&folder).await;
+    storage.refresh(&folder, true).await;
+    storage.refresh("texts".as_ref(), false).await;
     Ok(Some(held))
 }

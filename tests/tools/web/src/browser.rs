@@ -82,6 +82,11 @@ impl Browser {
         before
     }
 
+    /// The tab that is told what to do.
+    pub fn tab(&self) -> String {
+        self.session.clone()
+    }
+
     /// Tells that tab what to do from now on.
     pub fn back_to(&mut self, tab: String) {
         self.session = tab;

@@ -36,6 +36,7 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
     story.trains_on_the_cpu();
     story.goes_on_after_a_reload();
     story.explains();
+    story.takes_a_run_away_and_brings_it_back();
     story.refuses_a_run_that_another_tab_has();
     story.trains_on_webgpu();
     let Story { browser, passed, mut failed, .. } = story;
@@ -127,36 +128,70 @@ impl Story {
         self.check("what happens is explained in three steps", true, "");
     }
 
+    /// As a zip that is downloaded, and dropped on the page again.
+    fn takes_a_run_away_and_brings_it_back(&mut self) {
+        self.browser.evaluate(
+            "window.taken = null; const real = URL.createObjectURL; \
+             URL.createObjectURL = (blob) => { window.taken = blob; return real.call(URL, blob); }; true",
+        );
+        self.click("Export…");
+        let whole = "The whole run, for leyden on a desktop and for transformers (.zip)";
+        self.browser.wait_for("choice of what to take away", 30, &element(whole));
+        self.click(whole);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        self.click("Save");
+        let size = self.browser.wait_for("zip", 60, "window.taken?.size ?? null").as_u64().unwrap_or(0);
+        self.check("a run is taken away as a zip", size > 1_000_000, &format!("{size} bytes"));
+        self.browser.evaluate(
+            "(() => { const data = new DataTransfer(); data.items.add(new File([window.taken], 'TINY.ZIP')); \
+             document.querySelector('canvas').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true })); \
+             return true; })()",
+        );
+        self.browser.wait_for("run of the zip", 60, &element("tiny-2"));
+        self.click("tiny-2");
+        self.browser.wait_for("that run", 60, &has("runs/tiny-2"));
+        self.browser.wait_for("its end", 60, &element("Go on to 45 steps"));
+        let kept = file("tiny-2", "checkpoints/step-000030/state.json");
+        self.browser.wait_for("its checkpoint in the browser's storage", 60, &kept);
+        self.check("its zip opens as another run, which is kept", true, "");
+    }
+
     fn refuses_a_run_that_another_tab_has(&mut self) {
         let often = ["data.sample=stories", "training.checkpoint_every=20", "training.evaluation_examples=8"];
         self.browser.open(&format!("{}/{}", self.address, link(&["steps=100000", "device=cpu"], &often)));
         let saved =
             "[...document.querySelectorAll('#mirror *')].find(it => it.textContent.startsWith('at step ')) ?? null";
         self.browser.wait_for("checkpoint", 120, saved);
-        self.browser.wait_for("kept checkpoint", 60, &file("tiny-2", "checkpoints/step-000020/state.json"));
+        self.browser.wait_for("kept checkpoint", 60, &file("tiny-3", "checkpoints/step-000020/state.json"));
         let first = self.browser.open_tab();
         self.browser.open(&self.address.clone());
-        self.browser.wait_for("list of runs", 60, &element("tiny-2"));
-        self.click("tiny-2");
+        self.browser.wait_for("list of runs", 60, &element("tiny-3"));
+        self.click("tiny-3");
         self.browser.wait_for("run", 60, &element("Go on training"));
         self.click("Go on training");
-        let refused = "[...document.querySelectorAll('#mirror *')].find(it => \
-                       it.textContent.includes('runs/tiny-2 is open in another tab')) ?? null";
-        self.browser.wait_for("refusal", 60, refused);
+        self.browser.wait_for("refusal", 60, &has("runs/tiny-3 is open in another tab"));
         self.check("a run that another tab trains is refused", true, "");
+        let second = self.browser.tab();
         self.browser.back_to(first);
         self.click("Stop");
         self.browser.wait_for("end of the run", 60, &element("Go on training"));
         self.check("the first tab stops and saves", true, "");
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        self.browser.back_to(second);
+        self.click("Go on training");
+        self.browser.wait_for("training in the second tab", 60, &has("training"));
+        self.click("Stop");
+        self.browser.wait_for("end of the run", 60, &element("Go on training"));
+        self.check("the second tab goes on with it then", true, "");
     }
 
     fn trains_on_webgpu(&mut self) {
         let link = link(&["steps=2", "device=webgpu"], &SMALL);
         self.browser.open(&format!("{}/{link}", self.address));
-        let found = self.metrics("tiny-3", 2);
+        let found = self.metrics("tiny-4", 2);
         let expected = self.native("webgpu", &["--steps", "2"], &SMALL);
         self.compare("two steps on WebGPU are the program's", &found, &expected, 1e-4);
-        let device = self.browser.evaluate(&file("tiny-3", "events.jsonl"));
+        let device = self.browser.evaluate(&file("tiny-4", "events.jsonl"));
         let device = device.as_str().unwrap_or_default();
         self.check("they were on WebGPU", device.contains("WebGPU"), device);
     }
@@ -247,6 +282,11 @@ fn element(name: &str) -> String {
 /// The element with that text, or null.
 fn text(words: &str) -> String {
     format!("[...document.querySelectorAll('#mirror *')].find(it => it.textContent === '{words}') ?? null")
+}
+
+/// The element with text that has this in it, or null.
+fn has(words: &str) -> String {
+    format!("[...document.querySelectorAll('#mirror *')].find(it => it.textContent.includes('{words}')) ?? null")
 }
 
 /// The text of a file of a run that the browser keeps, or null.
