@@ -75,6 +75,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The paths that a file or folder of that name may have where others have it: `parent/name`, `parent/name-2`, ...
+pub(crate) fn numbered(parent: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    (1u64..).map(move |number| parent.join(if number == 1 { name.into() } else { format!("{name}-{number}") }))
+}
+
+/// The first of those that is not there.
+pub(crate) fn free(parent: &Path, name: &str) -> PathBuf {
+    numbered(parent, name).find(|path| !fs::is_there(path)).unwrap_or_else(|| parent.join(name))
+}
+
 /// When a file was written last, where its system says.
 pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|m| m.modified()).ok()

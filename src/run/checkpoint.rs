@@ -61,7 +61,7 @@ pub(super) fn save(
         // The same step saved before, as when a run was stopped there: it goes only when the new one is whole.
         let old = all.join(format!("step-{:06}.old", snapshot.step));
         remove(&old)?;
-        if crate::fs::is_there(&folder) {
+        if fs::is_there(&folder) {
             fs::rename(&folder, &old).map_err(|e| RunError::file(&folder, e))?;
         }
         fs::rename(&partial, &folder).map_err(|e| RunError::file(&folder, e))?;

@@ -75,13 +75,7 @@ const EVENTS: &str = "events.jsonl";
 impl Run {
     /// The first free folder among `runs/<name>`, `runs/<name>-2`, ...
     pub fn free_folder(name: &str) -> PathBuf {
-        let mut folder = Path::new(RUNS).join(name);
-        let mut number = 2;
-        while crate::fs::is_there(&folder) {
-            folder = Path::new(RUNS).join(format!("{name}-{number}"));
-            number += 1;
-        }
-        folder
+        crate::files::free(Path::new(RUNS), name)
     }
 
     /// Whether `folder` is free for a new run: not there, empty, or with nothing in it but a start that was cut off.
@@ -105,10 +99,10 @@ impl Run {
                 || Tokenizer::FILES.contains(&name)
         };
         let cut_off = names.iter().any(|name| name == lock::LOCK) && names.iter().all(start);
-        if names.iter().any(|name| name == CHECKPOINTS) && !crate::fs::is_there(&folder.join(settings::CONFIG)) {
+        if names.iter().any(|name| name == CHECKPOINTS) && !fs::is_there(&folder.join(settings::CONFIG)) {
             return Err(RunError::Damaged { path: folder.join(settings::CONFIG), reason: "it is missing".into() });
         }
-        match names.is_empty() || cut_off && !crate::fs::is_there(&folder.join(settings::CONFIG)) {
+        match names.is_empty() || cut_off && !fs::is_there(&folder.join(settings::CONFIG)) {
             true => Ok(()),
             false => Err(RunError::Occupied { folder: folder.into() }),
         }

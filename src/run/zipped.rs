@@ -3,6 +3,7 @@
 use super::RunError;
 use super::lock::LOCK;
 use super::settings::CONFIG;
+use crate::files::free;
 use crate::fs;
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -77,9 +78,7 @@ pub fn unzip(content: &[u8], runs: &Path) -> Result<PathBuf, RunError> {
     let of_run = files.iter().filter(|(name, _)| name.file_name().is_some_and(|name| name == CONFIG));
     let top = of_run.map(|(name, _)| name.parent().unwrap_or(Path::new(""))).min_by_key(|top| top.iter().count());
     let top = top.ok_or_else(|| bad(format!("it has no {CONFIG}")))?.to_path_buf();
-    let stem = top.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned());
-    let names = std::iter::once(stem.clone()).chain((2..).map(|number| format!("{stem}-{number}")));
-    let folder = names.map(|name| runs.join(name)).find(|folder| !fs::is_there(folder)).unwrap_or_default();
+    let folder = free(runs, &top.file_name().unwrap_or("run".as_ref()).to_string_lossy());
     // As of a new run, config.toml comes last.
     files.sort_by_key(|(name, _)| *name == top.join(CONFIG));
     for (name, bytes) in &files {

@@ -210,7 +210,7 @@ impl App {
             }
             return;
         }
-        if cfg!(target_family = "wasm") {
+        if !platform::PATHS {
             // Its files are where the trainer is.
             self.state.run = None;
             self.begin(Job::Look { folder });

@@ -4,6 +4,7 @@
 //! bytes.
 
 use super::{Command, Gone, Inbox, Job, News, Outbox, job, message};
+use crate::files::numbered;
 use crate::fs;
 use crate::run::RUNS;
 use crate::web::{self, Held, Storage};
@@ -382,10 +383,7 @@ async fn hold(job: &mut Job, storage: &Storage) -> Result<Option<Held>, PathBuf>
         }
         Job::Start { folder: folder @ None, config, .. } => {
             storage.refresh(RUNS.as_ref(), false).await;
-            let name = config.run_name();
-            for number in 1.. {
-                let free =
-                    PathBuf::from(RUNS).join(if number == 1 { name.clone() } else { format!("{name}-{number}") });
+            for free in numbered(RUNS.as_ref(), &config.run_name()) {
                 if fs::is_there(&free) {
                     continue;
                 }

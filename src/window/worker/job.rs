@@ -7,6 +7,7 @@ use super::{Command, Demonstrates, Heard, Inbox, News, Outbox};
 use crate::config::Config;
 use crate::corpus::VocabularyOptions;
 use crate::dataset::{self, Phase, Preparation, Vocabulary};
+use crate::files::free;
 use crate::measure::Measures;
 use crate::model::Model;
 use crate::run::Run;
@@ -233,10 +234,4 @@ fn prepare(config: &Config, files: Vec<PathBuf>, inbox: &Inbox, outbox: &Outbox)
         Err(_) if stopped => Ok(None),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// The first free folder among `parent/stem`, `parent/stem-2`, ...
-fn free(parent: &Path, stem: &str) -> PathBuf {
-    let names = std::iter::once(stem.to_string()).chain((2..).map(|n| format!("{stem}-{n}")));
-    names.map(|name| parent.join(name)).find(|path| !crate::fs::is_there(path)).unwrap_or_else(|| parent.join(stem))
 }
