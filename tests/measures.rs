@@ -111,7 +111,7 @@ fn the_window_shows_what_a_run_measures() {
     let folder = tempfile::tempdir().unwrap();
     let mut app = App::new(Arc::new(|_| {}));
     for name in ["first", "second"] {
-        app.state.open(&run(folder.path(), name, MEASURES));
+        app.state.open(Track::read(&run(folder.path(), name, MEASURES)));
     }
     app.state.page = Page::Compare;
     app.state.shown = ["spread".into()].into();

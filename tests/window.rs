@@ -15,7 +15,7 @@ use leyden::corpus::SAMPLE;
 use leyden::graph::Recompute;
 use leyden::measure::{Measure, Measures, Plot};
 use leyden::session;
-use leyden::window::state::{Page, Phase};
+use leyden::window::state::{Page, Phase, Source, Track};
 use leyden::window::{App, Job};
 use std::path::Path;
 use std::time::Duration;
@@ -65,6 +65,32 @@ fn precision_and_recomputation_can_be_chosen() {
     assert_eq!(config.training.precision, Precision::Mixed);
     assert_eq!(how.resources.recompute, Some(Recompute::Selective));
     window.get_by_label_contains("16 bits: half the memory on a GPU");
+}
+
+#[test]
+fn a_text_can_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = window();
+    window.state_mut().keep_texts_in(folder.path().into());
+    window.run_steps(2);
+    press(&mut window, "Paste…");
+    window.get_by_label("0 words");
+    window.event(egui::Event::Paste("A short text.".into()));
+    window.run_steps(2);
+    window.get_by_label("3 words");
+    // What is too long to be edited is put behind it.
+    let long = "\n\nlonger and longer".repeat(2_000);
+    window.event(egui::Event::Paste(long.clone()));
+    window.run_steps(2);
+    window.get_by_label("6,003 words");
+    press(&mut window, "Take it");
+    let Source::Files(files) = &window.state().state.form.source else { panic!("no file") };
+    assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), format!("A short text.{long}"));
+    assert!(files[0].starts_with(folder.path()));
+    window.get_by_label("pasted.txt");
+    // The same again begins with nothing.
+    press(&mut window, "Paste…");
+    window.get_by_label("0 words");
 }
 
 #[test]
@@ -346,7 +372,7 @@ fn damaged_runs_are_told_of() {
     assert_eq!(window.state().state.run.as_ref().unwrap().intervals.len(), 20);
     std::fs::write(run.join("config.toml"), "[model").unwrap();
     for (what, words) in [(folder.path().join("none"), "does not exist"), (run, "config.toml")] {
-        window.state_mut().state.open(&what);
+        window.state_mut().state.open(Track::read(&what));
         window.run_steps(1);
         window.get_all_by_label_contains(words).next().unwrap();
     }

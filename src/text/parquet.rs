@@ -12,10 +12,9 @@ use parquet::column::reader::{get_column_reader, get_typed_column_reader};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::reader::{FileReader as _, Length, SerializedFileReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
-use std::fs::File;
 use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -40,11 +39,30 @@ pub(super) fn read(path: &Path, field: &str, counter: &AtomicU64, sink: &mut Sin
     })
 }
 
+/// What the library reads of: a file, or in a browser, where those are in memory, what is in it.
+#[cfg(not(target_family = "wasm"))]
+type Source = std::fs::File;
+#[cfg(target_family = "wasm")]
+type Source = bytes::Bytes;
+
+/// The file once for the library, and once for its pages.
+#[cfg(not(target_family = "wasm"))]
+fn source(path: &Path) -> std::io::Result<(Source, Source)> {
+    let file = std::fs::File::open(path)?;
+    Ok((file.try_clone()?, file))
+}
+
+#[cfg(target_family = "wasm")]
+fn source(path: &Path) -> std::io::Result<(Source, Source)> {
+    let content = Source::from(crate::fs::read(path)?);
+    Ok((content.clone(), content))
+}
+
 /// A parquet file that is read by columns.
 pub(crate) struct ParquetFile {
     name: String,
-    reader: SerializedFileReader<File>,
-    pages: Arc<File>,
+    reader: SerializedFileReader<Source>,
+    pages: Arc<Source>,
     bytes: u64,
 }
 
@@ -52,9 +70,8 @@ impl ParquetFile {
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let name = path.display().to_string();
         let read_error = |source| ReadError::Read { path: path.into(), source };
-        let file = File::open(path).map_err(read_error)?;
-        let bytes = file.metadata().map_err(read_error)?.len();
-        let pages = Arc::new(file.try_clone().map_err(read_error)?);
+        let (file, pages) = source(path).map_err(read_error)?;
+        let (bytes, pages) = (Length::len(&file), Arc::new(pages));
         let reader = guarded(|| SerializedFileReader::new(file)).map_err(|e| broken(&name, 0, &e))?;
         Ok(Self { name, reader, pages, bytes })
     }
@@ -181,13 +198,13 @@ fn one_line(error: &ParquetError) -> String {
 
 /// The pages of a column.
 struct Pages {
-    inner: SerializedPageReader<File>,
+    inner: SerializedPageReader<Source>,
     /// Whether they are still compressed when `inner` gives them.
     zstd: bool,
 }
 
 impl Pages {
-    fn new(file: Arc<File>, column: &ColumnChunkMetaData, rows: i64) -> Result<Self, ParquetError> {
+    fn new(file: Arc<Source>, column: &ColumnChunkMetaData, rows: i64) -> Result<Self, ParquetError> {
         let offsets =
             [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
         if offsets.into_iter().flatten().any(|offset| offset < 0) {

@@ -3,9 +3,11 @@
 //! Both are this program, compiled once for `wasm32-unknown-unknown`: a page calls [`show`], and the Worker that the window starts
 //! calls [`serve`]. `assets/web` has the page, `tests/web` builds and tries it.
 
+mod memory;
 mod mirror;
 mod storage;
 
+pub(crate) use memory::NO_ROOM;
 pub(crate) use storage::{Held, Storage};
 
 use crate::window::state::Link;

@@ -4,7 +4,8 @@ use super::export::ExportForm;
 use super::look::Look;
 use super::panes;
 use super::platform::{self, Listing};
-use super::state::{AppState, Compared, Drawn, Page, Phase, Quiz, Track, View};
+use super::runs::{FOLLOW, Read};
+use super::state::{AppState, Drawn, Page, Phase, Quiz, Track, View};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
 use crate::comparison::Comparison;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use web_time::{Duration, Instant};
+use web_time::Instant;
 
 /// A dialog that lies over the page.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,6 +32,8 @@ pub(super) enum Dialog {
     Keys,
     /// Which run to open.
     Open(String),
+    /// A text to train on.
+    Paste,
 }
 
 /// What a file dialog was opened for.
@@ -59,9 +62,6 @@ pub(super) struct DrawnKey {
     pub columns: usize,
 }
 
-/// Time between two looks at what other processes write.
-const FOLLOW: Duration = Duration::from_secs(2);
-
 /// The window.
 pub struct App {
     /// All that is shown.
@@ -70,6 +70,10 @@ pub struct App {
     pub(super) dialog: Dialog,
     /// The path that is being typed on the start page.
     pub(super) typed_text: String,
+    /// The text that is being pasted.
+    pub(super) pasted: String,
+    /// Where pasted texts are kept.
+    pub(super) texts: PathBuf,
     /// Why the start page's fields or a file could not be used.
     pub(super) complaint: Option<String>,
     pub(super) drawn: HashMap<(usize, Arc<str>), (DrawnKey, Rc<Drawn>)>,
@@ -82,13 +86,14 @@ pub struct App {
     worker: Option<Worker>,
     /// What the last sitting used.
     how: Option<SessionOptions>,
-    wake: Wake,
+    pub(super) wake: Wake,
     picked: (Sender<Picked>, Receiver<Picked>),
-    followed: Instant,
+    pub(super) read: (Sender<Read>, Receiver<Read>),
+    pub(super) followed: Instant,
     /// The runs that the start page lists.
     listing: Option<Listing>,
     /// Runs that are being read again on a thread.
-    reading: Option<Receiver<Vec<Track>>>,
+    pub(super) reading: Option<Receiver<Vec<Track>>>,
     looked: Option<Look>,
     /// The window goes when the trainer has ended.
     closes: bool,
@@ -104,6 +109,8 @@ impl App {
             look: Look::default(),
             dialog: Dialog::None,
             typed_text: String::new(),
+            pasted: String::new(),
+            texts: super::texts::TEXTS.into(),
             complaint: None,
             drawn: HashMap::new(),
             quiz_seed: 0,
@@ -114,6 +121,7 @@ impl App {
             how: None,
             wake,
             picked: channel(),
+            read: channel(),
             followed: Instant::now(),
             listing: None,
             reading: None,
@@ -198,71 +206,6 @@ impl App {
         }
     }
 
-    /// Opens a run: the first is shown, and its networks can be asked; others are compared with it. Or a comparison.
-    pub fn open(&mut self, folder: PathBuf) {
-        if Comparison::is_in(&folder) {
-            match Compared::read(&folder) {
-                Ok(compared) => {
-                    self.state.comparison = Some(compared);
-                    self.state.page = Page::Compare;
-                }
-                Err(error) => self.state.tell(true, &error.to_string()),
-            }
-            return;
-        }
-        if !platform::PATHS {
-            // Its files are where the trainer is.
-            self.state.run = None;
-            self.begin(Job::Look { folder });
-            self.state.page = Page::Run;
-            return;
-        }
-        if self.state.run.is_none() && self.worker.is_none() {
-            match Track::read(&folder) {
-                Ok(track) => {
-                    if let Some(note) = &track.note {
-                        self.state.tell(true, note);
-                    }
-                    self.state.run = Some(track);
-                    self.state.page = Page::Run;
-                    self.begin(Job::Look { folder });
-                }
-                Err(error) => self.state.tell(true, &error.to_string()),
-            }
-            return;
-        }
-        self.state.open(&folder);
-        if !self.state.others.is_empty() {
-            self.state.page = Page::Compare;
-            self.state.comparison = None;
-        }
-    }
-
-    /// Opens a run of the start page's list: it is shown, or compared with the one that is being trained.
-    pub(super) fn open_listed(&mut self, folder: PathBuf) {
-        if self.state.folder().as_ref() == Some(&folder) {
-            self.state.page = Page::Run;
-            return;
-        }
-        if !platform::PATHS {
-            // One run at a time is shown where the trainer alone can read them.
-            match self.state.phase.is_busy() {
-                true => self.state.tell(true, "a run is under way; stop it first"),
-                false => self.open(folder),
-            }
-            return;
-        }
-        if self.state.phase.is_busy() || self.state.run.is_none() {
-            self.open(folder);
-            return;
-        }
-        self.state.open(&folder);
-        if let Some(i) = self.state.others.iter().position(|track| track.folder == folder) {
-            self.show_other(i);
-            self.state.page = Page::Run;
-        }
-    }
-
     /// Asks about the sentence or the text as it is now.
     pub(super) fn ask(&mut self) {
         if let Some(question) = self.state.question() {
@@ -330,10 +273,9 @@ impl App {
                     }
                 }
                 Ok(None) => break,
-                Err(Gone { panicked }) => {
+                Err(Gone { fault }) => {
                     self.worker = None;
-                    if panicked {
-                        let text = "the trainer ended by a fault of its own; the run goes on from its last checkpoint";
+                    if let Some(text) = fault {
                         self.state.phase = Phase::Failed(text.into());
                         self.state.tell(true, text);
                     } else if matches!(self.state.phase, Phase::Preparing { .. } | Phase::Stopping) {
@@ -347,52 +289,12 @@ impl App {
         while let Ok((what, paths)) = self.picked.1.try_recv() {
             self.take_picked(what, paths);
         }
+        self.take_read();
         self.follow();
         // What could not be saved is to be read before the window goes.
         self.closes &= !matches!(self.state.phase, Phase::Failed(_));
         self.closed |= self.turns.as_ref().is_some_and(|turns| turns.is_over());
         self.closed |= self.closes && (self.worker.is_none() || !self.state.phase.is_busy());
-    }
-
-    /// Reads runs again that other processes write to, on a thread: their files may be long. A comparison's are not.
-    fn follow(&mut self) {
-        if let Some(Ok(tracks)) = self.reading.as_ref().map(Receiver::try_recv) {
-            self.reading = None;
-            tracks.into_iter().for_each(|track| self.state.refresh(track));
-        }
-        if self.reading.is_some() || self.followed.elapsed() < FOLLOW {
-            return;
-        }
-        self.followed = Instant::now();
-        if let Some(compared) = &mut self.state.comparison {
-            compared.follow();
-        }
-        let stale = self.state.stale();
-        if !stale.is_empty() {
-            let (to, from) = channel();
-            let wake = self.wake.clone();
-            platform::aside(move || {
-                let _ = to.send(stale.iter().filter_map(|folder| Track::read(folder).ok()).collect());
-                wake(Stir::Now);
-            });
-            self.reading = Some(from);
-        }
-    }
-
-    /// Shows another of the open runs, in the place of the one that is shown.
-    pub(super) fn show_other(&mut self, i: usize) {
-        if self.state.phase.is_busy() || i >= self.state.others.len() {
-            return;
-        }
-        let track = self.state.others.remove(i);
-        let folder = track.folder.clone();
-        if let Some(before) = self.state.run.replace(track) {
-            self.state.others.push(before);
-        }
-        self.state.begun = None;
-        self.state.forget_answers();
-        self.drawn.clear();
-        self.begin(Job::Look { folder });
     }
 
     /// Whether there are networks that can be asked.

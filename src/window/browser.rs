@@ -3,7 +3,8 @@
 use super::Wake;
 use super::app::Picking;
 use super::state::FoundRun;
-pub(super) use super::worker::complaints;
+use super::texts::{TEXTS, place};
+pub(super) use super::worker::{complaints, read_run};
 use super::worker::{kept_runs, put_files};
 use std::path::{Path, PathBuf};
 use wasm_bindgen_futures::spawn_local;
@@ -44,13 +45,19 @@ pub(super) fn take_away(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Puts a text where the trainer can read it.
+pub(super) fn keep(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    put_files(vec![(path.into(), content.into())]);
+    Ok(())
+}
+
 /// Puts files that were dropped on the window where the trainer can read them, and tells the paths that they have there.
 pub(super) fn dropped(files: Vec<egui::DroppedFileHandle>, tell: impl FnOnce(Vec<PathBuf>) + 'static) {
     spawn_local(async move {
         let mut read = Vec::new();
         for file in files {
             match file.bytes_async().await {
-                Ok(bytes) => read.push((text_path(file.path(), &bytes), bytes)),
+                Ok(bytes) => read.push((place(TEXTS.as_ref(), file.path(), &bytes), bytes)),
                 Err(error) => crate::web::complain(&error),
             }
         }
@@ -67,18 +74,14 @@ fn hand_over(files: Vec<(PathBuf, Vec<u8>)>) -> Vec<PathBuf> {
 
 /// Opens the browser's dialog for files, puts what was chosen where the trainer can read it, and tells the paths that it has there.
 pub(super) fn pick(_: Picking, _: bool, tell: impl FnOnce(Vec<PathBuf>) + 'static) {
-    let chosen = rfd::AsyncFileDialog::new().add_filter("Text, or a run as a zip", &super::TEXT_FILES).pick_files();
+    let endings: Vec<&str> = super::TEXT_FILES.into_iter().chain(["zip"]).collect();
+    let chosen = rfd::AsyncFileDialog::new().add_filter("Text, or a run as a zip", &endings).pick_files();
     spawn_local(async move {
         let mut files = Vec::new();
         for file in chosen.await.unwrap_or_default() {
             let content = file.read().await;
-            files.push((text_path(file.file_name().as_ref(), &content), content));
+            files.push((place(TEXTS.as_ref(), file.file_name().as_ref(), &content), content));
         }
         tell(hand_over(files));
     });
-}
-
-/// Where the trainer finds a text of that name: another text of the same name has another place.
-fn text_path(name: &Path, content: &[u8]) -> PathBuf {
-    Path::new("texts").join(&crate::files::sha256(content)[..16]).join(name.file_name().unwrap_or("text.txt".as_ref()))
 }

@@ -2,7 +2,9 @@
 
 pub(super) use super::listing::Listing;
 
+use super::Wake;
 use super::app::Picking;
+use super::state::Track;
 use std::path::{Path, PathBuf};
 
 /// What could not be done beside the trainer's job, in words: here everything is told where it is done.
@@ -20,12 +22,23 @@ pub(super) fn adapters(tell: impl FnOnce(Vec<String>) + Send + 'static) {
     aside(move || tell(crate::gpu::adapters().iter().map(|adapter| adapter.info().name.clone()).collect()));
 }
 
+/// Reads what a run has recorded, and tells it, or why there is nothing, in words.
+pub(super) fn read_run(folder: PathBuf, _: &Wake, tell: impl FnOnce(Result<Track, String>)) {
+    tell(Track::read(&folder).map_err(|error| error.to_string()));
+}
+
 /// Whether files are named by their paths here.
 pub(super) const PATHS: bool = true;
 
 /// Writes what somebody takes away.
 pub(super) fn take_away(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     crate::files::write(path, bytes)
+}
+
+/// Puts a text where the trainer can read it.
+pub(super) fn keep(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    crate::files::write(path, content)
 }
 
 /// Tells the paths of files and folders that were dropped on the window.

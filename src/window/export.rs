@@ -146,7 +146,7 @@ mod tests {
         let mut state = AppState::default();
         let mut form = ExportForm::new(&state);
         assert!(form.write(&state).unwrap_err().contains("no run"));
-        state.open(&run);
+        state.open(Track::read(&run));
         form = ExportForm::new(&state);
         assert_eq!(form.path, run.join("losses.png").display().to_string());
         let path = form.write(&state).unwrap();

@@ -23,7 +23,9 @@ mod look;
 #[cfg(not(target_family = "wasm"))]
 mod open;
 mod panes;
+mod runs;
 pub mod state;
+mod texts;
 #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "a desktop measures"))]
 mod turns;
 pub mod worker;
@@ -41,11 +43,7 @@ pub use worker::Job;
 use std::sync::Arc;
 
 /// Endings of files of text.
-#[cfg(not(target_family = "wasm"))]
 const TEXT_FILES: [&str; 11] = ["txt", "jsonl", "ndjson", "json", "csv", "tsv", "parquet", "gz", "bz2", "zst", "xz"];
-/// The same in a browser, where a run comes as a zip, and parquet is not read.
-#[cfg(target_family = "wasm")]
-const TEXT_FILES: [&str; 11] = ["txt", "jsonl", "ndjson", "json", "csv", "tsv", "zip", "gz", "bz2", "zst", "xz"];
 
 /// Asks for the window to be drawn again, from any thread.
 pub type Wake = Arc<dyn Fn(Stir) + Send + Sync>;

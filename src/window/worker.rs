@@ -14,7 +14,7 @@ mod thread;
 mod training;
 
 #[cfg(target_family = "wasm")]
-pub use browser::{Worker, complaints, kept_runs, put_files, save_now, serve, take_run_away};
+pub use browser::{Worker, complaints, kept_runs, put_files, read_run, save_now, serve, take_run_away};
 pub use job::{Begun, Job, PrepareProgress};
 pub use question::{Demonstrates, Example, Question, Said};
 #[cfg(not(target_family = "wasm"))]
@@ -116,9 +116,12 @@ pub struct At {
 /// The trainer has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// Whether by a fault of its own.
-    pub panicked: bool,
+    /// In words, if by a fault.
+    pub fault: Option<&'static str>,
 }
+
+/// What a trainer that has panicked is said to have done.
+const PANICKED: &str = "the trainer ended by a fault of its own; the run goes on from its last checkpoint";
 
 impl News {
     /// How much of a hurry the window is in to draw it.

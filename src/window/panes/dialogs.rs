@@ -1,11 +1,13 @@
 //! Dialogs over the page: closing, taking away, opening, keys.
 
+use crate::numbers::grouped;
 use crate::window::app::{App, Dialog, Picking};
 use crate::window::export::{ExportForm, What};
 use crate::window::keys::KEYS;
 use crate::window::look::Palette;
 use crate::window::platform;
-use egui::{Button, Grid, Id, Key, Modal, RichText, TextEdit, Ui};
+use crate::window::texts::EDITED;
+use egui::{Button, Grid, Id, Key, Label, Modal, RichText, ScrollArea, TextEdit, Ui};
 use std::path::PathBuf;
 
 /// Draws the dialog there is.
@@ -22,6 +24,7 @@ pub(in crate::window) fn dialogs(ui: &mut Ui, app: &mut App) {
             Dialog::Export(form) => export(ui, app, form),
             Dialog::Keys => keys(ui, app),
             Dialog::Open(path) => open(ui, app, path),
+            Dialog::Paste => paste(ui, app),
         }
     });
     if modal.should_close() {
@@ -127,6 +130,41 @@ fn open(ui: &mut Ui, app: &mut App, mut path: String) {
     if browse {
         app.pick(Picking::Run, true);
     }
+}
+
+fn paste(ui: &mut Ui, app: &mut App) {
+    ui.input_mut(|input| app.take_pasted(&mut input.events));
+    ui.heading("Paste a text");
+    ui.add_space(6.0);
+    ui.label("Some pages of it at least; a paragraph a line, an empty line between documents.");
+    ui.add_space(6.0);
+    if app.pasted.len() > EDITED {
+        let beginning: Vec<&str> = app.pasted.split_whitespace().take(80).collect();
+        ui.add(Label::new(RichText::new(beginning.join(" ") + " …").weak()).truncate());
+    } else {
+        ScrollArea::vertical().max_height(220.0).show(ui, |ui| {
+            let field = TextEdit::multiline(&mut app.pasted).desired_width(f32::INFINITY).desired_rows(10);
+            let field = ui.add(field.hint_text("Ctrl V, or type"));
+            field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::MultilineTextInput, true, "Text to train on"));
+            if ui.memory(|memory| memory.focused().is_none()) {
+                field.request_focus();
+            }
+        });
+    }
+    ui.label(RichText::new(format!("{} words", grouped(app.pasted.split_whitespace().count() as u64))).weak());
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        let some = !app.pasted.trim().is_empty();
+        if ui.add_enabled(some, Button::new(RichText::new("Take it").strong())).clicked() {
+            app.use_pasted();
+        }
+        if ui.add_enabled(!app.pasted.is_empty(), Button::new("Clear")).clicked() {
+            app.pasted.clear();
+        }
+        if ui.button("Cancel").clicked() {
+            app.dialog = Dialog::None;
+        }
+    });
 }
 
 fn keys(ui: &mut Ui, app: &mut App) {

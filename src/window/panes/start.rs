@@ -7,7 +7,7 @@ use crate::dataset::Phase as Preparing;
 use crate::graph::Recompute;
 use crate::model::Builder;
 use crate::objective::ObjectiveConfig;
-use crate::window::app::{App, Picking};
+use crate::window::app::{App, Dialog, Picking};
 use crate::window::look::Palette;
 use crate::window::platform;
 use crate::window::state::{End, Form, Source};
@@ -227,6 +227,9 @@ fn text(ui: &mut Ui, app: &mut App) {
             if platform::PATHS && ui.button("Folder…").clicked() {
                 app.pick(Picking::Text, true);
             }
+            if ui.button("Paste…").clicked() {
+                app.dialog = Dialog::Paste;
+            }
             for sample in Sample::ALL {
                 let source = Source::Sample(sample);
                 let other = app.state.form.source != source;
@@ -242,7 +245,7 @@ fn text(ui: &mut Ui, app: &mut App) {
                  between documents"
             }
             false => {
-                "or drop files on this page: .txt, .jsonl, .csv; a paragraph a line, an empty line between documents. They stay \
+                "or drop files on this page: .txt, .jsonl, .csv, .parquet; a paragraph a line, an empty line between documents. They stay \
                  on this machine"
             }
         };

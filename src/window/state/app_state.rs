@@ -5,6 +5,7 @@ use crate::measure::{Measure, Measures, Plot};
 use crate::session::{Ending, Report};
 use crate::window::worker::{At, Begun, Demonstrates, News, PrepareProgress, Question};
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -261,17 +262,18 @@ impl AppState {
         }
     }
 
-    /// Opens a run to compare with; a folder that is none is told of.
-    pub fn open(&mut self, folder: &Path) {
-        let known = self.tracks().any(|track| same(&track.folder, folder));
-        match Track::read(folder) {
-            Ok(track) if !known => {
+    /// Takes in a run that was read, to compare with; why it could not be is told.
+    pub fn open<E: Display>(&mut self, read: Result<Track, E>) {
+        match read {
+            Ok(track) if self.tracks().any(|open| same(&open.folder, &track.folder)) => {
+                self.tell(false, &format!("{} is open already", track.folder.display()));
+            }
+            Ok(track) => {
                 if let Some(note) = &track.note {
                     self.tell(true, note);
                 }
                 self.others.push(track);
             }
-            Ok(_) => self.tell(false, &format!("{} is open already", folder.display())),
             Err(error) => self.tell(true, &error.to_string()),
         }
     }
@@ -439,7 +441,7 @@ mod tests {
         state.update(News::Failed("no such device".into()));
         assert_eq!(state.phase, Phase::Failed("no such device".into()));
         assert!(state.notices[0].warning);
-        state.open(Path::new("no such run"));
+        state.open(Track::read(Path::new("no such run")));
         assert!(state.notices[1].text.contains("does not exist"));
         state.update(News::Quiz(Vec::new()));
         assert!(state.quiz.is_none() && state.notices[2].warning);
@@ -461,12 +463,12 @@ mod tests {
         };
         let (a, b) = (make("a"), make("b"));
         let mut state = AppState::default();
-        state.open(&a);
-        state.open(&a.join("..").join("tiny"));
+        state.open(Track::read(&a));
+        state.open(Track::read(&a.join("..").join("tiny")));
         assert_eq!((state.names(), state.notices.len()), (vec!["tiny".to_string()], 2));
         let text = &state.notices[0].text;
         assert!(text.contains("metrics.jsonl: 1 line left out: line 2 is no JSON"), "{text}");
-        state.open(&b);
+        state.open(Track::read(&b));
         assert_eq!(state.names(), [a.display().to_string(), b.display().to_string()]);
         assert_eq!(state.stale(), Vec::<PathBuf>::new());
         state.update(News::Reports {

@@ -1,6 +1,6 @@
 //! The trainer on a thread.
 
-use super::{Command, Gone, Inbox, Job, News, Outbox, job};
+use super::{Command, Gone, Inbox, Job, News, Outbox, PANICKED, job};
 use crate::window::Wake;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -48,7 +48,7 @@ impl Worker {
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => {
                 let panicked = self.thread.take().is_none_or(|thread| thread.join().is_err());
-                Err(Gone { panicked })
+                Err(Gone { fault: panicked.then_some(PANICKED) })
             }
         }
     }
