@@ -1,6 +1,7 @@
 // What is drawn on the canvas once more as elements, unseen, for screen readers and whoever looks for things by their names.
 const elements = new Map();
 let root = null;
+let drawn = null;
 let tell = () => {};
 
 const TAGS = { button: "button", link: "a", heading: "h2" };
@@ -9,8 +10,12 @@ export function begin(canvas, heard) {
   tell = heard;
   root = document.createElement("div");
   root.id = "mirror";
-  root.setAttribute("role", "application");
+  root.setAttribute("role", "group");
   root.setAttribute("aria-label", "leyden");
+  drawn = canvas;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "leyden");
+  canvas.setAttribute("aria-owns", root.id);
   root.style.cssText = "position:absolute;inset:0;overflow:hidden;opacity:0;pointer-events:none;z-index:-1";
   canvas.before(root);
 }
@@ -20,6 +25,7 @@ function element(node) {
   if (known && known.dataset.role === node.role) return known;
   known?.remove();
   const made = document.createElement(TAGS[node.role] ?? "div");
+  made.id = `mirror-${node.id}`;
   made.dataset.role = node.role;
   if (!TAGS[node.role] && node.role !== "text") made.setAttribute("role", node.role);
   made.style.cssText = "position:absolute;margin:0;padding:0;border:0;overflow:hidden;white-space:nowrap";
@@ -40,8 +46,9 @@ function set(made, name, value) {
   }
 }
 
-// Every node that has a name or can be acted on, in the order in which it is read.
-export function show(text) {
+// Every node that has a name or can be acted on, in the order in which it is read, and which has the window's focus. The page's own
+// focus is always on the canvas, or on the field that takes what is typed.
+export function show(text, focus) {
   const nodes = JSON.parse(text);
   const kept = new Set(nodes.map((node) => node.id));
   for (const [id, made] of elements) {
@@ -71,5 +78,10 @@ export function show(text) {
     const next = before ? before.nextSibling : root.firstChild;
     if (next !== made) root.insertBefore(made, next);
     before = made;
+  }
+  const focused = elements.get(focus);
+  set(drawn, "aria-activedescendant", focused?.id);
+  if (document.activeElement instanceof HTMLInputElement) {
+    set(document.activeElement, "aria-label", focused?.getAttribute("aria-label"));
   }
 }

@@ -10,6 +10,7 @@ use crate::bench::{Denormals, Machine, denormals};
 use crate::gpu::{Adapter, AdapterInfo, Choice, GpuEngine, adapters, choose};
 use crate::graph::ParameterTable;
 use crate::math::bf16::Instructions;
+use crate::numbers::counted;
 use crate::tune::{Cache, Device, KernelChoices};
 use clap::Args;
 use serde_json::{Value, json};
@@ -214,7 +215,7 @@ fn about(info: &AdapterInfo) -> String {
 }
 
 fn about_cpu(cpu: &Cpu) -> String {
-    let threads = if cpu.threads == 1 { "1 thread".to_string() } else { format!("{} threads", cpu.threads) };
+    let threads = counted(cpu.threads as u64, "thread");
     let memory = cpu.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
     let products = cpu.bf16.map_or(String::new(), |bf16| format!(", bf16 by {bf16}"));
     format!("leyden's own engine, {threads}, {}{products}{memory}", cpu.vectors)

@@ -104,7 +104,11 @@ fn target(device: &Device) -> Result<(String, Target, Limits), Failure> {
         }
         None => {
             let limits = CpuEngine::<f32>::new(0).limits();
-            (format!("the CPU ({} threads)", rayon::current_num_threads()), Target::Cpu, limits)
+            (
+                format!("the CPU ({})", crate::numbers::counted(rayon::current_num_threads() as u64, "thread")),
+                Target::Cpu,
+                limits,
+            )
         }
     })
 }

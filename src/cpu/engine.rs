@@ -265,7 +265,7 @@ fn round<R: Precision>(graph: &Graph, plan: &Plan, bases: &[*mut R], outputs: &[
 
 impl<R: Precision> Engine for CpuEngine<R> {
     fn describe(&self) -> String {
-        format!("CPU ({} threads)", rayon::current_num_threads())
+        format!("CPU ({})", crate::numbers::counted(rayon::current_num_threads() as u64, "thread"))
     }
 
     /// Three quarters of the machine's memory: the rest is the system's, the text's and the batches'. The same on every

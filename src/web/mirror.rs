@@ -14,7 +14,7 @@ use web_time::{Duration, Instant};
 #[wasm_bindgen(module = "/assets/web/mirror.js")]
 extern "C" {
     fn begin(canvas: &web_sys::HtmlCanvasElement, heard: &Closure<dyn Fn(String, String)>);
-    fn show(nodes: &str);
+    fn show(nodes: &str, focus: &str);
 }
 
 /// Elements change no more often: a screen reader reads no faster.
@@ -62,7 +62,7 @@ impl egui::Plugin for Mirror {
             return;
         }
         self.shown = Some(Instant::now());
-        show(&serde_json::to_string(&elements(&update)).unwrap_or_default());
+        show(&serde_json::to_string(&elements(&update)).unwrap_or_default(), &update.focus.0.to_string());
     }
 }
 

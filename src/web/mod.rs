@@ -60,6 +60,15 @@ pub(crate) async fn sleep(time: Duration) {
     let _ = wasm_bindgen_futures::JsFuture::from(later(time.as_millis() as u32)).await;
 }
 
+/// Why training is on the CPU where nobody chose that, in words.
+pub(crate) fn why_cpu() -> &'static str {
+    let is_secure = js_sys::Reflect::get(&js_sys::global(), &"isSecureContext".into());
+    match is_secure.is_ok_and(|is| is.is_truthy()) {
+        true => "the CPU trains: this browser gives the page no GPU (WebGPU)",
+        false => "the CPU trains: browsers give a GPU (WebGPU) only to pages that come over https or from this machine",
+    }
+}
+
 /// Says something to whoever looks at the browser's console.
 pub(crate) fn complain(what: &str) {
     web_sys::console::error_1(&what.into());

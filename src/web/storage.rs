@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::task::Poll;
 use wasm_bindgen::prelude::*;
-use web_time::Duration;
+use web_time::{Duration, Instant};
 
 #[wasm_bindgen(module = "/assets/web/storage.js")]
 extern "C" {
@@ -29,6 +29,9 @@ extern "C" {
 /// How often what has changed is written.
 const OFTEN: Duration = Duration::from_millis(500);
 
+/// How long after something went wrong it is tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The browser's storage.
 #[derive(Default)]
 pub(crate) struct Storage {
@@ -37,6 +40,8 @@ pub(crate) struct Storage {
     /// What has changed and is not written yet.
     changed: RefCell<BTreeSet<PathBuf>>,
     writing: Cell<bool>,
+    /// When it is tried again, where something went wrong: there may be no room for a while.
+    again: Cell<Option<Instant>>,
     /// What went wrong first since somebody asked.
     trouble: RefCell<Option<String>>,
 }
@@ -151,10 +156,12 @@ impl Storage {
     /// that is to stay is there.
     pub(crate) async fn write(&self) {
         self.changed.borrow_mut().extend(memory::changes());
-        let changed = self.changed.take();
-        if !self.keeps.get() || changed.is_empty() {
+        let waits = self.again.get().is_some_and(|again| Instant::now() < again);
+        if waits || !self.keeps.get() || self.changed.borrow().is_empty() {
             return;
         }
+        let changed = self.changed.take();
+        self.again.set(None);
         self.writing.set(true);
         let is_last =
             |path: &PathBuf| path.file_name().is_some_and(|name| name == "state.json" || name == "config.toml");
@@ -171,6 +178,7 @@ impl Storage {
             };
             if let Err(error) = done {
                 self.note(&error);
+                self.again.set(Some(Instant::now() + PATIENCE));
                 self.changed.borrow_mut().extend([path].into_iter().chain(ahead));
                 break;
             }

@@ -174,7 +174,7 @@ impl AppState {
             }
             News::Failed(reason) => {
                 self.tell(true, &reason);
-                self.phase = Phase::Failed(reason);
+                self.phase = Phase::Failed(Notice::new(true, &reason).text);
             }
         }
         false
@@ -256,7 +256,12 @@ impl AppState {
 
     /// Puts a notice where it is seen.
     pub fn tell(&mut self, warning: bool, text: &str) {
-        self.notices.push_back(Notice::new(warning, text));
+        let notice = Notice::new(warning, text);
+        // What is told again is not more of it.
+        if self.notices.back() == Some(&notice) {
+            return;
+        }
+        self.notices.push_back(notice);
         while self.notices.len() > MOST_NOTICES {
             self.notices.pop_front();
         }
@@ -445,8 +450,11 @@ mod tests {
         assert!(state.notices[1].text.contains("does not exist"));
         state.update(News::Quiz(Vec::new()));
         assert!(state.quiz.is_none() && state.notices[2].warning);
-        for _ in 0..200 {
-            state.tell(false, "x");
+        state.tell(false, "x");
+        state.tell(false, "x");
+        assert_eq!(state.notices.len(), 4);
+        for i in 0..200 {
+            state.tell(false, &format!("{i}"));
         }
         assert_eq!(state.notices.len(), MOST_NOTICES);
     }

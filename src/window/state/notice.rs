@@ -25,7 +25,7 @@ impl Notice {
             ("--held-out", "`leyden prepare --held-out`"),
             ("--init-from", "init_from"),
             ("leave --log out", "switch logarithmic off"),
-            ("; see `leyden devices`, or use the device cpu", "; or choose cpu"),
+            ("; see `leyden devices`, or use the device cpu", "; choose another, or cpu"),
         ];
         let words = WORDS.iter().fold(text.to_string(), |text, (flag, word)| text.replace(flag, word));
         Self { warning, text: words.split_whitespace().collect::<Vec<_>>().join(" ") }

@@ -120,10 +120,13 @@ async fn work(job: Job, inbox: &Inbox, outbox: &Outbox) -> Result<(), String> {
         match stage {
             Startup::Note(text) => outbox.tell(News::Note(text.into())),
             Startup::Remark(text) => outbox.tell(News::Complaint(text.into())),
-            Startup::Extended(_) | Startup::Ready { .. } => true,
+            Startup::Ready { .. } => outbox.tell(News::Note("making the networks…".into())),
+            Startup::Extended(_) => true,
         };
     };
     let words = |e: &dyn std::fmt::Display| e.to_string();
+    #[cfg(target_family = "wasm")]
+    let chooses = matches!(&job, Job::Start { how, .. } | Job::GoOn { how, .. } if how.device == session::Device::Auto);
     let opened = match job {
         Job::Start { folder, mut config, length, files, how } => {
             let folder = folder.unwrap_or_else(|| Run::free_folder(&config.run_name()));
@@ -156,6 +159,10 @@ async fn work(job: Job, inbox: &Inbox, outbox: &Outbox) -> Result<(), String> {
     let Opened { session, material } = &opened;
     let model = session.trainer().model().clone();
     let networks = Networks::new(model, &session.config().objective, material.tokenizer());
+    #[cfg(target_family = "wasm")]
+    if chooses && session::Device::Auto.adapter_async().await.is_ok_and(|adapter| adapter.is_none()) {
+        outbox.tell(News::Complaint(crate::web::why_cpu().into()));
+    }
     outbox.tell(News::Begun(Box::new(begun(session, material))));
     train(opened, networks, inbox, outbox).await.map_err(|e| e.to_string())
 }

@@ -26,7 +26,7 @@ type Reader = Box<dyn FnOnce(Result<Track, String>)>;
 
 /// A tab's memory is all there is.
 const NO_ROOM: &str = "this tab has no more memory, of which a page can have 4 GB: take a smaller model, a smaller batch or less text; \
-                       the run goes on from its last checkpoint";
+                       a run that was saved goes on from its last checkpoint";
 const NO_WORKERS: &str = "this browser starts no Worker, in which leyden trains: open the page in another";
 
 /// What the page knows of its Worker.

@@ -115,6 +115,14 @@ impl Browser {
         }
     }
 
+    /// Asks the browser, not the tab.
+    pub fn ask_itself(&mut self, method: &str, parameters: Value) -> Value {
+        let session = std::mem::take(&mut self.session);
+        let answer = self.ask(method, parameters);
+        self.session = session;
+        answer
+    }
+
     fn note(&mut self, message: &Value) {
         let p = &message["params"];
         match message["method"].as_str() {

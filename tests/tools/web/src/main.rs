@@ -10,6 +10,7 @@
 mod browser;
 mod serve;
 mod story;
+mod troubles;
 
 use std::path::Path;
 use wasm_bindgen_cli_support::Bindgen;

@@ -8,9 +8,9 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Settings that make lines of metrics of few steps.
-const OFTEN: [&str; 3] = ["data.sample=stories", "training.log_every=5", "training.evaluation_examples=64"];
+pub const OFTEN: [&str; 3] = ["data.sample=stories", "training.log_every=5", "training.evaluation_examples=64"];
 /// A model that a software driver takes a step of within a few seconds.
-const SMALL: [&str; 7] = [
+pub const SMALL: [&str; 7] = [
     "data.sample=stories",
     "model.layers=1",
     "data.length=16",
@@ -39,6 +39,12 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
     story.takes_a_run_away_and_brings_it_back();
     story.refuses_a_run_that_another_tab_has();
     story.trains_on_webgpu();
+    story.compares();
+    story.is_used_by_keys();
+    story.trains_on_a_pasted_text();
+    story.survives_the_loss_of_its_gpu();
+    story.tells_of_a_full_storage();
+    story.tells_where_memory_ends();
     let Story { browser, passed, mut failed, .. } = story;
     for complaint in &browser.complaints {
         println!("FAILED the page complains: {complaint}");
@@ -49,9 +55,9 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
     failed > 0
 }
 
-struct Story {
-    address: String,
-    browser: Browser,
+pub struct Story {
+    pub address: String,
+    pub browser: Browser,
     leyden: PathBuf,
     out: PathBuf,
     began: Instant,
@@ -60,7 +66,7 @@ struct Story {
 }
 
 impl Story {
-    fn check(&mut self, what: &str, holds: bool, found: &str) {
+    pub fn check(&mut self, what: &str, holds: bool, found: &str) {
         let seconds = self.began.elapsed().as_secs();
         match holds {
             true => {
@@ -74,7 +80,7 @@ impl Story {
         }
     }
 
-    fn picture(&mut self, name: &str) {
+    pub fn picture(&mut self, name: &str) {
         self.browser.picture(&self.out.join(name));
     }
 
@@ -197,7 +203,7 @@ impl Story {
     }
 
     /// Clicks what has this name.
-    fn click(&mut self, name: &str) {
+    pub fn click(&mut self, name: &str) {
         self.browser.evaluate(&format!("({}).click(), true", element(name)));
     }
 
@@ -261,7 +267,7 @@ impl Story {
 }
 
 /// The address of a link that starts at once.
-fn link(asked: &[&str], settings: &[&str]) -> String {
+pub fn link(asked: &[&str], settings: &[&str]) -> String {
     let settings = settings.iter().map(|setting| format!("set={}", setting.replace('=', "%3D")));
     let asked: Vec<String> = asked.iter().map(|part| part.to_string()).chain(settings).collect();
     format!("?{}&start", asked.join("&"))
@@ -272,7 +278,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// The element of that name, or null.
-fn element(name: &str) -> String {
+pub fn element(name: &str) -> String {
     let name = serde_json::to_string(name).expect("a name");
     format!(
         "[...document.querySelectorAll('#mirror [aria-label]')].find(it => it.getAttribute('aria-label') === {name}) ?? null"
@@ -285,12 +291,12 @@ fn text(words: &str) -> String {
 }
 
 /// The element with text that has this in it, or null.
-fn has(words: &str) -> String {
+pub fn has(words: &str) -> String {
     format!("[...document.querySelectorAll('#mirror *')].find(it => it.textContent.includes('{words}')) ?? null")
 }
 
 /// The text of a file of a run that the browser keeps, or null.
-fn file(run: &str, name: &str) -> String {
+pub fn file(run: &str, name: &str) -> String {
     format!(
         "(async () => {{ try {{ let at = await navigator.storage.getDirectory(); \
          const path = ['runs', '{run}', ...'{name}'.split('/')]; const name = path.pop(); \
