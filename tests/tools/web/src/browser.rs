@@ -21,8 +21,8 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one. `profile` is a folder for what it keeps, which may be of one before.
-    pub fn start(chromium: &str, profile: &Path) -> Self {
+    /// Starts one, with `flags` of its own. `profile` is a folder for what it keeps, which may be of one before.
+    pub fn start(chromium: &str, profile: &Path, flags: &str) -> Self {
         let pipe = |name: &str| -> PathBuf {
             let path = profile.with_extension(name);
             let _ = std::fs::remove_file(&path);
@@ -33,7 +33,7 @@ impl Browser {
         let log = File::create(profile.with_extension("log")).expect("a log");
         let script = format!(
             "exec {chromium} --headless --no-sandbox --disable-quic --no-first-run --disable-background-networking \
-             --disable-component-update --disable-sync --enable-unsafe-webgpu --window-size=1280,800 \
+             --disable-component-update --disable-sync {flags} --window-size=1280,800 \
              --remote-debugging-pipe --user-data-dir='{}' about:blank 3<'{}' 4>'{}'",
             profile.display(),
             to.display(),

@@ -15,6 +15,9 @@ mod troubles;
 use std::path::Path;
 use wasm_bindgen_cli_support::Bindgen;
 
+/// Gives pages WebGPU by a software driver too.
+const WEBGPU: &str = "--enable-unsafe-webgpu";
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -32,7 +35,7 @@ fn main() {
         }
         ["picture", folder, query, seconds, chromium, out] => {
             let address = serve::begin(Path::new(folder));
-            let mut browser = browser::Browser::start(chromium, &std::env::temp_dir().join("leyden-picture"));
+            let mut browser = browser::Browser::start(chromium, &std::env::temp_dir().join("leyden-picture"), WEBGPU);
             browser.open(&format!("{address}/{query}"));
             std::thread::sleep(std::time::Duration::from_secs(seconds.parse().expect("seconds")));
             browser.picture(Path::new(out));

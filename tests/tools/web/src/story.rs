@@ -1,7 +1,7 @@
 //! The page in a browser, used as people use it, and what it computes held against the program.
 
 use crate::browser::Browser;
-use crate::serve;
+use crate::{WEBGPU, serve};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,8 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
     std::fs::create_dir_all(out).expect("a folder for pictures");
     let mut story = Story {
         address: serve::begin(folder),
-        browser: Browser::start(chromium, &out.join("profile")),
+        browser: Browser::start(chromium, &out.join("profile"), WEBGPU),
+        chromium: chromium.into(),
         leyden: leyden.into(),
         out: out.into(),
         began: Instant::now(),
@@ -45,6 +46,7 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
     story.survives_the_loss_of_its_gpu();
     story.tells_of_a_full_storage();
     story.tells_where_memory_ends();
+    story.trains_where_a_browser_gives_little();
     let Story { browser, passed, mut failed, .. } = story;
     for complaint in &browser.complaints {
         println!("FAILED the page complains: {complaint}");
@@ -58,8 +60,9 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
 pub struct Story {
     pub address: String,
     pub browser: Browser,
+    pub chromium: String,
     leyden: PathBuf,
-    out: PathBuf,
+    pub out: PathBuf,
     began: Instant,
     passed: u32,
     failed: u32,

@@ -1,5 +1,6 @@
 //! What can go wrong in a browser, and what people do beside training.
 
+use crate::browser::Browser;
 use crate::story::{OFTEN, SMALL, Story, element, file, has, link};
 use serde_json::json;
 use std::thread::sleep;
@@ -111,6 +112,23 @@ impl Story {
         self.browser.open(&format!("{}/{link}", self.address));
         self.browser.wait_for("word of it", 240, &has("this tab has no more memory"));
         self.check("where a tab's memory ends is said", true, "");
+    }
+
+    /// Without encryption from another machine: no GPU and no storage.
+    pub fn trains_where_a_browser_gives_little(&mut self) {
+        let complaints = std::mem::take(&mut self.browser.complaints);
+        let flags = "--host-resolver-rules='MAP elsewhere.test 127.0.0.1'";
+        self.browser = Browser::start(&self.chromium, &self.out.join("elsewhere"), flags);
+        self.browser.complaints = complaints;
+        let address = self.address.replace("127.0.0.1", "elsewhere.test");
+        let settings = ["data.sample=stories", "optimizer.warmup=2"];
+        self.browser.open(&format!("{address}/{}", link(&["steps=40", "device=auto"], &settings)));
+        let words = "browsers give a GPU (WebGPU) only to pages that come over https or from this machine";
+        self.browser.wait_for("why the CPU trains", 120, &has(words));
+        self.click("Dismiss");
+        self.browser.wait_for("word on storage", 30, &has("this browser keeps no files here"));
+        self.browser.wait_for("end of the run", 120, &element("Go on to 60 steps"));
+        self.check("a page that gets neither GPU nor storage says so, and trains", true, "");
     }
 
     fn open_listed(&mut self, name: &str) {
