@@ -53,7 +53,7 @@ function forgive(error) {
   return null;
 }
 
-// Every file under a folder, "" for all: [path, bytes, path, bytes, ...].
+// Every file under a folder, "" for all: [path, bytes, milliseconds since 1970, path, ...].
 export async function read(under) {
   const found = [];
   const look = async (folder, at) => {
@@ -65,7 +65,7 @@ export async function read(under) {
         // Another tab may remove it meanwhile.
         const file = await handle.getFile().catch(forgive);
         const bytes = await file?.arrayBuffer().catch(forgive);
-        if (bytes) found.push(path, new Uint8Array(bytes));
+        if (bytes) found.push(path, new Uint8Array(bytes), file.lastModified);
       }
     }
   };

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::task::Poll;
 use wasm_bindgen::prelude::*;
-use web_time::{Duration, Instant};
+use web_time::{Duration, Instant, SystemTime};
 
 #[wasm_bindgen(module = "/assets/web/storage.js")]
 extern "C" {
@@ -101,11 +101,13 @@ impl Storage {
             return;
         }
         let _ = fs::remove_dir_all(folder);
-        for i in (0..files.length()).step_by(2) {
+        for i in (0..files.length()).step_by(3) {
             let (Some(path), bytes) = (files.get(i).as_string(), files.get(i + 1)) else { continue };
+            let written = Duration::from_secs_f64(files.get(i + 2).as_f64().unwrap_or_default() / 1e3);
             let path = PathBuf::from(path);
             let _ = path.parent().map(fs::create_dir_all);
             let _ = fs::write(&path, bytes.unchecked_into::<Uint8Array>().to_vec());
+            let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH + written));
         }
         if !ours {
             drop_halves(folder);

@@ -112,6 +112,12 @@ impl File {
         Ok(Metadata::of(&lock(&self.content)))
     }
 
+    /// As [`std::fs::File::set_modified`].
+    pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        lock(&self.content).modified = time;
+        Ok(())
+    }
+
     /// As [`std::fs::File::try_lock`], within this program.
     pub fn try_lock(&self) -> Result<(), TryLockError> {
         let mut content = lock(&self.content);

@@ -4,11 +4,13 @@
 //! web bindings MODULE FOLDER         the JavaScript that loads a compiled module
 //! web serve FOLDER [PORT]            a local server, until it is ended
 //! web try FOLDER LEYDEN CHROMIUM OUT the page in a headless browser, held against the program
+//! web measure FOLDER LEYDEN CHROMIUM OUT         its speed beside the program's
 //! web picture FOLDER QUERY SECONDS CHROMIUM OUT      the page after so many seconds, as in the README
 //! ```
 
 mod browser;
 mod serve;
+mod speed;
 mod story;
 mod troubles;
 
@@ -33,6 +35,9 @@ fn main() {
             let failed = story::tell(Path::new(folder), Path::new(leyden), chromium, Path::new(out));
             std::process::exit(i32::from(failed));
         }
+        ["measure", folder, leyden, chromium, out] => {
+            speed::measure(Path::new(folder), Path::new(leyden), chromium, Path::new(out));
+        }
         ["picture", folder, query, seconds, chromium, out] => {
             let address = serve::begin(Path::new(folder));
             let mut browser = browser::Browser::start(chromium, &std::env::temp_dir().join("leyden-picture"), WEBGPU);
@@ -43,7 +48,7 @@ fn main() {
         _ => {
             eprintln!(
                 "usage: web bindings MODULE FOLDER | serve FOLDER [PORT] | try FOLDER LEYDEN CHROMIUM OUT | \
-                 picture FOLDER QUERY SECONDS CHROMIUM OUT"
+                 measure FOLDER LEYDEN CHROMIUM OUT | picture FOLDER QUERY SECONDS CHROMIUM OUT"
             );
             std::process::exit(2);
         }

@@ -276,7 +276,7 @@ pub fn link(asked: &[&str], settings: &[&str]) -> String {
     format!("?{}&start", asked.join("&"))
 }
 
-fn lines(text: &str) -> Vec<Value> {
+pub fn lines(text: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
