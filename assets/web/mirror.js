@@ -46,8 +46,8 @@ function set(made, name, value) {
   }
 }
 
-// Every node that has a name or can be acted on, in the order in which it is read, and which has the window's focus. The page's own
-// focus is always on the canvas, or on the field that takes what is typed.
+// Every node that has a name or can be acted on, in the order in which it is read; `focus` is the id of the one that has the window's
+// focus. The page's own stays on the canvas, or on the field that takes what is typed, unless a screen reader moves it.
 export function show(text, focus) {
   const nodes = JSON.parse(text);
   const kept = new Set(nodes.map((node) => node.id));

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::cpu::CpuEngine;
 use crate::gpu::{Choice, choose};
 use crate::graph::Bank;
+use crate::numbers::counted;
 use crate::plan::{Engine as _, Footprint, Limits, Target};
 use crate::session::Device;
 use crate::train::{Candidate, Plans, Recipe, Resources, candidates};
@@ -104,11 +105,7 @@ fn target(device: &Device) -> Result<(String, Target, Limits), Failure> {
         }
         None => {
             let limits = CpuEngine::<f32>::new(0).limits();
-            (
-                format!("the CPU ({})", crate::numbers::counted(rayon::current_num_threads() as u64, "thread")),
-                Target::Cpu,
-                limits,
-            )
+            (format!("the CPU ({})", counted(rayon::current_num_threads() as u64, "thread")), Target::Cpu, limits)
         }
     })
 }

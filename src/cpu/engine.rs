@@ -3,6 +3,7 @@
 use super::threads::{self, Pace};
 use crate::graph::{Bank, DType, Graph, Tensor, TensorType};
 use crate::math::{Real, pack, parallel, unpack};
+use crate::numbers::counted;
 use crate::op::{Op, StepState, Twin, View, ViewMut};
 use crate::plan::{Engine, EngineError, Fetched, Kind, Limits, Plan, Program, Region, Step, Timed};
 use half::{f16, slice::HalfFloatSliceExt as _};
@@ -265,21 +266,21 @@ fn round<R: Precision>(graph: &Graph, plan: &Plan, bases: &[*mut R], outputs: &[
 
 impl<R: Precision> Engine for CpuEngine<R> {
     fn describe(&self) -> String {
-        format!("CPU ({})", crate::numbers::counted(rayon::current_num_threads() as u64, "thread"))
+        format!("CPU ({})", counted(rayon::current_num_threads() as u64, "thread"))
     }
 
     /// Three quarters of the machine's memory: the rest is the system's, the text's and the batches'. The same on every
     /// day, so that a run is worked through in the same parts.
     fn limits(&self) -> Limits {
-        Limits { buffer: u64::MAX, binding: u64::MAX, memory: super::memory().map(|bytes| bytes / 4 * 3) }
+        Limits { buffer: isize::MAX as u64, binding: u64::MAX, memory: super::memory().map(|bytes| bytes / 4 * 3) }
     }
 
     fn load(&mut self, plan: Plan) -> Result<Program, EngineError> {
         // Memory is given out before it is there: ask first, or the system ends the program half-way.
         let missing = plan.banks().filter(|bank| self.banks[bank.index()].is_empty());
-        let banks: usize = missing.map(|bank| bank.ty(self.bank_len).len()).sum();
+        let banks: u64 = missing.map(|bank| bank.ty(self.bank_len).len() as u64).sum();
         let elements = banks + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) / 4;
-        let wanted = (self.allocated() + elements * size_of::<R>()) as u64;
+        let wanted = self.allocated() as u64 + elements * size_of::<R>() as u64;
         if super::memory().is_some_and(|there| wanted > there) {
             return Err(EngineError::OutOfMemory { adapter: self.describe(), needed: wanted >> 20 });
         }

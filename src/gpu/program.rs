@@ -224,7 +224,7 @@ fn label(plan: &Plan, buffer: usize) -> String {
 }
 
 fn allocate(context: &mut Context, banks: &Banks, plan: &Plan) -> Result<Vec<wgpu::Buffer>, EngineError> {
-    let peak = context.allocated + plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) as u64;
+    let peak = context.allocated + plan.bytes(|kind| !matches!(kind, Kind::Bank(_)));
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let mut buffers = Vec::with_capacity(plan.buffers().len());
     for (i, buffer) in plan.buffers().iter().enumerate() {

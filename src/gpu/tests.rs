@@ -150,7 +150,7 @@ fn allocates_what_the_plan_says_and_nothing_in_a_step() {
     assert_eq!(banks, size_of::<StepState>(), "a bank that nobody needs");
     let (graph, x, y) = adds(1_000, 1.0, table(&[&[64]]));
     let plan = Plan::new(graph, &[y], Target::Gpu(engine.traits()));
-    let planned = plan.bytes(|kind| !matches!(kind, crate::plan::Kind::Bank(_)));
+    let planned = plan.bytes(|kind| !matches!(kind, crate::plan::Kind::Bank(_))) as usize;
     let program = engine.load(plan).expect("a program");
     // Two dispatches with uniforms of their own.
     assert_eq!(engine.allocated(), banks + planned + 2 * 256);

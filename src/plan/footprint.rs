@@ -31,7 +31,7 @@ impl Footprint {
     pub fn of(plan: &Plan) -> Self {
         let copies = plan.steps().iter().filter(|step| matches!(step, Step::Copy { from, .. } if from.len > 0)).count();
         if plan.target() == Target::Cpu {
-            let bytes = |kind: Kind| plan.bytes(|k| k == kind) as u64;
+            let bytes = |kind: Kind| plan.bytes(|k| k == kind);
             return Self { copies, inputs: bytes(Kind::Input), slots: bytes(Kind::Slot), ..Self::default() };
         }
         let buffers = |kind: Kind| -> u64 {

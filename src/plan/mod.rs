@@ -142,8 +142,8 @@ impl Plan {
     }
 
     /// Bytes of all buffers of this kind.
-    pub fn bytes(&self, of: impl Fn(Kind) -> bool) -> usize {
-        self.buffers.iter().filter(|b| of(b.kind)).map(|b| b.len * 4).sum()
+    pub fn bytes(&self, of: impl Fn(Kind) -> bool) -> u64 {
+        self.buffers.iter().filter(|b| of(b.kind)).map(|b| b.len as u64 * 4).sum()
     }
 
     /// Bytes of slots that are in use at once at most, which all slots together would at best be.

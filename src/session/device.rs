@@ -54,6 +54,9 @@ impl Device {
     }
 }
 
+/// Whose memory the CPU engine has.
+const THIS: &str = if cfg!(target_family = "wasm") { "this tab" } else { "this machine" };
+
 /// Opens an engine whose banks have `bank_len` elements, and says what to plan for.
 ///
 /// # Errors
@@ -76,7 +79,7 @@ pub(super) async fn open_on(
         None => {
             let needed = bank_len as u64 * 16;
             if crate::cpu::memory().is_some_and(|there| needed > there) {
-                return Err(EngineError::OutOfMemory { adapter: "this machine".into(), needed: needed >> 20 });
+                return Err(EngineError::OutOfMemory { adapter: THIS.into(), needed: needed >> 20 });
             }
             (Box::new(CpuEngine::<f32>::new(bank_len)), Target::Cpu)
         }

@@ -165,7 +165,7 @@ impl Forward {
         let out = (self.page)(network, &mut g, ids, Encoded { types, visible: lengths, dropout: false })?;
         without_gradient(&mut g, &[out], self.precision)?;
         let plan = Plan::new(Arc::new(g), &[out], self.target);
-        let bytes = plan.bytes(|kind| !matches!(kind, Kind::Bank(_))) as u64;
+        let bytes = plan.bytes(|kind| !matches!(kind, Kind::Bank(_)));
         self.make_room(bytes)?;
         let program = self.engine.load(plan)?;
         let loaded = Loaded { program, ids, types, lengths, bytes, used: self.asked };

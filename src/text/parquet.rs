@@ -12,7 +12,7 @@ use parquet::column::reader::{get_column_reader, get_typed_column_reader};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::reader::{FileReader as _, Length, SerializedFileReader};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 use std::io::Read as _;
@@ -45,17 +45,19 @@ type Source = std::fs::File;
 #[cfg(target_family = "wasm")]
 type Source = bytes::Bytes;
 
-/// The file once for the library, and once for its pages.
+/// The file once for the library, once for its pages, and its bytes.
 #[cfg(not(target_family = "wasm"))]
-fn source(path: &Path) -> std::io::Result<(Source, Source)> {
+fn source(path: &Path) -> std::io::Result<(Source, Source, u64)> {
     let file = std::fs::File::open(path)?;
-    Ok((file.try_clone()?, file))
+    let bytes = file.metadata()?.len();
+    Ok((file.try_clone()?, file, bytes))
 }
 
 #[cfg(target_family = "wasm")]
-fn source(path: &Path) -> std::io::Result<(Source, Source)> {
+fn source(path: &Path) -> std::io::Result<(Source, Source, u64)> {
     let content = Source::from(crate::fs::read(path)?);
-    Ok((content.clone(), content))
+    let bytes = content.len() as u64;
+    Ok((content.clone(), content, bytes))
 }
 
 /// A parquet file that is read by columns.
@@ -70,8 +72,8 @@ impl ParquetFile {
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let name = path.display().to_string();
         let read_error = |source| ReadError::Read { path: path.into(), source };
-        let (file, pages) = source(path).map_err(read_error)?;
-        let (bytes, pages) = (Length::len(&file), Arc::new(pages));
+        let (file, pages, bytes) = source(path).map_err(read_error)?;
+        let pages = Arc::new(pages);
         let reader = guarded(|| SerializedFileReader::new(file)).map_err(|e| broken(&name, 0, &e))?;
         Ok(Self { name, reader, pages, bytes })
     }
@@ -186,7 +188,8 @@ fn broken(name: &str, row: u64, e: &ParquetError) -> ReadError {
     }
 }
 
-/// The library takes some numbers of a file at their word, and panics where they are impossible.
+/// The library takes some numbers of a file at their word, and panics where they are impossible. In a browser nothing catches that: the
+/// Worker ends, and the page says so.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
     let panicked = |_| Err(ParquetError::General("the decoder met what cannot be".into()));
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(panicked)

@@ -140,6 +140,11 @@ impl Trainer {
         &self.recipe.model
     }
 
+    /// What its steps are planned for.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
     /// The device, in words.
     pub fn device(&self) -> String {
         self.engine.describe()

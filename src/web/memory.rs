@@ -3,15 +3,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use wasm_bindgen::prelude::*;
 
-/// What a Worker that has no more room says to its page.
-pub(crate) const NO_ROOM: &str = "no room";
+/// What a Worker that has no more memory says to its page.
+pub(crate) const NO_MEMORY: &str = "no memory";
 
 #[wasm_bindgen(inline_js = "
-export function noRoom() { if (typeof document === 'undefined') self.postMessage('no room'); }
+export function say(what) { if (typeof document === 'undefined') self.postMessage(what); }
 ")]
 extern "C" {
-    #[wasm_bindgen(js_name = noRoom)]
-    fn no_room();
+    fn say(what: &str);
 }
 
 /// The system's, which says where it has no more.
@@ -45,7 +44,7 @@ static MEMORY: Told = Told;
 
 fn told(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
-        no_room();
+        say(NO_MEMORY);
     }
     memory
 }

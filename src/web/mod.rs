@@ -7,7 +7,7 @@ mod memory;
 mod mirror;
 mod storage;
 
-pub(crate) use memory::NO_ROOM;
+pub(crate) use memory::NO_MEMORY;
 pub(crate) use storage::{Held, Storage};
 
 use crate::window::state::Link;

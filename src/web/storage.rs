@@ -44,6 +44,8 @@ pub(crate) struct Storage {
     again: Cell<Option<Instant>>,
     /// What went wrong first since somebody asked.
     trouble: RefCell<Option<String>>,
+    /// Whether that nothing can be written was told; it is again once something could be.
+    told: Cell<bool>,
 }
 
 /// A run that no other tab can take, until this is dropped.
@@ -103,7 +105,7 @@ impl Storage {
         let _ = fs::remove_dir_all(folder);
         for i in (0..files.length()).step_by(3) {
             let (Some(path), bytes) = (files.get(i).as_string(), files.get(i + 1)) else { continue };
-            let written = Duration::from_secs_f64(files.get(i + 2).as_f64().unwrap_or_default() / 1e3);
+            let written = Duration::from_millis(files.get(i + 2).as_f64().unwrap_or_default() as u64);
             let path = PathBuf::from(path);
             let _ = path.parent().map(fs::create_dir_all);
             let _ = fs::write(&path, bytes.unchecked_into::<Uint8Array>().to_vec());
@@ -158,8 +160,11 @@ impl Storage {
     /// that is to stay is there.
     pub(crate) async fn write(&self) {
         self.changed.borrow_mut().extend(memory::changes());
+        if !self.keeps.get() {
+            self.changed.take();
+        }
         let waits = self.again.get().is_some_and(|again| Instant::now() < again);
-        if waits || !self.keeps.get() || self.changed.borrow().is_empty() {
+        if waits || self.changed.borrow().is_empty() {
             return;
         }
         let changed = self.changed.take();
@@ -179,13 +184,21 @@ impl Storage {
                 Err(_) => remove(&name).await,
             };
             if let Err(error) = done {
-                self.note(&error);
+                if !self.told.replace(true) {
+                    self.note(&error);
+                }
                 self.again.set(Some(Instant::now() + PATIENCE));
                 self.changed.borrow_mut().extend([path].into_iter().chain(ahead));
                 break;
             }
         }
+        self.told.set(self.told.get() && self.again.get().is_some());
         self.writing.set(false);
+    }
+
+    /// Has what has changed written as soon as may be, whatever went wrong before.
+    pub(crate) fn hurry(&self) {
+        self.again.set(None);
     }
 
     fn note(&self, error: &JsValue) {

@@ -4,8 +4,9 @@ use super::export::ExportForm;
 use super::look::Look;
 use super::panes;
 use super::platform::{self, Listing};
-use super::runs::{FOLLOW, Read};
+use super::runs::{FOLLOW, Opened};
 use super::state::{AppState, Drawn, Page, Phase, Quiz, Track, View};
+use super::texts::{Pasted, TEXTS};
 use super::worker::{Command, Gone, Job, Worker};
 use super::{Stir, Turns, Wake, keys};
 use crate::comparison::Comparison;
@@ -71,7 +72,7 @@ pub struct App {
     /// The path that is being typed on the start page.
     pub(super) typed_text: String,
     /// The text that is being pasted.
-    pub(super) pasted: String,
+    pub(super) pasted: Pasted,
     /// Where pasted texts are kept.
     pub(super) texts: PathBuf,
     /// Why the start page's fields or a file could not be used.
@@ -88,7 +89,9 @@ pub struct App {
     how: Option<SessionOptions>,
     pub(super) wake: Wake,
     picked: (Sender<Picked>, Receiver<Picked>),
-    pub(super) read: (Sender<Read>, Receiver<Read>),
+    pub(super) opened: (Sender<Opened>, Receiver<Opened>),
+    /// The folders of runs that are being read.
+    pub(super) awaited: Vec<PathBuf>,
     pub(super) followed: Instant,
     /// The runs that the start page lists.
     listing: Option<Listing>,
@@ -109,8 +112,8 @@ impl App {
             look: Look::default(),
             dialog: Dialog::None,
             typed_text: String::new(),
-            pasted: String::new(),
-            texts: super::texts::TEXTS.into(),
+            pasted: Pasted::default(),
+            texts: TEXTS.into(),
             complaint: None,
             drawn: HashMap::new(),
             quiz_seed: 0,
@@ -121,7 +124,8 @@ impl App {
             how: None,
             wake,
             picked: channel(),
-            read: channel(),
+            opened: channel(),
+            awaited: Vec::new(),
             followed: Instant::now(),
             listing: None,
             reading: None,
@@ -289,7 +293,7 @@ impl App {
         while let Ok((what, paths)) = self.picked.1.try_recv() {
             self.take_picked(what, paths);
         }
-        self.take_read();
+        self.take_opened();
         self.follow();
         // What could not be saved is to be read before the window goes.
         self.closes &= !matches!(self.state.phase, Phase::Failed(_));

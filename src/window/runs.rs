@@ -12,14 +12,22 @@ use web_time::{Duration, Instant};
 /// Time between two looks at what other processes write.
 pub(super) const FOLLOW: Duration = Duration::from_secs(2);
 
-/// A run that was to be opened, or why it cannot be, in words; and whether it is of the start page's list.
-pub(super) type Read = (Result<Track, String>, bool);
+/// A run that was asked for.
+pub(super) struct Opened {
+    folder: PathBuf,
+    /// What it has recorded, or why it cannot be opened, in words.
+    run: Result<Track, String>,
+    /// Whether it is of the start page's list.
+    listed: bool,
+    /// Where it was asked for.
+    page: Page,
+}
 
 impl App {
     /// Opens a run: the first is shown, and its networks can be asked; others are compared with it. Or a comparison.
     pub fn open(&mut self, folder: PathBuf) {
         if !Comparison::is_in(&folder) {
-            return self.read(folder, false);
+            return self.ask_for(folder, false);
         }
         match Compared::read(&folder) {
             Ok(compared) => {
@@ -39,34 +47,43 @@ impl App {
                 self.show_other(i);
                 self.state.page = Page::Run;
             }
-            None => self.read(folder, true),
+            None => self.ask_for(folder, true),
         }
     }
 
-    fn read(&mut self, folder: PathBuf, listed: bool) {
-        let (to, wake) = (self.read.0.clone(), self.wake.clone());
-        platform::read_run(folder, &self.wake, move |run| {
-            let _ = to.send((run, listed));
+    /// Has a run read, which may take a while where the trainer alone can do it.
+    fn ask_for(&mut self, folder: PathBuf, listed: bool) {
+        if self.awaited.contains(&folder) {
+            return;
+        }
+        self.awaited.push(folder.clone());
+        let (to, wake, page) = (self.opened.0.clone(), self.wake.clone(), self.state.page);
+        platform::read_run(folder.clone(), &self.wake, move |run| {
+            let _ = to.send(Opened { folder, run, listed, page });
             wake(Stir::Now);
         });
-        self.take_read();
+        self.take_opened();
     }
 
-    /// Takes in the runs that were read.
-    pub(super) fn take_read(&mut self) {
-        while let Ok((run, listed)) = self.read.1.try_recv() {
-            let busy = self.state.phase.is_busy();
-            let folder = run.as_ref().ok().map(|track| track.folder.clone());
+    /// Takes in the runs that were read: the first is shown, and so is one of the list unless one is being trained.
+    pub(super) fn take_opened(&mut self) {
+        while let Ok(Opened { folder, run, listed, page }) = self.opened.1.try_recv() {
+            self.awaited.retain(|awaited| *awaited != folder);
+            let (busy, there) = (self.state.phase.is_busy(), run.is_ok());
             self.state.open(run);
-            let Some(i) = self.state.others.iter().position(|track| Some(&track.folder) == folder.as_ref()) else {
-                continue;
-            };
-            if !busy && (listed || self.state.run.is_none()) {
-                self.show_other(i);
-                self.state.page = Page::Run;
-            } else {
-                self.state.page = Page::Compare;
-                self.state.comparison = None;
+            let place = self.state.others.iter().position(|track| track.folder == folder);
+            // Whoever has gone elsewhere meanwhile stays there.
+            let stays = page != self.state.page;
+            match place.filter(|_| !busy && (listed || self.state.run.is_none())) {
+                Some(i) => {
+                    self.show_other(i);
+                    self.state.page = if stays { self.state.page } else { Page::Run };
+                }
+                None if there && !stays && !self.state.others.is_empty() => {
+                    self.state.page = Page::Compare;
+                    self.state.comparison = None;
+                }
+                None => {}
             }
         }
     }

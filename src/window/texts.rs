@@ -9,6 +9,25 @@ use std::path::{Path, PathBuf};
 /// Bytes of a pasted text that are drawn and edited; a longer one would hold the window up.
 pub(super) const EDITED: usize = 20_000;
 
+/// A text that is being pasted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pasted {
+    /// The text.
+    pub(super) text: String,
+    /// Its length when its words were counted, and how many they were.
+    counted: (usize, u64),
+}
+
+impl Pasted {
+    /// How many words it has: counted when it has another length, since it is drawn often.
+    pub(super) fn words(&mut self) -> u64 {
+        if self.counted.0 != self.text.len() {
+            self.counted = (self.text.len(), self.text.split_whitespace().count() as u64);
+        }
+        self.counted.1
+    }
+}
+
 /// The folder that they are kept in, beside the runs.
 pub(super) const TEXTS: &str = "texts";
 
@@ -26,8 +45,8 @@ impl App {
     /// Takes what is pasted out of the window's input where it is too long to be edited, and puts it behind what is there.
     pub(super) fn take_pasted(&mut self, events: &mut Vec<Event>) {
         events.retain(|event| match event {
-            Event::Paste(text) if self.pasted.len() + text.len() > EDITED => {
-                self.pasted += text;
+            Event::Paste(text) if self.pasted.text.len() + text.len() > EDITED => {
+                self.pasted.text += text;
                 false
             }
             _ => true,
@@ -36,7 +55,7 @@ impl App {
 
     /// Trains on what was pasted.
     pub(super) fn use_pasted(&mut self) {
-        let text = std::mem::take(&mut self.pasted);
+        let text = std::mem::take(&mut self.pasted.text);
         let path = place(&self.texts, "pasted.txt".as_ref(), text.as_bytes());
         match platform::keep(&path, text.as_bytes()) {
             Ok(()) => {
@@ -45,7 +64,7 @@ impl App {
             }
             Err(error) => {
                 self.complaint = Some(format!("{}: {error}", path.display()));
-                self.pasted = text;
+                self.pasted.text = text;
             }
         }
         self.dialog = Dialog::None;

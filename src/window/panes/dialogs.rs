@@ -1,6 +1,6 @@
-//! Dialogs over the page: closing, taking away, opening, keys.
+//! Dialogs over the page: closing, taking away, opening, pasting, keys.
 
-use crate::numbers::grouped;
+use crate::numbers::counted;
 use crate::window::app::{App, Dialog, Picking};
 use crate::window::export::{ExportForm, What};
 use crate::window::keys::KEYS;
@@ -138,12 +138,13 @@ fn paste(ui: &mut Ui, app: &mut App) {
     ui.add_space(6.0);
     ui.label("Some pages of it at least; a paragraph a line, an empty line between documents.");
     ui.add_space(6.0);
-    if app.pasted.len() > EDITED {
-        let beginning: Vec<&str> = app.pasted.split_whitespace().take(80).collect();
-        ui.add(Label::new(RichText::new(beginning.join(" ") + " …").weak()).truncate());
+    if app.pasted.text.len() > EDITED {
+        let in_a_line = |letter: char| if letter.is_whitespace() { ' ' } else { letter };
+        let beginning: String = app.pasted.text.chars().take(200).map(in_a_line).collect();
+        ui.add(Label::new(RichText::new(beginning).weak()).truncate());
     } else {
         ScrollArea::vertical().max_height(220.0).show(ui, |ui| {
-            let field = TextEdit::multiline(&mut app.pasted).desired_width(f32::INFINITY).desired_rows(10);
+            let field = TextEdit::multiline(&mut app.pasted.text).desired_width(f32::INFINITY).desired_rows(10);
             let field = ui.add(field.hint_text("Ctrl V, or type"));
             field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::MultilineTextInput, true, "Text to train on"));
             if ui.memory(|memory| memory.focused().is_none()) {
@@ -151,15 +152,15 @@ fn paste(ui: &mut Ui, app: &mut App) {
             }
         });
     }
-    ui.label(RichText::new(format!("{} words", grouped(app.pasted.split_whitespace().count() as u64))).weak());
+    ui.label(RichText::new(counted(app.pasted.words(), "word")).weak());
     ui.add_space(8.0);
     ui.horizontal(|ui| {
-        let some = !app.pasted.trim().is_empty();
+        let some = app.pasted.words() > 0;
         if ui.add_enabled(some, Button::new(RichText::new("Take it").strong())).clicked() {
             app.use_pasted();
         }
-        if ui.add_enabled(!app.pasted.is_empty(), Button::new("Clear")).clicked() {
-            app.pasted.clear();
+        if ui.add_enabled(!app.pasted.text.is_empty(), Button::new("Clear")).clicked() {
+            app.pasted.text.clear();
         }
         if ui.button("Cancel").clicked() {
             app.dialog = Dialog::None;

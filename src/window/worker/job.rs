@@ -160,7 +160,7 @@ async fn work(job: Job, inbox: &Inbox, outbox: &Outbox) -> Result<(), String> {
     let model = session.trainer().model().clone();
     let networks = Networks::new(model, &session.config().objective, material.tokenizer());
     #[cfg(target_family = "wasm")]
-    if chooses && session::Device::Auto.adapter_async().await.is_ok_and(|adapter| adapter.is_none()) {
+    if chooses && session.trainer().target() == crate::plan::Target::Cpu {
         outbox.tell(News::Complaint(crate::web::why_cpu().into()));
     }
     outbox.tell(News::Begun(Box::new(begun(session, material))));

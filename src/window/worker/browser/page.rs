@@ -12,7 +12,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::MessageEvent;
+use web_time::Duration;
 
 /// The Worker, as the page holds it.
 pub struct Worker {
@@ -24,9 +26,10 @@ pub struct Worker {
 /// Takes a run that was asked for, or why there is none, in words.
 type Reader = Box<dyn FnOnce(Result<Track, String>)>;
 
-/// A tab's memory is all there is.
+/// What a fault is called that the Worker had no more memory before.
 const NO_ROOM: &str = "this tab has no more memory, of which a page can have 4 GB: take a smaller model, a smaller batch or less text; \
                        a run that was saved goes on from its last checkpoint";
+/// What there is in place of a Worker.
 const NO_WORKERS: &str = "this browser starts no Worker, in which leyden trains: open the page in another";
 
 /// What the page knows of its Worker.
@@ -74,10 +77,17 @@ fn page(wake: &Wake) -> Option<Rc<RefCell<Page>>> {
             }));
             let hears = page.clone();
             let message = Closure::new(move |event: MessageEvent| {
-                if event.data().as_string().as_deref() == Some(web::NO_ROOM) {
+                if event.data().as_string().as_deref() == Some(web::NO_MEMORY) {
                     hears.borrow_mut().fault = NO_ROOM;
                 }
                 let Some(said) = from_bytes(&event.data()) else { return };
+                if let FromWorker::Run(run) = said {
+                    let reader = hears.borrow_mut().readers.pop_front();
+                    if let Some(reader) = reader {
+                        reader(*run);
+                    }
+                    return;
+                }
                 let wake = hears.borrow().wake.clone();
                 let stir = hears.borrow_mut().hear(said);
                 wake(stir);
@@ -85,14 +95,20 @@ fn page(wake: &Wake) -> Option<Rc<RefCell<Page>>> {
             worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
             let hears = page.clone();
             let error = Closure::new(move |_: MessageEvent| {
-                let wake = hears.borrow().wake.clone();
-                // Else it would hold its run.
-                hears.borrow().worker.terminate();
-                let fault = Some(hears.borrow().fault);
-                hears.borrow_mut().over = Some(Gone { fault });
                 // What has gone wrong once is not to be asked again.
                 PAGE.with_borrow_mut(|slot| *slot = None);
-                wake(Stir::Now);
+                let hears = hears.clone();
+                spawn_local(async move {
+                    // What it has said before may come behind the news of its end.
+                    web::sleep(Duration::from_millis(100)).await;
+                    let (wake, fault) = (hears.borrow().wake.clone(), hears.borrow().fault);
+                    // Else it would hold its run.
+                    hears.borrow().worker.terminate();
+                    hears.borrow_mut().over = Some(Gone { fault: Some(fault) });
+                    let readers = std::mem::take(&mut hears.borrow_mut().readers);
+                    readers.into_iter().for_each(|reader| reader(Err(fault.into())));
+                    wake(Stir::Now);
+                });
             });
             worker.set_onerror(Some(error.as_ref().unchecked_ref()));
             page.borrow_mut()._listeners = vec![message, error];
@@ -116,12 +132,7 @@ impl Page {
             }
             // Of a job that nobody looks at any more.
             FromWorker::News { .. } | FromWorker::Over { .. } => Stir::Steps(0),
-            FromWorker::Run(run) => {
-                if let Some(reader) = self.readers.pop_front() {
-                    reader(*run);
-                }
-                Stir::Now
-            }
+            FromWorker::Run(_) => Stir::Now,
             FromWorker::Zip { name, bytes } => {
                 web::download(&name, &bytes);
                 Stir::Steps(0)
@@ -168,10 +179,9 @@ pub fn put_files(files: Vec<(PathBuf, Vec<u8>)>) {
 
 /// Asks for what the run in `folder` has recorded, and tells it, or why there is nothing, in words.
 pub fn read_run(folder: PathBuf, wake: &Wake, tell: impl FnOnce(Result<Track, String>) + 'static) {
-    if let Some(page) = page(wake) {
-        page.borrow_mut().readers.push_back(Box::new(tell));
-        page.borrow().send(&ToWorker::Run(folder));
-    }
+    let Some(page) = page(wake) else { return tell(Err(NO_WORKERS.into())) };
+    page.borrow_mut().readers.push_back(Box::new(tell));
+    page.borrow().send(&ToWorker::Run(folder));
 }
 
 /// Has the run in `folder` downloaded as a zip.
@@ -188,7 +198,7 @@ impl Worker {
         let number = page.as_ref().map_or(0, |page| {
             let mut page = page.borrow_mut();
             page.number += 1;
-            (page.over, page.wake) = (None, wake);
+            (page.over, page.fault, page.wake) = (None, PANICKED, wake);
             page.news.clear();
             page.send(&ToWorker::Job { number: page.number, job });
             page.number

@@ -20,6 +20,7 @@ use web_time::Duration;
 /// What the Worker has been told to do.
 struct Jobs {
     tell: Rc<dyn Fn(FromWorker) -> bool>,
+    storage: Rc<Storage>,
     waiting: VecDeque<(u32, Job, Inbox)>,
     /// To the newest.
     commands: Option<Sender<Command>>,
@@ -35,6 +36,9 @@ impl Jobs {
                 self.waiting.push_back((number, job, Inbox { commands: inbox }));
             }
             ToWorker::Command(command) => {
+                if command == Command::Save {
+                    self.storage.hurry();
+                }
                 if let Some(commands) = &self.commands {
                     let _ = commands.send(command);
                 }
@@ -74,13 +78,18 @@ impl Jobs {
 pub async fn serve(early: js_sys::Array) {
     let scope: web_sys::DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     // What is said meanwhile goes on being kept in `early`.
-    let storage = Storage::open().await;
+    let storage = Rc::new(Storage::open().await);
     let posts = scope.clone();
     let tell: Rc<dyn Fn(FromWorker) -> bool> = Rc::new(move |said| {
         let bytes = to_bytes(&said);
         posts.post_message_with_transfer(&bytes, &js_sys::Array::of1(&bytes.buffer())).is_ok()
     });
-    let jobs = Rc::new(RefCell::new(Jobs { tell: tell.clone(), waiting: VecDeque::new(), commands: None }));
+    let jobs = Rc::new(RefCell::new(Jobs {
+        tell: tell.clone(),
+        storage: storage.clone(),
+        waiting: VecDeque::new(),
+        commands: None,
+    }));
     let hears = jobs.clone();
     let listen = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         from_bytes(&event.data()).into_iter().for_each(|said| hears.borrow_mut().hear(said));

@@ -36,7 +36,8 @@ fn main() {
             std::process::exit(i32::from(failed));
         }
         ["measure", folder, leyden, chromium, out] => {
-            speed::measure(Path::new(folder), Path::new(leyden), chromium, Path::new(out));
+            let all = speed::measure(Path::new(folder), Path::new(leyden), chromium, Path::new(out));
+            std::process::exit(i32::from(!all));
         }
         ["picture", folder, query, seconds, chromium, out] => {
             let address = serve::begin(Path::new(folder));

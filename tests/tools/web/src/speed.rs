@@ -9,12 +9,14 @@ use std::process::Command;
 
 /// Pairs of runs.
 const PAIRS: usize = 3;
+/// What is trained on the CPU.
 const CPU: [&str; 4] = [
     "data.sample=stories",
     "training.log_every=10",
     "training.evaluation_examples=8",
     "training.checkpoint_every=1000000",
 ];
+/// What a software driver takes a step of within a second.
 const GPU: [&str; 6] = [
     "data.sample=stories",
     "training.log_every=2",
@@ -24,8 +26,9 @@ const GPU: [&str; 6] = [
     "data.length=32",
 ];
 
-/// Measures, and prints tokens a second and their ratios.
-pub fn measure(folder: &Path, leyden: &Path, chromium: &str, out: &Path) {
+/// Measures, and prints tokens a second and their ratios; whether all could be measured.
+pub fn measure(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
+    let mut all = true;
     std::fs::create_dir_all(out).expect("a folder");
     let address = serve::begin(folder);
     for (name, device, native, steps, settings) in [
@@ -59,19 +62,22 @@ pub fn measure(folder: &Path, leyden: &Path, chromium: &str, out: &Path) {
             println!("{name}: the page {page:.0} tokens/s, the program {program:.0}: {:.2}", page / program);
             ratios.push(page / program);
         }
-        if !ratios.is_empty() {
-            println!("{name}: {:.2} of the program, the median of {}", median(ratios.clone()), ratios.len());
-        }
+        all &= ratios.len() == PAIRS;
+        println!("{name}: {:.2} of the program, the median of {}", median(&mut ratios), ratios.len());
     }
+    all
 }
 
 /// Tokens a second behind the first intervals, in which buffers and caches are new.
 fn speed(metrics: &str) -> f64 {
     let of = |line: &Value| line["tokens_per_second"].as_f64();
-    median(lines(metrics).iter().filter_map(of).skip(2).collect())
+    median(&mut lines(metrics).iter().filter_map(of).skip(2).collect::<Vec<f64>>())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    match values.len() {
+        0 => f64::NAN,
+        n => f64::midpoint(values[(n - 1) / 2], values[n / 2]),
+    }
 }

@@ -57,6 +57,7 @@ pub fn tell(folder: &Path, leyden: &Path, chromium: &str, out: &Path) -> bool {
     failed > 0
 }
 
+/// What is being told, and how it goes.
 pub struct Story {
     pub address: String,
     pub browser: Browser,
@@ -69,6 +70,7 @@ pub struct Story {
 }
 
 impl Story {
+    /// Notes whether something is as it should be.
     pub fn check(&mut self, what: &str, holds: bool, found: &str) {
         let seconds = self.began.elapsed().as_secs();
         match holds {
@@ -83,6 +85,7 @@ impl Story {
         }
     }
 
+    /// Keeps a picture of the page.
     pub fn picture(&mut self, name: &str) {
         self.browser.picture(&self.out.join(name));
     }
@@ -276,6 +279,7 @@ pub fn link(asked: &[&str], settings: &[&str]) -> String {
     format!("?{}&start", asked.join("&"))
 }
 
+/// The lines that are JSON.
 pub fn lines(text: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
@@ -289,7 +293,7 @@ pub fn element(name: &str) -> String {
 }
 
 /// The element with that text, or null.
-fn text(words: &str) -> String {
+pub fn text(words: &str) -> String {
     format!("[...document.querySelectorAll('#mirror *')].find(it => it.textContent === '{words}') ?? null")
 }
 

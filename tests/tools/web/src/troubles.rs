@@ -1,7 +1,7 @@
 //! What can go wrong in a browser, and what people do beside training.
 
 use crate::browser::Browser;
-use crate::story::{OFTEN, SMALL, Story, element, file, has, link};
+use crate::story::{OFTEN, SMALL, Story, element, file, has, link, text};
 use serde_json::json;
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,7 +10,7 @@ impl Story {
     /// Runs over each other, with what is different between them.
     pub fn compares(&mut self) {
         self.open_listed("tiny");
-        self.browser.wait_for("the first run", 60, &has("runs/tiny"));
+        self.browser.wait_for("the first run", 60, &text("loaded"));
         self.click("Start");
         self.browser.wait_for("list of runs", 30, &element("tiny-2"));
         self.click("tiny-2");
@@ -77,10 +77,14 @@ impl Story {
         let mut settings = SMALL.to_vec();
         settings.push("training.checkpoint_every=2");
         self.browser.open(&format!("{}/{}", self.address, link(&["steps=200", "device=webgpu"], &settings)));
-        self.browser.wait_for("checkpoint", 120, &has("at step 2"));
+        self.browser.wait_for("checkpoint", 120, &has("at step "));
         self.browser.ask_itself("Browser.crashGpuProcess", json!({}));
         self.browser.wait_for("word of it", 120, &has("opened again, going on from step"));
-        self.browser.wait_for("the next checkpoint", 240, &has("at step 8"));
+        let later = "(() => { const all = [...document.querySelectorAll('#mirror *')].map(it => it.textContent); \
+                     const number = (words) => all.map(it => it.match(words)?.[1]).find(it => it) ?? null; \
+                     const from = number(/going on from step (\\d+)/), to = number(/^at step (\\d+)/); \
+                     return from !== null && Number(to) > Number(from) ? true : null; })()";
+        self.browser.wait_for("the next checkpoint", 240, later);
         self.check("training goes on where the GPU was lost", true, "");
         self.click("Stop");
         self.browser.wait_for("end of it", 120, &element("Go on training"));
@@ -106,11 +110,14 @@ impl Story {
         self.check("a full storage is told of, and what was missing is kept once there is room", true, "");
     }
 
-    /// A model that no page has room for.
+    /// Models that no page has room for: their weights, and what training takes beside them.
     pub fn tells_where_memory_ends(&mut self) {
-        let link = link(&["preset=base", "device=cpu"], &["data.sample=stories"]);
-        self.browser.open(&format!("{}/{link}", self.address));
-        self.browser.wait_for("word of it", 240, &has("this tab has no more memory"));
+        for (layers, words) in [("40", "this tab has no memory for 4498 MiB"), ("36", "3.0 GiB are allowed")] {
+            let layers = format!("model.layers={layers}");
+            let link = link(&["preset=base", "device=cpu"], &["data.sample=stories", &layers]);
+            self.browser.open(&format!("{}/{link}", self.address));
+            self.browser.wait_for("word of it", 60, &has(words));
+        }
         self.check("where a tab's memory ends is said", true, "");
     }
 
@@ -122,12 +129,12 @@ impl Story {
         self.browser.complaints = complaints;
         let address = self.address.replace("127.0.0.1", "elsewhere.test");
         let settings = ["data.sample=stories", "optimizer.warmup=2"];
-        self.browser.open(&format!("{address}/{}", link(&["steps=40", "device=auto"], &settings)));
+        self.browser.open(&format!("{address}/{}", link(&["steps=80", "device=auto"], &settings)));
         let words = "browsers give a GPU (WebGPU) only to pages that come over https or from this machine";
         self.browser.wait_for("why the CPU trains", 120, &has(words));
         self.click("Dismiss");
         self.browser.wait_for("word on storage", 30, &has("this browser keeps no files here"));
-        self.browser.wait_for("end of the run", 120, &element("Go on to 60 steps"));
+        self.browser.wait_for("end of the run", 120, &element("Go on to 120 steps"));
         self.check("a page that gets neither GPU nor storage says so, and trains", true, "");
     }
 
