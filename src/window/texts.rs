@@ -19,9 +19,9 @@ pub(super) struct Pasted {
 }
 
 impl Pasted {
-    /// How many words it has: counted when it has another length, since it is drawn often.
+    /// How many words it has. A long text only grows: it is counted again when it has.
     pub(super) fn words(&mut self) -> u64 {
-        if self.counted.0 != self.text.len() {
+        if self.text.len() <= EDITED || self.counted.0 != self.text.len() {
             self.counted = (self.text.len(), self.text.split_whitespace().count() as u64);
         }
         self.counted.1

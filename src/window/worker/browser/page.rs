@@ -26,7 +26,7 @@ pub struct Worker {
 /// Takes a run that was asked for, or why there is none, in words.
 type Reader = Box<dyn FnOnce(Result<Track, String>)>;
 
-/// What a fault is called that the Worker had no more memory before.
+/// What a fault is called before which the Worker ran out of memory.
 const NO_ROOM: &str = "this tab has no more memory, of which a page can have 4 GB: take a smaller model, a smaller batch or less text; \
                        a run that was saved goes on from its last checkpoint";
 /// What there is in place of a Worker.
