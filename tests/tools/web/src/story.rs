@@ -5,7 +5,7 @@ use crate::{WEBGPU, serve};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Settings that make lines of metrics of few steps.
 pub const OFTEN: [&str; 3] = ["data.sample=stories", "training.log_every=5", "training.evaluation_examples=64"];
@@ -107,7 +107,7 @@ impl Story {
         let expected = self.native("cpu", &["--steps", "20"], &OFTEN);
         self.compare("twenty steps on the CPU are the program's", &found, &expected, 1e-5);
         self.browser.wait_for("end of the run", 60, &element("Go on to 30 steps"));
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(1));
         self.picture("cpu.png");
         let size = std::fs::metadata(self.out.join("cpu.png")).map_or(0, |about| about.len());
         self.check("the window shows the curves", size > 20_000, &format!("a picture of {size} bytes"));
@@ -150,7 +150,11 @@ impl Story {
         let whole = "The whole run, for leyden on a desktop and for transformers (.zip)";
         self.browser.wait_for("choice of what to take away", 30, &element(whole));
         self.click(whole);
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        self.browser.wait_for(
+            "that choice",
+            30,
+            &format!("({})?.ariaChecked === 'true' ? true : null", element(whole)),
+        );
         self.click("Save");
         let size = self.browser.wait_for("zip", 60, "window.taken?.size ?? null").as_u64().unwrap_or(0);
         self.check("a run is taken away as a zip", size > 1_000_000, &format!("{size} bytes"));
@@ -188,10 +192,16 @@ impl Story {
         self.click("Stop");
         self.browser.wait_for("end of the run", 60, &element("Go on training"));
         self.check("the first tab stops and saves", true, "");
-        std::thread::sleep(std::time::Duration::from_secs(3));
         self.browser.back_to(second);
-        self.click("Go on training");
-        self.browser.wait_for("training in the second tab", 60, &has("training"));
+        // The first tab lets go of the run a moment later.
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.browser.evaluate(&element("Pause")).is_null() {
+            assert!(Instant::now() < until, "the second tab does not train");
+            if !self.browser.evaluate(&element("Go on training")).is_null() {
+                self.click("Go on training");
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
         self.click("Stop");
         self.browser.wait_for("end of the run", 60, &element("Go on training"));
         self.check("the second tab goes on with it then", true, "");
@@ -208,14 +218,15 @@ impl Story {
         self.check("they were on WebGPU", device.contains("WebGPU"), device);
     }
 
-    /// Clicks what has this name.
+    /// Clicks what has this name, once it is there.
     pub fn click(&mut self, name: &str) {
+        self.browser.wait_for(name, 60, &element(name));
         self.browser.evaluate(&format!("({}).click(), true", element(name)));
     }
 
     /// The lines of a run's metrics, once `step` steps and the held-out text behind them are measured.
     fn metrics(&mut self, run: &str, step: u64) -> Vec<Value> {
-        let until = Instant::now() + std::time::Duration::from_secs(240);
+        let until = Instant::now() + Duration::from_secs(240);
         loop {
             let text = self.browser.evaluate(&file(run, "metrics.jsonl"));
             let found = lines(text.as_str().unwrap_or_default());
@@ -227,7 +238,7 @@ impl Story {
                 self.picture("late.png");
                 panic!("no {step} steps of {run}: {text}; complaints: {:?}", self.browser.complaints);
             }
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(300));
         }
     }
 

@@ -28,7 +28,11 @@ impl Story {
         self.browser.wait_for("start page", 60, &element("Paste…"));
         self.click("Paste…");
         self.browser.wait_for("field", 30, &element("Text to train on"));
-        sleep(Duration::from_millis(500));
+        let focus = "document.querySelector('canvas').getAttribute('aria-activedescendant')";
+        let typing = "document.activeElement instanceof HTMLInputElement";
+        let ready =
+            format!("{typing} && document.getElementById({focus}) === ({}) ? true : null", element("Text to train on"));
+        self.browser.wait_for("the field's focus", 30, &ready);
         self.browser.ask("Input.insertText", json!({"text": "the cat drank milk ."}));
         self.browser.wait_for("what was typed", 30, &has("5 words"));
         self.browser.evaluate(
@@ -51,12 +55,14 @@ impl Story {
         self.browser.open(&self.address.clone());
         self.browser.wait_for("start page", 60, &element("Start training"));
         sleep(Duration::from_secs(1));
-        let focus = "document.getElementById(document.querySelector('canvas').getAttribute('aria-activedescendant'))";
+        let focus = "document.querySelector('canvas').getAttribute('aria-activedescendant')";
         let mut heard = Vec::new();
         for _ in 0..40 {
+            let before = self.browser.evaluate(focus);
             self.press("Tab", 9);
-            sleep(Duration::from_millis(350));
-            let name = self.browser.evaluate(&format!("{focus}?.getAttribute('aria-label') ?? null"));
+            self.browser.wait_for("the next focus", 30, &format!("{focus} !== {before} ? true : null"));
+            let name =
+                self.browser.evaluate(&format!("document.getElementById({focus})?.getAttribute('aria-label') ?? null"));
             heard.extend(name.as_str().map(str::to_owned));
             if name == "Start training" {
                 break;
