@@ -4,8 +4,10 @@
 #[path = "common/program.rs"]
 mod program;
 
+use leyden::dataset::Dataset;
 use program::leyden;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
 
@@ -227,6 +229,19 @@ fn a_run_goes_on_where_it_and_its_text_were_moved() {
     assert!(weights(&whole) == weights(&run), "a move changed the weights");
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes a checkpoint's state say something else of its text.
+fn rename_text(checkpoint: &Path, fingerprint: &str) {
+    let path = checkpoint.join("state.json");
+    let mut sealed: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    sealed["state"]["text"] = fingerprint.into();
+    sealed["sha256"] = hex(&Sha256::digest(sealed["state"].to_string())).into();
+    fs::write(path, sealed.to_string()).unwrap();
+}
+
 #[test]
 fn a_dataset_may_be_moved_too() {
     let folder = tempfile::tempdir().unwrap();
@@ -246,10 +261,16 @@ fn a_dataset_may_be_moved_too() {
     let moved = path("moved");
     fs::rename(&data, &moved).unwrap();
     refuses_to_go_on(&run, &[], &["a.txt.data", "is not there", "--data PATH"]);
-    let text = path("a.txt");
-    refuses_to_go_on(&run, &["--text", text.to_str().unwrap()], &["is trained on a dataset", "with --data"]);
+    let file = path("a.txt");
+    refuses_to_go_on(&run, &["--text", file.to_str().unwrap()], &["is trained on a dataset", "with --data"]);
     let error = go_on(&run, &["--data", other.to_str().unwrap()], 2);
     assert!(error.contains("b.txt.data") && error.lines().count() == 1, "{error}");
+    // Made again of the same text, which lies elsewhere; and as versions that told datasets by the text's files' names kept it.
+    let again = text("c.txt", "one two three four five six seven eight nine ten .");
+    go_on(&run, &["--data", again.to_str().unwrap(), "--stop-after", "1"], 0);
+    rename_text(&run.join("checkpoints/step-000003"), Dataset::open(&moved).unwrap().former_fingerprint());
+    let error = go_on(&run, &["--data", again.to_str().unwrap()], 2);
+    assert!(error.contains("is not the text that the run in"), "{error}");
     go_on(&run, &["--data", moved.to_str().unwrap()], 0);
     assert!(run.join("checkpoints/step-000004").is_dir());
     // A run that is done is told too, and tells another.

@@ -96,14 +96,33 @@ fn a_dataset_holds_what_the_text_makes_in_memory() {
 fn any_number_of_threads_gives_the_same_bytes() {
     let text = SMALL.folder.path().join("text.txt");
     let folder = tempfile::tempdir().unwrap();
-    let fingerprint = |threads: usize| {
+    let manifest = |threads: usize| {
         let out = folder.path().join(threads.to_string());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| made(&preparation(&[&text], &out)).unwrap());
-        Dataset::open(&out).unwrap().fingerprint().to_owned()
+        Dataset::open(&out).unwrap();
+        fs::read_to_string(out.join("manifest.json")).unwrap()
     };
-    let expected = Dataset::open(&SMALL.dataset()).unwrap().fingerprint().to_owned();
-    assert_eq!([fingerprint(1), fingerprint(3)], [expected.clone(), expected]);
+    let expected = String::from_utf8(SMALL.read("manifest.json")).unwrap();
+    assert_eq!([manifest(1), manifest(3)], [expected.clone(), expected]);
+}
+
+#[test]
+fn equal_examples_have_an_equal_fingerprint_wherever_their_text_lay() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str, text: &str, seed: u64| {
+        let (file, out) = (folder.path().join(name), folder.path().join(name).with_extension("data"));
+        fs::write(&file, text).unwrap();
+        made(&Preparation { seed, ..preparation(&[&file], &out) }).unwrap();
+        Dataset::open(&out).unwrap()
+    };
+    let small = Dataset::open(&SMALL.dataset()).unwrap();
+    let again = of("elsewhere.md", &SMALL.text, 5);
+    assert_eq!(again.fingerprint(), small.fingerprint());
+    assert_ne!(again.former_fingerprint(), small.former_fingerprint());
+    for other in [of("seed", &SMALL.text, 6), of("text", &SMALL.text.replace("government", "parliament"), 5)] {
+        assert_ne!(other.fingerprint(), small.fingerprint());
+    }
 }
 
 #[test]

@@ -262,6 +262,17 @@ impl Manifest {
         }
     }
 
+    /// Tells the vocabulary and examples from others.
+    pub(super) fn fingerprint(&self) -> String {
+        let shards = |part: &PartEntry| part.shards.iter().map(|shard| shard.entry.sha256.clone()).collect();
+        let files: [Vec<String>; 3] = [
+            self.tokenizer.files.iter().map(|file| file.sha256.clone()).collect(),
+            shards(&self.training),
+            shards(&self.held_out),
+        ];
+        sha256(files.map(|part| part.join(" ")).join("\n").as_bytes())
+    }
+
     /// Over both parts.
     pub fn counts(&self) -> Counts {
         let mut counts = self.training.counts;

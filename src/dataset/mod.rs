@@ -71,6 +71,7 @@ pub struct Dataset {
     /// What it says of itself.
     pub manifest: Manifest,
     fingerprint: String,
+    of_manifest: String,
 }
 
 impl Dataset {
@@ -102,14 +103,21 @@ impl Dataset {
             training: open_part(folder, &manifest, &manifest.training, check)?,
             held_out: open_part(folder, &manifest, &manifest.held_out, check)?,
             tokenizer,
-            fingerprint: sha256(&content),
+            fingerprint: manifest.fingerprint(),
+            of_manifest: sha256(&content),
             manifest,
         })
     }
 
-    /// The SHA-256 of the manifest, which holds that of every other file, in hexadecimal: equal for equal datasets.
+    /// A SHA-256 over those of the vocabulary's and the shards' files, in hexadecimal: equal for equal examples, wherever their text
+    /// lay when they were made.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What runs of December 2026 and before keep in its place: the SHA-256 of the manifest, which names the text's files.
+    pub fn former_fingerprint(&self) -> &str {
+        &self.of_manifest
     }
 }
 

@@ -15,7 +15,7 @@ mod waiting;
 
 pub use engine::{Engine, EngineError, Fetched, Limits, Program, Timed};
 pub use footprint::Footprint;
-pub use traffic::{Call, Traffic};
+pub use traffic::{Call, OpTraffic, Traffic};
 pub use waiting::{collect, pause, read_bank};
 
 use crate::graph::{Bank, Graph, Tensor};

@@ -29,8 +29,21 @@ pub struct Traffic {
     /// Every tensor of the graph written once and read once, however many nodes read it. Parameters are read once by the
     /// model and once by the update; of a table that rows are gathered from, the rows count.
     pub least: u64,
-    /// [`Self::moved`] and [`Self::needed`] by op, copies as "copy"; most moved first.
-    pub by_op: Vec<(&'static str, u64, u64)>,
+    /// By op, copies as "copy"; most moved first.
+    pub by_op: Vec<OpTraffic>,
+}
+
+/// What the nodes of one op move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpTraffic {
+    /// The op.
+    pub op: &'static str,
+    /// Its dispatches.
+    pub dispatches: usize,
+    /// As [`Traffic::moved`].
+    pub moved: u64,
+    /// As [`Traffic::needed`].
+    pub needed: u64,
 }
 
 impl Plan {
@@ -69,10 +82,12 @@ impl Plan {
 
     /// What a step moves, and the least it could.
     pub fn traffic(&self) -> Traffic {
-        let mut by_op: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
+        let mut by_op: BTreeMap<&'static str, OpTraffic> = BTreeMap::new();
         for call in self.calls() {
             let name = call.node.map_or(call.name, |node| self.graph().nodes()[node].op.name());
-            by_op.entry(name).or_default().0 += call.bytes;
+            let op = by_op.entry(name).or_default();
+            op.dispatches += 1;
+            op.moved += call.bytes;
         }
         // By tensor: the most that a node needs to read of it.
         let mut read: BTreeMap<Tensor, u64> = BTreeMap::new();
@@ -82,18 +97,18 @@ impl Plan {
             let node = &self.graph().nodes()[*index];
             let outputs = self.shapes(*index).outputs.iter().map(TensorType::bytes).sum::<usize>() as u64;
             let inputs = self.needs(*index);
-            by_op.entry(node.op.name()).or_default().1 += outputs + inputs.values().sum::<u64>();
+            by_op.entry(node.op.name()).or_default().needed += outputs + inputs.values().sum::<u64>();
             written += outputs;
             for (tensor, bytes) in inputs {
                 let most = read.entry(tensor).or_default();
                 *most = bytes.max(*most);
             }
         }
-        let mut by_op: Vec<_> = by_op.into_iter().map(|(op, (moved, needed))| (op, moved, needed)).collect();
-        by_op.sort_by_key(|&(_, moved, _)| std::cmp::Reverse(moved));
+        let mut by_op: Vec<_> = by_op.into_iter().map(|(op, all)| OpTraffic { op, ..all }).collect();
+        by_op.sort_by_key(|all| std::cmp::Reverse(all.moved));
         Traffic {
-            moved: by_op.iter().map(|&(_, moved, _)| moved).sum(),
-            needed: by_op.iter().map(|&(_, _, needed)| needed).sum(),
+            moved: by_op.iter().map(|all| all.moved).sum(),
+            needed: by_op.iter().map(|all| all.needed).sum(),
             least: written + read.values().sum::<u64>(),
             by_op,
         }
@@ -198,9 +213,10 @@ mod tests {
             let products = claimed.values().sum::<u64>() as f64 / plan.flops() as f64;
             assert!(products > 0.9, "only {products} of the operations are somebody's own");
             let traffic = plan.traffic();
-            for &(op, moved, needed) in &traffic.by_op {
+            for OpTraffic { op, moved, needed, .. } in &traffic.by_op {
                 assert!(moved >= needed, "{op} moves {moved} bytes and needs {needed}");
             }
+            assert_eq!(traffic.by_op.iter().map(|all| all.dispatches).sum::<usize>(), plan.calls().len());
             assert!(traffic.needed > traffic.least && traffic.least > 0, "{traffic:?}");
             moved.push(traffic.moved);
         }

@@ -230,13 +230,13 @@ pub async fn reopen_async(
     } else {
         is_there(&config, folder, newest.is_none())?;
     }
-    let material = match config.is_fine_tuning() {
+    let mut material = match config.is_fine_tuning() {
         true => Material::Labelled(labelled::prepare(&mut config, &Tokenizer::load_saved(folder)?, false, watch)?),
         false => Material::Text(prepared::prepare_again(&config, folder, watch)?),
     };
     // Without a checkpoint, what the run noted of its text tells it from another.
     let same = match &newest {
-        Some((_, state)) => state.text == material.fingerprint(),
+        Some((_, state)) => material.is(&state.text),
         None => run.text_facts().is_none_or(|facts| facts == material.facts()),
     };
     if !same {

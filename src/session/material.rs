@@ -42,6 +42,17 @@ impl Material {
         }
     }
 
+    /// Whether it is what a run keeps as `fingerprint`. One of an earlier version is its own from then on, so that all of a run's
+    /// checkpoints have the same.
+    pub(super) fn is(&mut self, fingerprint: &str) -> bool {
+        if let Self::Text(text) = self
+            && text.former_fingerprint.as_deref() == Some(fingerprint)
+        {
+            text.fingerprint = fingerprint.into();
+        }
+        self.fingerprint() == fingerprint
+    }
+
     /// What the run's folder keeps of it.
     pub fn facts(&self) -> TextFacts {
         match self {

@@ -127,6 +127,8 @@ pub struct Prepared {
     pub documents: usize,
     /// Tells examples from others.
     pub fingerprint: String,
+    /// How runs of earlier versions tell them, where that was otherwise.
+    pub former_fingerprint: Option<String>,
 }
 
 impl Prepared {
@@ -294,6 +296,7 @@ fn from_dataset(folder: &Path, dataset: Dataset) -> Result<Prepared, PrepareErro
     }
     Ok(Prepared {
         fingerprint: dataset.fingerprint().to_string(),
+        former_fingerprint: Some(dataset.former_fingerprint().to_string()),
         name: folder.display().to_string(),
         tokenizer: dataset.tokenizer,
         training: Arc::new(dataset.training),
@@ -310,6 +313,7 @@ fn examples(config: &Config, text: Text, tokenizer: Tokenizer) -> Result<Prepare
     let parts = [&corpus.training, &corpus.held_out].map(|part| hex(&part.fingerprint()));
     Ok(Prepared {
         fingerprint: sha256(parts.concat().as_bytes()),
+        former_fingerprint: None,
         name: text.name,
         tokenizer,
         training: Arc::new(corpus.training),

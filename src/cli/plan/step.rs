@@ -2,7 +2,7 @@
 
 use crate::cli::output::{bytes, flop, grouped};
 use crate::cli::table::Table;
-use crate::plan::{Footprint, Kind, Plan, Step, Traffic};
+use crate::plan::{Footprint, Kind, OpTraffic, Plan, Step, Traffic};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -115,7 +115,9 @@ impl StepReport {
             .traffic
             .by_op
             .iter()
-            .map(|&(op, moved, needed)| (op.to_string(), json!({ "moved": moved, "needed": needed })))
+            .map(|&OpTraffic { op, dispatches, moved, needed }| {
+                (op.to_string(), json!({ "dispatches": dispatches, "moved": moved, "needed": needed }))
+            })
             .collect();
         let Traffic { moved, needed, least, .. } = self.traffic;
         json!({ "moved": moved, "needed": needed, "least": least, "by_op": by_op })
@@ -123,23 +125,25 @@ impl StepReport {
 
     /// The ops that move the most, beside what they need.
     pub(super) fn moves(&self) -> Table {
-        let mut table = Table::new(&[false, true, true, true]);
-        table.row(["", "moved", "needed", "ratio"]);
-        let mut row = |name: &str, moved: u64, needed: u64| {
+        let mut table = Table::new(&[false, true, true, true, true]);
+        table.row(["", "dispatches", "moved", "needed", "ratio"]);
+        let mut row = |name: &str, listed: &[OpTraffic]| {
+            let sum = |of: fn(&OpTraffic) -> u64| listed.iter().map(of).sum::<u64>();
+            let (moved, needed) = (sum(|op| op.moved), sum(|op| op.needed));
             let ratio = if needed > 0 { format!("{:.2}", moved as f64 / needed as f64) } else { String::new() };
-            table.row([name.to_string(), bytes(moved), bytes(needed), ratio]);
+            let dispatches = grouped(sum(|op| op.dispatches as u64));
+            table.row([name.to_string(), dispatches, bytes(moved), bytes(needed), ratio]);
         };
         let by_op = &self.traffic.by_op;
         let most = if by_op.len() > MOST_MOVERS + 1 { MOST_MOVERS } else { by_op.len() };
         let (listed, rest) = by_op.split_at(most);
-        for &(op, moved, needed) in listed {
-            row(op, moved, needed);
+        for op in listed {
+            row(op.op, std::slice::from_ref(op));
         }
         if !rest.is_empty() {
-            let (moved, needed) = rest.iter().fold((0, 0), |(m, n), &(_, moved, needed)| (m + moved, n + needed));
-            row(&format!("{} others", rest.len()), moved, needed);
+            row(&format!("{} others", rest.len()), rest);
         }
-        row("all", self.traffic.moved, self.traffic.needed);
+        row("all", by_op);
         table
     }
 
