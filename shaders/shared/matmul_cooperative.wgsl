@@ -6,8 +6,8 @@
 // by rows or by columns. Each subgroup multiplies a block of block_m x block_n, up to 4 x 4 matrices in named variables. The
 // results go through workgroup memory, a matrix at a time, so that what is written and how is the same as in all kernels.
 //
-// There are as many invocations as if subgroups had 32. Larger subgroups are fewer, and take several blocks in turns; of
-// smaller ones some have no block, and repeat another's without writing it.
+// There are as many invocations as if subgroups had 32, or 64. Larger subgroups are fewer, and take several blocks in turns, each
+// from k = 0 on; of smaller ones some have no block, and repeat another's without writing it.
 
 // Rows and columns of C that a workgroup computes, and the k of a step.
 override tile_m: u32 = 64;

@@ -74,6 +74,7 @@ impl AdapterInfo {
             workgroup_memory: self.workgroup_memory,
             invocations: self.max_invocations,
             cooperative: self.cooperative_matrices,
+            wide_subgroups: self.subgroup_size.is_some_and(|(_, most)| most >= 64),
             attention: None,
             tuning: Tuning::default(),
         }

@@ -18,6 +18,8 @@ pub struct DeviceTraits {
     pub invocations: u32,
     /// Rows and columns of the cooperative matrices with f16 factors and f32 sums (16 or 8); `None` without any.
     pub cooperative: Option<u32>,
+    /// Whether subgroups may have 64 invocations, as AMD's do.
+    pub wide_subgroups: bool,
     /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
     pub attention: Option<AttentionKernel>,
     /// The kernels that were found to be the fastest on this device.
@@ -32,6 +34,7 @@ impl DeviceTraits {
         workgroup_memory: 16_384,
         invocations: 256,
         cooperative: None,
+        wide_subgroups: false,
         attention: None,
         tuning: Tuning(&[]),
     };

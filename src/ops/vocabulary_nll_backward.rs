@@ -4,7 +4,9 @@
 //! A few thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
 //! the rows.
 
-use super::vocabulary_nll::{LOGITS, ROWS, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes};
+use super::vocabulary_nll::{
+    HARDWARE, LOGITS, ROWS, SOFTWARE, WORDS, check, chunk_words, chunks, logits, shared_scratch, sizes,
+};
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
 use crate::math::gemm::Matrix;
 use crate::math::parallel::vectorize;
@@ -159,7 +161,8 @@ impl Op for VocabularyNllBackward {
     fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let (m, _, v) = sizes(s);
         let dtype = gradient_type(s, device);
-        let mut scratch = vec![TensorType::new(dtype, &[m, chunk_words(m, v)])];
+        let mut scratch =
+            vec![TensorType::new(dtype, &[m, chunk_words(m, v, if device.software { SOFTWARE } else { HARDWARE })])];
         let mut products = Vec::new();
         for (first, words) in chunks_for(m, v, device) {
             if device.software {

@@ -223,6 +223,18 @@ mod tests {
         assert!(moved[2] < moved[0], "halves move as much as whole numbers: {moved:?}");
     }
 
+    /// Each waits for the one before it: what a fast GPU loses by.
+    #[test]
+    fn a_step_of_small_is_of_so_many_dispatches() {
+        let mut config: Config = preset("small").unwrap();
+        config.training.precision = Precision::Mixed;
+        let device = DeviceTraits { f16: true, ..DeviceTraits::FLOOR };
+        let recipe = Recipe::new(&config);
+        let plan = training_step(&recipe, recipe.shape, Target::Gpu(device), Recompute::Off, &[]).unwrap().plan;
+        let dispatches = plan.calls().len();
+        assert!(dispatches <= 663, "{dispatches}: {:?}", plan.traffic().by_op);
+    }
+
     #[test]
     fn gathered_rows_and_windows_count_as_what_they_are() {
         let plan = plan(false, Precision::F32);

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod agreement;
+pub mod emulated;
 mod golden;
 mod gradient;
 mod input;

@@ -18,9 +18,12 @@ const MOST_MATRICES: u32 = 4;
 /// Vectors of 4 halves behind each line of the cooperative family's tiles, so that lines begin on different banks.
 const SPARE: usize = 2;
 
+/// Tile, block, prefetch.
+type Form = ([u16; 3], [u16; 2], bool);
+
 /// What a kernel of the tiles family is worth trying with: tile, block, prefetch; the most promising first. Large blocks read
 /// the least workgroup memory for a multiply-add, small ones keep more of a large GPU busy with a small matrix.
-const TILES: [([u16; 3], [u16; 2], bool); 13] = [
+const TILES: [Form; 13] = [
     ([128, 128, 16], [8, 8], true),
     ([128, 128, 16], [8, 8], false),
     ([128, 64, 16], [8, 8], true),
@@ -37,11 +40,11 @@ const TILES: [([u16; 3], [u16; 2], bool); 13] = [
 ];
 
 /// The same with tiles of halves.
-const TILES_OF_HALVES: [([u16; 3], [u16; 2], bool); 3] =
+const TILES_OF_HALVES: [Form; 3] =
     [([128, 128, 32], [8, 8], true), ([128, 128, 16], [8, 8], true), ([64, 64, 16], [8, 8], true)];
 
 /// The same of the cooperative family, for matrices of 16 x 16 (blocks of up to 64 x 64) and of 8 x 8 (up to 32 x 32).
-const COOPERATIVE: [([u16; 3], [u16; 2], bool); 11] = [
+const COOPERATIVE: [Form; 11] = [
     ([128, 128, 32], [64, 64], true),
     ([128, 128, 32], [64, 32], true),
     ([128, 128, 32], [64, 32], false),
@@ -71,7 +74,8 @@ impl MatmulShape {
         } else {
             (MatmulFamily::Tiles, [64, 64, 16], [8, 4], WANTED[0], LEAST_SLICE)
         };
-        let kernel = MatmulKernel { family, tile, block, halves: false, prefetch: false, slices: 1 };
+        let kernel =
+            MatmulKernel { family, tile, block, lanes: family.lanes(), halves: false, prefetch: false, slices: 1 };
         kernel.split(self.slices(&kernel, wanted, least))
     }
 
@@ -79,8 +83,8 @@ impl MatmulShape {
     pub(super) fn candidates(&self, device: &DeviceTraits) -> Vec<MatmulKernel> {
         let base = self.base(device);
         let mut candidates = vec![base];
-        let mut add = |family, (tile, block, prefetch): ([u16; 3], [u16; 2], bool), halves| {
-            let kernel = MatmulKernel { family, tile, block, halves, prefetch, slices: 1 };
+        let mut add = |family: MatmulFamily, (tile, block, prefetch): Form, lanes, halves| {
+            let kernel = MatmulKernel { family, tile, block, lanes, halves, prefetch, slices: 1 };
             // More than half of such a tile would lie outside.
             let wasteful = usize::from(tile[0]) >= 2 * self.m.max(16) || usize::from(tile[1]) >= 2 * self.n.max(16);
             for slices in WANTED.map(|wanted| self.slices(&kernel, wanted, LEAST_SLICE)) {
@@ -93,12 +97,16 @@ impl MatmulShape {
         if device.software {
             for lanes in [8, 4, 2, 1] {
                 let tile = [BLOCK * (LANES / lanes), BLOCK * lanes, 4].map(|size| size as u16);
-                add(MatmulFamily::Blocks, (tile, [BLOCK as u16; 2], false), false);
+                add(MatmulFamily::Blocks, (tile, [BLOCK as u16; 2], false), 1, false);
             }
         } else {
-            COOPERATIVE.into_iter().for_each(|form| add(MatmulFamily::Cooperative, form, true));
-            TILES_OF_HALVES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, true));
-            TILES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, false));
+            // A subgroup of 64 has two blocks of a form with 32, one after the other, and begins from k = 0 for each.
+            let lanes: &[u16] = if device.wide_subgroups { &[64, 32] } else { &[32] };
+            for form in COOPERATIVE {
+                lanes.iter().for_each(|&lanes| add(MatmulFamily::Cooperative, form, lanes, true));
+            }
+            TILES_OF_HALVES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, 1, true));
+            TILES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, 1, false));
         }
         candidates
     }
@@ -123,13 +131,14 @@ impl MatmulShape {
 
     fn blocks_fit(&self, kernel: &MatmulKernel) -> bool {
         let form = (kernel.block, kernel.tile[2], kernel.halves, kernel.prefetch);
-        form == ([BLOCK as u16; 2], 4, false, false) && kernel.invocations() == LANES as u32
+        form == ([BLOCK as u16; 2], 4, false, false) && kernel.lanes == 1 && kernel.invocations() == LANES as u32
     }
 
     fn tiles_fit(&self, kernel: &MatmulKernel, device: &DeviceTraits) -> bool {
         let ([m, n, k], [rows, columns]) = (kernel.tile.map(usize::from), kernel.block.map(usize::from));
         let base = (kernel.tile, kernel.block, kernel.prefetch) == ([64, 64, 16], [8, 4], false);
         [[4, 4], [8, 4], [8, 8]].contains(&[rows, columns])
+            && kernel.lanes == 1
             && (self.aligned || base)
             && m / rows >= 4
             && k >= 4
@@ -145,8 +154,9 @@ impl MatmulShape {
             side.is_multiple_of(size) && side.is_power_of_two() && side / size <= MOST_MATRICES
         };
         kernel.halves
-            // Subgroups of 64 take two blocks each.
-            && kernel.blocks() >= 2
+            && (kernel.lanes == 32 || (kernel.lanes == 64 && device.wide_subgroups))
+            // One subgroup of 64 at least, of which each has a block or several.
+            && kernel.invocations() >= 64
             && kernel.block.into_iter().all(matrices)
             && k.is_multiple_of(size as usize)
             && [m, n].iter().all(|side| side * k / 4 <= MOST_VECTORS * invocations)
@@ -253,8 +263,14 @@ mod tests {
     fn every_form_is_somebodys_candidate() {
         let square = shape("1024x1024x1024 nn f16 f16 f16 f32");
         let eight = DeviceTraits { cooperative: Some(8), ..LARGE };
+        let amd = DeviceTraits { wide_subgroups: true, ..LARGE };
+        assert!(square.candidates(&LARGE).iter().all(|kernel| kernel.lanes <= 32));
+        for (tile, block, prefetch) in COOPERATIVE.into_iter().filter(|(_, block, _)| *block != [64, 64]) {
+            let wide = square.candidates(&amd).into_iter().filter(|k| k.lanes == 64);
+            assert!(wide.clone().any(|k| (k.tile, k.block, k.prefetch) == (tile, block, prefetch)), "{tile:?}");
+        }
         let all: Vec<MatmulKernel> = [LARGE, eight].iter().flat_map(|device| square.candidates(device)).collect();
-        let listed = |family, forms: &[([u16; 3], [u16; 2], bool)], halves| {
+        let listed = |family, forms: &[Form], halves| {
             for &(tile, block, prefetch) in forms {
                 let found = all.iter().any(|k| {
                     (k.family, k.tile, k.block, k.prefetch, k.halves) == (family, tile, block, prefetch, halves)

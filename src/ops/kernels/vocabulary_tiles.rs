@@ -23,7 +23,7 @@
 
 use crate::graph::{DType, TensorType};
 use crate::op::{Dispatch, Operand, Shapes};
-use crate::ops::vocabulary_nll::{Sampling, chunk_words, sizes};
+use crate::ops::vocabulary_nll::{HARDWARE, Sampling, chunk_words, sizes};
 
 /// Rows and words of a tile.
 const TILE: usize = 64;
@@ -45,7 +45,7 @@ fn groups(m: usize, v: usize) -> (usize, usize) {
 /// (first word, words) of each chunk of the backward pass. What a vocabulary has beyond a multiple of four is a chunk of its
 /// own, so that all others can be read by vectors.
 pub(in crate::ops) fn chunks(m: usize, v: usize) -> Vec<(usize, usize)> {
-    let words = chunk_words(m, v);
+    let words = chunk_words(m, v, HARDWARE);
     let vectors = v - v % 4;
     let mut chunks: Vec<_> = (0..vectors).step_by(words).map(|first| (first, words.min(vectors - first))).collect();
     if vectors < v {
@@ -127,7 +127,7 @@ mod tests {
             for (i, &(first, words)) in chunks.iter().enumerate() {
                 let rest = v % 4 != 0 && i == chunks.len() - 1;
                 assert_eq!(first, next, "{m} rows, {v} words");
-                assert!(words > 0 && words <= chunk_words(m, v) && (rest || words % 4 == 0), "{m} rows, {v} words");
+                assert!(words > 0 && words * m <= HARDWARE && (rest || words % 4 == 0), "{m} rows, {v} words");
                 next = first + words;
             }
             assert_eq!(next, v);
