@@ -189,7 +189,7 @@ fn matrices_of_16() {
 
 #[test]
 fn blocks_of_four_by_four_matrices() {
-    // Longer sums take more turns of loops than a driver gives an emulation.
+    // Longer sums take more turns of loops than the emulation has (`common/emulated.rs`).
     check("cooperative 128x128x32 64x64 prefetch", 16, 32, [100, 36, 92], with_activation);
 }
 

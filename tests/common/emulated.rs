@@ -19,16 +19,29 @@ pub struct Emulation {
     pub places: usize,
     /// Invocations of a workgroup.
     pub invocations: usize,
-    /// Loads and stores: whether it is a load, the buffer, whether it lies by rows, and whether it is of vectors.
-    pub moves: BTreeSet<(bool, String, bool, bool)>,
+    /// Its loads and stores.
+    pub moves: BTreeSet<Move>,
+}
+
+/// A load or a store of matrices.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Move {
+    load: bool,
+    buffer: String,
+    /// Whether the matrix lies there row by row.
+    rows: bool,
+    /// Whether the buffer is an array of vectors of four.
+    vectors: bool,
+}
+
+impl Move {
+    fn name(&self) -> String {
+        let Self { load, buffer, rows, .. } = self;
+        format!("{}_{buffer}_{}", if *load { "load" } else { "store" }, if *rows { "rows" } else { "columns" })
+    }
 }
 
 impl Emulation {
-    /// The name of a load or a store.
-    pub fn name(load: bool, buffer: &str, rows: bool) -> String {
-        format!("{}_{buffer}_{}", if load { "load" } else { "store" }, if rows { "rows" } else { "columns" })
-    }
-
     /// A kernel without matrices as it is.
     pub fn plain(source: String, dispatch: &Dispatch) -> Self {
         let used = format!(
@@ -54,11 +67,7 @@ impl Emulation {
 /// Source with calls in place of coopLoad<MatrixA>(&buffer[at], stride) and coopStore(matrix, &buffer[at], stride), both with or without
 /// T, and what these calls are. `place` tells, from what stands before a load, to which place it goes; `vectors` says that tiles are
 /// arrays of vectors.
-pub fn without_matrices(
-    text: &str,
-    vectors: bool,
-    mut place: impl FnMut(&str) -> usize,
-) -> (String, BTreeSet<(bool, String, bool, bool)>) {
+pub fn without_matrices(text: &str, vectors: bool, mut place: impl FnMut(&str) -> usize) -> (String, BTreeSet<Move>) {
     let mut moves = BTreeSet::new();
     let mut out = String::new();
     let mut rest = text;
@@ -72,10 +81,11 @@ pub fn without_matrices(
         let (buffer, after) = after.split_once('[').expect("an index");
         let load = head.starts_with("Load");
         let rows = head.split('<').next().is_some_and(|name| name.ends_with('T'));
-        let name = Emulation::name(load, buffer, rows);
+        let vectors = vectors && buffer.starts_with("tile");
+        let call = Move { load, buffer: buffer.into(), rows, vectors };
         let place = if load { format!("{}u, ", place(&out)) } else { String::new() };
-        out.push_str(&format!("{name}({place}{before}"));
-        moves.insert((load, buffer.to_string(), rows, vectors && buffer.starts_with("tile")));
+        out.push_str(&format!("{}({place}{before}", call.name()));
+        moves.insert(call);
         let (index, after) = after.split_once(']').expect("an index");
         out.push_str(index);
         rest = after;
@@ -85,11 +95,11 @@ pub fn without_matrices(
 }
 
 /// What an emulation's source calls; its places are bound to `binding`.
-fn functions(binding: usize, moves: &BTreeSet<(bool, String, bool, bool)>) -> String {
+fn functions(binding: usize, moves: &BTreeSet<Move>) -> String {
     let mut out = format!(
         "
 // `places` is a buffer and `area` no constant, and loops are few, for a driver's compiler would take too long otherwise. Their turns
-// must not be too many either: the lavapipe of Mesa 22.3 ends an invocation's loops after 65,535 turns of them all.
+// must not be too many either: where an invocation's came to more than 65,535, the lavapipe of Mesa 22.3 did not go through all of them.
 @group(0) @binding({binding}) var<storage, read_write> places: array<f32>;
 const AREA: u32 = SIZE * SIZE;
 var<private> base: u32; // of the invocation's places
@@ -114,8 +124,8 @@ fn clear_sums(c: u32) -> u32 {{
 }}
 "
     );
-    for (load, buffer, rows, vectors) in moves {
-        let name = Emulation::name(*load, buffer, *rows);
+    for call in moves {
+        let (name, Move { load, buffer, rows, vectors }) = (call.name(), call);
         let (line, along) = if *rows { ("e / SIZE", "e % SIZE") } else { ("e % SIZE", "e / SIZE") };
         let there = match vectors {
             true => format!("{buffer}[at + {line} * stride + {along} / 4][{along} % 4]"),
