@@ -160,6 +160,46 @@ fn every_budget_is_a_run_of_its_own() {
 }
 
 #[test]
+fn a_comparison_knows_its_dataset_wherever_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("table");
+    let made = |name: &str, words: usize| {
+        let (text, data) = (folder.path().join(name), folder.path().join(name).with_extension("data"));
+        let line = |i: usize| format!("word{} comes before word{} .\n\n", i % words, (i * 7 + 1) % words);
+        fs::write(&text, (0..600).map(line).collect::<String>()).unwrap();
+        let mut command = leyden();
+        command.arg("prepare").arg(&text).args(["--vocab-size", "300", "--length", "16", "--out"]).arg(&data);
+        command.assert().success();
+        data
+    };
+    let of = |data: &Path| {
+        let list = ["--objectives", "mlm", "--seeds", "1", "--set", "data.length=16", "--data", data.to_str().unwrap()];
+        let small: Vec<&str> = SMALL.iter().copied().filter(|flag| *flag != "model.vocabulary=300").collect();
+        let at = small.windows(2).position(|two| two == ["--set", "--set"]).unwrap();
+        [&small[..at], &small[at + 1..], &list[..], &["--out", out.to_str().unwrap()]].concat().join("\n")
+    };
+    let runs = |data: &Path| {
+        let assert = leyden().arg("compare").args(of(data).split('\n')).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    let first = made("a.txt", 90);
+    assert!(runs(&first).contains("1 of 1 runs to train"));
+    let found = results(&out);
+    assert!(runs(&made("b.txt", 90)).contains("0 of 1 runs to train"));
+    assert_eq!(results(&out), found);
+    // As earlier versions wrote it, which told datasets by the text's files' names.
+    let path = out.join("compare.json");
+    let mut identity: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    identity["text"] = leyden::dataset::Dataset::open(&first).unwrap().former_fingerprint().into();
+    fs::write(&path, identity.to_string()).unwrap();
+    let others = [folder.path().join("b.data"), made("c.txt", 80)];
+    for other in &others {
+        refuses(&of(other).split('\n').collect::<Vec<_>>(), "holds a comparison with another text");
+    }
+    assert!(runs(&first).contains("0 of 1 runs to train"));
+}
+
+#[test]
 fn what_is_of_another_text_or_cannot_learn_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let (out, text) = (folder.path().join("rates"), folder.path().join("words.txt"));

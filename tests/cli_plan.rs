@@ -220,6 +220,8 @@ fn bytes_are_counted_against_the_least() {
             let by_op = bytes["by_op"].as_object().unwrap();
             let sum = |key: &str| by_op.values().map(|op| op[key].as_u64().unwrap()).sum::<u64>();
             assert_eq!([sum("moved"), sum("needed")], [moved, needed], "{step}");
+            let of = |key: &str| report[step][key].as_u64().unwrap();
+            assert_eq!(sum("dispatches"), of("dispatches") + of("copies"), "{step}");
         }
         let bank = report["memory"]["parameters"].as_u64().unwrap();
         let update =

@@ -104,7 +104,7 @@ pub(crate) struct CompareArguments {
 /// Runs the command.
 pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
     arguments.check()?;
-    let (base, text) = arguments.base()?;
+    let (base, texts) = arguments.base()?;
     let tasks = tasks::of(&arguments.tasks)?;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("compare").join(&base.preset));
     let arms = match (&arguments.objectives, &arguments.vary) {
@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<(), Failure> {
     let points = arguments.points(&kept);
     let (entries, budgets) = arguments.entries(&arms, &kept, points)?;
     let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
-    let identity = Identity::new((&arguments, &base, &text), points, &tasks, (&names, &budgets))?;
+    let identity = Identity::new((&arguments, &base, &texts), points, &tasks, (&names, &budgets))?;
     identity.check(&out)?;
     let mut results = Results::read(&out).map_err(Failure::input)?;
     let report = Report { out: &out, arms: names.clone() };
@@ -196,7 +196,7 @@ impl CompareArguments {
     }
 
     /// What all have in common, as a run of it begins, and what tells its examples from others'.
-    fn base(&self) -> Result<(Config, String), Failure> {
+    fn base(&self) -> Result<(Config, Vec<String>), Failure> {
         let mut config = self.settings.resolve()?;
         let t = &config.training;
         let odd = [

@@ -45,6 +45,7 @@ pub(crate) struct PlanArguments {
 
 /// What the rows of bytes mean.
 const DEFINITIONS: &str = "\
+dispatches: of an op; copies between buffers are counted with them here.
 moved: what the dispatches and copies read and write, each window of a buffer once a dispatch.
 needed: every op's inputs read once and its outputs written once: no scratch, copies or second passes.
 least: every tensor written once and read once, however many ops read it; of a table the rows gathered.";

@@ -1,6 +1,7 @@
 //! What a dataset says of itself: `manifest.json`.
 
 use super::DatasetError;
+use crate::corpus::Tokenizer;
 use crate::corpus::{Changes, ExampleOptions, SpecialTokens, Statistics};
 use crate::files::sha256;
 use crate::text::{DocumentRule, FileReport, Report, TextEncoding};
@@ -262,15 +263,13 @@ impl Manifest {
         }
     }
 
-    /// Tells the vocabulary and examples from others.
-    pub(super) fn fingerprint(&self) -> String {
-        let shards = |part: &PartEntry| part.shards.iter().map(|shard| shard.entry.sha256.clone()).collect();
-        let files: [Vec<String>; 3] = [
-            self.tokenizer.files.iter().map(|file| file.sha256.clone()).collect(),
-            shards(&self.training),
-            shards(&self.held_out),
-        ];
-        sha256(files.map(|part| part.join(" ")).join("\n").as_bytes())
+    /// Tells the words of `tokenizer` and the examples from others.
+    pub(super) fn fingerprint(&self, tokenizer: &Tokenizer) -> String {
+        let words: String =
+            (0..tokenizer.size() as u32).map(|id| tokenizer.token(id).unwrap_or_default() + "\n").collect();
+        let shards =
+            |part: &PartEntry| part.shards.iter().map(|shard| shard.entry.sha256.clone()).collect::<Vec<_>>().join(" ");
+        sha256([sha256(words.as_bytes()), shards(&self.training), shards(&self.held_out)].join("\n").as_bytes())
     }
 
     /// Over both parts.

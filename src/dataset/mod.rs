@@ -102,20 +102,20 @@ impl Dataset {
         Ok(Self {
             training: open_part(folder, &manifest, &manifest.training, check)?,
             held_out: open_part(folder, &manifest, &manifest.held_out, check)?,
+            fingerprint: manifest.fingerprint(&tokenizer),
             tokenizer,
-            fingerprint: manifest.fingerprint(),
             of_manifest: sha256(&content),
             manifest,
         })
     }
 
-    /// A SHA-256 over those of the vocabulary's and the shards' files, in hexadecimal: equal for equal examples, wherever their text
+    /// A SHA-256 over those of the vocabulary's words and of the shards, in hexadecimal: equal for equal examples, wherever their text
     /// lay when they were made.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// What runs of December 2026 and before keep in its place: the SHA-256 of the manifest, which names the text's files.
+    /// What runs and comparisons of before 2026-12-01 keep in its place: the SHA-256 of the manifest, which names the text's files.
     pub fn former_fingerprint(&self) -> &str {
         &self.of_manifest
     }

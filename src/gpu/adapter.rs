@@ -74,7 +74,7 @@ impl AdapterInfo {
             workgroup_memory: self.workgroup_memory,
             invocations: self.max_invocations,
             cooperative: self.cooperative_matrices,
-            wide_subgroups: self.subgroup_size.is_some_and(|(_, most)| most >= 64),
+            wide_subgroups: self.subgroup_size.is_some_and(wide),
             attention: None,
             tuning: Tuning::default(),
         }
@@ -119,6 +119,12 @@ impl AdapterInfo {
             cooperative_matrices: cooperative_matrices(adapter),
         }
     }
+}
+
+/// Whether subgroups of these sizes at least and at most may have 64 invocations. Metal says 4 to 64 of every GPU, though Apple's have 32,
+/// and a Vulkan driver that cannot choose 4 to 128.
+fn wide((least, most): (u32, u32)) -> bool {
+    least >= 32 && most >= 64
 }
 
 /// The size of the cooperative matrices that kernels may use: square ones of f16 with f32 sums, the larger the better.
@@ -271,6 +277,12 @@ mod tests {
 
     fn named(name: &str) -> Choice {
         Choice::Named(name.into())
+    }
+
+    #[test]
+    fn subgroups_of_64_are_told_from_those_that_nobody_has() {
+        let sizes = [(32, 64), (64, 64), (4, 64), (4, 128), (32, 32), (8, 32)];
+        assert_eq!(sizes.map(wide), [true, true, false, false, false, false]);
     }
 
     #[test]

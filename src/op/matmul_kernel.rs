@@ -19,7 +19,7 @@ impl MatmulFamily {
     const ALL: [Self; 3] = [Self::Tiles, Self::Blocks, Self::Cooperative];
 
     /// Invocations for each block where nothing else is said; the size of a subgroup on most devices.
-    pub fn lanes(self) -> u16 {
+    pub fn subgroup(self) -> u16 {
         if self == Self::Cooperative { 32 } else { 1 }
     }
 
@@ -35,7 +35,7 @@ impl MatmulFamily {
 
 /// One way to run a multiplication on a device.
 ///
-/// The text form, which [`FromStr`] reads back: `tiles 64x64x16 8x4 split 4`, `cooperative 128x128x32 64x64 lanes 64 prefetch`.
+/// The text form, which [`FromStr`] reads back: `tiles 64x64x16 8x4 split 4`, `cooperative 128x128x32 64x64 subgroup 64 prefetch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct MatmulKernel {
@@ -46,7 +46,7 @@ pub struct MatmulKernel {
     /// Rows and columns of C that an invocation holds, of the cooperative family a subgroup.
     pub block: [u16; 2],
     /// Invocations for each block: one, in the cooperative family as many as a subgroup should have, 32 or 64.
-    pub lanes: u16,
+    pub subgroup: u16,
     /// Whether the tiles in workgroup memory are in half precision; always so in the cooperative family.
     pub halves: bool,
     /// Whether the next step's tiles are read from the buffers before this step's are multiplied.
@@ -58,7 +58,7 @@ pub struct MatmulKernel {
 impl MatmulKernel {
     /// Invocations of a workgroup.
     pub fn invocations(&self) -> u32 {
-        self.blocks() * u32::from(self.lanes)
+        self.blocks() * u32::from(self.subgroup)
     }
 
     /// Blocks of C that a workgroup computes.
@@ -78,8 +78,8 @@ impl fmt::Display for MatmulKernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([m, n, k], [rows, columns]) = (self.tile, self.block);
         write!(f, "{} {m}x{n}x{k} {rows}x{columns}", self.family.name())?;
-        if self.lanes > self.family.lanes() {
-            write!(f, " lanes {}", self.lanes)?;
+        if self.subgroup > self.family.subgroup() {
+            write!(f, " subgroup {}", self.subgroup)?;
         }
         if self.halves && self.family != MatmulFamily::Cooperative {
             f.write_str(" halves")?;
@@ -131,11 +131,12 @@ fn parse_kernel(text: &str) -> Option<MatmulKernel> {
     let family = MatmulFamily::ALL.into_iter().find(|f| f.name() == family)?;
     let (tile, block) = (sizes(words.next())?, sizes(words.next())?);
     let halves = family == MatmulFamily::Cooperative;
-    let mut kernel = MatmulKernel { family, tile, block, lanes: family.lanes(), halves, prefetch: false, slices: 1 };
+    let mut kernel =
+        MatmulKernel { family, tile, block, subgroup: family.subgroup(), halves, prefetch: false, slices: 1 };
     while let Some(word) = words.next() {
         match word {
-            "lanes" if family == MatmulFamily::Cooperative => {
-                kernel.lanes = words.next()?.parse().ok().filter(|lanes| [32, 64].contains(lanes))?;
+            "subgroup" if family == MatmulFamily::Cooperative => {
+                kernel.subgroup = words.next()?.parse().ok().filter(|size| [32, 64].contains(size))?;
             }
             "halves" => kernel.halves = true,
             "prefetch" => kernel.prefetch = true,
@@ -173,7 +174,7 @@ mod tests {
             "blocks 16x128x4 16x16",
             "blocks 32x64x4 16x16 split 17",
             "cooperative 128x128x32 64x32 prefetch split 2",
-            "cooperative 64x64x32 32x32 lanes 64",
+            "cooperative 64x64x32 32x32 subgroup 64",
         ] {
             let kernel: MatmulKernel = text.parse().expect("a kernel");
             assert_eq!(kernel.to_string(), text);
@@ -192,8 +193,8 @@ mod tests {
             "tiles 64x64x16 8x4 split 0",
             "tiles 64x64x16 8x4 split",
             "tiles 64x64x16 8x4 fast",
-            "tiles 64x64x16 8x4 lanes 64",
-            "cooperative 64x64x32 32x32 lanes 48",
+            "tiles 64x64x16 8x4 subgroup 64",
+            "cooperative 64x64x32 32x32 subgroup 48",
             "cubes 64x64x16 8x4",
         ] {
             let error = text.parse::<MatmulKernel>().expect_err("no kernel").to_string();

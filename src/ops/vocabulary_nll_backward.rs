@@ -1,7 +1,7 @@
 //! The gradient of [`super::vocabulary_nll`]; `shaders/vocabulary_nll_backward.wgsl`, and on GPUs
 //! `shaders/vocabulary_tiles_backward.wgsl`.
 //!
-//! A few thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
+//! Some thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
 //! the rows.
 
 use super::vocabulary_nll::{
@@ -142,7 +142,7 @@ impl Op for VocabularyNllBackward {
         6 * s.inputs[0].len() as u64 * s.inputs[2].len() as u64
     }
 
-    /// Those of a GPU, where most chunks are alike.
+    /// Those of a GPU, where many chunks are alike.
     fn matmuls(&self, s: &Shapes) -> Vec<MatmulShape> {
         let ((m, _, v), dtype) = (sizes(s), s.inputs[0].dtype);
         let mut shapes = Vec::new();

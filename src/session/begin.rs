@@ -147,7 +147,8 @@ pub async fn fine_tune_async(
 }
 
 /// `config` as a run of it would begin: with the text's own vocabulary, or the length and words of its dataset, and the precision that
-/// is picked on the device; and what tells its examples from others'. Nothing is written.
+/// is picked on the device; and what tells its examples from others', as written now and, where that was otherwise, by earlier versions.
+/// Nothing is written.
 ///
 /// # Errors
 /// [`SessionError`].
@@ -156,12 +157,12 @@ pub async fn as_begun_async(
     length: Option<usize>,
     device: &Device,
     watch: &mut dyn FnMut(Startup<'_>),
-) -> Result<(Config, String), SessionError> {
+) -> Result<(Config, Vec<String>), SessionError> {
     dataset_is_there(&config)?;
     let prepared = prepared::prepare(&mut config, length, None, watch)?;
     config.training.precision = config.training.precision.beginning(device.adapter_async().await?.is_some())?;
     config.check()?;
-    Ok((config, prepared.fingerprint))
+    Ok((config, std::iter::once(prepared.fingerprint).chain(prepared.former_fingerprint).collect()))
 }
 
 async fn create(
@@ -236,7 +237,7 @@ pub async fn reopen_async(
     };
     // Without a checkpoint, what the run noted of its text tells it from another.
     let same = match &newest {
-        Some((_, state)) => material.is(&state.text),
+        Some((_, state)) => material.adopts(&state.text),
         None => run.text_facts().is_none_or(|facts| facts == material.facts()),
     };
     if !same {

@@ -70,7 +70,7 @@ pub fn as_begun(
     length: Option<usize>,
     device: &Device,
     watch: &mut dyn FnMut(Startup<'_>),
-) -> Result<(Config, String), SessionError> {
+) -> Result<(Config, Vec<String>), SessionError> {
     block_on(as_begun_async(config, length, device, watch))
 }
 

@@ -42,9 +42,9 @@ impl Material {
         }
     }
 
-    /// Whether it is what a run keeps as `fingerprint`. One of an earlier version is its own from then on, so that all of a run's
+    /// Whether it is what a run keeps as `fingerprint`, which is its own from then on where an earlier version made it: all of a run's
     /// checkpoints have the same.
-    pub(super) fn is(&mut self, fingerprint: &str) -> bool {
+    pub(super) fn adopts(&mut self, fingerprint: &str) -> bool {
         if let Self::Text(text) = self
             && text.former_fingerprint.as_deref() == Some(fingerprint)
         {

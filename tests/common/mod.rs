@@ -5,7 +5,6 @@
 #![allow(dead_code, unused_imports)]
 
 mod agreement;
-pub mod emulated;
 mod golden;
 mod gradient;
 mod input;

@@ -53,9 +53,17 @@ fn every_candidate_multiplies() {
     assert!(all.is_empty(), "{}", all.join("\n"));
 }
 
-/// A large GPU, one with small cooperative matrices, and the least there is.
-const DEVICES: [DeviceTraits; 3] = [
+/// A large GPU, one with subgroups of 64, one with small cooperative matrices, and the least there is.
+const DEVICES: [DeviceTraits; 4] = [
     DeviceTraits { f16: true, workgroup_memory: 49_152, cooperative: Some(16), ..DeviceTraits::FLOOR },
+    DeviceTraits {
+        f16: true,
+        workgroup_memory: 49_152,
+        invocations: 1_024,
+        cooperative: Some(16),
+        wide_subgroups: true,
+        ..DeviceTraits::FLOOR
+    },
     DeviceTraits { f16: true, workgroup_memory: 32_768, cooperative: Some(8), ..DeviceTraits::FLOOR },
     DeviceTraits::FLOOR,
 ];

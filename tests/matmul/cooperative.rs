@@ -106,6 +106,7 @@ fn check(size: u32, lanes: u32, kernels: &[&str], shapes: &[&str]) {
         f16: true,
         workgroup_memory: gpu.workgroup_memory,
         cooperative: Some(size),
+        wide_subgroups: true,
         ..DeviceTraits::FLOOR
     };
     let mut all = Vec::new();
@@ -146,4 +147,7 @@ fn matrices_of_16() {
 fn larger_and_smaller_subgroups() {
     check(8, 64, &["cooperative 32x32x16 16x16"], &SHAPES);
     check(8, 8, &["cooperative 32x16x16 16x8 prefetch"], &SHAPES);
+    for subgroup in [32, 64] {
+        check(8, subgroup, &["cooperative 32x32x16 16x16 subgroup 64 prefetch"], &SHAPES[..2]);
+    }
 }

@@ -16,14 +16,16 @@ use std::path::Path;
 /// budgets and the names of what is compared are kept with it; more of them are more to compare.
 pub(super) struct Identity<'a> {
     values: Value,
+    /// What tells the examples from others: as it is in `values`, then as earlier versions wrote it.
+    texts: &'a [String],
     budgets: &'a [f64],
     arms: &'a [&'a str],
 }
 
 impl<'a> Identity<'a> {
-    /// Of `points` along each budget; `text` tells the examples from others. Reads the tasks' files.
+    /// Of `points` along each budget; `texts` tell the examples from others, by this version and by earlier ones. Reads the tasks' files.
     pub(super) fn new(
-        (arguments, base, text): (&CompareArguments, &Config, &str),
+        (arguments, base, texts): (&CompareArguments, &Config, &'a [String]),
         points: u64,
         tasks: &[Task],
         (arms, budgets): (&'a [&'a str], &'a [f64]),
@@ -39,10 +41,10 @@ impl<'a> Identity<'a> {
         let names: Vec<&str> = tasks.iter().map(Task::name).collect();
         let files = tasks.iter().map(Task::fingerprint).collect::<Result<Vec<_>, Failure>>()?;
         let values = json!({
-            "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": text, "files": files,
+            "points": points, "tasks": names, "examples": examples, "epochs": epochs, "text": texts[0], "files": files,
             "rate": learning_rate(base.model.hidden), "settings": common.to_toml(),
         });
-        Ok(Self { values, budgets, arms })
+        Ok(Self { values, texts, budgets, arms })
     }
 
     /// Whether what is in a folder, if anything is, is of this.
@@ -61,7 +63,11 @@ impl<'a> Identity<'a> {
         let order = ["points", "tasks", "examples", "epochs", "text", "files", "rate", "settings"];
         // What was compared before there was a rate of its own for narrow networks.
         let found = |key: &str| if key == "rate" && found[key].is_null() { json!(3e-4) } else { found[key].clone() };
-        let Some(other) = order.into_iter().find(|key| found(key) != identity[key]) else { return Ok(()) };
+        let same = |key: &str| match key {
+            "text" => self.texts.iter().any(|text| found(key) == **text),
+            key => found(key) == identity[key],
+        };
+        let Some(other) = order.into_iter().find(|key| !same(key)) else { return Ok(()) };
         let what = match other {
             "text" => "another text".into(),
             "files" => "other files of its tasks".into(),

@@ -58,6 +58,14 @@ const COOPERATIVE: [Form; 11] = [
     ([32, 32, 32], [16, 16], true),
 ];
 
+/// Those of them that are worth trying with 64 invocations a block.
+const WIDE: [Form; 4] = [
+    ([128, 128, 32], [64, 64], true),
+    ([128, 128, 32], [64, 32], true),
+    ([128, 64, 32], [32, 32], true),
+    ([64, 64, 32], [32, 32], true),
+];
+
 /// How many workgroups there should be where k may be split: enough for a laptop's GPU, and for a data centre's.
 const WANTED: [usize; 2] = [256, 1_024];
 /// A slice of k should be long beside the addition of the partial sums.
@@ -74,8 +82,15 @@ impl MatmulShape {
         } else {
             (MatmulFamily::Tiles, [64, 64, 16], [8, 4], WANTED[0], LEAST_SLICE)
         };
-        let kernel =
-            MatmulKernel { family, tile, block, lanes: family.lanes(), halves: false, prefetch: false, slices: 1 };
+        let kernel = MatmulKernel {
+            family,
+            tile,
+            block,
+            subgroup: family.subgroup(),
+            halves: false,
+            prefetch: false,
+            slices: 1,
+        };
         kernel.split(self.slices(&kernel, wanted, least))
     }
 
@@ -83,8 +98,8 @@ impl MatmulShape {
     pub(super) fn candidates(&self, device: &DeviceTraits) -> Vec<MatmulKernel> {
         let base = self.base(device);
         let mut candidates = vec![base];
-        let mut add = |family: MatmulFamily, (tile, block, prefetch): Form, lanes, halves| {
-            let kernel = MatmulKernel { family, tile, block, lanes, halves, prefetch, slices: 1 };
+        let mut add = |family: MatmulFamily, (tile, block, prefetch): Form, subgroup, halves| {
+            let kernel = MatmulKernel { family, tile, block, subgroup, halves, prefetch, slices: 1 };
             // More than half of such a tile would lie outside.
             let wasteful = usize::from(tile[0]) >= 2 * self.m.max(16) || usize::from(tile[1]) >= 2 * self.n.max(16);
             for slices in WANTED.map(|wanted| self.slices(&kernel, wanted, LEAST_SLICE)) {
@@ -100,11 +115,11 @@ impl MatmulShape {
                 add(MatmulFamily::Blocks, (tile, [BLOCK as u16; 2], false), 1, false);
             }
         } else {
-            // A subgroup of 64 has two blocks of a form with 32, one after the other, and begins from k = 0 for each.
-            let lanes: &[u16] = if device.wide_subgroups { &[64, 32] } else { &[32] };
-            for form in COOPERATIVE {
-                lanes.iter().for_each(|&lanes| add(MatmulFamily::Cooperative, form, lanes, true));
+            // A subgroup of 64 has two blocks of a form for 32, one after the other, and begins from k = 0 for each.
+            if device.wide_subgroups {
+                WIDE.into_iter().for_each(|form| add(MatmulFamily::Cooperative, form, 64, true));
             }
+            COOPERATIVE.into_iter().for_each(|form| add(MatmulFamily::Cooperative, form, 32, true));
             TILES_OF_HALVES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, 1, true));
             TILES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, 1, false));
         }
@@ -131,14 +146,14 @@ impl MatmulShape {
 
     fn blocks_fit(&self, kernel: &MatmulKernel) -> bool {
         let form = (kernel.block, kernel.tile[2], kernel.halves, kernel.prefetch);
-        form == ([BLOCK as u16; 2], 4, false, false) && kernel.lanes == 1 && kernel.invocations() == LANES as u32
+        form == ([BLOCK as u16; 2], 4, false, false) && kernel.subgroup == 1 && kernel.invocations() == LANES as u32
     }
 
     fn tiles_fit(&self, kernel: &MatmulKernel, device: &DeviceTraits) -> bool {
         let ([m, n, k], [rows, columns]) = (kernel.tile.map(usize::from), kernel.block.map(usize::from));
         let base = (kernel.tile, kernel.block, kernel.prefetch) == ([64, 64, 16], [8, 4], false);
         [[4, 4], [8, 4], [8, 8]].contains(&[rows, columns])
-            && kernel.lanes == 1
+            && kernel.subgroup == 1
             && (self.aligned || base)
             && m / rows >= 4
             && k >= 4
@@ -154,9 +169,9 @@ impl MatmulShape {
             side.is_multiple_of(size) && side.is_power_of_two() && side / size <= MOST_MATRICES
         };
         kernel.halves
-            && (kernel.lanes == 32 || (kernel.lanes == 64 && device.wide_subgroups))
-            // One subgroup of 64 at least, of which each has a block or several.
-            && kernel.invocations() >= 64
+            && (kernel.subgroup == 32 || (kernel.subgroup == 64 && device.wide_subgroups))
+            // Subgroups of 64 take two blocks each of a form for 32.
+            && kernel.blocks() >= 2
             && kernel.block.into_iter().all(matrices)
             && k.is_multiple_of(size as usize)
             && [m, n].iter().all(|side| side * k / 4 <= MOST_VECTORS * invocations)
@@ -245,7 +260,8 @@ mod tests {
             "16384x64x64 nt f16 f16 f16 f32 bias",
             "7x9x1 nn f32 f32 f32 f32 unaligned",
         ] {
-            for device in [DeviceTraits::FLOOR, LARGE, DeviceTraits { software: true, ..LARGE }] {
+            let wide = DeviceTraits { wide_subgroups: true, ..LARGE };
+            for device in [DeviceTraits::FLOOR, LARGE, wide, DeviceTraits { software: true, ..LARGE }] {
                 let (shape, mut seen) = (shape(text), Vec::new());
                 let candidates = shape.candidates(&device);
                 assert_eq!(candidates[0], shape.base(&device));
@@ -254,7 +270,7 @@ mod tests {
                     assert!(!seen.contains(&kernel), "{text}: {kernel} twice");
                     seen.push(kernel);
                 }
-                assert!(seen.len() <= 60, "{text}: {} candidates are too many for a sweep", seen.len());
+                assert!(seen.len() <= 64, "{text}: {} candidates are too many for a sweep", seen.len());
             }
         }
     }
@@ -264,10 +280,10 @@ mod tests {
         let square = shape("1024x1024x1024 nn f16 f16 f16 f32");
         let eight = DeviceTraits { cooperative: Some(8), ..LARGE };
         let amd = DeviceTraits { wide_subgroups: true, ..LARGE };
-        assert!(square.candidates(&LARGE).iter().all(|kernel| kernel.lanes <= 32));
-        for (tile, block, prefetch) in COOPERATIVE.into_iter().filter(|(_, block, _)| *block != [64, 64]) {
-            let wide = square.candidates(&amd).into_iter().filter(|k| k.lanes == 64);
-            assert!(wide.clone().any(|k| (k.tile, k.block, k.prefetch) == (tile, block, prefetch)), "{tile:?}");
+        assert!(square.candidates(&LARGE).iter().all(|kernel| kernel.subgroup <= 32));
+        for (tile, block, prefetch) in WIDE {
+            let mut wide = square.candidates(&amd).into_iter().filter(|k| k.subgroup == 64);
+            assert!(wide.any(|k| (k.tile, k.block, k.prefetch) == (tile, block, prefetch)), "{tile:?} {block:?}");
         }
         let all: Vec<MatmulKernel> = [LARGE, eight].iter().flat_map(|device| square.candidates(device)).collect();
         let listed = |family, forms: &[Form], halves| {

@@ -1,6 +1,7 @@
 //! The page in a browser, used as people use it, and what it computes held against the program.
 
 use crate::browser::Browser;
+use crate::troubles::described;
 use crate::{WEBGPU, serve};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -107,7 +108,7 @@ impl Story {
         let expected = self.native("cpu", &["--steps", "20"], &OFTEN);
         self.compare("twenty steps on the CPU are the program's", &found, &expected, 1e-5);
         self.browser.wait_for("end of the run", 60, &element("Go on to 30 steps"));
-        std::thread::sleep(Duration::from_secs(1));
+        self.browser.wait_for("its curves", 30, &described("Generator loss plot; ", ", held out"));
         self.picture("cpu.png");
         let size = std::fs::metadata(self.out.join("cpu.png")).map_or(0, |about| about.len());
         self.check("the window shows the curves", size > 20_000, &format!("a picture of {size} bytes"));
@@ -195,11 +196,9 @@ impl Story {
         self.browser.back_to(second);
         // The first tab lets go of the run a moment later.
         let until = Instant::now() + Duration::from_secs(60);
-        while self.browser.evaluate(&element("Pause")).is_null() {
+        while self.browser.evaluate(&enabled("Pause")).is_null() {
             assert!(Instant::now() < until, "the second tab does not train");
-            if !self.browser.evaluate(&element("Go on training")).is_null() {
-                self.click("Go on training");
-            }
+            self.browser.evaluate(&format!("({})?.click() ?? null", enabled("Go on training")));
             std::thread::sleep(Duration::from_secs(1));
         }
         self.click("Stop");
@@ -218,9 +217,9 @@ impl Story {
         self.check("they were on WebGPU", device.contains("WebGPU"), device);
     }
 
-    /// Clicks what has this name, once it is there.
+    /// Clicks what has this name, once it is there and can be clicked.
     pub fn click(&mut self, name: &str) {
-        self.browser.wait_for(name, 60, &element(name));
+        self.browser.wait_for(name, 60, &enabled(name));
         self.browser.evaluate(&format!("({}).click(), true", element(name)));
     }
 
@@ -301,6 +300,11 @@ pub fn element(name: &str) -> String {
     format!(
         "[...document.querySelectorAll('#mirror [aria-label]')].find(it => it.getAttribute('aria-label') === {name}) ?? null"
     )
+}
+
+/// The element of that name if it can be used, or null.
+pub fn enabled(name: &str) -> String {
+    format!("[{}].find(it => it && it.getAttribute('aria-disabled') !== 'true') ?? null", element(name))
 }
 
 /// The element with that text, or null.
