@@ -255,8 +255,8 @@ pub(super) fn sizes(shapes: &Shapes) -> (usize, usize, usize) {
 /// Logits that are held at a time, for all rows, by a software driver: 32 MiB, which stay in a CPU's last cache. With four times as many
 /// lavapipe does a step of one layer at 128 x 128 tokens at .87 to .91 of the speed.
 pub(super) const SOFTWARE: usize = 8 << 20;
-/// By a GPU: 128 MiB in single precision, which every device can bind. Their products have too few workgroups for a large GPU in fewer
-/// words.
+/// By a GPU: 128 MiB in single precision, which every device can bind. Products of fewer words have few workgroups for a large GPU; that is
+/// counted, no GPU has measured it.
 pub(super) const HARDWARE: usize = 32 << 20;
 
 /// Words whose logits a device holds at a time: no more than half of the vocabulary.

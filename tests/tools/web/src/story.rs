@@ -1,7 +1,6 @@
 //! The page in a browser, used as people use it, and what it computes held against the program.
 
 use crate::browser::Browser;
-use crate::troubles::described;
 use crate::{WEBGPU, serve};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -305,6 +304,14 @@ pub fn element(name: &str) -> String {
 /// The element of that name if it can be used, or null.
 pub fn enabled(name: &str) -> String {
     format!("[{}].find(it => it && it.getAttribute('aria-disabled') !== 'true') ?? null", element(name))
+}
+
+/// An element whose name has both in it, or null.
+pub fn described(one: &str, other: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#mirror [aria-label]')].find(it => \
+         it.getAttribute('aria-label').includes('{one}') && it.getAttribute('aria-label').includes('{other}')) ?? null"
+    )
 }
 
 /// The element with that text, or null.

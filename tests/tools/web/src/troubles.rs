@@ -1,7 +1,7 @@
 //! What can go wrong in a browser, and what people do beside training.
 
 use crate::browser::Browser;
-use crate::story::{OFTEN, SMALL, Story, element, enabled, file, has, link, text};
+use crate::story::{OFTEN, SMALL, Story, described, element, enabled, file, has, link, text};
 use serde_json::json;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -159,12 +159,4 @@ impl Story {
             self.browser.ask("Input.dispatchKeyEvent", event);
         }
     }
-}
-
-/// An element whose name has both in it, or null.
-pub fn described(one: &str, other: &str) -> String {
-    format!(
-        "[...document.querySelectorAll('#mirror [aria-label]')].find(it => \
-         it.getAttribute('aria-label').includes('{one}') && it.getAttribute('aria-label').includes('{other}')) ?? null"
-    )
 }
