@@ -58,13 +58,8 @@ const COOPERATIVE: [Form; 11] = [
     ([32, 32, 32], [16, 16], true),
 ];
 
-/// Those of them that are worth trying with 64 invocations a block.
-const WIDE: [Form; 4] = [
-    ([128, 128, 32], [64, 64], true),
-    ([128, 128, 32], [64, 32], true),
-    ([128, 64, 32], [32, 32], true),
-    ([64, 64, 32], [32, 32], true),
-];
+/// Those of them that are tried with 64 invocations a block as well: few, for a sweep has room for 60 candidates.
+const WIDE: [Form; 2] = [([128, 128, 32], [64, 64], true), ([64, 64, 32], [32, 32], true)];
 
 /// How many workgroups there should be where k may be split: enough for a laptop's GPU, and for a data centre's.
 const WANTED: [usize; 2] = [256, 1_024];
@@ -270,7 +265,7 @@ mod tests {
                     assert!(!seen.contains(&kernel), "{text}: {kernel} twice");
                     seen.push(kernel);
                 }
-                assert!(seen.len() <= 64, "{text}: {} candidates are too many for a sweep", seen.len());
+                assert!(seen.len() <= 60, "{text}: {} candidates are too many for a sweep", seen.len());
             }
         }
     }
