@@ -4,7 +4,8 @@
 // In steps of tile_k along k, the invocations bring tiles of A and B into workgroup memory, as they are stored: a transposed A
 // and a B that is not have lines along m or n, one for each k; the others have lines along k. A matrix is loaded from either,
 // by rows or by columns. Each subgroup multiplies a block of block_m x block_n, up to 4 x 4 matrices in named variables. The
-// results go through workgroup memory, a matrix at a time, so that what is written and how is the same as in all kernels.
+// results go through workgroup memory, so that what is written and how is the same as in all kernels: a matrix at a time, or by
+// strips of as many as lie beside each other, with fewer barriers and longer rows for more of that memory.
 //
 // There are as many invocations as if subgroups had 32, or 64. Larger subgroups are fewer, and take several blocks in turns, each
 // from k = 0 on; of smaller ones some have no block, and repeat another's without writing it.
@@ -38,8 +39,13 @@ override room_b: u32 = vectors_b / line_b * stride_b;
 override hop_a: u32 = SIZE * stride_a * u32(!transpose_a) + SIZE / 4 * u32(transpose_a);
 override hop_b: u32 = SIZE * stride_b * u32(transpose_b) + SIZE / 4 * u32(!transpose_b);
 
-// A matrix for each block, on its way from a subgroup's registers.
-override results: u32 = blocks * SIZE * SIZE;
+// Whether a strip of a block leaves a subgroup's registers at a time.
+override strips: bool = false;
+// Elements from one of its matrices to the next, and from row to row; four keep rows off each other's banks.
+override hop: u32 = SIZE * u32(strips);
+override stride: u32 = SIZE + (block_n + 4 - SIZE) * u32(strips);
+// For each block what is on its way.
+override results: u32 = blocks * SIZE * stride;
 var<workgroup> result: array<f32, results>;
 
 // Vector `i` of A's tile for the step from k on.
@@ -80,17 +86,33 @@ fn keep_b(i: u32, v: vec4<f16>) {
     }
 }
 
-// Writes the matrix that lies in `result` from `place` on to where it belongs; each lane of a subgroup writes some vectors.
-fn write_matrix(place: u32, start: u32, row: u32, column: u32, lane: u32, lanes: u32) {
-    for (var i = lane; i < SIZE * SIZE / 4; i += lanes) {
-        let down = i / (SIZE / 4);
-        let right = i % (SIZE / 4) * 4;
-        let at = place + down * SIZE + right;
+// Writes the matrices that lie beside each other in `result` from `place` on to where they belong, if they are `mine`; each lane of a
+// subgroup writes some vectors.
+fn write_out(mine: bool, place: u32, start: u32, row: u32, column: u32, matrices: u32, lane: u32, lanes: u32) {
+    workgroupBarrier();
+    let line = matrices * SIZE / 4;
+    for (var i = lane; mine && i < SIZE * line; i += lanes) {
+        let down = i / line;
+        let right = i % line * 4;
+        let at = place + down * stride + right;
         var value = vec4f(result[at], result[at + 1], result[at + 2], result[at + 3]);
         if has_bias {
             value += read_bias(column + right);
         }
         write_c(start, row + down, column + right, value);
+    }
+    workgroupBarrier();
+}
+
+fn write_matrix(mine: bool, place: u32, start: u32, row: u32, column: u32, lane: u32, lanes: u32) {
+    if !strips {
+        write_out(mine, place, start, row, column, 1u, lane, lanes);
+    }
+}
+
+fn write_strip(mine: bool, place: u32, start: u32, row: u32, column: u32, lane: u32, lanes: u32) {
+    if strips {
+        write_out(mine, place, start, row, column, wide, lane, lanes);
     }
 }
 
@@ -130,8 +152,8 @@ fn main(
             result[i] = 0;
         }
         workgroupBarrier();
-        let width = SIZE;
-        let zero = coopLoadT<MatrixC>(&result[0], width);
+        let size = SIZE;
+        let zero = coopLoadT<MatrixC>(&result[0], size);
         var c00 = zero;
         var c01 = zero;
         var c02 = zero;
@@ -388,123 +410,68 @@ fn main(
 
         let row = tile_row + block_row;
         let column = tile_column + block_column;
-        let place = block * SIZE * SIZE;
+        let place = block * SIZE * stride;
+        let place_0 = place;
+        let place_1 = place + hop;
+        let place_2 = place + 2 * hop;
+        let place_3 = place + 3 * hop;
+        let width = stride;
         workgroupBarrier();
-        coopStoreT(c00, &result[place], width);
-        workgroupBarrier();
-        if mine {
-            write_matrix(place, start, row, column, lane, lanes);
-        }
-        workgroupBarrier();
+        coopStoreT(c00, &result[place_0], width);
+        write_matrix(mine, place, start, row, column, lane, lanes);
         if wide > 1 {
-            coopStoreT(c01, &result[place], width);
-            workgroupBarrier();
-            if mine {
-                write_matrix(place, start, row, column + SIZE, lane, lanes);
-            }
-            workgroupBarrier();
+            coopStoreT(c01, &result[place_1], width);
+            write_matrix(mine, place, start, row, column + SIZE, lane, lanes);
         }
         if wide > 2 {
-            coopStoreT(c02, &result[place], width);
-            workgroupBarrier();
-            if mine {
-                write_matrix(place, start, row, column + 2 * SIZE, lane, lanes);
-            }
-            workgroupBarrier();
-            coopStoreT(c03, &result[place], width);
-            workgroupBarrier();
-            if mine {
-                write_matrix(place, start, row, column + 3 * SIZE, lane, lanes);
-            }
-            workgroupBarrier();
+            coopStoreT(c02, &result[place_2], width);
+            write_matrix(mine, place, start, row, column + 2 * SIZE, lane, lanes);
+            coopStoreT(c03, &result[place_3], width);
+            write_matrix(mine, place, start, row, column + 3 * SIZE, lane, lanes);
         }
+        write_strip(mine, place, start, row, column, lane, lanes);
         if high > 1 {
-            coopStoreT(c10, &result[place], width);
-            workgroupBarrier();
-            if mine {
-                write_matrix(place, start, row + SIZE, column, lane, lanes);
-            }
-            workgroupBarrier();
+            coopStoreT(c10, &result[place_0], width);
+            write_matrix(mine, place, start, row + SIZE, column, lane, lanes);
             if wide > 1 {
-                coopStoreT(c11, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + SIZE, column + SIZE, lane, lanes);
-                }
-                workgroupBarrier();
+                coopStoreT(c11, &result[place_1], width);
+                write_matrix(mine, place, start, row + SIZE, column + SIZE, lane, lanes);
             }
             if wide > 2 {
-                coopStoreT(c12, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + SIZE, column + 2 * SIZE, lane, lanes);
-                }
-                workgroupBarrier();
-                coopStoreT(c13, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + SIZE, column + 3 * SIZE, lane, lanes);
-                }
-                workgroupBarrier();
+                coopStoreT(c12, &result[place_2], width);
+                write_matrix(mine, place, start, row + SIZE, column + 2 * SIZE, lane, lanes);
+                coopStoreT(c13, &result[place_3], width);
+                write_matrix(mine, place, start, row + SIZE, column + 3 * SIZE, lane, lanes);
             }
+            write_strip(mine, place, start, row + SIZE, column, lane, lanes);
         }
         if high > 2 {
-            coopStoreT(c20, &result[place], width);
-            workgroupBarrier();
-            if mine {
-                write_matrix(place, start, row + 2 * SIZE, column, lane, lanes);
-            }
-            workgroupBarrier();
+            coopStoreT(c20, &result[place_0], width);
+            write_matrix(mine, place, start, row + 2 * SIZE, column, lane, lanes);
             if wide > 1 {
-                coopStoreT(c21, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + 2 * SIZE, column + SIZE, lane, lanes);
-                }
-                workgroupBarrier();
+                coopStoreT(c21, &result[place_1], width);
+                write_matrix(mine, place, start, row + 2 * SIZE, column + SIZE, lane, lanes);
             }
             if wide > 2 {
-                coopStoreT(c22, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + 2 * SIZE, column + 2 * SIZE, lane, lanes);
-                }
-                workgroupBarrier();
-                coopStoreT(c23, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + 2 * SIZE, column + 3 * SIZE, lane, lanes);
-                }
-                workgroupBarrier();
+                coopStoreT(c22, &result[place_2], width);
+                write_matrix(mine, place, start, row + 2 * SIZE, column + 2 * SIZE, lane, lanes);
+                coopStoreT(c23, &result[place_3], width);
+                write_matrix(mine, place, start, row + 2 * SIZE, column + 3 * SIZE, lane, lanes);
             }
-            coopStoreT(c30, &result[place], width);
-            workgroupBarrier();
-            if mine {
-                write_matrix(place, start, row + 3 * SIZE, column, lane, lanes);
-            }
-            workgroupBarrier();
+            write_strip(mine, place, start, row + 2 * SIZE, column, lane, lanes);
+            coopStoreT(c30, &result[place_0], width);
+            write_matrix(mine, place, start, row + 3 * SIZE, column, lane, lanes);
             if wide > 1 {
-                coopStoreT(c31, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + 3 * SIZE, column + SIZE, lane, lanes);
-                }
-                workgroupBarrier();
+                coopStoreT(c31, &result[place_1], width);
+                write_matrix(mine, place, start, row + 3 * SIZE, column + SIZE, lane, lanes);
             }
             if wide > 2 {
-                coopStoreT(c32, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + 3 * SIZE, column + 2 * SIZE, lane, lanes);
-                }
-                workgroupBarrier();
-                coopStoreT(c33, &result[place], width);
-                workgroupBarrier();
-                if mine {
-                    write_matrix(place, start, row + 3 * SIZE, column + 3 * SIZE, lane, lanes);
-                }
-                workgroupBarrier();
+                coopStoreT(c32, &result[place_2], width);
+                write_matrix(mine, place, start, row + 3 * SIZE, column + 2 * SIZE, lane, lanes);
+                coopStoreT(c33, &result[place_3], width);
+                write_matrix(mine, place, start, row + 3 * SIZE, column + 3 * SIZE, lane, lanes);
             }
+            write_strip(mine, place, start, row + 3 * SIZE, column, lane, lanes);
         }
     }
 }

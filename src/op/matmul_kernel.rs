@@ -51,6 +51,8 @@ pub struct MatmulKernel {
     pub halves: bool,
     /// Whether the next step's tiles are read from the buffers before this step's are multiplied.
     pub prefetch: bool,
+    /// Whether results leave a subgroup's registers by strips of matrices, not one by one; only in the cooperative family.
+    pub strips: bool,
     /// Slices of k that are computed side by side and then added up in order; at least 1.
     pub slices: u16,
 }
@@ -86,6 +88,9 @@ impl fmt::Display for MatmulKernel {
         }
         if self.prefetch {
             f.write_str(" prefetch")?;
+        }
+        if self.strips {
+            f.write_str(" strips")?;
         }
         if self.slices > 1 {
             write!(f, " split {}", self.slices)?;
@@ -131,13 +136,22 @@ fn parse_kernel(text: &str) -> Option<MatmulKernel> {
     let family = MatmulFamily::ALL.into_iter().find(|f| f.name() == family)?;
     let (tile, block) = (sizes(words.next())?, sizes(words.next())?);
     let halves = family == MatmulFamily::Cooperative;
-    let mut kernel =
-        MatmulKernel { family, tile, block, subgroup: family.subgroup(), halves, prefetch: false, slices: 1 };
+    let mut kernel = MatmulKernel {
+        family,
+        tile,
+        block,
+        subgroup: family.subgroup(),
+        halves,
+        prefetch: false,
+        strips: false,
+        slices: 1,
+    };
     while let Some(word) = words.next() {
         match word {
             "subgroup" if family == MatmulFamily::Cooperative => {
                 kernel.subgroup = words.next()?.parse().ok().filter(|size| [32, 64].contains(size))?;
             }
+            "strips" if family == MatmulFamily::Cooperative => kernel.strips = true,
             "halves" => kernel.halves = true,
             "prefetch" => kernel.prefetch = true,
             "split" => kernel.slices = words.next()?.parse().ok().filter(|&slices| slices > 0)?,
@@ -175,6 +189,7 @@ mod tests {
             "blocks 32x64x4 16x16 split 17",
             "cooperative 128x128x32 64x32 prefetch split 2",
             "cooperative 64x64x32 32x32 subgroup 64",
+            "cooperative 128x128x32 64x64 subgroup 64 prefetch strips split 3",
         ] {
             let kernel: MatmulKernel = text.parse().expect("a kernel");
             assert_eq!(kernel.to_string(), text);
@@ -194,6 +209,7 @@ mod tests {
             "tiles 64x64x16 8x4 split",
             "tiles 64x64x16 8x4 fast",
             "tiles 64x64x16 8x4 subgroup 64",
+            "tiles 64x64x16 8x4 strips",
             "cooperative 64x64x32 32x32 subgroup 48",
             "cubes 64x64x16 8x4",
         ] {

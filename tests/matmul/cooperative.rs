@@ -36,9 +36,9 @@ fn plain(size: usize, element: &str) -> String {
             (*c).e[i] = sum;
         }
     }
-    fn store(c: ptr<function, Matrix>, place: u32) {
+    fn store(c: ptr<function, Matrix>, place: u32, stride: u32) {
         for (var i = 0u; i < SIZE * SIZE; i++) {
-            result[place + i] = (*c).e[i];
+            result[place + i / SIZE * stride + i % SIZE] = (*c).e[i];
         }
     }\n"
 }
@@ -59,7 +59,7 @@ fn emulated(dispatch: &Dispatch, lanes: u32) -> String {
     for (matrix, scalar) in [("A", "f16"), ("B", "f16"), ("C", "f32")] {
         replace(&format!("alias Matrix{matrix} = coop_mat{size}x{size}<{scalar}, {matrix}>;\n"), "");
     }
-    replace("let zero = coopLoadT<MatrixC>(&result[0], width);", "");
+    replace("let zero = coopLoadT<MatrixC>(&result[0], size);", "");
     replace("    @builtin(subgroup_id) subgroup: u32,\n", "");
     replace("    @builtin(num_subgroups) subgroups: u32,\n", "");
     replace("    @builtin(subgroup_invocation_id) lane: u32,\n", "");
@@ -81,8 +81,8 @@ fn emulated(dispatch: &Dispatch, lanes: u32) -> String {
             replace(&format!("var c{i}{j} = zero;"), &format!("var c{i}{j}: Matrix;"));
             let old = format!("c{i}{j} = coopMultiplyAdd(a{i}, b{j}, c{i}{j});");
             replace(&old, &format!("multiply_add(&a{i}, &b{j}, &c{i}{j});"));
-            let old = format!("coopStoreT(c{i}{j}, &result[place], width);");
-            replace(&old, &format!("store(&c{i}{j}, place);"));
+            let old = format!("coopStoreT(c{i}{j}, &result[place_{j}], width);");
+            replace(&old, &format!("store(&c{i}{j}, place_{j}, width);"));
         }
     }
     assert!(!text.contains("coopM") && !text.contains("coopL"), "{} does more with matrices", dispatch.shader);
@@ -150,4 +150,10 @@ fn larger_and_smaller_subgroups() {
     for subgroup in [32, 64] {
         check(8, subgroup, &["cooperative 32x32x16 16x16 subgroup 64 prefetch"], &SHAPES[..2]);
     }
+}
+
+#[test]
+fn strips_of_matrices() {
+    check(8, 32, &["cooperative 32x64x16 16x32 prefetch strips"], &SHAPES[..2]);
+    check(16, 64, &["cooperative 32x64x16 16x32 subgroup 64 prefetch strips"], &SHAPES[..2]);
 }

@@ -314,7 +314,11 @@ impl MatmulKernel {
         let mut constants = match self.family {
             MatmulFamily::Blocks => return Vec::new(),
             MatmulFamily::Tiles => vec![("spare", spare(self, device) as f64)],
-            MatmulFamily::Cooperative => vec![("block_m", self.block[0].into()), ("block_n", self.block[1].into())],
+            MatmulFamily::Cooperative => vec![
+                ("block_m", self.block[0].into()),
+                ("block_n", self.block[1].into()),
+                ("strips", f64::from(u8::from(self.strips))),
+            ],
         };
         let invocations = f64::from(self.invocations());
         let prefetch = f64::from(u8::from(self.prefetch));

@@ -23,7 +23,7 @@ type Form = ([u16; 3], [u16; 2], bool);
 
 /// What a kernel of the tiles family is worth trying with: tile, block, prefetch; the most promising first. Large blocks read
 /// the least workgroup memory for a multiply-add, small ones keep more of a large GPU busy with a small matrix.
-const TILES: [Form; 13] = [
+const TILES: [Form; 12] = [
     ([128, 128, 16], [8, 8], true),
     ([128, 128, 16], [8, 8], false),
     ([128, 64, 16], [8, 8], true),
@@ -33,7 +33,6 @@ const TILES: [Form; 13] = [
     ([64, 64, 16], [8, 4], true),
     ([64, 64, 32], [8, 4], false),
     ([128, 128, 8], [8, 8], true),
-    ([64, 64, 32], [4, 4], false),
     ([64, 32, 32], [4, 4], false),
     ([32, 64, 32], [4, 4], false),
     ([32, 32, 32], [4, 4], true),
@@ -44,11 +43,9 @@ const TILES_OF_HALVES: [Form; 3] =
     [([128, 128, 32], [8, 8], true), ([128, 128, 16], [8, 8], true), ([64, 64, 16], [8, 8], true)];
 
 /// The same of the cooperative family, for matrices of 16 x 16 (blocks of up to 64 x 64) and of 8 x 8 (up to 32 x 32).
-const COOPERATIVE: [Form; 11] = [
+const COOPERATIVE: [Form; 9] = [
     ([128, 128, 32], [64, 64], true),
     ([128, 128, 32], [64, 32], true),
-    ([128, 128, 32], [64, 32], false),
-    ([128, 128, 16], [64, 64], true),
     ([128, 64, 32], [32, 32], true),
     ([64, 64, 32], [32, 32], true),
     ([64, 64, 32], [32, 32], false),
@@ -58,8 +55,18 @@ const COOPERATIVE: [Form; 11] = [
     ([32, 32, 32], [16, 16], true),
 ];
 
-/// Those of them that are tried with 64 invocations a block as well: few, for a sweep has room for 60 candidates.
+/// Those of them that are tried with results that leave by strips, before all others: fewer barriers for more workgroup memory.
+const STRIPS: [Form; 3] =
+    [([128, 128, 32], [64, 64], true), ([128, 64, 32], [32, 32], true), ([64, 64, 32], [32, 32], true)];
+
+/// Those of these that are tried with 64 invocations a block as well: few, for a sweep has room for 60 candidates.
 const WIDE: [Form; 2] = [([128, 128, 32], [64, 64], true), ([64, 64, 32], [32, 32], true)];
+
+/// A kernel of a form, unsplit.
+fn form(family: MatmulFamily, (tile, block, prefetch): Form) -> MatmulKernel {
+    let halves = family == MatmulFamily::Cooperative;
+    MatmulKernel { family, tile, block, subgroup: family.subgroup(), halves, prefetch, strips: false, slices: 1 }
+}
 
 /// How many workgroups there should be where k may be split: enough for a laptop's GPU, and for a data centre's.
 const WANTED: [usize; 2] = [256, 1_024];
@@ -77,15 +84,7 @@ impl MatmulShape {
         } else {
             (MatmulFamily::Tiles, [64, 64, 16], [8, 4], WANTED[0], LEAST_SLICE)
         };
-        let kernel = MatmulKernel {
-            family,
-            tile,
-            block,
-            subgroup: family.subgroup(),
-            halves: false,
-            prefetch: false,
-            slices: 1,
-        };
+        let kernel = form(family, (tile, block, false));
         kernel.split(self.slices(&kernel, wanted, least))
     }
 
@@ -93,8 +92,8 @@ impl MatmulShape {
     pub(super) fn candidates(&self, device: &DeviceTraits) -> Vec<MatmulKernel> {
         let base = self.base(device);
         let mut candidates = vec![base];
-        let mut add = |family: MatmulFamily, (tile, block, prefetch): Form, subgroup, halves| {
-            let kernel = MatmulKernel { family, tile, block, subgroup, halves, prefetch, slices: 1 };
+        let mut add = |kernel: MatmulKernel| {
+            let tile = kernel.tile;
             // More than half of such a tile would lie outside.
             let wasteful = usize::from(tile[0]) >= 2 * self.m.max(16) || usize::from(tile[1]) >= 2 * self.n.max(16);
             for slices in WANTED.map(|wanted| self.slices(&kernel, wanted, LEAST_SLICE)) {
@@ -107,16 +106,20 @@ impl MatmulShape {
         if device.software {
             for lanes in [8, 4, 2, 1] {
                 let tile = [BLOCK * (LANES / lanes), BLOCK * lanes, 4].map(|size| size as u16);
-                add(MatmulFamily::Blocks, (tile, [BLOCK as u16; 2], false), 1, false);
+                add(form(MatmulFamily::Blocks, (tile, [BLOCK as u16; 2], false)));
             }
         } else {
+            let cooperative = |strips| move |f| MatmulKernel { strips, ..form(MatmulFamily::Cooperative, f) };
             // A subgroup of 64 has two blocks of a form for 32, one after the other, and begins from k = 0 for each.
             if device.wide_subgroups {
-                WIDE.into_iter().for_each(|form| add(MatmulFamily::Cooperative, form, 64, true));
+                let wide = |kernel| MatmulKernel { subgroup: 64, ..kernel };
+                WIDE.map(cooperative(true)).map(wide).into_iter().for_each(&mut add);
             }
-            COOPERATIVE.into_iter().for_each(|form| add(MatmulFamily::Cooperative, form, 32, true));
-            TILES_OF_HALVES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, 1, true));
-            TILES.into_iter().for_each(|form| add(MatmulFamily::Tiles, form, 1, false));
+            STRIPS.map(cooperative(true)).into_iter().for_each(&mut add);
+            COOPERATIVE.map(cooperative(false)).into_iter().for_each(&mut add);
+            let of_halves = |f| MatmulKernel { halves: true, ..form(MatmulFamily::Tiles, f) };
+            TILES_OF_HALVES.map(of_halves).into_iter().for_each(&mut add);
+            TILES.map(|f| form(MatmulFamily::Tiles, f)).into_iter().for_each(&mut add);
         }
         candidates
     }
@@ -141,14 +144,16 @@ impl MatmulShape {
 
     fn blocks_fit(&self, kernel: &MatmulKernel) -> bool {
         let form = (kernel.block, kernel.tile[2], kernel.halves, kernel.prefetch);
-        form == ([BLOCK as u16; 2], 4, false, false) && kernel.subgroup == 1 && kernel.invocations() == LANES as u32
+        form == ([BLOCK as u16; 2], 4, false, false)
+            && (kernel.subgroup, kernel.strips) == (1, false)
+            && kernel.invocations() == LANES as u32
     }
 
     fn tiles_fit(&self, kernel: &MatmulKernel, device: &DeviceTraits) -> bool {
         let ([m, n, k], [rows, columns]) = (kernel.tile.map(usize::from), kernel.block.map(usize::from));
         let base = (kernel.tile, kernel.block, kernel.prefetch) == ([64, 64, 16], [8, 4], false);
         [[4, 4], [8, 4], [8, 8]].contains(&[rows, columns])
-            && kernel.subgroup == 1
+            && (kernel.subgroup, kernel.strips) == (1, false)
             && (self.aligned || base)
             && m / rows >= 4
             && k >= 4
@@ -175,12 +180,13 @@ impl MatmulShape {
             && self.cooperative_memory(kernel, size as usize) <= device.workgroup_memory as usize
     }
 
-    /// Bytes of workgroup memory of the cooperative family: both tiles as they are stored, and a matrix for each block.
+    /// Bytes of workgroup memory of the cooperative family: both tiles as they are stored, and for each block a matrix or a strip.
     fn cooperative_memory(&self, kernel: &MatmulKernel, size: usize) -> usize {
         let [m, n, k] = kernel.tile.map(usize::from);
         let tile = |side: usize, along: bool| if along { k * (side / 4 + SPARE) } else { side * (k / 4 + SPARE) };
         let vectors = tile(m, self.transpose_a) + tile(n, !self.transpose_b);
-        vectors * 8 + kernel.blocks() as usize * size * size * 4
+        let row = if kernel.strips { usize::from(kernel.block[1]) + 4 } else { size };
+        vectors * 8 + kernel.blocks() as usize * size * row * 4
     }
 
     /// Workgroups along n and m.
@@ -281,17 +287,16 @@ mod tests {
             assert!(wide.any(|k| (k.tile, k.block, k.prefetch) == (tile, block, prefetch)), "{tile:?} {block:?}");
         }
         let all: Vec<MatmulKernel> = [LARGE, eight].iter().flat_map(|device| square.candidates(device)).collect();
-        let listed = |family, forms: &[Form], halves| {
-            for &(tile, block, prefetch) in forms {
-                let found = all.iter().any(|k| {
-                    (k.family, k.tile, k.block, k.prefetch, k.halves) == (family, tile, block, prefetch, halves)
-                });
-                assert!(found, "{family:?} {tile:?} {block:?} fits nowhere");
+        let listed = |family, forms: &[Form], halves, strips| {
+            for &f in forms {
+                let listed = MatmulKernel { halves, strips, ..form(family, f) };
+                assert!(all.iter().any(|kernel| kernel.split(1) == listed), "{listed} fits nowhere");
             }
         };
-        listed(MatmulFamily::Tiles, &TILES, false);
-        listed(MatmulFamily::Tiles, &TILES_OF_HALVES, true);
-        listed(MatmulFamily::Cooperative, &COOPERATIVE, true);
+        listed(MatmulFamily::Tiles, &TILES, false, false);
+        listed(MatmulFamily::Tiles, &TILES_OF_HALVES, true, false);
+        listed(MatmulFamily::Cooperative, &COOPERATIVE, true, false);
+        listed(MatmulFamily::Cooperative, &STRIPS, true, true);
     }
 
     #[test]
