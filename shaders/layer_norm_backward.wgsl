@@ -1,7 +1,7 @@
 //! shared: index, step, random
 //! elements: Dy, H, Dh, Dx
 // dh, with dropout dx, and for each block of rows the sums that dgamma and dbeta are made of, which
-// layer_norm_backward_sums.wgsl adds up. Twin: ops/layer_norm.rs.
+// add_parts.wgsl adds up. Twin: ops/layer_norm.rs.
 //
 // xhat = (h - mean) rstd; a = mean(dy gamma); b = mean(dy gamma xhat); dh = rstd (dy gamma - a - xhat b).
 // Lanes and rows as in layer_norm.wgsl; a workgroup goes through its block 256 / lanes rows at a time.

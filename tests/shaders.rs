@@ -1,7 +1,7 @@
 //! Every kernel's source, checked without a device: it is embedded, valid, inside the floor of WebGPU, bound as the
 //! engine binds it, and every backend's writer takes it.
 
-use leyden::gpu::shaders::{KERNELS, SHARED, elements, source};
+use leyden::gpu::shaders::{KERNELS, SHARED, elements, source, stems};
 use leyden::graph::DType;
 use leyden::op::StepState;
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
@@ -27,7 +27,7 @@ fn cooperative(stem: &str) -> bool {
 /// that fail.
 fn each(check: impl Fn(&str, &Module, &ModuleInfo) -> Result<(), String>) {
     let mut bad = Vec::new();
-    for &(stem, _) in KERNELS {
+    for stem in stems() {
         let dtypes = match (elements(stem).is_empty(), cooperative(stem)) {
             (true, _) => vec![DType::F32],
             (false, false) => vec![DType::F32, DType::F16],

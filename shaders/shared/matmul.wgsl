@@ -2,7 +2,7 @@
 //
 // Everything is row-major. A is stored [m, k], or [k, m] where `transpose_a`; B is stored [k, n], or [n, k] where
 // `transpose_b`. Invocations with z > 0 exist where k is split: slice z covers k from z * slice on, and C and the
-// second output then are partial sums [slices, ..] that `matmul_sum.wgsl` adds up.
+// second output then are partial sums [slices, ..] that `add_parts.wgsl` adds up.
 //
 // Bindings 1 to 6 (A, B, bias, C, second output, side input) are declared by `matmul_scalar.wgsl` or `matmul_vector.wgsl`,
 // with element types ElementA, ElementB, ElementC, Second and Side. All arithmetic is in single precision, whatever they are.

@@ -4,7 +4,7 @@
 //! `shaders/shared/random.wgsl` in front of it, in that order, by plain concatenation.
 //!
 //! A shader that works in single and in half precision names its open element types in a line `//! elements: X, Y`
-//! behind that. In front of everything then stand the types that the dispatch chose: for each name the scalar, and the
+//! behind that. A kernel that is nothing but pieces is no file but a line of `shaders/variants`. In front of everything then stand the types that the dispatch chose: for each name the scalar, and the
 //! vectors of two and of four as `X2` and `X4`. Arithmetic is in single precision all the same: what is read is
 //! converted, as in `f32(x[i])`, and what is written too, as in `X(value)`.
 //!
@@ -27,18 +27,15 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "activation_backward"
     "adamw"
     "add"
+    "add_parts"
     "advantage"
     "agreement"
     "agreement_finish"
     "agreement_squares"
     "attention"
-    "attention_backward_cooperative_16"
-    "attention_backward_cooperative_8"
     "attention_backward_key"
     "attention_backward_query"
     "attention_backward_tiles"
-    "attention_cooperative_16"
-    "attention_cooperative_8"
     "attention_tiles"
     "binary_nll"
     "binary_nll_backward"
@@ -59,18 +56,8 @@ pub const KERNELS: &[(&str, &str)] = embed!("":
     "join_rows"
     "layer_norm"
     "layer_norm_backward"
-    "layer_norm_backward_sums"
     "length_mask"
     "loss_scale"
-    "matmul_blocks_scalar"
-    "matmul_blocks_vector"
-    "matmul_cooperative_16"
-    "matmul_cooperative_8"
-    "matmul_sum"
-    "matmul_tiles_4x4"
-    "matmul_tiles_8x4"
-    "matmul_tiles_8x8"
-    "matmul_tiles_scalar"
     "multiply_add"
     "position_gradient"
     "position_gradient_types"
@@ -108,6 +95,8 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "attention_cooperative"
     "attention_cooperative_backward"
     "attention_cooperative_forward"
+    "attention_matrices_16"
+    "attention_matrices_8"
     "attention_scalar"
     "attention_tiles"
     "attention_visible"
@@ -121,9 +110,6 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "matmul_matrices_8"
     "matmul_scalar"
     "matmul_tiles"
-    "matmul_tiles_4x4"
-    "matmul_tiles_8x4"
-    "matmul_tiles_8x8"
     "matmul_vector"
     "random"
     "softplus"
@@ -132,11 +118,43 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "vocabulary_tile"
 );
 
+/// The kernels that are nothing but pieces: `stem: pieces | element types` a line.
+pub const VARIANTS: &str = include_str!("../../shaders/variants");
+
+/// The stems of all kernels: those of files, then those of [`VARIANTS`].
+pub fn stems() -> impl Iterator<Item = &'static str> {
+    KERNELS.iter().map(|&(stem, _)| stem).chain(variants().map(|(stem, _)| stem))
+}
+
+fn variants() -> impl Iterator<Item = (&'static str, &'static str)> {
+    VARIANTS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "))
+}
+
+/// What a kernel is put together of.
+struct Recipe {
+    pieces: Vec<&'static str>,
+    /// The element types that it leaves open.
+    open: Vec<&'static str>,
+    /// What comes behind the pieces.
+    text: &'static str,
+}
+
+fn recipe(stem: &str) -> Option<Recipe> {
+    if let Some(text) = find(KERNELS, stem) {
+        return Some(Recipe { pieces: header(text, "shared"), open: header(text, "elements"), text });
+    }
+    let (_, line) = variants().find(|(name, _)| *name == stem)?;
+    let (pieces, open) = line.split_once('|').unwrap_or((line, ""));
+    Some(Recipe { pieces: names(pieces), open: names(open), text: "" })
+}
+
 /// Why a kernel has no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShaderError {
     /// No file of that stem is embedded.
-    #[error("no shader {0:?} is embedded; expected a file of that stem in shaders/ and its line in gpu/shaders.rs")]
+    #[error(
+        "no shader {0:?} is embedded; expected a file of that stem in shaders/ and its line in gpu/shaders.rs, or a line of shaders/variants"
+    )]
     Unknown(String),
     /// The first line names a piece that does not exist.
     #[error("shader {shader:?} asks for shared piece {piece:?}, expected one of {expected}")]
@@ -167,8 +185,7 @@ fn find(table: &[(&'static str, &'static str)], stem: &str) -> Option<&'static s
 /// The whole source of kernel `stem`: its element types, the shared pieces that it asks for, then the file. `elements`
 /// are the open element types that are not f32.
 pub fn source(stem: &str, elements: &[(&str, DType)]) -> Result<Cow<'static, str>, ShaderError> {
-    let text = find(KERNELS, stem).ok_or_else(|| ShaderError::Unknown(stem.to_string()))?;
-    let (pieces, open) = (header(text, "shared"), header(text, "elements"));
+    let Recipe { pieces, open, text } = recipe(stem).ok_or_else(|| ShaderError::Unknown(stem.to_string()))?;
     if let Some((name, _)) = elements.iter().find(|(name, _)| !open.contains(name)) {
         let (shader, element) = (stem.to_string(), name.to_string());
         return Err(ShaderError::UnknownElement { shader, element, expected: open.join(", ") });
@@ -207,13 +224,17 @@ pub fn source(stem: &str, elements: &[(&str, DType)]) -> Result<Cow<'static, str
 
 /// The open element types of kernel `stem`.
 pub fn elements(stem: &str) -> Vec<&'static str> {
-    find(KERNELS, stem).map(|text| header(text, "elements")).unwrap_or_default()
+    recipe(stem).map(|recipe| recipe.open).unwrap_or_default()
 }
 
 /// The names in the line `//! what: a, b` among a shader's first lines, in order.
 fn header<'a>(text: &'a str, what: &str) -> Vec<&'a str> {
     let mut lines = text.lines().map_while(|line| line.strip_prefix("//! "));
     let Some(list) = lines.find_map(|line| line.strip_prefix(what)?.strip_prefix(':')) else { return Vec::new() };
+    names(list)
+}
+
+fn names(list: &str) -> Vec<&str> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 

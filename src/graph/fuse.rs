@@ -76,7 +76,7 @@ impl Graph {
 
     /// Whether node `from` can run right before node `to`: nobody in between reads what it writes, or overwrites what
     /// it reads.
-    fn moves(&self, from: usize, to: usize) -> bool {
+    pub(super) fn moves(&self, from: usize, to: usize) -> bool {
         let node = &self.nodes[from];
         self.nodes[from + 1..to].iter().all(|between| {
             let reads = between.inputs.iter().any(|t| node.outputs.contains(t));

@@ -8,6 +8,7 @@
 //! window of the bank of parameters.
 
 mod fuse;
+mod group;
 mod mixed;
 mod parameters;
 mod recompute;

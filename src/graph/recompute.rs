@@ -44,7 +44,7 @@ impl Recompute {
 }
 
 impl Graph {
-    /// Lets the backward part compute again what `setting` says instead of keeping it. The last pass, behind those that
+    /// Lets the backward part compute again what `setting` says instead of keeping it. Behind the passes that
     /// change ops or types, so that what is repeated is what is there.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub enum AttentionKernel {
     /// `attention_backward_tiles.wgsl`.
     Tiles,
     /// With cooperative matrices, for heads of at most 64 columns and tensors in half precision; heads and lengths are whole
-    /// matrices: `shaders/attention_cooperative_16.wgsl`, `attention_backward_cooperative_16.wgsl` and the same of 8.
+    /// matrices: `attention_cooperative_16`, `attention_backward_cooperative_16` and the same of 8 in `shaders/variants`.
     Cooperative,
 }
 

@@ -56,6 +56,12 @@ pub trait Op: Debug + Send + Sync {
     /// The gradient rule: from the outputs' gradients (`None`: does not matter to the loss) to the inputs'.
     fn backward(&self, g: &mut Graph, node: &Node, d: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError>;
 
+    /// Gradients of parameters among the outputs that could be computed later, together with those of others; for the pass
+    /// `graph/group.rs`.
+    fn gradients(&self) -> Option<Gradients> {
+        None
+    }
+
     /// Floating-point operations, a multiply-add counted as two; 0 where they do not matter beside the matmuls.
     fn flops(&self, _shapes: &Shapes) -> u64 {
         0
@@ -79,6 +85,18 @@ pub trait Op: Debug + Send + Sync {
 
     /// The CPU twin in double precision, for gradient checks.
     fn twin_f64(&self, t: Twin<'_, f64>);
+}
+
+/// Gradients of parameters that [`ops::ParameterGradients`](crate::ops::ParameterGradients) computes as well.
+#[derive(Debug, Clone)]
+pub enum Gradients {
+    /// Of inputs dy \[T, N\] and x \[T, K\] the outputs dW = dy^T x and db = column sums of dy, and nothing else.
+    Linear,
+    /// Outputs 1 and 2 are dgamma \[C\] and dbeta \[C\].
+    Norm {
+        /// The same op with one output in place of these two: what they are the sums of, \[blocks, 2, C\].
+        rest: Arc<dyn Op>,
+    },
 }
 
 /// Which of an op's tensors may be in half precision, by index.

@@ -1,5 +1,5 @@
 //! The gradient of [`super::attention`]; `shaders/attention_backward_query.wgsl` and `attention_backward_key.wgsl`, or
-//! `attention_backward_tiles.wgsl` or `attention_backward_cooperative_16.wgsl` and `_8`.
+//! `attention_backward_tiles.wgsl`, or `attention_backward_cooperative_16` and `_8` of `shaders/variants`.
 //!
 //! With S the scores, P their softmax and O = dropout(P) V: dV = dropout(P)^T dO, dP = dropout(dO V^T),
 //! dS = P * (dP - D) with D = rowsum(dO * O), dQ = dS K / sqrt(d), dK = dS^T Q / sqrt(d). P is computed again from

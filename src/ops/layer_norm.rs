@@ -9,9 +9,10 @@ use crate::math::Real;
 use crate::math::parallel::{self, vectorize};
 use crate::math::reduce::{sum, sum2};
 use crate::op::{
-    DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Pointwise, Prologue, Shapes, Twin, mismatch,
+    DeviceTraits, Dispatch, Dropout, Gradients, Halves, Op, Operand, Pointwise, Prologue, Shapes, Twin, mismatch,
     no_second_derivative, twins,
 };
+use crate::ops::kernels::{AddParts, PartsSum};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -171,7 +172,7 @@ impl Op for LayerNorm {
             return no_second_derivative("layer_norm");
         }
         let Some(dy) = d[0] else { return Ok(vec![None; node.inputs.len()]) };
-        let op = LayerNormBackward { dropout: self.dropout };
+        let op = LayerNormBackward { dropout: self.dropout, in_parts: false };
         let out = g.add(op, &[dy, node.outputs[1], node.outputs[2], node.inputs[1]])?;
         let dx = out.get(3).copied().unwrap_or(out[0]);
         let mut gradients = vec![Some(dx), Some(out[1]), Some(out[2])];
@@ -208,15 +209,29 @@ impl Op for LayerNorm {
 }
 
 /// From dy, h, the statistics and gamma: dh, dgamma, dbeta and, with dropout, dx.
+///
+/// In parts, one output [blocks, 2, C] in place of dgamma and dbeta: what is added up to make them ([`layer_norm_sums`]).
 #[derive(Debug, Clone, Copy)]
 struct LayerNormBackward {
     dropout: Dropout,
+    in_parts: bool,
+}
+
+/// What makes dgamma and dbeta of `parts` [blocks, 2, C], the tensor `read`; each where `to` says.
+pub(super) fn layer_norm_sums(parts: &TensorType, read: usize, to: [(usize, usize); 2]) -> [PartsSum; 2] {
+    let [blocks, _, c] = parts.shape[..] else { return [PartsSum::default(); 2] };
+    [0, 1].map(|i| PartsSum { len: c, parts: blocks, stride: 2 * c, from: (read, i * c), to: to[i] })
 }
 
 impl LayerNormBackward {
     /// Rows whose gamma and beta gradients are added up before the sums are; fixed, so that results do not depend on
     /// the number of threads.
     const ROWS: usize = 64;
+
+    /// Which output dx is.
+    fn dx(&self) -> usize {
+        if self.in_parts { 2 } else { 3 }
+    }
 
     /// The kernel's blocks: how many, and how often a workgroup takes 256 / lanes rows. At most 512 keep the second
     /// dispatch short, and fill a GPU.
@@ -231,8 +246,10 @@ impl LayerNormBackward {
         let c = gamma.len();
         let draws = t.step.draws(self.dropout.stream, h.len());
         let this = *self;
-        let (dh, dgamma, dbeta) = (t.out(0), t.out(1), t.out(2));
-        let dx: &mut [R] = if self.dropout.probability > 0.0 { t.out(3) } else { &mut [] };
+        let (blocks, rounds) = Self::blocks(t.input_types[1].rows(), c);
+        let rows = if self.in_parts { rounds * (256 / lanes(c)) } else { Self::ROWS };
+        let dh = t.out(0);
+        let dx: &mut [R] = if self.dropout.probability > 0.0 { t.out(self.dx()) } else { &mut [] };
         let block = |index: usize, dh: &mut [R], dx: &mut [R]| {
             let mut sums = vec![R::ZERO; 2 * c];
             let (sum_gamma, sum_beta) = sums.split_at_mut(c);
@@ -240,7 +257,7 @@ impl LayerNormBackward {
                 #[inline(always)]
                 || {
                     for (i, dh) in dh.chunks_exact_mut(c).enumerate() {
-                        let row = index * Self::ROWS + i;
+                        let row = index * rows + i;
                         let (dy, h) = (&dy[row * c..(row + 1) * c], &h[row * c..(row + 1) * c]);
                         let (mean, rstd) = (stats[2 * row], stats[2 * row + 1]);
                         for j in 0..c {
@@ -258,18 +275,23 @@ impl LayerNormBackward {
                     }
                     if this.dropout.probability > 0.0 {
                         dx.copy_from_slice(dh);
-                        this.dropout.apply(draws, index * Self::ROWS * c, dx);
+                        this.dropout.apply(draws, index * rows * c, dx);
                     }
                 },
             );
             sums
         };
-        let each = Self::ROWS * c;
+        let each = rows * c;
         let sums: Vec<Vec<R>> = if dx.is_empty() {
             dh.par_chunks_mut(each).enumerate().map(|(i, dh)| block(i, dh, &mut [])).collect()
         } else {
             dh.par_chunks_mut(each).zip(dx.par_chunks_mut(each)).enumerate().map(|(i, (h, x))| block(i, h, x)).collect()
         };
+        if self.in_parts {
+            debug_assert_eq!(sums.len(), blocks);
+            return t.out(1).copy_from_slice(&sums.concat());
+        }
+        let (dgamma, dbeta) = (t.out(1), t.out(2));
         dgamma.fill(R::ZERO);
         dbeta.fill(R::ZERO);
         for s in sums {
@@ -287,7 +309,13 @@ impl Op for LayerNormBackward {
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
         match inputs {
             [dy, h, stats, gamma] if dy.len() == h.len() && stats.rows() == h.rows() => {
-                let mut out = vec![(*h).clone(), (*gamma).clone(), (*gamma).clone()];
+                let (blocks, _) = Self::blocks(h.rows(), h.columns());
+                let mut out = vec![(*h).clone()];
+                if self.in_parts {
+                    out.push(TensorType::f32(&[blocks, 2, h.columns()]));
+                } else {
+                    out.extend([(*gamma).clone(), (*gamma).clone()]);
+                }
                 if self.dropout.probability > 0.0 {
                     out.push((*h).clone());
                 }
@@ -298,7 +326,11 @@ impl Op for LayerNormBackward {
     }
 
     fn halves(&self) -> Halves {
-        Halves { inputs: &[0, 1], outputs: &[0, 3] }
+        Halves { inputs: &[0, 1], outputs: if self.in_parts { &[0, 2] } else { &[0, 3] } }
+    }
+
+    fn gradients(&self) -> Option<Gradients> {
+        (!self.in_parts).then(|| Gradients::Norm { rest: Arc::new(Self { in_parts: true, ..*self }) })
     }
 
     fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
@@ -307,7 +339,10 @@ impl Op for LayerNormBackward {
 
     fn scratch(&self, shapes: &Shapes, _: &DeviceTraits) -> Vec<TensorType> {
         let (rows, c) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
-        let mut scratch = vec![TensorType::f32(&[Self::blocks(rows, c).0, 2, c])];
+        let mut scratch = Vec::new();
+        if !self.in_parts {
+            scratch.push(TensorType::f32(&[Self::blocks(rows, c).0, 2, c]));
+        }
         if self.dropout.probability == 0.0 {
             // Stands where dx would.
             scratch.push(TensorType::f32(&[1]));
@@ -319,7 +354,12 @@ impl Op for LayerNormBackward {
         let (rows, c) = (shapes.inputs[1].rows(), shapes.inputs[1].columns());
         let (blocks, rounds) = Self::blocks(rows, c);
         let has_dropout = self.dropout.probability > 0.0;
-        let dx_type = if has_dropout { shapes.outputs[3].dtype } else { DType::F32 };
+        let (dx, dx_type) = if has_dropout {
+            (Operand::Output(self.dx()), shapes.outputs[self.dx()].dtype)
+        } else {
+            (Operand::Scratch(usize::from(!self.in_parts)), DType::F32)
+        };
+        let parts = if self.in_parts { Operand::Output(1) } else { Operand::Scratch(0) };
         let first = split_rows(Dispatch::new("layer_norm_backward"), c)
             .element("Dy", shapes.inputs[0].dtype)
             .element("H", shapes.inputs[1].dtype)
@@ -331,17 +371,21 @@ impl Op for LayerNormBackward {
             .read(Operand::Input(2))
             .read(Operand::Input(3))
             .write(Operand::Output(0))
-            .write(Operand::Scratch(0))
-            .write(if has_dropout { Operand::Output(3) } else { Operand::Scratch(1) });
+            .write(parts)
+            .write(dx);
         let first = self.dropout.words(first.word(rows).word(rounds)).groups(blocks, 1, 1);
-        let second = Dispatch::new("layer_norm_backward_sums")
-            .read(Operand::Scratch(0))
-            .write(Operand::Output(1))
-            .write(Operand::Output(2))
-            .word(c)
-            .word(blocks)
-            .groups((2 * c).div_ceil(32), 1, 1);
-        vec![first, second]
+        if self.in_parts {
+            return vec![first];
+        }
+        let parts_type = TensorType::f32(&[blocks, 2, c]);
+        let add = AddParts {
+            read: vec![parts],
+            write: [Operand::Output(1), Operand::Output(2)],
+            element: DType::F32,
+            accumulate: false,
+            sums: layer_norm_sums(&parts_type, 0, [(0, 0), (1, 0)]).to_vec(),
+        };
+        [vec![first], add.dispatches()].concat()
     }
 
     twins!();

@@ -3,9 +3,9 @@
 //! x is [T, K], W is [N, K] as `transformers` stores it, b is [N], y is [T, N].
 
 use super::activation_backward;
+use super::linear_weight_gradient::LinearWeightGradient;
 use crate::graph::{DType, Graph, GraphError, Node, Tensor, TensorType};
-use crate::math::bf16::Products;
-use crate::math::gemm::{Gemm, Matrix, Threads};
+use crate::math::gemm::Matrix;
 use crate::math::parallel::{self, vectorize};
 use crate::math::{Activation, Factor, Real};
 use crate::op::{
@@ -306,91 +306,6 @@ impl Op for LinearInputGradient {
         let (a, b, c) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
         let second = self.reads_side().then_some(Operand::Input(2));
         self.product(shapes).dispatches(&MatmulOperands { a, b, c, bias: None, second }, 0, device)
-    }
-
-    twins!();
-}
-
-/// `dW = dy^T x` and `db = column sums of dy`.
-#[derive(Debug)]
-struct LinearWeightGradient;
-
-impl LinearWeightGradient {
-    fn product(&self, s: &Shapes) -> Matmul {
-        let (m, n, k) = (s.inputs[0].columns(), s.inputs[1].columns(), s.inputs[0].rows());
-        let elements = [s.inputs[0].dtype, s.inputs[1].dtype, DType::F32, DType::F32];
-        Matmul { m, n, k, transpose_a: true, elements, epilogue: Epilogue::RowSums, ..Matmul::default() }
-    }
-
-    fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
-        let (dy, x) = (t.real(0), t.real(1));
-        let (m, n, k) = (t.input_types[0].rows(), t.input_types[0].columns(), t.input_types[1].columns());
-        let (dw, db) = (t.out(0), t.out(1));
-        if t.products == Products::Single {
-            let gemm = Gemm { m: n, n: k, k: m, threads: Threads::All, ..Gemm::default() };
-            gemm.run(Matrix::new(dy, n).t(), Matrix::new(x, k), dw, k);
-        } else {
-            let x = Factor::new(t.products, Matrix::new(x, k), (m, k));
-            parallel::blocks2(x.piece(n), (dw, k), (&mut *db, 1), |start, dw, db| {
-                x.multiply_and_sum(db.len(), Matrix::new(&dy[start..], n).t(), (dw, k), false, Some(db));
-            });
-            if x.sums() {
-                return;
-            }
-        }
-        parallel::column_sums(m, n, db, |range, sums| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    for row in dy[range.start * n..range.end * n].chunks_exact(n) {
-                        for (s, &d) in sums.iter_mut().zip(row) {
-                            *s += d;
-                        }
-                    }
-                },
-            );
-        });
-    }
-}
-
-impl Op for LinearWeightGradient {
-    fn name(&self) -> &'static str {
-        "linear_weight_gradient"
-    }
-
-    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, GraphError> {
-        match inputs {
-            [d, x] if d.rows() == x.rows() => {
-                Ok(vec![TensorType::f32(&[d.columns(), x.columns()]), TensorType::f32(&[d.columns()])])
-            }
-            _ => Err(mismatch("linear_weight_gradient", inputs, "dy [T, N], x [T, K]")),
-        }
-    }
-
-    fn halves(&self) -> Halves {
-        Halves { inputs: &[0, 1], outputs: &[] }
-    }
-
-    fn backward(&self, _: &mut Graph, _: &Node, _: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>, GraphError> {
-        no_second_derivative("linear_weight_gradient")
-    }
-
-    fn flops(&self, s: &Shapes) -> u64 {
-        2 * s.inputs[0].len() as u64 * s.inputs[1].columns() as u64
-    }
-
-    fn matmuls(&self, shapes: &Shapes) -> Vec<MatmulShape> {
-        vec![self.product(shapes).shape(false)]
-    }
-
-    fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
-        self.product(shapes).scratch(false, device)
-    }
-
-    fn dispatches(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<Dispatch> {
-        let (a, b, c) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
-        let operands = MatmulOperands { a, b, c, bias: None, second: Some(Operand::Output(1)) };
-        self.product(shapes).dispatches(&operands, 0, device)
     }
 
     twins!();

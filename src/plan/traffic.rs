@@ -232,7 +232,7 @@ mod tests {
         let recipe = Recipe::new(&config);
         let plan = training_step(&recipe, recipe.shape, Target::Gpu(device), Recompute::Off, &[]).unwrap().plan;
         let dispatches = plan.calls().len();
-        assert_eq!(dispatches, 663, "{:?}", plan.traffic().by_op);
+        assert_eq!(dispatches, 543, "{:?}", plan.traffic().by_op);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn training_step(
 ) -> Result<PlannedStep, GraphError> {
     let (mut g, mut inputs) = (Graph::new(recipe.model.table.clone()), Inputs::new(shape));
     let outputs = page(&mut g, recipe, &mut inputs, true, given)?;
-    gradients(&mut g, &outputs, recipe, recompute)?;
+    gradients(&mut g, &outputs, recipe, (target, recompute))?;
     let update = update(&mut g, Bank::Gradients, recipe)?;
     Ok(PlannedStep::new(g, inputs, [outputs.into_list(), update].concat(), target))
 }
@@ -94,13 +94,18 @@ pub fn micro_batch_step(
 ) -> Result<PlannedStep, GraphError> {
     let (mut g, mut inputs) = (Graph::new(recipe.model.table.clone()), Inputs::new(shape));
     let outputs = page(&mut g, recipe, &mut inputs, true, &[])?;
-    gradients(&mut g, &outputs, recipe, recompute)?;
+    gradients(&mut g, &outputs, recipe, (target, recompute))?;
     ops::accumulate(&mut g)?;
     Ok(PlannedStep::new(g, inputs, outputs.into_list(), target))
 }
 
 /// Reverse mode, and what follows from it: the passes over the whole graph.
-fn gradients(g: &mut Graph, outputs: &Outputs, recipe: &Recipe, recompute: Recompute) -> Result<(), GraphError> {
+fn gradients(
+    g: &mut Graph,
+    outputs: &Outputs,
+    recipe: &Recipe,
+    (target, recompute): (Target, Recompute),
+) -> Result<(), GraphError> {
     let (loss, keep, trained) = (outputs.loss(), outputs.tensors(), recipe.trained());
     match recipe.training.precision {
         Precision::Auto | Precision::F32 | Precision::Bf16 => {
@@ -114,7 +119,8 @@ fn gradients(g: &mut Graph, outputs: &Outputs, recipe: &Recipe, recompute: Recom
         }
     }
     g.multiply_in(recipe.training.precision.products());
-    g.recompute(recompute)
+    g.recompute(recompute)?;
+    if target == Target::Cpu { Ok(()) } else { g.group(&keep) }
 }
 
 /// Norm, clip and update with the accumulated gradients.

@@ -49,7 +49,7 @@ impl fmt::Display for Device {
 fn sources() -> &'static str {
     static SOURCES: OnceLock<String> = OnceLock::new();
     SOURCES.get_or_init(|| {
-        let mut all = String::new();
+        let mut all = shaders::VARIANTS.to_string();
         for (stem, source) in shaders::KERNELS.iter().chain(shaders::SHARED) {
             all.push_str(stem);
             all.push_str(source);
@@ -58,6 +58,7 @@ fn sources() -> &'static str {
         all.push_str(include_str!("../ops/kernels/matmul_choice.rs"));
         all.push_str(include_str!("../op/matmul_kernel.rs"));
         all.push_str(include_str!("../op/matmul_shape.rs"));
+        all.push_str(include_str!("../ops/kernels/parts.rs"));
         all.push_str(include_str!("../ops/kernels/attention.rs"));
         sha256(all.as_bytes())
     })

@@ -6,6 +6,7 @@
 //! of 4, over elements (`matmul_scalar.wgsl`). Which forms of them there are is in `matmul_choice.rs`.
 
 use super::matmul_choice::{BLOCK, STEP, spare};
+use super::parts::{AddParts, PartsSum};
 use crate::graph::{DType, TensorType};
 use crate::op::{DeviceTraits, Dispatch, Dropout, Epilogue, MatmulFamily, MatmulKernel, MatmulShape, Operand};
 
@@ -78,9 +79,6 @@ pub struct MatmulOperands {
     pub second: Option<Operand>,
 }
 
-/// Threads of a workgroup of `matmul_sum.wgsl`.
-const SUM_WORKGROUP: usize = 64;
-
 /// How a multiplication is cut up.
 struct Grid {
     kernel: MatmulKernel,
@@ -94,6 +92,8 @@ struct Grid {
     lanes: usize,
     /// Whether every workgroup's tiles lie inside the matrices.
     exact: bool,
+    /// Whether every stored line is a multiple of 4: [`MatmulShape::aligned`].
+    aligned: bool,
 }
 
 impl MatmulShape {
@@ -145,23 +145,73 @@ impl Matmul {
         if self.m == 0 || self.n == 0 {
             return Vec::new();
         }
-        let has_bias = operands.bias.is_some();
-        let grid = self.grid(has_bias, device);
-        let split = grid.slices > 1;
+        let spare = |index| Operand::Scratch(first_scratch + index);
+        let grid = self.grid(operands.bias.is_some(), device);
+        if grid.slices == 1 {
+            return vec![self.product(operands, &grid, spare(0), device)];
+        }
+        let [parts, rest] = [0, 1].map(spare);
         let row_sums = self.epilogue == Epilogue::RowSums;
-        let partial_c = Operand::Scratch(first_scratch);
-        let spare = Operand::Scratch(first_scratch + usize::from(split));
-        let written = operands.second.filter(|_| self.epilogue.writes_second());
-        let side = operands.second.filter(|_| self.epilogue.reads_second());
-        let second = written.unwrap_or(spare);
-        let (c, c_offset) = if split { (partial_c, 0) } else { (operands.c, self.c_offset) };
-        let (second_now, bias_offset) = if split { (spare, 0) } else { (second, self.bias_offset) };
+        let in_parts = MatmulOperands { c: parts, second: row_sums.then_some(rest), ..*operands };
+        let add = AddParts {
+            read: if row_sums { vec![parts, rest] } else { vec![parts] },
+            write: [operands.c, operands.second.filter(|_| row_sums).unwrap_or(rest)],
+            element: self.elements[2],
+            accumulate: self.accumulate,
+            sums: self.sums(grid.slices, [0; 2]),
+        };
+        let product = Self { c_offset: 0, bias_offset: 0, ..*self }.product(&in_parts, &grid, rest, device);
+        [vec![product], add.dispatches()].concat()
+    }
 
+    /// Of [`Self::dispatches`] with row sums the product alone, for one who adds up the parts himself. With k in slices
+    /// ([`Self::slices`]), C and the row sums are parts, \[slices, m, n\] and \[slices, m\], from an element of a tensor on that
+    /// `parts` names, a multiple of 4; else they are finished and where `operands` and the offsets say.
+    pub(in crate::ops) fn product_in_parts(
+        &self,
+        operands: &MatmulOperands,
+        parts: [(Operand, usize); 2],
+        device: &DeviceTraits,
+    ) -> Dispatch {
+        let grid = self.grid(false, device);
+        if grid.slices == 1 {
+            return self.product(operands, &grid, operands.c, device);
+        }
+        let [(c, c_offset), (sums, bias_offset)] = parts;
+        let in_parts = MatmulOperands { c, second: Some(sums), ..*operands };
+        Self { c_offset, bias_offset, ..*self }.product(&in_parts, &grid, sums, device)
+    }
+
+    /// In how many slices k is cut without a bias.
+    pub(in crate::ops) fn slices(&self, device: &DeviceTraits) -> usize {
+        self.grid(false, device).slices
+    }
+
+    /// What makes C, and row sums, of so many parts, which begin at the elements `from` of the first and the second tensor.
+    pub(in crate::ops) fn sums(&self, slices: usize, from: [usize; 2]) -> Vec<PartsSum> {
+        let (c, rows) = (self.m * self.n, if self.epilogue == Epilogue::RowSums { self.m } else { 0 });
+        let sum = |which: usize, len, to| PartsSum {
+            len,
+            parts: slices,
+            stride: len,
+            from: (which, from[which]),
+            to: (which, to),
+        };
+        let sums = [sum(0, c, self.c_offset), sum(1, rows, self.bias_offset)];
+        sums.into_iter().filter(|sum| sum.len > 0).collect()
+    }
+
+    /// The product, in parts where the grid has slices. `spare` stands in for a second output that is not there.
+    fn product(&self, operands: &MatmulOperands, grid: &Grid, spare: Operand, device: &DeviceTraits) -> Dispatch {
+        let has_bias = operands.bias.is_some();
+        let split = grid.slices > 1;
+        let side = operands.second.filter(|_| self.epilogue.reads_second());
+        let second = operands.second.filter(|_| self.epilogue.writes_second()).unwrap_or(spare);
         let flag = |on: bool| f64::from(u8::from(on));
         // What is added to is read as well.
         let written = |accumulate: bool| self.m * self.n * if accumulate { 2 } else { 1 };
         let [element_a, element_b, element_c, element_second] = self.elements;
-        let mut product = Dispatch::new(self.shader(&grid.kernel, has_bias, device))
+        let mut product = Dispatch::new(grid.shader(device))
             .element("ElementA", element_a)
             .element("ElementB", element_b)
             .element("ElementC", if split { DType::F32 } else { element_c })
@@ -176,7 +226,7 @@ impl Matmul {
             .constant("activation_gradient", flag(matches!(self.epilogue, Epilogue::ActivationGradient(_))))
             .constant("has_dropout", flag(self.dropout.is_some()))
             .constant("residual", flag(self.epilogue == Epilogue::Residual))
-            .constant("row_sums", flag(row_sums))
+            .constant("row_sums", flag(self.epilogue == Epilogue::RowSums))
             .constant("exact", flag(grid.exact))
             .flops(self.flops())
             .read(operands.a)
@@ -186,9 +236,9 @@ impl Matmul {
             // Every binding that a shader declares must be there; without a bias this one is not read.
             .read(operands.bias.unwrap_or(operands.a))
             .moving(if has_bias { self.n } else { 0 })
-            .write(c)
+            .write(operands.c)
             .moving(grid.slices * written(self.accumulate && !split))
-            .write(second_now)
+            .write(second)
             .moving(match self.epilogue {
                 Epilogue::Activation(_) => self.m * self.n,
                 Epilogue::RowSums => grid.slices * self.m,
@@ -202,8 +252,8 @@ impl Matmul {
             .word(grid.slice)
             .word(self.a_offset)
             .word(self.b_offset)
-            .word(c_offset)
-            .word(bias_offset)
+            .word(self.c_offset)
+            .word(self.bias_offset)
             .word(grid.lanes)
             .groups(grid.groups[0], grid.groups[1], grid.slices);
         product = self.dropout.unwrap_or_default().words(product);
@@ -213,30 +263,7 @@ impl Matmul {
         if grid.kernel.family == MatmulFamily::Tiles && grid.kernel.halves {
             product = product.element("Tile", DType::F16);
         }
-        if !split {
-            return vec![product];
-        }
-
-        let rows = if row_sums { self.m } else { 0 };
-        let sum = Dispatch::new("matmul_sum")
-            .element("ElementC", element_c)
-            .constant("accumulate", flag(self.accumulate))
-            .read(partial_c)
-            .read(if row_sums { spare } else { partial_c })
-            .write(operands.c)
-            .moving(written(self.accumulate))
-            .write(second)
-            .moving(rows)
-            .elements(self.m * self.n + rows, SUM_WORKGROUP);
-        let groups = sum.workgroups[0] as usize;
-        let sum = sum
-            .word(self.m * self.n)
-            .word(rows)
-            .word(grid.slices)
-            .word(self.c_offset)
-            .word(self.bias_offset)
-            .word(groups);
-        vec![product, sum]
+        product
     }
 
     /// What decides which kernel is fast. `has_bias` must say whether the operands will have a bias.
@@ -287,20 +314,19 @@ impl Matmul {
         let sides = [self.m, self.n, self.k].into_iter().zip(kernel.tile);
         let exact = shape.aligned && sides.into_iter().all(|(side, tile)| side.is_multiple_of(tile.into()));
         let lanes = usize::from(kernel.tile[1]) / BLOCK;
-        Grid { kernel, groups: shape.groups(&kernel), slices: self.k.div_ceil(slice).max(1), slice, lanes, exact }
+        let (groups, slices) = (shape.groups(&kernel), self.k.div_ceil(slice).max(1));
+        Grid { kernel, groups, slices, slice, lanes, exact, aligned: shape.aligned }
     }
+}
 
+impl Grid {
     /// The shader: by vectors where every stored line that it touches is a multiple of 4.
-    fn shader(&self, kernel: &MatmulKernel, has_bias: bool, device: &DeviceTraits) -> &'static str {
-        match (kernel.family, self.shape(has_bias).aligned) {
+    fn shader(&self, device: &DeviceTraits) -> &'static str {
+        match (self.kernel.family, self.aligned) {
             (MatmulFamily::Blocks, false) => "matmul_blocks_scalar",
             (MatmulFamily::Blocks, true) => "matmul_blocks_vector",
             (MatmulFamily::Tiles, false) => "matmul_tiles_scalar",
-            (MatmulFamily::Tiles, true) => match kernel.block {
-                [4, _] => "matmul_tiles_4x4",
-                [_, 4] => "matmul_tiles_8x4",
-                _ => "matmul_tiles_8x8",
-            },
+            (MatmulFamily::Tiles, true) => "matmul_tiles_vector",
             (MatmulFamily::Cooperative, _) if device.cooperative == Some(8) => "matmul_cooperative_8",
             (MatmulFamily::Cooperative, _) => "matmul_cooperative_16",
         }
@@ -314,15 +340,12 @@ impl MatmulKernel {
         let mut constants = match self.family {
             MatmulFamily::Blocks => return Vec::new(),
             MatmulFamily::Tiles => vec![("spare", spare(self, device) as f64)],
-            MatmulFamily::Cooperative => vec![
-                ("block_m", self.block[0].into()),
-                ("block_n", self.block[1].into()),
-                ("strips", f64::from(u8::from(self.strips))),
-            ],
+            MatmulFamily::Cooperative => vec![("strips", f64::from(u8::from(self.strips)))],
         };
+        let [rows, columns] = self.block.map(f64::from);
         let invocations = f64::from(self.invocations());
         let prefetch = f64::from(u8::from(self.prefetch));
-        constants.extend([("tile_m", m), ("tile_n", n), ("tile_k", k)]);
+        constants.extend([("tile_m", m), ("tile_n", n), ("tile_k", k), ("block_m", rows), ("block_n", columns)]);
         constants.extend([("invocations", invocations), ("prefetch", prefetch)]);
         constants
     }
@@ -372,7 +395,7 @@ mod tests {
     fn vectors_need_multiples_of_four() {
         let matmul = Matmul { m: 3, n: 8, k: 12, ..Matmul::default() };
         let shader = |matmul: Matmul, device: &DeviceTraits| matmul.dispatches(&operands(None), 0, device)[0].shader;
-        assert_eq!(shader(matmul, &GPU), "matmul_tiles_8x4");
+        assert_eq!(shader(matmul, &GPU), "matmul_tiles_vector");
         assert_eq!(shader(Matmul { transpose_a: true, ..matmul }, &GPU), "matmul_tiles_scalar");
         assert_eq!(shader(Matmul { n: 9, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");
         assert_eq!(shader(Matmul { k: 10, ..matmul }, &SOFTWARE), "matmul_blocks_scalar");

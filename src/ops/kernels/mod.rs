@@ -5,7 +5,9 @@
 mod attention;
 mod matmul;
 mod matmul_choice;
+mod parts;
 pub(in crate::ops) mod vocabulary_tiles;
 
 pub(in crate::ops) use attention::{Pass, TILE};
 pub use matmul::{Matmul, MatmulOperands};
+pub(in crate::ops) use parts::{AddParts, PartsSum};

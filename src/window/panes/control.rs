@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Operations of one family: what a person calls it, and the ops.
 const FAMILIES: [(&str, &[&str]); 6] = [
-    ("Matrix products", &["linear", "linear_input_gradient", "linear_weight_gradient"]),
+    ("Matrix products", &["linear", "linear_input_gradient", "linear_weight_gradient", "parameter_gradients"]),
     ("Attention", &["attention", "attention_backward"]),
     ("Vocabulary head", &["vocabulary_nll", "vocabulary_nll_backward"]),
     ("Norms and activations", &["layer_norm", "layer_norm_backward", "activation_backward", "dropout", "add"]),
