@@ -9,7 +9,7 @@ use leyden::cpu::CpuEngine;
 use leyden::gpu::shaders;
 use leyden::graph::{Bank, DType, Graph, Tensor};
 use leyden::math::unpack;
-use leyden::op::{Access, AttentionKernel, DeviceTraits, Dispatch, Operand};
+use leyden::op::{Access, DeviceTraits, Dispatch, KernelFamily, Operand};
 use leyden::ops;
 use leyden::plan::{Engine, Plan, Target};
 use std::collections::{BTreeSet, HashMap};
@@ -257,7 +257,7 @@ fn check((length, heads, width, lengths): (usize, usize, usize, &[u32]), dropout
         f16: true,
         workgroup_memory: 32_768,
         cooperative: Some(size),
-        attention: Some(AttentionKernel::Cooperative),
+        attention: Some(KernelFamily::Cooperative),
         ..DeviceTraits::FLOOR
     };
     for node in tried {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Conditions, Input, Tolerance, check_gradient, check_under, check_with, gpu, pass};
 use leyden::graph::{DType, Graph, GraphError, Tensor};
-use leyden::op::{AttentionKernel, DeviceTraits};
+use leyden::op::{DeviceTraits, FamilyOf, KernelFamily};
 use leyden::ops;
 
 /// Length, heads, width of a head and the examples' lengths.
@@ -131,7 +131,7 @@ fn all_of_attention_becomes_halves() {
 }
 
 /// A device for which attention runs in tiles.
-const TILES: DeviceTraits = DeviceTraits { attention: Some(AttentionKernel::Tiles), ..DeviceTraits::FLOOR };
+const TILES: DeviceTraits = DeviceTraits { attention: Some(KernelFamily::Tiles), ..DeviceTraits::FLOOR };
 
 #[test]
 fn attention_in_tiles() {
@@ -177,10 +177,10 @@ fn attention_in_tiles_of_large_scores() {
 #[test]
 fn attention_of_cooperative_matrices() {
     let traits = DeviceTraits { software: false, ..gpu(64).traits() };
-    if AttentionKernel::on_trial(&traits).is_empty() {
+    if KernelFamily::on_trial(FamilyOf::Attention, &traits).is_empty() {
         return eprintln!("no cooperative matrices on the tests' device");
     }
-    let named = DeviceTraits { attention: Some(AttentionKernel::Cooperative), ..traits };
+    let named = DeviceTraits { attention: Some(KernelFamily::Cooperative), ..traits };
     let conditions = Conditions { traits: Some(named), keep: Some(&|_| Vec::new()) };
     let cases = [
         Case(16, 1, 16, &[16, 3]),

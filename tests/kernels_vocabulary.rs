@@ -4,7 +4,7 @@ mod common;
 
 use common::{Conditions, Input, Seeded, Tolerance, adapter, check_gradient, check_under, pass};
 use leyden::graph::{DType, Graph, GraphError, Tensor};
-use leyden::op::DeviceTraits;
+use leyden::op::{DeviceTraits, FamilyOf, KernelFamily};
 use leyden::ops::{self, VocabularyOutput};
 
 /// M, E, V.
@@ -190,9 +190,8 @@ fn of_halves(g: &mut Graph, t: &[Tensor]) -> Result<Vec<Tensor>, GraphError> {
     all(g, &[x, t[1], t[2], t[3]])
 }
 
-#[test]
-fn vocabulary_nll_of_halves() {
-    // Both are read as halves, in the forward and in the backward part.
+/// Checks the head in mixed precision: both are read as halves, in the forward and in the backward part.
+fn check_mixed(case: &Case, seed: u64, traits: DeviceTraits) {
     let keep = |g: &Graph| {
         let mut g = g.clone();
         g.halve(&[]).expect("halved");
@@ -201,11 +200,16 @@ fn vocabulary_nll_of_halves() {
         }
         Vec::new()
     };
+    let conditions = Conditions { traits: Some(traits), keep: Some(&keep) };
+    let tolerance = Tolerance { absolute: 2e-3, relative: 2e-3 };
+    check_under("vocabulary_nll", &case.inputs(), tolerance, &[seed], conditions, of_halves);
+}
+
+#[test]
+fn vocabulary_nll_of_halves() {
     for traits in kinds() {
-        let conditions = Conditions { traits: Some(traits), keep: Some(&keep) };
         for (case, seed) in [Case(7, 12, 63), Case(67, 20, 131), Case(70, 131, 198)].iter().zip(1..) {
-            let tolerance = Tolerance { absolute: 2e-3, relative: 2e-3 };
-            check_under("vocabulary_nll", &case.inputs(), tolerance, &[seed], conditions, of_halves);
+            check_mixed(case, seed, traits);
         }
     }
 }
@@ -214,5 +218,19 @@ fn vocabulary_nll_of_halves() {
 fn vocabulary_gradient() {
     for case in [Case(1, 2, 3), Case(5, 3, 70), Case(7, 2, 9)] {
         check_gradient("vocabulary_nll", &case.inputs(), |g, t| Ok(vec![head(g, t)?.nll]));
+    }
+}
+
+/// Only a device with cooperative matrices has something to show here, a GPU or a lavapipe of Mesa 26: `LEYDEN_TEST_DEVICE`
+/// names one. What can be checked without is in tests/matmul/vocabulary.rs.
+#[test]
+fn vocabulary_of_cooperative_matrices() {
+    let traits = DeviceTraits { software: false, ..adapter().info().traits() };
+    if KernelFamily::on_trial(FamilyOf::Vocabulary, &traits).is_empty() {
+        return eprintln!("no cooperative matrices on the tests' device");
+    }
+    let named = DeviceTraits { vocabulary: Some(KernelFamily::Cooperative), ..traits };
+    for (case, seed) in [Case(16, 16, 64), Case(70, 36, 150), Case(130, 136, 3_001)].iter().zip(1..) {
+        check_mixed(case, seed, named);
     }
 }

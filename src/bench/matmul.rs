@@ -230,7 +230,7 @@ pub fn matmul_agrees(trials: Option<&mut Trials>, target: Target, time: &MatmulT
     let inputs = [Product::shape(m, k, transpose_a), Product::shape(k, n, transpose_b)];
     let inputs = inputs.map(|shape| TensorType::new(precision, &shape)).to_vec();
     let shapes = Shapes { inputs, outputs: vec![TensorType::new(matmul.elements[2], &[m, n])] };
-    let subject = Subject { op: Arc::new(Product { matmul, tuning: None }), shapes, whole: 0 };
+    let subject = Subject { op: Arc::new(Product { matmul, tuning: None }), shapes, whole: 0, scale: 1.0 };
     let tuned = DeviceTraits { tuning: Tuning::new(vec![(matmul.shape(false), kernel)]), ..traits };
     let base = DeviceTraits { tuning: Tuning::default(), ..traits };
     trials.compare(&subject, &base, &tuned, tolerance(k, &kernel)).is_ok_and(|compared| compared.wrong.is_none())

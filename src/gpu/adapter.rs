@@ -76,6 +76,7 @@ impl AdapterInfo {
             cooperative: self.cooperative_matrices,
             wide_subgroups: self.subgroup_size.is_some_and(wide),
             attention: None,
+            vocabulary: None,
             tuning: Tuning::default(),
         }
     }

@@ -114,8 +114,14 @@ pub const SHARED: &[(&str, &str)] = embed!("shared/":
     "random"
     "softplus"
     "step"
+    "vocabulary_access"
+    "vocabulary_cooperative"
+    "vocabulary_cooperative_backward"
+    "vocabulary_cooperative_forward"
+    "vocabulary_rows"
     "vocabulary_state"
     "vocabulary_tile"
+    "vocabulary_turn"
 );
 
 /// The kernels that are nothing but pieces: `stem: pieces | element types` a line.

@@ -21,7 +21,9 @@ pub struct DeviceTraits {
     /// Whether subgroups may have 64 invocations, as AMD's do.
     pub wide_subgroups: bool,
     /// Attention's kernel, where it can run; `None` for the one that should be the fastest of those that need no trial.
-    pub attention: Option<AttentionKernel>,
+    pub attention: Option<KernelFamily>,
+    /// The vocabulary's kernels, where they can run; `None` as above.
+    pub vocabulary: Option<KernelFamily>,
     /// The kernels that were found to be the fastest on this device.
     pub tuning: Tuning,
 }
@@ -36,6 +38,7 @@ impl DeviceTraits {
         cooperative: None,
         wide_subgroups: false,
         attention: None,
+        vocabulary: None,
         tuning: Tuning(&[]),
     };
 }
@@ -46,27 +49,59 @@ impl Default for DeviceTraits {
     }
 }
 
-/// A family of kernels for attention and its gradient.
+/// A family of kernels for attention and its gradient, or for the vocabulary's logits and theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AttentionKernel {
-    /// For heads of any width, `shaders/attention.wgsl`, `attention_backward_query.wgsl` and
+pub enum KernelFamily {
+    /// Attention for heads of any width, `shaders/attention.wgsl`, `attention_backward_query.wgsl` and
     /// `attention_backward_key.wgsl`: every device can run it.
     General,
-    /// For heads of at most 64 columns, a multiple of 4: `shaders/attention_tiles.wgsl` and
-    /// `attention_backward_tiles.wgsl`.
+    /// Attention for heads of at most 64 columns, a multiple of 4: `shaders/attention_tiles.wgsl` and
+    /// `attention_backward_tiles.wgsl`. The vocabulary on all GPUs, `vocabulary_tiles.wgsl` and `vocabulary_tiles_backward.wgsl`.
     Tiles,
-    /// With cooperative matrices, for heads of at most 64 columns and tensors in half precision; heads and lengths are whole
-    /// matrices: `attention_cooperative_16`, `attention_backward_cooperative_16` and the same of 8 in `shaders/variants`.
+    /// With cooperative matrices, for tensors in half precision. Attention for heads of at most 64 columns, heads and lengths
+    /// whole matrices: `attention_cooperative_16`, `attention_backward_cooperative_16` and the same of 8 in `shaders/variants`. The
+    /// vocabulary for embeddings of a multiple of 4: `vocabulary_cooperative_16`, `vocabulary_cooperative_backward_16` and of 8.
     Cooperative,
 }
 
-impl fmt::Display for AttentionKernel {
+impl fmt::Display for KernelFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::General => "general",
             Self::Tiles => "tiles",
             Self::Cooperative => "cooperative",
+        })
+    }
+}
+
+/// What a family of kernels is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FamilyOf {
+    /// Attention and its gradient, [`DeviceTraits::attention`].
+    Attention,
+    /// The vocabulary's logits and their gradient, [`DeviceTraits::vocabulary`].
+    Vocabulary,
+}
+
+impl FamilyOf {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Attention, Self::Vocabulary];
+
+    /// `traits` with this family.
+    pub fn set(self, traits: &DeviceTraits, family: Option<KernelFamily>) -> DeviceTraits {
+        match self {
+            Self::Attention => DeviceTraits { attention: family, ..*traits },
+            Self::Vocabulary => DeviceTraits { vocabulary: family, ..*traits },
+        }
+    }
+}
+
+impl fmt::Display for FamilyOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attention => "attention",
+            Self::Vocabulary => "vocabulary",
         })
     }
 }

@@ -9,7 +9,7 @@ mod pointwise;
 mod step_state;
 mod twin;
 
-pub use device::{AttentionKernel, DeviceTraits, Tuning};
+pub use device::{DeviceTraits, FamilyOf, KernelFamily, Tuning};
 pub use dispatch::{Access, Binding, Dispatch, Operand, Shapes};
 pub use matmul_kernel::{MatmulFamily, MatmulKernel, MatmulTextError};
 pub use matmul_shape::{Epilogue, MatmulShape};

@@ -1,5 +1,5 @@
 //! Multi-head self-attention with padding mask and dropout; `shaders/attention.wgsl` or another of the kernels that
-//! [`AttentionKernel`] names. The gradient is in `attention_backward.rs`.
+//! [`KernelFamily`] names. The gradient is in `attention_backward.rs`.
 //!
 //! qkv is [T, 3 H]: query, key and value of all heads side by side. With d = H / heads, for each example and head:
 //! P = softmax(Q K^T / sqrt(d)) over the first `lengths[b]` keys, O = dropout(P) V. The output is [T, H]; the
@@ -17,7 +17,7 @@ use crate::math::gemm::{Gemm, Matrix};
 use crate::math::parallel::vectorize;
 use crate::math::reduce::{most, sum2};
 use crate::math::{Real, keep_threshold};
-use crate::op::{AttentionKernel, DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Shapes, Twin, mismatch, twins};
+use crate::op::{DeviceTraits, Dispatch, Dropout, Halves, KernelFamily, Op, Operand, Shapes, Twin, mismatch, twins};
 use crate::ops::kernels::{Pass, TILE};
 use rayon::prelude::*;
 
@@ -246,14 +246,14 @@ impl Op for Attention {
         let (qkv, out) = (shapes.inputs[0].dtype, shapes.outputs[0].dtype);
         let ordered = is_ordered(&shapes.inputs[1]);
         let kernel =
-            if ordered { AttentionKernel::General } else { AttentionKernel::choose(s, Pass::Forward, &[qkv], device) };
+            if ordered { KernelFamily::General } else { KernelFamily::choose(s, Pass::Forward, &[qkv], device) };
         let (shader, blocks) = match kernel {
-            AttentionKernel::General => ("attention", s.blocks()),
-            AttentionKernel::Tiles => ("attention_tiles", s.length.div_ceil(TILE)),
-            AttentionKernel::Cooperative if device.cooperative == Some(8) => {
+            KernelFamily::General => ("attention", s.blocks()),
+            KernelFamily::Tiles => ("attention_tiles", s.length.div_ceil(TILE)),
+            KernelFamily::Cooperative if device.cooperative == Some(8) => {
                 ("attention_cooperative_8", s.length.div_ceil(TILE))
             }
-            AttentionKernel::Cooperative => ("attention_cooperative_16", s.length.div_ceil(TILE)),
+            KernelFamily::Cooperative => ("attention_cooperative_16", s.length.div_ceil(TILE)),
         };
         let dispatch = Dispatch::new(shader)
             .element("Qkv", qkv)

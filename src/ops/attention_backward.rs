@@ -13,8 +13,8 @@ use crate::math::gemm::{Gemm, Matrix};
 use crate::math::parallel::vectorize;
 use crate::math::reduce::sum2;
 use crate::op::{
-    AttentionKernel, DeviceTraits, Dispatch, Dropout, Halves, Op, Operand, Shapes, Twin, mismatch,
-    no_second_derivative, twins,
+    DeviceTraits, Dispatch, Dropout, Halves, KernelFamily, Op, Operand, Shapes, Twin, mismatch, no_second_derivative,
+    twins,
 };
 use crate::ops::kernels::{Pass, TILE};
 use rayon::prelude::*;
@@ -31,12 +31,12 @@ impl AttentionBackward {
         Sizes::new(&shapes.inputs[0], &shapes.inputs[1], self.heads)
     }
 
-    fn kernel(&self, shapes: &Shapes, device: &DeviceTraits) -> AttentionKernel {
+    fn kernel(&self, shapes: &Shapes, device: &DeviceTraits) -> KernelFamily {
         if is_ordered(&shapes.inputs[1]) {
-            return AttentionKernel::General;
+            return KernelFamily::General;
         }
         let factors = [0, 4].map(|i| shapes.inputs[i].dtype);
-        AttentionKernel::choose(self.sizes(shapes), Pass::Backward, &factors, device)
+        KernelFamily::choose(self.sizes(shapes), Pass::Backward, &factors, device)
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -132,7 +132,7 @@ impl Op for AttentionBackward {
     fn scratch(&self, shapes: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let s = self.sizes(shapes);
         match self.kernel(shapes, device) {
-            AttentionKernel::General => vec![shapes.inputs[3].clone()],
+            KernelFamily::General => vec![shapes.inputs[3].clone()],
             _ if s.length <= TILE => vec![TensorType::f32(&[4])],
             _ => vec![TensorType::f32(&shapes.inputs[2].shape)],
         }
@@ -155,13 +155,13 @@ impl Op for AttentionBackward {
         let all = |shader| some(shader, 3);
         let whole = |dispatch| vec![s.arguments(self.dropout, 1, dispatch)];
         match self.kernel(shapes, device) {
-            AttentionKernel::Tiles => whole(all("attention_backward_tiles").element("Dout", element(4))),
+            KernelFamily::Tiles => whole(all("attention_backward_tiles").element("Dout", element(4))),
             // The output's gradient is of the same elements as qkv there.
-            AttentionKernel::Cooperative if device.cooperative == Some(8) => {
+            KernelFamily::Cooperative if device.cooperative == Some(8) => {
                 whole(all("attention_backward_cooperative_8"))
             }
-            AttentionKernel::Cooperative => whole(all("attention_backward_cooperative_16")),
-            AttentionKernel::General => {
+            KernelFamily::Cooperative => whole(all("attention_backward_cooperative_16")),
+            KernelFamily::General => {
                 // Three of the five products are the queries' kernel's; the other one computes two of them again.
                 let flops = self.flops(shapes);
                 let query = some("attention_backward_query", 1).flops(flops / 5 * 3);

@@ -382,7 +382,7 @@ impl Op for VocabularyNll {
         let mut dispatches = if device.software {
             self.chunks_dispatches(s, device)
         } else {
-            vocabulary_tiles::forward(s, self.stream(), self.sampling()).to_vec()
+            vocabulary_tiles::forward(s, self.stream(), self.sampling(), device).to_vec()
         };
         let outputs = [0, 1, 2, 3].map(Operand::Output);
         let finish = outputs.into_iter().fold(Dispatch::new("vocabulary_nll_finish").read(STATE), Dispatch::write);

@@ -199,7 +199,7 @@ impl Op for VocabularyNllBackward {
                 dispatches.push(turn);
             } else {
                 let operands = [lse, d, dlogits];
-                dispatches.push(vocabulary_tiles::backward(s, (first, words), operands, dtype));
+                dispatches.push(vocabulary_tiles::backward(s, (first, words), operands, dtype, device));
             }
             dispatches.extend(input_gradient(s, dtype, first, words).dispatches(&to_dx, 1, device));
             dispatches.extend(word_gradient(s, dtype, first, words).dispatches(&to_dword, 1, device));

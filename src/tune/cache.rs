@@ -2,6 +2,7 @@
 
 use super::{CrashGuard, Device, KernelChoices};
 use crate::files::{sha256, write};
+use crate::op::FamilyOf;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -84,10 +85,12 @@ impl Cache {
                 None => kept.matmul.push(choice.clone()),
             }
         }
-        for choice in &mut found.attention {
-            match kept.attention.iter().find(|first| first.ops == choice.ops) {
-                Some(first) => *choice = first.clone(),
-                None => kept.attention.push(choice.clone()),
+        for of in FamilyOf::ALL {
+            for choice in found.families_mut(of) {
+                match kept.families(of).iter().find(|first| first.ops == choice.ops) {
+                    Some(first) => *choice = first.clone(),
+                    None => kept.families_mut(of).push(choice.clone()),
+                }
             }
         }
         keep(&path, &mut kept, remarks);
@@ -143,8 +146,8 @@ fn place(os: &str, variable: &dyn Fn(&str) -> Option<OsString>, home: Option<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::{AttentionKernel, DeviceTraits};
-    use crate::tune::{AttentionChoice, MatmulChoice};
+    use crate::op::{DeviceTraits, KernelFamily};
+    use crate::tune::{FamilyChoice, MatmulChoice};
 
     fn device() -> Device {
         Device {
@@ -199,24 +202,27 @@ mod tests {
     }
 
     #[test]
-    fn attention_is_kept_beside_matrix_multiplications() {
+    fn families_are_kept_beside_matrix_multiplications() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, mut remarks) = (Cache::at(folder.path()), Vec::new());
         let choice =
-            |kernel| AttentionChoice { kernel, ..AttentionChoice::untried(vec!["attention f16[8, 4]".into()], None) };
+            |kernel| FamilyChoice { kernel, ..FamilyChoice::untried(vec!["attention f16[8, 4]".into()], None) };
         let found = |kernel| {
             let mut choices = KernelChoices::new(device());
             choices.attention.push(choice(kernel));
+            choices.vocabulary.push(choice(kernel));
             choices
         };
-        let cooperative = Some(AttentionKernel::Cooperative);
+        let cooperative = Some(KernelFamily::Cooperative);
         cache.add(choices(device(), vec![super::tests::choice(8, A)]), &mut remarks);
         assert_eq!(cache.add(found(cooperative), &mut remarks), found(cooperative));
         assert_eq!(cache.add(found(None), &mut remarks), found(cooperative));
         let all = cache.read(&device(), &mut remarks);
-        assert_eq!((all.matmul.len(), all.attention), (1, vec![choice(cooperative)]));
+        let kept = vec![choice(cooperative)];
+        assert_eq!((all.matmul.len(), &all.attention, &all.vocabulary), (1, &kept, &kept));
         let traits = found(cooperative).traits(DeviceTraits::FLOOR);
-        assert_eq!((traits.attention, traits.tuning), (cooperative, DeviceTraits::FLOOR.tuning));
+        assert_eq!((traits.attention, traits.vocabulary), (cooperative, cooperative));
+        assert_eq!(traits.tuning, DeviceTraits::FLOOR.tuning);
         assert!(remarks.is_empty(), "{remarks:?}");
     }
 

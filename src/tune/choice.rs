@@ -1,6 +1,6 @@
 //! What a choice among kernels is kept as.
 
-use crate::op::{AttentionKernel, MatmulKernel, MatmulShape};
+use crate::op::{KernelFamily, MatmulKernel, MatmulShape};
 use serde::{Deserialize, Serialize};
 
 /// How much less time than the base kernel's another must take.
@@ -72,14 +72,14 @@ impl MatmulChoice {
     }
 }
 
-/// What was found for the attention of some plans.
+/// What was found for the attention of some plans, or for their vocabulary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AttentionChoice {
+pub struct FamilyChoice {
     /// The ops and the types of their tensors.
     pub ops: Vec<String>,
     /// The family to use; `None` for those that need no trial.
-    pub kernel: Option<AttentionKernel>,
+    pub kernel: Option<KernelFamily>,
     /// Seconds of all the ops in a step, with the kernels that need no trial; none where they were not timed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_seconds: Option<f64>,
@@ -91,13 +91,13 @@ pub struct AttentionChoice {
     pub untried: Option<String>,
     /// Families that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut<AttentionKernel>>,
+    pub left_out: Vec<LeftOut<KernelFamily>>,
     /// Families that were tried; a run's own record has none of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tried: Vec<Tried<AttentionKernel>>,
+    pub tried: Vec<Tried<KernelFamily>>,
 }
 
-impl AttentionChoice {
+impl FamilyChoice {
     /// No trial.
     pub(super) fn untried(ops: Vec<String>, why: Option<String>) -> Self {
         let (left_out, tried) = (Vec::new(), Vec::new());

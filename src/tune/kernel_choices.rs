@@ -1,9 +1,9 @@
 //! The kernels of a device, as a file.
 
-use super::{AttentionChoice, Kernels, MatmulChoice};
+use super::{FamilyChoice, Kernels, MatmulChoice};
 use crate::files::sha256;
 use crate::gpu::{AdapterInfo, shaders};
-use crate::op::{AttentionKernel, DeviceTraits, MatmulFamily, MatmulShape, Tuning};
+use crate::op::{DeviceTraits, FamilyOf, KernelFamily, MatmulFamily, MatmulShape, Tuning};
 use crate::ops::kernels::Matmul;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -60,6 +60,7 @@ fn sources() -> &'static str {
         all.push_str(include_str!("../op/matmul_shape.rs"));
         all.push_str(include_str!("../ops/kernels/parts.rs"));
         all.push_str(include_str!("../ops/kernels/attention.rs"));
+        all.push_str(include_str!("../ops/kernels/vocabulary_tiles.rs"));
         sha256(all.as_bytes())
     })
 }
@@ -86,7 +87,10 @@ pub struct KernelChoices {
     pub matmul: Vec<MatmulChoice>,
     /// Attention; the last one counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attention: Vec<AttentionChoice>,
+    pub attention: Vec<FamilyChoice>,
+    /// The vocabulary; the last one counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vocabulary: Vec<FamilyChoice>,
 }
 
 /// The file: the choices, and the hash of its compact JSON.
@@ -108,7 +112,29 @@ impl KernelChoices {
             unordered: false,
             matmul: Vec::new(),
             attention: Vec::new(),
+            vocabulary: Vec::new(),
         }
+    }
+
+    /// What was chosen of families; the last one counts.
+    pub fn families(&self, of: FamilyOf) -> &Vec<FamilyChoice> {
+        match of {
+            FamilyOf::Attention => &self.attention,
+            FamilyOf::Vocabulary => &self.vocabulary,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn families_mut(&mut self, of: FamilyOf) -> &mut Vec<FamilyChoice> {
+        match of {
+            FamilyOf::Attention => &mut self.attention,
+            FamilyOf::Vocabulary => &mut self.vocabulary,
+        }
+    }
+
+    /// The family that counts.
+    fn family(&self, of: FamilyOf) -> Option<KernelFamily> {
+        self.families(of).last().and_then(|choice| choice.kernel)
     }
 
     /// What was asked for when it was made.
@@ -124,8 +150,8 @@ impl KernelChoices {
     /// `traits` with these kernels.
     pub fn traits(&self, traits: DeviceTraits) -> DeviceTraits {
         let tuning = Tuning::new(self.matmul.iter().map(|choice| (choice.shape, choice.kernel)).collect());
-        let attention = self.attention.last().and_then(|choice| choice.kernel);
-        DeviceTraits { tuning, attention, ..traits }
+        let set = |traits, of: FamilyOf| of.set(&traits, self.family(of));
+        FamilyOf::ALL.into_iter().fold(DeviceTraits { tuning, ..traits }, set)
     }
 
     /// Puts the multiplications in the order of their names: the same choices, however they came about, are the same file.
@@ -136,19 +162,18 @@ impl KernelChoices {
     /// Whether any of the kernels uses cooperative matrices.
     pub fn cooperative(&self) -> bool {
         let matmul = self.matmul.iter().any(|choice| choice.kernel.family == MatmulFamily::Cooperative);
-        let attention = self.attention.last().and_then(|choice| choice.kernel);
-        matmul || attention == Some(AttentionKernel::Cooperative)
+        matmul || FamilyOf::ALL.iter().any(|&of| self.family(of) == Some(KernelFamily::Cooperative))
     }
 
     /// Whether nothing but base kernels was chosen.
     pub(super) fn is_plain(&self, traits: &DeviceTraits) -> bool {
         self.matmul.iter().all(|choice| choice.kernel == Matmul::base(&choice.shape, traits))
-            && self.attention.iter().all(|choice| choice.kernel.is_none())
+            && FamilyOf::ALL.iter().all(|&of| self.families(of).iter().all(|choice| choice.kernel.is_none()))
     }
 
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
-        self.matmul.is_empty() && self.attention.is_empty()
+        self.matmul.is_empty() && FamilyOf::ALL.iter().all(|&of| self.families(of).is_empty())
     }
 
     /// The file's content.

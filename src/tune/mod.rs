@@ -7,14 +7,14 @@
 //! has its own, which it goes on with ([`KernelChoices`]).
 //!
 //! [`tune`] is all of it: `search.rs` asks the record, the cache and then `on_device.rs`, which tries what `matmul` and
-//! `attention.rs` choose among. `trial` runs one op in several ways. `agreement` and `multiply_add` are ops that no model
+//! `family.rs` choose among. `trial` runs one op in several ways. `agreement` and `multiply_add` are ops that no model
 //! has: they compare results where they are, and keep a device busy. The kernels themselves are [`crate::ops::kernels`]'.
 
 mod agreement;
-mod attention;
 mod cache;
 mod choice;
 mod crash_guard;
+mod family;
 mod kernel_choices;
 mod matmul;
 mod multiply_add;
@@ -26,7 +26,7 @@ mod trial;
 
 pub use agreement::agreement;
 pub use cache::Cache;
-pub use choice::{AttentionChoice, LeftOut, MARGIN, MatmulChoice, Tried};
+pub use choice::{FamilyChoice, LeftOut, MARGIN, MatmulChoice, Tried};
 pub use crash_guard::CrashGuard;
 pub use kernel_choices::{Device, KernelChoices};
 pub use matmul::{Look, Measure, Refusal, Task, choose};

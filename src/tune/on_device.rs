@@ -1,21 +1,24 @@
 //! The choice made on a device.
 
-use super::attention::choose_attention;
+use super::family::choose_family;
 use super::trial::{Compared, Glance, Subject, Trials};
-use super::{AttentionChoice, Cache, Device, KernelChoices, Look, MatmulChoice, Measure, Refusal, Task, tolerance};
+use super::{Cache, Device, FamilyChoice, KernelChoices, Look, MatmulChoice, Measure, Refusal, Task, tolerance};
 use crate::gpu::Adapter;
 use crate::graph::TensorType;
 use crate::numbers::median;
-use crate::op::{AttentionKernel, DeviceTraits, MatmulKernel, MatmulShape, Op, Shapes, Tuning};
+use crate::op::{DeviceTraits, FamilyOf, KernelFamily, MatmulKernel, MatmulShape, Op, Shapes, Tuning};
 use crate::ops::kernels::Matmul;
 use crate::plan::{EngineError, Plan, Step};
 use std::collections::HashMap;
 use std::sync::Arc;
 use web_time::{Duration, Instant};
 
-/// How far attention with cooperative matrices may be from attention without: its probabilities and their gradients are
-/// rounded to half precision, which moves each by up to 2^-11 of itself.
-const ATTENTION_TOLERANCE: f32 = 4.0 / 2_048.0;
+/// How far results with cooperative matrices may be from those without: attention's probabilities, and gradients of the
+/// vocabulary's logits, are rounded to half precision, which moves each by up to 2^-11 of itself.
+const FAMILY_TOLERANCE: f32 = 4.0 / 2_048.0;
+/// What the vocabulary's random numbers are multiplied by, so that no logit is far from the others: e^logit is a number in half
+/// precision.
+const VOCABULARY_SCALE: f32 = 0.25;
 
 /// Trials of what some plans compute.
 pub(super) struct OnDevice {
@@ -25,7 +28,7 @@ pub(super) struct OnDevice {
     subjects: HashMap<MatmulShape, Subject>,
     /// When the first trial began.
     start: Option<Instant>,
-    /// Whether attention has brought the device down.
+    /// Whether a family has brought the device down.
     lost: bool,
     /// Where choices are kept as they are made.
     cache: Option<(Cache, Device)>,
@@ -44,13 +47,13 @@ impl OnDevice {
         self.cache = Some((cache.clone(), device.clone()));
     }
 
-    /// Whether a family of attention has brought the device down.
+    /// Whether a family has brought the device down.
     pub(super) fn lost(&self) -> bool {
         self.lost
     }
 
-    /// Why attention could not be run.
-    fn attention_refused(&mut self, error: EngineError) -> String {
+    /// Why a family could not be run.
+    fn family_refused(&mut self, error: EngineError) -> String {
         let Refusal { reason, lost } = refusal(error);
         self.lost |= lost;
         reason
@@ -143,7 +146,7 @@ impl OnDevice {
                 }
                 let candidates = Matmul::candidates(&shape, &self.traits);
                 if candidates.len() > 1 {
-                    let subject = || Subject { op: op.clone(), shapes: shapes.clone(), whole: 0 };
+                    let subject = || Subject { op: op.clone(), shapes: shapes.clone(), whole: 0, scale: 1.0 };
                     self.subjects.entry(shape).or_insert_with(subject);
                     tasks.push(Task { shape, candidates, work });
                 }
@@ -152,46 +155,49 @@ impl OnDevice {
         tasks
     }
 
-    /// The ops of `plans` that other families of attention would change, each kind once.
-    pub(super) fn heads(&self, plans: &[(Plan, usize)], families: &[AttentionKernel]) -> Heads {
-        let mut heads = Heads::default();
+    /// The ops of `plans` that other families would change, each kind once.
+    pub(super) fn heads(&self, plans: &[(Plan, usize)], of: FamilyOf, families: &[KernelFamily]) -> Heads {
+        let mut heads = Heads { of, families: families.to_vec(), ops: Vec::new() };
         for (op, shapes, times) in nodes(plans) {
-            let with = |attention| op.dispatches(&shapes, &DeviceTraits { attention, ..self.traits });
+            let with = |family| op.dispatches(&shapes, &of.set(&self.traits, family));
             if families.is_empty() || families.iter().all(|&family| with(Some(family)) == with(None)) {
                 continue;
             }
             let name = describe(op.name(), &shapes);
-            if let Some((_, _, count)) = heads.0.iter_mut().find(|(known, _, _)| *known == name) {
+            if let Some((_, _, count)) = heads.ops.iter_mut().find(|(known, _, _)| *known == name) {
                 *count += times;
                 continue;
             }
-            // Every example is as long as it can be, which is the most work.
+            // Every example is as long as it can be, which is the most work; every target is a word.
             let [rows, lengths] =
                 [0, 1].map(|i| shapes.inputs.get(i).map_or(1, |ty| if i == 0 { ty.rows() } else { ty.len() }));
-            let subject = Subject { op: op.clone(), whole: (rows / lengths.max(1)) as u32, shapes };
-            heads.0.push((name, subject, times));
+            let (whole, scale) = match of {
+                FamilyOf::Attention => ((rows / lengths.max(1)) as u32, 1.0),
+                FamilyOf::Vocabulary => (shapes.inputs[1].rows() as u32 - 1, VOCABULARY_SCALE),
+            };
+            heads.ops.push((name, Subject { op: op.clone(), whole, scale, shapes }, times));
         }
         heads
     }
 
     /// Chooses for all of them together.
-    pub(super) fn choose_attention(&mut self, heads: &Heads, families: &[AttentionKernel]) -> AttentionChoice {
+    pub(super) fn choose_family(&mut self, heads: &Heads) -> FamilyChoice {
         self.start.get_or_insert_with(Instant::now);
         // One device, two uses of it in turns.
         let this = std::cell::RefCell::new(self);
-        choose_attention(
+        choose_family(
             heads.ops(),
-            families,
-            &mut |kernel| this.borrow_mut().time_attention(heads, kernel),
-            &mut |kernel| this.borrow_mut().check_attention(heads, kernel),
+            heads.families(),
+            &mut |kernel| this.borrow_mut().time_family(heads, kernel),
+            &mut |kernel| this.borrow_mut().check_family(heads, kernel),
         )
     }
 
-    fn time_attention(&mut self, heads: &Heads, kernel: AttentionKernel) -> Result<[f64; 2], String> {
-        let ways = [None, Some(kernel)].map(|attention| DeviceTraits { attention, ..self.traits });
+    fn time_family(&mut self, heads: &Heads, kernel: KernelFamily) -> Result<[f64; 2], String> {
+        let ways = [None, Some(kernel)].map(|family| heads.of.set(&self.traits, family));
         let mut sums = [0.0; 2];
-        for (_, subject, count) in &heads.0 {
-            let times = self.trials.time(subject, &ways).map_err(|error| self.attention_refused(error))?;
+        for (_, subject, count) in &heads.ops {
+            let times = self.trials.time(subject, &ways).map_err(|error| self.family_refused(error))?;
             for (sum, times) in sums.iter_mut().zip(&times) {
                 *sum += median(times) * *count as f64;
             }
@@ -199,22 +205,25 @@ impl OnDevice {
         Ok(sums)
     }
 
-    /// How far a family is from the general kernels for any of them, and what is wrong with it, if anything is.
-    pub(super) fn check_attention(&mut self, heads: &Heads, kernel: AttentionKernel) -> Result<Compared, String> {
+    /// How far a family is from kernels that need no trial for any of them, and what is wrong with it, if anything is.
+    pub(super) fn check_family(&mut self, heads: &Heads, kernel: KernelFamily) -> Result<Compared, String> {
         self.start.get_or_insert_with(Instant::now);
-        // The general kernels are what everything else is held against.
-        let [base, other] =
-            [AttentionKernel::General, kernel].map(|kernel| DeviceTraits { attention: Some(kernel), ..self.traits });
+        // The simplest are what everything else is held against.
+        let base = match heads.of {
+            FamilyOf::Attention => KernelFamily::General,
+            FamilyOf::Vocabulary => KernelFamily::Tiles,
+        };
+        let [base, other] = [base, kernel].map(|kernel| heads.of.set(&self.traits, Some(kernel)));
         let mut all = Compared { error: 0.0, wrong: None };
-        for (name, subject, _) in &heads.0 {
-            // Of full length, and with keys that do not count behind one that does.
+        for (name, subject, _) in &heads.ops {
+            // Of full length, and with keys that do not count behind one that does; the last word, and another.
             for whole in [subject.whole, subject.whole - subject.whole / 3] {
                 let subject = Subject { whole, ..subject.clone() };
-                let compared = self.trials.compare(&subject, &base, &other, ATTENTION_TOLERANCE);
-                let Compared { error, wrong } = compared.map_err(|error| self.attention_refused(error))?;
+                let compared = self.trials.compare(&subject, &base, &other, FAMILY_TOLERANCE);
+                let Compared { error, wrong } = compared.map_err(|error| self.family_refused(error))?;
                 all.error = all.error.max(error);
                 if let Some(wrong) = wrong {
-                    all.wrong = Some(format!("{name} of {whole} tokens {wrong}"));
+                    all.wrong = Some(format!("{name} at {whole} {wrong}"));
                     return Ok(all);
                 }
             }
@@ -223,18 +232,31 @@ impl OnDevice {
     }
 }
 
-/// Attention and its gradients: what each is, how it is tried, and how often it runs in a step.
-#[derive(Debug, Default)]
-pub(super) struct Heads(Vec<(String, Subject, usize)>);
+/// Ops that there are families for: what each is, how it is tried, and how often it runs in a step.
+#[derive(Debug)]
+pub(super) struct Heads {
+    of: FamilyOf,
+    families: Vec<KernelFamily>,
+    ops: Vec<(String, Subject, usize)>,
+}
 
 impl Heads {
+    pub(super) fn of(&self) -> FamilyOf {
+        self.of
+    }
+
+    /// What there is to choose among beside kernels that need no trial.
+    pub(super) fn families(&self) -> &[KernelFamily] {
+        &self.families
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ops.is_empty()
     }
 
     /// By which a choice is known.
     pub(super) fn ops(&self) -> Vec<String> {
-        self.0.iter().map(|(name, _, count)| format!("{count} {name}")).collect()
+        self.ops.iter().map(|(name, _, count)| format!("{count} {name}")).collect()
     }
 }
 
@@ -282,17 +304,17 @@ mod tests {
         let plans = Plans::new(&Recipe::new(&config), fit, Target::Gpu(traits)).unwrap();
         let plans = [(plans.training.plan, 1)];
         let mut device = OnDevice::new(&adapter, traits);
-        assert!(device.heads(&plans, &[]).is_empty());
-        let families = [AttentionKernel::General];
-        let heads = device.heads(&plans, &families);
+        assert!(device.heads(&plans, FamilyOf::Attention, &[]).is_empty());
+        let families = [KernelFamily::General];
+        let heads = device.heads(&plans, FamilyOf::Attention, &families);
         let ops = heads.ops();
         assert!(ops.iter().any(|op| op.starts_with("2 attention ")), "{ops:?}");
-        let choice = device.choose_attention(&heads, &families);
+        let choice = device.choose_family(&heads);
         assert!(choice.left_out.is_empty() && choice.untried.is_none() && choice.ops == ops, "{choice:?}");
-        let tiles = AttentionKernel::Tiles;
-        let compared = device.check_attention(&heads, tiles).unwrap();
-        assert!(compared.wrong.is_none() && compared.error < ATTENTION_TOLERANCE, "{compared:?}");
-        let [base, general] = device.time_attention(&heads, AttentionKernel::General).unwrap();
+        let tiles = KernelFamily::Tiles;
+        let compared = device.check_family(&heads, tiles).unwrap();
+        assert!(compared.wrong.is_none() && compared.error < FAMILY_TOLERANCE, "{compared:?}");
+        let [base, general] = device.time_family(&heads, KernelFamily::General).unwrap();
         assert!(base > 0.0 && general > 0.0);
     }
 }

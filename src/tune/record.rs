@@ -2,15 +2,13 @@
 
 use super::on_device::{Heads, OnDevice};
 use super::{Compared, Device, KernelChoices, LeftOut, Measure, Task};
-use crate::op::AttentionKernel;
 
 /// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
 pub(super) fn check_again(
     choices: &mut KernelChoices,
     before: &Device,
     tasks: &[Task],
-    heads: &Heads,
-    families: &[AttentionKernel],
+    heads: &[Heads],
     trials: &mut OnDevice,
 ) -> Option<String> {
     const GONE: &str = "is no kernel for this device any more";
@@ -35,21 +33,23 @@ pub(super) fn check_again(
             }
         }
     }
-    let attention = choices.attention.drain(..).next_back().filter(|choice| choice.ops == heads.ops());
-    if let Some(mut choice) = attention {
+    for heads in heads {
+        let of = heads.of();
+        let last = choices.families_mut(of).drain(..).next_back().filter(|choice| choice.ops == heads.ops());
+        let Some(mut choice) = last else { continue };
         if let Some(kernel) = choice.kernel {
-            let known = families.contains(&kernel);
+            let known = heads.families().contains(&kernel);
             let wrong = |compared: Result<Compared, String>| compared.map_or_else(Some, |compared| compared.wrong);
-            match if known { wrong(trials.check_attention(heads, kernel)) } else { Some(GONE.into()) } {
+            match if known { wrong(trials.check_family(heads, kernel)) } else { Some(GONE.into()) } {
                 None => kept += 1,
                 Some(reason) => {
-                    dropped.push(format!("{kernel} attention: {reason}"));
+                    dropped.push(format!("{kernel} {of}: {reason}"));
                     choice.left_out.push(LeftOut { kernel, reason });
                     choice.kernel = None;
                 }
             }
         }
-        choices.attention.push(choice);
+        choices.families_mut(of).push(choice);
     }
     let what = if before.driver == choices.device.driver { "leyden's kernels have" } else { "the driver has" };
     Some(match dropped.first() {

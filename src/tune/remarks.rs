@@ -1,6 +1,7 @@
 //! What a person is told of a search, a line each.
 
 use super::{KernelChoices, LeftOut, NO_TIME};
+use crate::op::FamilyOf;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -32,8 +33,10 @@ pub(super) fn about_left_out(found: &KernelChoices) -> Option<String> {
         format!("{kernel} for {what}: {reason}")
     }
     let matmul = found.matmul.iter().flat_map(|choice| choice.left_out.iter().map(|out| line(out, &choice.shape)));
-    let attention = found.attention.iter().flat_map(|choice| choice.left_out.iter().map(|out| line(out, &"attention")));
-    let all: Vec<String> = attention.chain(matmul).collect();
+    let families = FamilyOf::ALL.into_iter().flat_map(|of| {
+        found.families(of).iter().flat_map(move |choice| choice.left_out.iter().map(move |out| line(out, &of)))
+    });
+    let all: Vec<String> = families.chain(matmul).collect();
     let first = all.first()?;
     let kernels = if all.len() == 1 { "1 kernel is".to_string() } else { format!("{} kernels are", all.len()) };
     Some(format!("{kernels} not used on this device: {first}; `leyden devices --kernels` lists what is used"))

@@ -1,14 +1,14 @@
 //! The search for the kernels of some work: what a run's record and the cache have not, trials find.
 
 use super::matmul::choose;
-use super::on_device::OnDevice;
+use super::on_device::{Heads, OnDevice};
 use super::record::check_again;
 use super::remarks::{about_late, about_left_out};
 use super::{
-    AttentionChoice, Cache, CrashGuard, Device, KernelChoices, Kernels, MatmulChoice, Measure as _, NO_TIME, Task,
+    Cache, CrashGuard, Device, FamilyChoice, KernelChoices, Kernels, MatmulChoice, Measure as _, NO_TIME, Task,
 };
 use crate::gpu::Adapter;
-use crate::op::{AttentionKernel, DeviceTraits, MatmulFamily};
+use crate::op::{DeviceTraits, FamilyOf, KernelFamily, MatmulFamily};
 use crate::plan::Plan;
 use std::time::Duration;
 
@@ -177,28 +177,33 @@ impl Search<'_> {
     ) -> Result<(KernelChoices, bool), W::Error> {
         let name = self.adapter.info().name.clone();
         let mut given_up = Vec::new();
-        let families = AttentionKernel::on_trial(&self.on_trial);
+        let families = FamilyOf::ALL.map(|of| (of, KernelFamily::on_trial(of, &self.on_trial)));
         let mut trials = OnDevice::new(self.adapter, self.on_trial);
         trials.keep_in(&self.cache, &choices.device);
         let (mut stale, mut tried) = (None, false);
         if let Some(record) = record {
             // The kernels are still fine after a change, unless the new driver or the new source is wrong.
             stale = Some(record.device).filter(|before| *before != choices.device);
-            (choices.matmul, choices.attention) = (record.matmul, record.attention);
+            (choices.matmul, choices.attention, choices.vocabulary) =
+                (record.matmul, record.attention, record.vocabulary);
         }
         for _ in 0..MOST_ROUNDS {
             let plans = work.plans(choices.traits(self.traits))?;
-            let (all, heads) = (trials.tasks(&plans), trials.heads(&plans, &families));
+            let all = trials.tasks(&plans);
+            let heads = families.each_ref().map(|(of, families)| trials.heads(&plans, *of, families));
             if let Some(before) = stale.take() {
                 (self.say)(&format!("checking the run's kernels on {name}…"));
                 self.begin();
                 tried = true;
-                self.remarks.extend(check_again(&mut choices, &before, &all, &heads, &families, &mut trials));
+                self.remarks.extend(check_again(&mut choices, &before, &all, &heads, &mut trials));
             }
             let count = all.len();
             let missing: Vec<Task> = all.into_iter().filter(|task| choices.get(&task.shape).is_none()).collect();
-            let settled = heads.is_empty() || choices.attention.last().is_some_and(|choice| choice.ops == heads.ops());
-            if missing.is_empty() && settled {
+            let settled = |heads: &&Heads| {
+                heads.is_empty() || choices.families(heads.of()).last().is_some_and(|choice| choice.ops == heads.ops())
+            };
+            let mut unsettled: Vec<&Heads> = heads.iter().filter(|heads| !settled(heads)).collect();
+            if missing.is_empty() && unsettled.is_empty() {
                 break;
             }
             let known = self.cache.read(&choices.device, &mut self.remarks);
@@ -209,20 +214,23 @@ impl Search<'_> {
                     None => open.push(task),
                 }
             }
-            let before = known.attention.iter().find(|choice| choice.ops == heads.ops()).filter(|_| !settled);
-            choices.attention.extend(before.map(AttentionChoice::alone));
-            let try_attention = !settled && before.is_none();
-            if open.is_empty() && !try_attention {
+            unsettled.retain(|heads| {
+                let before = known.families(heads.of()).iter().find(|choice| choice.ops == heads.ops());
+                choices.families_mut(heads.of()).extend(before.map(FamilyChoice::alone));
+                before.is_none()
+            });
+            if open.is_empty() && unsettled.is_empty() {
                 continue;
             }
             (self.say)(&format!("trying kernels for {name} (once, up to {} s)…", self.budget.as_secs().max(1)));
             self.begin();
             let mut found = KernelChoices::new(choices.device.clone());
-            if try_attention {
-                found.attention.push(if trials.elapsed() < self.budget {
-                    trials.choose_attention(&heads, &families)
+            for heads in unsettled {
+                let in_time = trials.elapsed() < self.budget && !trials.lost();
+                found.families_mut(heads.of()).push(if in_time {
+                    trials.choose_family(heads)
                 } else {
-                    AttentionChoice::untried(heads.ops(), Some(NO_TIME.into()))
+                    FamilyChoice::untried(heads.ops(), Some(NO_TIME.into()))
                 });
             }
             if trials.lost() {
@@ -234,11 +242,16 @@ impl Search<'_> {
             // What could not be tried now is tried at another start.
             let mut late = KernelChoices::new(choices.device.clone());
             late.matmul = found.matmul.extract_if(.., |choice| choice.untried.is_some()).collect();
-            late.attention = found.attention.extract_if(.., |choice| choice.untried.is_some()).collect();
+            for of in FamilyOf::ALL {
+                let untried = found.families_mut(of).extract_if(.., |choice| choice.untried.is_some());
+                *late.families_mut(of) = untried.collect();
+            }
             tried |= !found.is_empty();
             for now in [self.cache.add(found, &mut self.remarks), late] {
                 choices.matmul.extend(now.matmul.iter().map(MatmulChoice::alone));
-                choices.attention.extend(now.attention.iter().map(AttentionChoice::alone));
+                for of in FamilyOf::ALL {
+                    choices.families_mut(of).extend(now.families(of).iter().map(FamilyChoice::alone));
+                }
             }
         }
         self.budget = self.budget.saturating_sub(trials.elapsed());

@@ -1,4 +1,4 @@
-//! The cooperative family on a device without cooperative matrices.
+//! The cooperative family, and the vocabulary's, on a device without cooperative matrices.
 //!
 //! What the shader does with matrices is replaced, word for word, by plain functions in which every invocation holds whole
 //! matrices; all else (tiles, indices, blocks, turns, what is written and where) runs as it is.
@@ -36,7 +36,7 @@ fn plain(size: usize, element: &str) -> String {
             (*c).e[i] = sum;
         }
     }
-    fn store(c: ptr<function, Matrix>, place: u32, stride: u32) {
+    fn store_matrix(c: ptr<function, Matrix>, place: u32, stride: u32) {
         for (var i = 0u; i < SIZE * SIZE; i++) {
             result[place + i / SIZE * stride + i % SIZE] = (*c).e[i];
         }
@@ -44,48 +44,57 @@ fn plain(size: usize, element: &str) -> String {
 }
 
 /// The shader of a dispatch with plain functions in place of matrices, for subgroups of `lanes`.
-fn emulated(dispatch: &Dispatch, lanes: u32) -> String {
+pub fn emulated(dispatch: &Dispatch, lanes: u32) -> String {
     let mut text = source(dispatch);
-    let (size, element) = match dispatch.shader {
-        "matmul_cooperative_8" => (8, "tile[i]"),
-        "matmul_cooperative_16" => (16, "tile[i / 4][i % 4]"),
+    let size = match dispatch.shader.rsplit('_').next() {
+        Some("8") => 8,
+        Some("16") => 16,
         _ => return text,
     };
-    let mut replace = |old: &str, new: &str| {
-        assert!(text.contains(old), "{} has no {old:?}", dispatch.shader);
+    let element = if size == 8 { "tile[i]" } else { "tile[i / 4][i % 4]" };
+    let mut replace = |old: &str, new: &str, must: bool| {
+        assert!(!must || text.contains(old), "{} has no {old:?}", dispatch.shader);
         text = text.replace(old, new);
     };
-    replace("enable wgpu_cooperative_matrix;\n", "");
+    replace("enable wgpu_cooperative_matrix;\n", "", true);
     for (matrix, scalar) in [("A", "f16"), ("B", "f16"), ("C", "f32")] {
-        replace(&format!("alias Matrix{matrix} = coop_mat{size}x{size}<{scalar}, {matrix}>;\n"), "");
+        replace(&format!("alias Matrix{matrix} = coop_mat{size}x{size}<{scalar}, {matrix}>;\n"), "", true);
     }
-    replace("let zero = coopLoadT<MatrixC>(&result[0], size);", "");
-    replace("    @builtin(subgroup_id) subgroup: u32,\n", "");
-    replace("    @builtin(num_subgroups) subgroups: u32,\n", "");
-    replace("    @builtin(subgroup_invocation_id) lane: u32,\n", "");
-    replace("    @builtin(subgroup_size) lanes: u32,\n", "");
+    for zeros in ["result", "zeros"] {
+        replace(&format!("let zero = coopLoadT<MatrixC>(&{zeros}[0], size);"), "", false);
+    }
+    replace("    @builtin(subgroup_id) subgroup: u32,\n", "", true);
+    replace("    @builtin(num_subgroups) subgroups: u32,\n", "", true);
+    replace("    @builtin(subgroup_invocation_id) lane: u32,\n", "", false);
+    replace("    @builtin(subgroup_size) lanes: u32,\n", "", false);
+    // Where a kernel's main begins.
+    let invocations = if dispatch.shader.starts_with("matmul") { "invocations" } else { "INVOCATIONS" };
     let own = format!(
-        "let lanes = {lanes}u; let subgroup = local / lanes; let subgroups = invocations / lanes; let lane = local % lanes;
-    let tile_row"
+        "let lanes = {lanes}u; let subgroup = local / lanes; let subgroups = {invocations} / lanes; let lane = local % lanes;"
     );
-    replace("let tile_row", &own);
+    for first in ["let tile_row = group", "let first_row = group"] {
+        replace(first, &format!("{own}\n    {first}"), false);
+    }
     for i in 0..4 {
         for (tile, matrix) in [("a", "A"), ("b", "B")] {
-            replace(&format!("var {tile}{i}: Matrix{matrix};"), &format!("var {tile}{i}: Matrix;"));
+            replace(&format!("var {tile}{i}: Matrix{matrix};"), &format!("var {tile}{i}: Matrix;"), true);
             for (load, plain) in [("coopLoad", "columns"), ("coopLoadT", "rows")] {
                 let old = format!("{tile}{i} = {load}<Matrix{matrix}>(&tile_{tile}[at_{tile}{i}], wide_{tile});");
-                replace(&old, &format!("{plain}_{tile}(&{tile}{i}, at_{tile}{i}, wide_{tile});"));
+                replace(&old, &format!("{plain}_{tile}(&{tile}{i}, at_{tile}{i}, wide_{tile});"), false);
             }
         }
         for j in 0..4 {
-            replace(&format!("var c{i}{j} = zero;"), &format!("var c{i}{j}: Matrix;"));
+            replace(&format!("var c{i}{j} = zero;"), &format!("var c{i}{j}: Matrix;"), true);
             let old = format!("c{i}{j} = coopMultiplyAdd(a{i}, b{j}, c{i}{j});");
-            replace(&old, &format!("multiply_add(&a{i}, &b{j}, &c{i}{j});"));
-            let old = format!("coopStoreT(c{i}{j}, &result[place_{j}], width);");
-            replace(&old, &format!("store(&c{i}{j}, place_{j}, width);"));
+            replace(&old, &format!("multiply_add(&a{i}, &b{j}, &c{i}{j});"), true);
+            for to in [format!("place_{j}"), format!("to{i}{j}")] {
+                let old = format!("coopStoreT(c{i}{j}, &result[{to}], width);");
+                replace(&old, &format!("store_matrix(&c{i}{j}, {to}, width);"), false);
+            }
         }
     }
-    assert!(!text.contains("coopM") && !text.contains("coopL"), "{} does more with matrices", dispatch.shader);
+    let rest = ["coopM", "coopL", "coopS", "coop_mat"].into_iter().find(|word| text.contains(word));
+    assert!(rest.is_none(), "{} does more with matrices: {rest:?}", dispatch.shader);
     text + &plain(size, element)
 }
 

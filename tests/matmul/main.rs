@@ -4,6 +4,7 @@ mod candidates;
 mod cooperative;
 mod reference;
 mod run;
+mod vocabulary;
 
 use leyden::graph::DType;
 use leyden::math::Activation;

@@ -2,6 +2,7 @@
 
 use crate::cli::table::Table;
 use crate::numbers::median;
+use crate::op::FamilyOf;
 use crate::tune::{Cache, KernelChoices, MatmulChoice};
 use serde_json::{Value, json};
 
@@ -19,13 +20,17 @@ pub(super) fn line(choices: &KernelChoices) -> Option<String> {
     let (some, all) = (gains.len(), choices.matmul.len());
     let how =
         if gains.is_empty() { String::new() } else { format!(", in the middle {:.2} times as fast", median(&gains)) };
-    let attention = choices.attention.iter().find_map(|choice| choice.kernel);
-    let attention = attention.map_or(String::new(), |kernel| format!(", {kernel} attention"));
+    let family = |of: FamilyOf| {
+        let chosen = choices.families(of).iter().find_map(|choice| choice.kernel);
+        chosen.map_or(String::new(), |kernel| format!(", {kernel} {of}"))
+    };
+    let families: String = FamilyOf::ALL.map(family).concat();
     let out: usize = choices.matmul.iter().map(|choice| choice.left_out.len()).sum();
-    let out = out + choices.attention.iter().map(|choice| choice.left_out.len()).sum::<usize>();
+    let all_families = || FamilyOf::ALL.into_iter().flat_map(|of| choices.families(of));
+    let out = out + all_families().map(|choice| choice.left_out.len()).sum::<usize>();
     let out = if out > 0 { format!("; {out} that do not work here") } else { String::new() };
     Some(format!(
-        "kernels chosen: for {some} of {all} multiplications another than the base kernel{how}{attention}{out}"
+        "kernels chosen: for {some} of {all} multiplications another than the base kernel{how}{families}{out}"
     ))
 }
 
@@ -47,11 +52,11 @@ pub(super) fn lines(choices: &KernelChoices) -> Vec<String> {
             choice.left_out.iter().map(|out| format!("not {} for {}: {}", out.kernel, choice.shape, out.reason)),
         );
     }
-    for choice in &choices.attention {
+    for (of, choice) in FamilyOf::ALL.into_iter().flat_map(|of| choices.families(of).iter().map(move |it| (of, it))) {
         let kernel = choice.kernel.map_or("base".to_string(), |kernel| kernel.to_string());
         let gain = choice.gain().map_or(String::new(), |gain| format!(", {gain:.2} times as fast"));
-        lines.push(format!("attention: {kernel}{gain}, for {}", choice.ops.join("; ")));
-        lines.extend(choice.left_out.iter().map(|out| format!("not {} attention: {}", out.kernel, out.reason)));
+        lines.push(format!("{of}: {kernel}{gain}, for {}", choice.ops.join("; ")));
+        lines.extend(choice.left_out.iter().map(|out| format!("not {} {of}: {}", out.kernel, out.reason)));
     }
     lines
 }
@@ -62,7 +67,7 @@ pub(super) fn as_json(choices: &KernelChoices, cache: &Cache) -> Value {
         return Value::Null;
     }
     let file = cache.file(&choices.device).map(|path| path.to_string_lossy().into_owned());
-    json!({"file": file, "faster": faster(choices).len(), "matmul": choices.matmul, "attention": choices.attention})
+    json!({"file": file, "faster": faster(choices).len(), "matmul": choices.matmul, "attention": choices.attention, "vocabulary": choices.vocabulary})
 }
 
 #[cfg(test)]

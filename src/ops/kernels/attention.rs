@@ -1,10 +1,11 @@
 //! Which of attention's kernels runs: by the device, the sizes, and the tensors' precision.
 
+use super::vocabulary_tiles;
 use crate::graph::DType;
-use crate::op::{AttentionKernel, DeviceTraits};
+use crate::op::{DeviceTraits, FamilyOf, KernelFamily};
 use crate::ops::attention::Sizes;
 
-/// Rows of a tile of [`AttentionKernel::Tiles`] and [`AttentionKernel::Cooperative`], and their widest head.
+/// Rows of a tile of [`KernelFamily::Tiles`] and [`KernelFamily::Cooperative`], and their widest head.
 pub(in crate::ops) const TILE: usize = 64;
 /// Heads from which on the gradient in tiles, which gives each a workgroup of its own, keeps a GPU busy, and a processor's
 /// cores.
@@ -19,12 +20,15 @@ pub(in crate::ops) enum Pass {
     Backward,
 }
 
-impl AttentionKernel {
-    /// What [`DeviceTraits::attention`] may be set to for this device once a trial has shown that it agrees with
-    /// [`AttentionKernel::General`] there. Nothing here is used without.
-    pub fn on_trial(device: &DeviceTraits) -> Vec<Self> {
-        let may = !device.software && Self::multiplies(device).is_some();
-        if may { vec![Self::Cooperative] } else { Vec::new() }
+impl KernelFamily {
+    /// What [`DeviceTraits::attention`] or [`DeviceTraits::vocabulary`] may be set to for this device once a trial has shown that
+    /// it agrees with kernels that need no trial. Nothing here is used without.
+    pub fn on_trial(of: FamilyOf, device: &DeviceTraits) -> Vec<Self> {
+        let multiplies = match of {
+            FamilyOf::Attention => Self::multiplies(device).is_some(),
+            FamilyOf::Vocabulary => vocabulary_tiles::multiplies(device).is_some(),
+        };
+        if !device.software && multiplies { vec![Self::Cooperative] } else { Vec::new() }
     }
 
     /// The size of the cooperative matrices, where the device has all that their kernels need.
@@ -66,48 +70,45 @@ mod tests {
 
     #[test]
     fn tiles_are_for_heads_that_fill_them() {
-        let choose = |s, pass, device: &DeviceTraits| AttentionKernel::choose(s, pass, &[DType::F32], device);
+        let choose = |s, pass, device: &DeviceTraits| KernelFamily::choose(s, pass, &[DType::F32], device);
         let (gpu, both) = (DeviceTraits::FLOOR, [Pass::Forward, Pass::Backward]);
         for pass in both {
-            assert_eq!(choose(SMALL, pass, &gpu), AttentionKernel::Tiles);
+            assert_eq!(choose(SMALL, pass, &gpu), KernelFamily::Tiles);
             let software = DeviceTraits { software: true, ..gpu };
-            assert_eq!(choose(SMALL, pass, &software), AttentionKernel::Tiles);
-            assert_eq!(choose(Sizes { width: 32, ..SMALL }, pass, &software), AttentionKernel::General);
-            let general = DeviceTraits { attention: Some(AttentionKernel::General), ..gpu };
-            assert_eq!(choose(SMALL, pass, &general), AttentionKernel::General);
+            assert_eq!(choose(SMALL, pass, &software), KernelFamily::Tiles);
+            assert_eq!(choose(Sizes { width: 32, ..SMALL }, pass, &software), KernelFamily::General);
+            let general = DeviceTraits { attention: Some(KernelFamily::General), ..gpu };
+            assert_eq!(choose(SMALL, pass, &general), KernelFamily::General);
             for width in [30, 68, 128] {
-                let tiles = DeviceTraits { attention: Some(AttentionKernel::Tiles), ..gpu };
-                assert_eq!(choose(Sizes { width, ..SMALL }, pass, &tiles), AttentionKernel::General);
+                let tiles = DeviceTraits { attention: Some(KernelFamily::Tiles), ..gpu };
+                assert_eq!(choose(Sizes { width, ..SMALL }, pass, &tiles), KernelFamily::General);
             }
         }
         let few = Sizes { examples: 8, ..SMALL };
-        assert_eq!(both.map(|pass| choose(few, pass, &gpu)), [AttentionKernel::Tiles, AttentionKernel::General]);
+        assert_eq!(both.map(|pass| choose(few, pass, &gpu)), [KernelFamily::Tiles, KernelFamily::General]);
         let software = DeviceTraits { software: true, ..gpu };
-        assert_eq!(both.map(|pass| choose(few, pass, &software)), [AttentionKernel::Tiles; 2]);
+        assert_eq!(both.map(|pass| choose(few, pass, &software)), [KernelFamily::Tiles; 2]);
     }
 
     #[test]
     fn cooperative_matrices_are_used_when_named_and_where_all_fits() {
         let device = DeviceTraits { f16: true, workgroup_memory: 32_768, cooperative: Some(16), ..DeviceTraits::FLOOR };
-        let named = DeviceTraits { attention: Some(AttentionKernel::Cooperative), ..device };
+        let named = DeviceTraits { attention: Some(KernelFamily::Cooperative), ..device };
         let choose = |s, factors: &[DType], device: &DeviceTraits| {
-            [Pass::Forward, Pass::Backward].map(|pass| AttentionKernel::choose(s, pass, factors, device))
+            [Pass::Forward, Pass::Backward].map(|pass| KernelFamily::choose(s, pass, factors, device))
         };
         let (halves, mixture) = ([DType::F16; 2], [DType::F16, DType::F32]);
-        assert_eq!(AttentionKernel::on_trial(&device), [AttentionKernel::Cooperative]);
-        assert_eq!(choose(SMALL, &halves, &device), [AttentionKernel::Tiles; 2]);
-        assert_eq!(choose(SMALL, &halves, &named), [AttentionKernel::Cooperative; 2]);
-        assert_eq!(choose(SMALL, &mixture, &named), [AttentionKernel::Tiles; 2]);
-        assert_eq!(choose(Sizes { length: 120, ..SMALL }, &halves, &named), [AttentionKernel::Tiles; 2]);
-        assert_eq!(choose(Sizes { width: 40, ..SMALL }, &halves, &named), [AttentionKernel::Tiles; 2]);
+        assert_eq!(KernelFamily::on_trial(FamilyOf::Attention, &device), [KernelFamily::Cooperative]);
+        assert_eq!(choose(SMALL, &halves, &device), [KernelFamily::Tiles; 2]);
+        assert_eq!(choose(SMALL, &halves, &named), [KernelFamily::Cooperative; 2]);
+        assert_eq!(choose(SMALL, &mixture, &named), [KernelFamily::Tiles; 2]);
+        assert_eq!(choose(Sizes { length: 120, ..SMALL }, &halves, &named), [KernelFamily::Tiles; 2]);
+        assert_eq!(choose(Sizes { width: 40, ..SMALL }, &halves, &named), [KernelFamily::Tiles; 2]);
         let eight = DeviceTraits { cooperative: Some(8), ..named };
-        assert_eq!(
-            choose(Sizes { length: 120, width: 40, ..SMALL }, &halves, &eight),
-            [AttentionKernel::Cooperative; 2]
-        );
+        assert_eq!(choose(Sizes { length: 120, width: 40, ..SMALL }, &halves, &eight), [KernelFamily::Cooperative; 2]);
         for without in [DeviceTraits { f16: false, ..named }, DeviceTraits { workgroup_memory: 16_384, ..named }] {
-            assert!(AttentionKernel::on_trial(&without).is_empty());
-            assert_eq!(choose(SMALL, &halves, &without), [AttentionKernel::Tiles; 2]);
+            assert!(KernelFamily::on_trial(FamilyOf::Attention, &without).is_empty());
+            assert_eq!(choose(SMALL, &halves, &without), [KernelFamily::Tiles; 2]);
         }
     }
 }

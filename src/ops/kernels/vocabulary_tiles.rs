@@ -1,5 +1,6 @@
 //! The vocabulary head's kernels for GPUs: logits by tiles of 64 rows and 64 words that are used where they are made;
-//! `shaders/vocabulary_tiles.wgsl`, `_merge` and `_backward`, over `shaders/shared/vocabulary_tile.wgsl`.
+//! `shaders/vocabulary_tiles.wgsl`, `_merge` and `_backward`, over `shaders/shared/vocabulary_tile.wgsl`, or the same with
+//! cooperative matrices, `shaders/shared/vocabulary_cooperative.wgsl`.
 //!
 //! The forward pass never writes a logit: a workgroup goes over some tiles of words for its 64 rows, keeps what is to be
 //! known of each row, and a second kernel puts the workgroups' parts together in order.
@@ -22,7 +23,7 @@
 //! profits from every faster matrix multiplication.
 
 use crate::graph::{DType, TensorType};
-use crate::op::{Dispatch, Operand, Shapes};
+use crate::op::{DeviceTraits, Dispatch, KernelFamily, Operand, Shapes};
 use crate::ops::vocabulary_nll::{HARDWARE, Sampling, chunk_words, sizes};
 
 /// Rows and words of a tile.
@@ -34,6 +35,21 @@ const WORKGROUPS: usize = 1_024;
 /// `vocabulary_nll_finish.wgsl`.
 const PARTIAL: usize = 7;
 const STATE: usize = 8;
+
+/// Workgroup memory of the kernels of cooperative matrices, in bytes.
+const COOPERATIVE_MEMORY: u32 = 32_256;
+
+/// The size of the cooperative matrices, where the device has all that their kernels need.
+pub(super) fn multiplies(device: &DeviceTraits) -> Option<u32> {
+    let room = device.workgroup_memory >= COOPERATIVE_MEMORY && device.invocations >= 128;
+    device.cooperative.filter(|size| device.f16 && room && [8, 16].contains(size))
+}
+
+/// The size of the cooperative matrices that the device's traits name, where they can multiply x and word.
+fn cooperative(s: &Shapes, device: &DeviceTraits) -> Option<u32> {
+    let halves = s.inputs[..2].iter().all(|ty| ty.dtype == DType::F16 && ty.columns().is_multiple_of(4));
+    multiplies(device).filter(|_| halves && device.vocabulary == Some(KernelFamily::Cooperative))
+}
 
 /// Workgroups of the forward pass along V, and the tiles of each.
 fn groups(m: usize, v: usize) -> (usize, usize) {
@@ -80,12 +96,17 @@ fn tiles(shader: &'static str, s: &Shapes, words: usize) -> Dispatch {
 }
 
 /// Writes `Scratch(1)`: what is known of each row.
-pub(in crate::ops) fn forward(s: &Shapes, stream: usize, sampling: Sampling) -> [Dispatch; 2] {
+pub(in crate::ops) fn forward(s: &Shapes, stream: usize, sampling: Sampling, device: &DeviceTraits) -> [Dispatch; 2] {
     let (m, _, v) = sizes(s);
     let (groups, each) = groups(m, v);
     let (some, state) = (Operand::Scratch(0), Operand::Scratch(1));
     let sharpness = sampling.sharpness();
-    let know = tiles("vocabulary_tiles", s, v).write(some).word(each).word(stream);
+    let shader = match cooperative(s, device) {
+        None => "vocabulary_tiles",
+        Some(8) => "vocabulary_cooperative_8",
+        Some(_) => "vocabulary_cooperative_16",
+    };
+    let know = tiles(shader, s, v).write(some).word(each).word(stream);
     let know = know.float(sharpness).word(usize::from(sampling.excludes_target));
     let merge = Dispatch::new("vocabulary_tiles_merge").read(some).write(state).word(m).word(groups).float(sharpness);
     [know.groups(m.div_ceil(TILE), groups, 1), merge.elements(m, 8)]
@@ -97,9 +118,15 @@ pub(in crate::ops) fn backward(
     (first, words): (usize, usize),
     [lse, d, gradient]: [Operand; 3],
     dtype: DType,
+    device: &DeviceTraits,
 ) -> Dispatch {
     let (m, ..) = sizes(s);
-    let dispatch = tiles("vocabulary_tiles_backward", s, words).element("Gradient", dtype);
+    let shader = match cooperative(s, device) {
+        None => "vocabulary_tiles_backward",
+        Some(8) => "vocabulary_cooperative_backward_8",
+        Some(_) => "vocabulary_cooperative_backward_16",
+    };
+    let dispatch = tiles(shader, s, words).element("Gradient", dtype);
     let dispatch = dispatch.read(lse).read(d).write(gradient).moving(m * words);
     dispatch.word(first).word(words).groups(words.div_ceil(TILE), m.div_ceil(TILE), 1)
 }

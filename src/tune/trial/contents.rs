@@ -1,22 +1,23 @@
 //! What kernels on trial are given, and whether two of them gave the same.
 
+use super::Subject;
 use crate::graph::{DType, TensorType};
 use crate::math::{pack, unpack};
 
 /// One in so many whole numbers of a result may differ: they are indices of the largest of numbers that are nearly equal.
 pub(super) const FEW: usize = 64;
 
-/// Numbers between -1 and 1, or `whole`. They come again after a prime number of words, so that no two rows are alike.
-pub(super) fn contents(ty: &TensorType, seed: u32, whole: u32) -> Vec<u32> {
+/// What an input of `subject` holds. Numbers come again after a prime number of words, so that no two rows are alike.
+pub(super) fn contents(ty: &TensorType, seed: u32, subject: &Subject) -> Vec<u32> {
     const PERIOD: u32 = 65_521;
     if ty.dtype == DType::U32 {
-        return vec![whole; ty.words()];
+        return vec![subject.whole; ty.words()];
     }
     let number = |i: u32| {
         // A multiplicative hash, and its high bits mixed in (as at the end of xxHash).
         let x = (i ^ seed.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca77);
         let x = (x ^ x >> 13).wrapping_mul(0xc2b2_ae3d);
-        ((x ^ x >> 16) >> 8) as f32 / 8_388_608.0 - 1.0
+        (((x ^ x >> 16) >> 8) as f32 / 8_388_608.0 - 1.0) * subject.scale
     };
     let elements = if ty.dtype == DType::F16 { 2 * PERIOD } else { PERIOD };
     let some = words(ty, (0..elements).map(number).collect());

@@ -96,7 +96,7 @@ impl<'a> Trial<'a> {
         for (seed, &input) in self.inputs.iter().enumerate() {
             let ty = plan.graph().ty(input);
             if plan.region(input).is_some() {
-                engine.write(program, input, &contents(ty, seed as u32, self.subject.whole));
+                engine.write(program, input, &contents(ty, seed as u32, self.subject));
             }
         }
         for &guard in &self.guards {

@@ -33,6 +33,8 @@ pub struct Subject {
     pub shapes: Shapes,
     /// What its inputs of whole numbers hold: an index or a length.
     pub whole: u32,
+    /// What its inputs of real numbers, between -1 and 1, are multiplied by.
+    pub scale: f32,
 }
 
 /// What one way gave beside another.

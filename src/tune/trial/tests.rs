@@ -51,7 +51,7 @@ const LEN: usize = 1_003;
 fn subject(spoil: fn(Dispatch) -> Dispatch, dtype: DType) -> Subject {
     let (x, positions) = (TensorType::new(dtype, &[1, LEN]), TensorType::u32(&[1, 1]));
     let shapes = Shapes { outputs: vec![x.clone()], inputs: vec![x, positions] };
-    Subject { op: Arc::new(Copies(spoil)), shapes, whole: 0 }
+    Subject { op: Arc::new(Copies(spoil)), shapes, whole: 0, scale: 1.0 }
 }
 
 fn trials() -> Trials {

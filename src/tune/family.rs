@@ -1,17 +1,17 @@
-//! The choice of attention's kernels: one family for all attention of a plan.
+//! The choice of a family of kernels: one for all attention of a plan, and one for its vocabulary.
 
-use super::{AttentionChoice, Compared, LeftOut, MARGIN, Tried};
-use crate::op::AttentionKernel;
+use super::{Compared, FamilyChoice, LeftOut, MARGIN, Tried};
+use crate::op::KernelFamily;
 
 /// Chooses among `families` for `ops`. `time` gives the seconds of all of them without and with a family, `check` how a
 /// family's results compare with the general ones; either may give a reason why it cannot be run.
-pub(super) fn choose_attention(
+pub(super) fn choose_family(
     ops: Vec<String>,
-    families: &[AttentionKernel],
-    time: &mut dyn FnMut(AttentionKernel) -> Result<[f64; 2], String>,
-    check: &mut dyn FnMut(AttentionKernel) -> Result<Compared, String>,
-) -> AttentionChoice {
-    let mut choice = AttentionChoice::untried(ops, None);
+    families: &[KernelFamily],
+    time: &mut dyn FnMut(KernelFamily) -> Result<[f64; 2], String>,
+    check: &mut dyn FnMut(KernelFamily) -> Result<Compared, String>,
+) -> FamilyChoice {
+    let mut choice = FamilyChoice::untried(ops, None);
     for &kernel in families {
         let mut out = |reason| choice.left_out.push(LeftOut { kernel, reason });
         let (base, seconds) = match time(kernel) {
@@ -47,11 +47,11 @@ pub(super) fn choose_attention(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use AttentionKernel::{Cooperative, Tiles};
+    use KernelFamily::{Cooperative, Tiles};
 
-    fn chosen(times: [Result<[f64; 2], &str>; 2], wrong: Option<AttentionKernel>) -> AttentionChoice {
+    fn chosen(times: [Result<[f64; 2], &str>; 2], wrong: Option<KernelFamily>) -> FamilyChoice {
         let mut times = times.into_iter();
-        choose_attention(
+        choose_family(
             vec!["attention".into()],
             &[Tiles, Cooperative],
             &mut |_| times.next().unwrap().map_err(String::from),
@@ -63,8 +63,7 @@ mod tests {
     fn the_fastest_family_that_agrees_wins() {
         let choice = chosen([Ok([1.0, 0.8]), Ok([1.0, 0.5])], None);
         assert_eq!((choice.kernel, choice.gain()), (Some(Cooperative), Some(2.0)));
-        let tried: Vec<(AttentionKernel, f64)> =
-            choice.tried.iter().map(|tried| (tried.kernel, tried.seconds)).collect();
+        let tried: Vec<(KernelFamily, f64)> = choice.tried.iter().map(|tried| (tried.kernel, tried.seconds)).collect();
         assert_eq!((tried, choice.tried[0].error), (vec![(Tiles, 0.8), (Cooperative, 0.5)], Some(1e-4)));
         let choice = chosen([Ok([1.0, 0.8]), Ok([1.0, 0.5])], Some(Cooperative));
         assert_eq!((choice.kernel, choice.left_out.len()), (Some(Tiles), 1));
