@@ -289,21 +289,49 @@ mod tests {
     use crate::plan::Target;
     use crate::train::{Fit, MicroBatches, Plans, Recipe};
 
+    fn adapter() -> Adapter {
+        let name = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
+        choose(&Choice::Named(name)).unwrap_or_else(|error| panic!("{error}")).expect("a named choice")
+    }
+
+    /// The training step of a small model.
+    fn plans(traits: DeviceTraits, precision: &str) -> [(Plan, usize); 1] {
+        let settings =
+            ["model.layers=1", "model.hidden=32", "model.embedding=32", "model.heads=1", "model.vocabulary=99"];
+        let settings = settings.iter().chain(&["data.length=36", "generator.hidden=32", "generator.layers=1"]);
+        let config = settings.chain([&precision]).fold(preset("tiny").unwrap(), |c, setting| c.set(setting).unwrap());
+        let fit = Fit { micro_batches: MicroBatches { count: 1, examples: 2 }, recompute: Recompute::Off };
+        let plans = Plans::new(&Recipe::new(&config), fit, Target::Gpu(traits)).unwrap();
+        [(plans.training.plan, 1)]
+    }
+
+    /// No base kernel is without cooperative matrices for the vocabulary, and the tests' device may have none: what is tried all
+    /// the same is left out, and says why.
+    #[test]
+    fn a_family_that_the_device_cannot_run_is_left_out() {
+        let traits = DeviceTraits { f16: true, workgroup_memory: 32_768, cooperative: Some(16), ..DeviceTraits::FLOOR };
+        let plans = plans(traits, "training.precision=mixed");
+        let mut device = OnDevice::new(&adapter(), traits);
+        let families = KernelFamily::on_trial(FamilyOf::Vocabulary, &traits);
+        assert_eq!(families, [KernelFamily::Cooperative]);
+        let heads = device.heads(&plans, FamilyOf::Vocabulary, &families);
+        assert_eq!(heads.ops().len(), 2, "{:?}", heads.ops());
+        let compared = device.check_family(&heads, KernelFamily::Tiles).unwrap();
+        assert!(compared.wrong.is_none() && compared.error == 0.0, "{compared:?}");
+        if adapter().info().cooperative_matrices.is_none() {
+            let choice = device.choose_family(&heads);
+            assert_eq!((choice.kernel, choice.left_out.len()), (None, 1), "{choice:?}");
+            assert!(choice.left_out[0].reason.contains("vocabulary_cooperative_16"), "{choice:?}");
+        }
+    }
+
     /// Cooperative matrices are nothing that the tests' device has; the general kernels in place of tiles are the same kind
     /// of choice.
     #[test]
     fn attention_is_tried_on_the_device() {
-        let name = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
-        let adapter = choose(&Choice::Named(name)).unwrap_or_else(|error| panic!("{error}")).expect("a named choice");
-        let settings =
-            ["model.layers=1", "model.hidden=32", "model.embedding=32", "model.heads=1", "model.vocabulary=99"];
-        let settings = settings.iter().chain(&["data.length=36", "generator.hidden=32", "generator.layers=1"]);
-        let config = settings.fold(preset("tiny").unwrap(), |config, setting| config.set(setting).unwrap());
         let traits = DeviceTraits::FLOOR;
-        let fit = Fit { micro_batches: MicroBatches { count: 1, examples: 2 }, recompute: Recompute::Off };
-        let plans = Plans::new(&Recipe::new(&config), fit, Target::Gpu(traits)).unwrap();
-        let plans = [(plans.training.plan, 1)];
-        let mut device = OnDevice::new(&adapter, traits);
+        let plans = plans(traits, "training.precision=f32");
+        let mut device = OnDevice::new(&adapter(), traits);
         assert!(device.heads(&plans, FamilyOf::Attention, &[]).is_empty());
         let families = [KernelFamily::General];
         let heads = device.heads(&plans, FamilyOf::Attention, &families);
