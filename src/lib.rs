@@ -13,8 +13,8 @@
 //!      ─ generator ─> sample ─> replace ─> discriminator ─> joint loss
 //!                                                    model, objective  a graph, built once
 //!      ─> gradients as more nodes of it              graph, ops
-//!      ─> passes over all of it: fused, halved, computed again
-//!                                                    graph::{fuse, mixed, recompute}, each may be left out
+//!      ─> passes over all of it: fused, halved, computed again, grouped
+//!                                                    graph::{fuse, mixed, recompute, group}, each may be left out
 //!      ─> plan: order, and a place for every tensor  plan
 //!      ─> run it, step after step                    gpu (WGSL; tune finds the kernels) or cpu (their twins)
 //!      ─> losses, accuracies, events                 train, by the names of measure

@@ -2,7 +2,7 @@
 //!
 //! [`adapters`] lists the devices, [`choose`] picks one, and [`GpuEngine`] runs plans on it. Everything a step needs
 //! (buffers, uniforms, pipelines, bind groups) is made when a plan is loaded; a step only records and submits.
-//! Kernels are the files of `shaders/`, see [`shaders`].
+//! Kernels are the files of `shaders/` and the lines of `shaders/variants`, see [`shaders`].
 
 mod adapter;
 #[cfg(not(target_family = "wasm"))]

@@ -175,12 +175,13 @@ def chosen():
     if better:
         found += f"; for {len(better)} another than the base kernel, in the middle {statistics.median(better):.2f} times as fast"
         found += f", at most {max(better):.2f}"
-    out = sum(len(c.get("left_out", [])) for book in books for kind in ("matmul", "attention") for c in book.get(kind, []))
+    out = sum(len(c.get("left_out", [])) for book in books for kind in ("matmul", "attention", "vocabulary") for c in book.get(kind, []))
     found += f"; {out} that do not work here" if out else ""
-    attention = [c for book in books for c in book.get("attention", []) if c.get("kernel")]
-    for choice in attention[-1:]:
-        gain = f", {choice['base_seconds'] / choice['seconds']:.2f} times as fast" if choice.get("seconds") else ""
-        found += f"; attention: {choice['kernel']}{gain}"
+    for kind in ("attention", "vocabulary"):
+        chosen = [c for book in books for c in book.get(kind, []) if c.get("kernel")]
+        for choice in chosen[-1:]:
+            gain = f", {choice['base_seconds'] / choice['seconds']:.2f} times as fast" if choice.get("seconds") else ""
+            found += f"; {kind}: {choice['kernel']}{gain}"
     yield "kernels chosen", found, last
 
 
