@@ -73,14 +73,10 @@ fn main(
         return;
     }
     let block = find_block(group);
+    let head = block.head;
     let length = arguments.length;
     let width = arguments.width;
-    let hidden = arguments.heads * width;
-    let valid = valid_keys(block.example);
-    let query_start = block.example * length * 3u * hidden + block.head * width;
-    let key_start = query_start + hidden;
-    let value_start = key_start + hidden;
-    let pair = (block.example * arguments.heads + block.head) * length;
+    let valid = valid_keys(head.example);
     let wide = width > block.column + TILE;
 
     let column = local % 8u;
@@ -100,10 +96,10 @@ fn main(
         var s1 = vec4<f32>(0.0);
         for (var c = 0u; c < width; c += TILE) {
             let from_column = c + 4u * column;
-            queries[place(load, column)] = read_qkv(query_start, block.row + load, length, from_column);
-            queries[place(load + 16u, column)] = read_qkv(query_start, block.row + load + 16u, length, from_column);
-            keys[place(load, column)] = read_qkv(key_start, first + load, valid, from_column);
-            keys[place(load + 16u, column)] = read_qkv(key_start, first + load + 16u, valid, from_column);
+            queries[place(load, column)] = read_qkv(head.queries, block.row + load, length, from_column);
+            queries[place(load + 16u, column)] = read_qkv(head.queries, block.row + load + 16u, length, from_column);
+            keys[place(load, column)] = read_qkv(head.keys, first + load, valid, from_column);
+            keys[place(load + 16u, column)] = read_qkv(head.keys, first + load + 16u, valid, from_column);
             workgroupBarrier();
             for (var k = 0u; k < 8u; k++) {
                 let q0 = queries[place(row, k)];
@@ -118,8 +114,8 @@ fn main(
             workgroupBarrier();
         }
         let key = first + 4u * column;
-        let sees0 = sees4(block.example, block.row + row, key);
-        let sees1 = sees4(block.example, block.row + row + 1u, key);
+        let sees0 = sees4(head.example, block.row + row, key);
+        let sees1 = sees4(head.example, block.row + row + 1u, key);
         s0 = select(vec4<f32>(-1e30), s0 * arguments.scale, sees0);
         s1 = select(vec4<f32>(-1e30), s1 * arguments.scale, sees1);
         lane_sums[row * 8u + column] = max(max(s0.x, s0.y), max(s0.z, s0.w));
@@ -134,21 +130,21 @@ fn main(
         let p1 = select(vec4<f32>(0.0), exp4(s1 - most1), sees1);
         total0 = total0 * before.x + (p0.x + p0.y + p0.z + p0.w);
         total1 = total1 * before.y + (p1.x + p1.y + p1.z + p1.w);
-        let element = (pair + block.row + row) * length + key;
+        let element = (head.rows + block.row + row) * length + key;
         weights[place(row, column)] = p0 * dropout4(element);
         weights[place(row + 1u, column)] = p1 * dropout4(element + length);
         low = mat2x4<f32>(low[0] * before.x, low[1] * before.y);
         high = mat2x4<f32>(high[0] * before.x, high[1] * before.y);
 
         let to_column = block.column + 4u * column;
-        keys[place(load, column)] = read_qkv(value_start, first + load, valid, to_column);
-        keys[place(load + 16u, column)] = read_qkv(value_start, first + load + 16u, valid, to_column);
+        keys[place(load, column)] = read_qkv(head.values, first + load, valid, to_column);
+        keys[place(load + 16u, column)] = read_qkv(head.values, first + load + 16u, valid, to_column);
         workgroupBarrier();
         low = add_values(row, column, low);
         workgroupBarrier();
         if wide {
-            keys[place(load, column)] = read_qkv(value_start, first + load, valid, to_column + TILE);
-            keys[place(load + 16u, column)] = read_qkv(value_start, first + load + 16u, valid, to_column + TILE);
+            keys[place(load, column)] = read_qkv(head.values, first + load, valid, to_column + TILE);
+            keys[place(load + 16u, column)] = read_qkv(head.values, first + load + 16u, valid, to_column + TILE);
             workgroupBarrier();
             high = add_values(row, column, high);
             workgroupBarrier();
@@ -166,14 +162,14 @@ fn main(
         let total = row_sum(row + i);
         let sees_none = valid == 0u || (ordered && total == 0.0);
         let factor = select(1.0 / total, 0.0, sees_none);
-        let start = (block.example * length + block.row + row + i) * hidden + block.head * width;
+        let start = head.out + (block.row + row + i) * head.hidden;
         let to_column = block.column + 4u * column;
         write_row(start, to_column, select(low[0], low[1], i == 1u) * factor);
         if wide {
             write_row(start, to_column + TILE, select(high[0], high[1], i == 1u) * factor);
         }
         if block.column == 0u && column == 0u {
-            lse[pair + block.row + row + i] = select(select(most0, most1, i == 1u) + logarithm(total), 0.0, sees_none);
+            lse[head.rows + block.row + row + i] = select(select(most0, most1, i == 1u) + logarithm(total), 0.0, sees_none);
         }
     }
 }

@@ -66,15 +66,10 @@ fn main(
         return;
     }
     let block = find_block(group);
+    let head = block.head;
     let length = arguments.length;
     let width = arguments.width;
-    let hidden = arguments.heads * width;
-    let valid = valid_keys(block.example);
-    let query_start = block.example * length * 3u * hidden + block.head * width;
-    let key_start = query_start + hidden;
-    let value_start = key_start + hidden;
-    let dout_start = block.example * length * hidden + block.head * width;
-    let pair = (block.example * arguments.heads + block.head) * length;
+    let valid = valid_keys(head.example);
     let wide = width > block.column + TILE;
 
     let column = local % 8u;
@@ -96,18 +91,18 @@ fn main(
         var dp = mat2x4<f32>();
         for (var c = 0u; c < width; c += TILE) {
             let from_column = c + 4u * column;
-            tiles[place(load, column)] = read_qkv(query_start, first + load, length, from_column);
-            tiles[place(load + 16u, column)] = read_qkv(query_start, first + load + 16u, length, from_column);
-            tiles[256u + place(load, column)] = read_qkv(key_start, block.row + load, valid, from_column);
-            tiles[256u + place(load + 16u, column)] = read_qkv(key_start, block.row + load + 16u, valid, from_column);
+            tiles[place(load, column)] = read_qkv(head.queries, first + load, length, from_column);
+            tiles[place(load + 16u, column)] = read_qkv(head.queries, first + load + 16u, length, from_column);
+            tiles[256u + place(load, column)] = read_qkv(head.keys, block.row + load, valid, from_column);
+            tiles[256u + place(load + 16u, column)] = read_qkv(head.keys, block.row + load + 16u, valid, from_column);
             workgroupBarrier();
             s = add_products(row, column, s);
             workgroupBarrier();
-            tiles[place(load, column)] = read_dout(dout_start, first + load, length, from_column);
-            tiles[place(load + 16u, column)] = read_dout(dout_start, first + load + 16u, length, from_column);
-            tiles[256u + place(load, column)] = read_qkv(value_start, block.row + load, valid, from_column);
+            tiles[place(load, column)] = read_dout(head.out, first + load, length, from_column);
+            tiles[place(load + 16u, column)] = read_dout(head.out, first + load + 16u, length, from_column);
+            tiles[256u + place(load, column)] = read_qkv(head.values, block.row + load, valid, from_column);
             tiles[256u + place(load + 16u, column)] =
-                read_qkv(value_start, block.row + load + 16u, valid, from_column);
+                read_qkv(head.values, block.row + load + 16u, valid, from_column);
             workgroupBarrier();
             dp = add_products(row, column, dp);
             workgroupBarrier();
@@ -118,39 +113,39 @@ fn main(
             var ds = vec4<f32>(0.0);
             if query < length {
                 let scores = select(s[0], s[1], i == 1u) * arguments.scale;
-                let p = select(vec4<f32>(0.0), exp4(scores - lse[pair + query]), sees4(block.example, query, key));
-                let factor = dropout4((pair + query) * length + key);
+                let p = select(vec4<f32>(0.0), exp4(scores - lse[head.rows + query]), sees4(head.example, query, key));
+                let factor = dropout4((head.rows + query) * length + key);
                 kept = p * factor;
-                ds = p * (select(dp[0], dp[1], i == 1u) * factor - means[pair + query]);
+                ds = p * (select(dp[0], dp[1], i == 1u) * factor - means[head.rows + query]);
             }
             weights[place(row + i, column)] = kept;
             weights[256u + place(row + i, column)] = ds;
         }
-        tiles[place(load, column)] = read_dout(dout_start, first + load, length, to_column);
-        tiles[place(load + 16u, column)] = read_dout(dout_start, first + load + 16u, length, to_column);
-        tiles[256u + place(load, column)] = read_qkv(query_start, first + load, length, to_column);
-        tiles[256u + place(load + 16u, column)] = read_qkv(query_start, first + load + 16u, length, to_column);
+        tiles[place(load, column)] = read_dout(head.out, first + load, length, to_column);
+        tiles[place(load + 16u, column)] = read_dout(head.out, first + load + 16u, length, to_column);
+        tiles[256u + place(load, column)] = read_qkv(head.queries, first + load, length, to_column);
+        tiles[256u + place(load + 16u, column)] = read_qkv(head.queries, first + load + 16u, length, to_column);
         workgroupBarrier();
         low = add_rows(base, keys, column, low);
         workgroupBarrier();
         if wide {
             let next = to_column + TILE;
-            tiles[place(load, column)] = read_dout(dout_start, first + load, length, next);
-            tiles[place(load + 16u, column)] = read_dout(dout_start, first + load + 16u, length, next);
-            tiles[256u + place(load, column)] = read_qkv(query_start, first + load, length, next);
-            tiles[256u + place(load + 16u, column)] = read_qkv(query_start, first + load + 16u, length, next);
+            tiles[place(load, column)] = read_dout(head.out, first + load, length, next);
+            tiles[place(load + 16u, column)] = read_dout(head.out, first + load + 16u, length, next);
+            tiles[256u + place(load, column)] = read_qkv(head.queries, first + load, length, next);
+            tiles[256u + place(load + 16u, column)] = read_qkv(head.queries, first + load + 16u, length, next);
             workgroupBarrier();
             high = add_rows(base, keys, column, high);
             workgroupBarrier();
         }
     }
 
-    let to_start = select(value_start, key_start, base > 0u);
+    let to_start = select(head.values, head.keys, base > 0u);
     let scale = select(1.0, arguments.scale, base > 0u);
     for (var i = 0u; i < 4u; i++) {
         let at = block.row + 4u * keys + i;
         if at < length {
-            let start = to_start + at * 3u * hidden;
+            let start = to_start + at * head.stride;
             write_row(start, to_column, column4(low, i) * scale);
             if wide {
                 write_row(start, to_column + TILE, column4(high, i) * scale);

@@ -70,15 +70,10 @@ fn main(
         return;
     }
     let block = find_block(group);
+    let head = block.head;
     let length = arguments.length;
     let width = arguments.width;
-    let hidden = arguments.heads * width;
-    let valid = valid_keys(block.example);
-    let query_start = block.example * length * 3u * hidden + block.head * width;
-    let key_start = query_start + hidden;
-    let value_start = key_start + hidden;
-    let dout_start = block.example * length * hidden + block.head * width;
-    let pair = (block.example * arguments.heads + block.head) * length;
+    let valid = valid_keys(head.example);
     let wide = width > block.column + TILE;
 
     let column = local % 8u;
@@ -94,16 +89,16 @@ fn main(
     var sum0 = 0.0;
     var sum1 = 0.0;
     if has0 {
-        lse0 = lse[pair + query];
+        lse0 = lse[head.rows + query];
         for (var c = column; c < width; c += 8u) {
-            let at = dout_start + query * hidden + c;
+            let at = head.out + query * head.hidden + c;
             sum0 += f32(out[at]) * f32(dout[at]);
         }
     }
     if has1 {
-        lse1 = lse[pair + query + 1u];
+        lse1 = lse[head.rows + query + 1u];
         for (var c = column; c < width; c += 8u) {
-            let at = dout_start + (query + 1u) * hidden + c;
+            let at = head.out + (query + 1u) * head.hidden + c;
             sum1 += f32(out[at]) * f32(dout[at]);
         }
     }
@@ -114,10 +109,10 @@ fn main(
     let mean1 = row_sum(row + 1u);
     if block.column == 0u && column == 0u {
         if has0 {
-            means[pair + query] = mean0;
+            means[head.rows + query] = mean0;
         }
         if has1 {
-            means[pair + query + 1u] = mean1;
+            means[head.rows + query + 1u] = mean1;
         }
     }
 
@@ -128,39 +123,39 @@ fn main(
         var dp = mat2x4<f32>();
         for (var c = 0u; c < width; c += TILE) {
             let from_column = c + 4u * column;
-            rows[place(load, column)] = read_qkv(query_start, block.row + load, length, from_column);
-            rows[place(load + 16u, column)] = read_qkv(query_start, block.row + load + 16u, length, from_column);
-            keys[place(load, column)] = read_qkv(key_start, first + load, valid, from_column);
-            keys[place(load + 16u, column)] = read_qkv(key_start, first + load + 16u, valid, from_column);
+            rows[place(load, column)] = read_qkv(head.queries, block.row + load, length, from_column);
+            rows[place(load + 16u, column)] = read_qkv(head.queries, block.row + load + 16u, length, from_column);
+            keys[place(load, column)] = read_qkv(head.keys, first + load, valid, from_column);
+            keys[place(load + 16u, column)] = read_qkv(head.keys, first + load + 16u, valid, from_column);
             workgroupBarrier();
             s = add_products(row, column, s);
             workgroupBarrier();
-            rows[place(load, column)] = read_dout(dout_start, block.row + load, length, from_column);
-            rows[place(load + 16u, column)] = read_dout(dout_start, block.row + load + 16u, length, from_column);
-            keys[place(load, column)] = read_qkv(value_start, first + load, valid, from_column);
-            keys[place(load + 16u, column)] = read_qkv(value_start, first + load + 16u, valid, from_column);
+            rows[place(load, column)] = read_dout(head.out, block.row + load, length, from_column);
+            rows[place(load + 16u, column)] = read_dout(head.out, block.row + load + 16u, length, from_column);
+            keys[place(load, column)] = read_qkv(head.values, first + load, valid, from_column);
+            keys[place(load + 16u, column)] = read_qkv(head.values, first + load + 16u, valid, from_column);
             workgroupBarrier();
             dp = add_products(row, column, dp);
             workgroupBarrier();
         }
         let key = first + 4u * column;
-        let sees0 = sees4(block.example, query, key);
-        let sees1 = sees4(block.example, query + 1u, key);
+        let sees0 = sees4(head.example, query, key);
+        let sees1 = sees4(head.example, query + 1u, key);
         let p0 = select(vec4<f32>(0.0), exp4(s[0] * arguments.scale - lse0), sees0);
         let p1 = select(vec4<f32>(0.0), exp4(s[1] * arguments.scale - lse1), sees1);
-        let element = (pair + query) * length + key;
+        let element = (head.rows + query) * length + key;
         weights[place(row, column)] = p0 * (dp[0] * dropout4(element) - mean0);
         weights[place(row + 1u, column)] = p1 * (dp[1] * dropout4(element + length) - mean1);
 
         let to_column = block.column + 4u * column;
-        keys[place(load, column)] = read_qkv(key_start, first + load, valid, to_column);
-        keys[place(load + 16u, column)] = read_qkv(key_start, first + load + 16u, valid, to_column);
+        keys[place(load, column)] = read_qkv(head.keys, first + load, valid, to_column);
+        keys[place(load + 16u, column)] = read_qkv(head.keys, first + load + 16u, valid, to_column);
         workgroupBarrier();
         low = add_keys(row, column, low);
         workgroupBarrier();
         if wide {
-            keys[place(load, column)] = read_qkv(key_start, first + load, valid, to_column + TILE);
-            keys[place(load + 16u, column)] = read_qkv(key_start, first + load + 16u, valid, to_column + TILE);
+            keys[place(load, column)] = read_qkv(head.keys, first + load, valid, to_column + TILE);
+            keys[place(load + 16u, column)] = read_qkv(head.keys, first + load + 16u, valid, to_column + TILE);
             workgroupBarrier();
             high = add_keys(row, column, high);
             workgroupBarrier();
@@ -171,7 +166,7 @@ fn main(
         if query + i >= length {
             continue;
         }
-        let start = query_start + (query + i) * 3u * hidden;
+        let start = head.queries + (query + i) * head.stride;
         let to_column = block.column + 4u * column;
         write_row(start, to_column, select(low[0], low[1], i == 1u) * arguments.scale);
         if wide {

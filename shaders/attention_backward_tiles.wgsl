@@ -109,7 +109,7 @@ fn main(
         return;
     }
     let length = arguments.length;
-    let head = find_head(group);
+    let head = find_head(group, arguments.width / 4u);
     let valid = min(lengths[head.example], length);
     let column = local % 16u;
     let row = local / 16u * 4u;

@@ -27,3 +27,26 @@ fn dropout4(element: u32) -> vec4<f32> {
 fn exp4(x: vec4<f32>) -> vec4<f32> {
     return select(exp(x), vec4<f32>(0.0), x < vec4<f32>(-87.0));
 }
+
+// A head of an example, and where it lies: in elements, or in vectors of 4.
+struct Head {
+    example: u32,
+    rows: u32,    // number of the first query's row of probabilities: (example * heads + head) * length
+    queries: u32, // where the head begins in the example's first row of qkv
+    keys: u32,
+    values: u32,
+    out: u32,     // the same in the output
+    stride: u32,  // of a row of qkv
+    hidden: u32,  // of a row of the output
+    columns: u32, // of a head's row
+}
+
+// The head of number `pair`, example * heads + head, with so many columns: its width, or a fourth of it for vectors.
+fn find_head(pair: u32, columns: u32) -> Head {
+    let hidden = arguments.heads * columns;
+    let example = pair / arguments.heads;
+    let out = example * arguments.length * hidden + pair % arguments.heads * columns;
+    let queries = out + 2u * example * arguments.length * hidden;
+    let rows = pair * arguments.length;
+    return Head(example, rows, queries, queries + hidden, queries + 2u * hidden, out, 3u * hidden, hidden, columns);
+}

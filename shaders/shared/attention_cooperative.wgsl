@@ -26,28 +26,6 @@ var<workgroup> shares: array<f32, 256>;   // [4, 64]: a number a row from each o
 const PAIRS: u32 = TILE / (2u * SIZE); // units beside each other in a tile
 const UNITS: u32 = TILE / SIZE * PAIRS;
 
-// What a workgroup owns of an example, and where that lies, in elements.
-struct Head {
-    example: u32,
-    rows: u32,    // number of the first query's row of probabilities: (example * heads + head) * length
-    queries: u32, // first element of the head in the example's first row of qkv
-    keys: u32,
-    values: u32,
-    out: u32,     // the same in the output
-    stride: u32,  // elements of a row of qkv
-    hidden: u32,  // elements of a row of the output
-}
-
-fn find_head(pair: u32) -> Head {
-    let hidden = arguments.heads * arguments.width;
-    let example = pair / arguments.heads;
-    let out = example * arguments.length * hidden + pair % arguments.heads * arguments.width;
-    let queries = out + 2u * example * arguments.length * hidden;
-    return Head(
-        example, pair * arguments.length, queries, queries + hidden, queries + 2u * hidden, out, 3u * hidden, hidden,
-    );
-}
-
 fn first_row(unit: u32) -> u32 {
     return unit / PAIRS * SIZE;
 }

@@ -173,7 +173,7 @@ fn main(
         return;
     }
     let length = arguments.length;
-    let head = find_head(group);
+    let head = find_head(group, arguments.width);
     let valid = min(lengths[head.example], length);
     let row = local % 64u;
     let column = local / 64u * 16u;

@@ -25,7 +25,7 @@ fn main(
     }
     let length = arguments.length;
     let tiles = (length + TILE - 1u) / TILE;
-    let head = find_head(group / tiles);
+    let head = find_head(group / tiles, arguments.width);
     let first_query = group % tiles * TILE;
     let valid = min(lengths[head.example], length);
     let row = local % 64u;

@@ -11,8 +11,7 @@ const SLICE: u32 = 64u;
 
 // What a workgroup owns.
 struct Block {
-    example: u32,
-    head: u32,
+    head: Head,
     row: u32,    // first of its 32 rows of the example
     column: u32, // first of its columns of the head
 }
@@ -23,7 +22,7 @@ fn find_block(group: u32) -> Block {
     let slices = (arguments.width + SLICE - 1u) / SLICE;
     let pair = group / (tiles * slices);
     let rest = group % (tiles * slices);
-    return Block(pair / arguments.heads, pair % arguments.heads, (rest % tiles) * TILE, (rest / tiles) * SLICE);
+    return Block(find_head(pair, arguments.width), (rest % tiles) * TILE, (rest / tiles) * SLICE);
 }
 
 // Where vec4 `column` of a tile's row lies. The exclusive or spreads the rows that invocations read at once over the

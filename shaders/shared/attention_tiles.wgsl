@@ -15,29 +15,6 @@ const HALF: u32 = 32u;
 var<workgroup> pool: array<vec4f, 1024>;
 const SECOND: u32 = 512u;
 
-// What a workgroup owns of an example, and where that lies, in vectors.
-struct Head {
-    example: u32,
-    rows: u32,    // number of the first query's row of probabilities: (example * heads + head) * length
-    queries: u32, // first vector of the head in the example's first row of qkv
-    keys: u32,
-    values: u32,
-    out: u32,     // the same in the output
-    stride: u32,  // vectors of a row of qkv
-    hidden: u32,  // vectors of a row of the output
-    columns: u32, // vectors of a head's row
-}
-
-fn find_head(pair: u32) -> Head {
-    let columns = arguments.width / 4u;
-    let hidden = arguments.heads * columns;
-    let example = pair / arguments.heads;
-    let out = example * arguments.length * hidden + pair % arguments.heads * columns;
-    let queries = out + 2u * example * arguments.length * hidden;
-    let rows = pair * arguments.length;
-    return Head(example, rows, queries, queries + hidden, queries + 2u * hidden, out, 3u * hidden, hidden, columns);
-}
-
 // Where vector `column` of a factor kept as rows lies. The exclusive or spreads rows 4, 8, 12, .. over the banks.
 fn place(row: u32, column: u32) -> u32 {
     return row * 8u + (column ^ ((row >> 2u) & 7u));
