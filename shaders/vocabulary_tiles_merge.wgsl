@@ -1,5 +1,5 @@
 //! shared: index, vocabulary_state
-// Puts together what the workgroups of shaders/vocabulary_tiles.wgsl know of each row, in order, for
+// Puts together what the workgroups of shared/vocabulary_rows.wgsl know of each row, in order, for
 // vocabulary_nll_finish.wgsl. Twin: ops/vocabulary_nll.rs.
 
 struct Arguments {

@@ -1,7 +1,7 @@
 //! Every kernel's source, checked without a device: it is embedded, valid, inside the floor of WebGPU, bound as the
 //! engine binds it, and every backend's writer takes it.
 
-use leyden::gpu::shaders::{KERNELS, SHARED, elements, source, stems};
+use leyden::gpu::shaders::{KERNELS, SHARED, VARIANTS, elements, source, stems};
 use leyden::graph::DType;
 use leyden::op::StepState;
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
@@ -35,7 +35,7 @@ fn each(check: impl Fn(&str, &Module, &ModuleInfo) -> Result<(), String>) {
         };
         for dtype in dtypes {
             if let Err(error) = parse(stem, dtype).and_then(|(module, info)| check(stem, &module, &info)) {
-                bad.push(format!("{stem}.wgsl in {}: {error}", dtype.name()));
+                bad.push(format!("{stem} in {}: {error}", dtype.name()));
             }
         }
     }
@@ -71,6 +71,20 @@ fn the_table_and_the_folder_agree() {
         files.sort();
         let listed: Vec<&str> = table.iter().map(|&(stem, _)| stem).collect();
         assert_eq!(listed, files, "the table in gpu/shaders.rs (in alphabetical order) and the files of {folder:?}");
+    }
+}
+
+#[test]
+fn every_line_of_the_variants_is_a_kernel_of_its_own() {
+    let lines = VARIANTS.lines().filter(|line| !line.starts_with('#')).count();
+    let stems: Vec<&str> = stems().collect();
+    assert_eq!(stems.len(), KERNELS.len() + lines, "a line of shaders/variants is not `stem: pieces | element types`");
+    for (i, stem) in stems.iter().enumerate() {
+        assert!(!stems[..i].contains(stem), "{stem} twice");
+    }
+    let all: String = stems.iter().map(|stem| source(stem, &[]).expect("a source")).collect();
+    for (stem, piece) in SHARED {
+        assert!(all.contains(piece), "no kernel uses shaders/shared/{stem}.wgsl");
     }
 }
 

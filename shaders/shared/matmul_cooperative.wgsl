@@ -86,8 +86,8 @@ fn keep_b(i: u32, v: vec4<f16>) {
     }
 }
 
-// Writes the matrices that lie beside each other in `result` from `place` on to where they belong, if they are `mine`; each lane of a
-// subgroup writes some vectors.
+// Writes the matrices that lie beside each other in `result` from `place` on to where they belong, if they are `mine`; each
+// lane of a subgroup writes some vectors.
 fn write_out(mine: bool, place: u32, start: u32, row: u32, column: u32, matrices: u32, lane: u32, lanes: u32) {
     workgroupBarrier();
     let line = matrices * SIZE / 4;

@@ -117,7 +117,7 @@ fn seat(local: u32, wide: u32) -> vec2u {
 }
 
 // An invocation's part of C, a row each: the low four columns and, where there are eight, the high four; and the sums of A's
-// low and high rows. What a smaller block does not have is never written, and costs nothing.
+// low and high rows. What a smaller block does not have is never written.
 struct Block {
     l0: vec4f,
     l1: vec4f,
@@ -143,12 +143,13 @@ struct Block {
 fn multiply(c: ptr<function, Block>, at_a: u32, at_b: u32) {
     let a = vec4f(tile_a[at_a]);
     let b = vec4f(tile_b[at_b]);
+    var next = vec4f();
     (*c).l0 = fma(vec4f(a.x), b, (*c).l0);
     (*c).l1 = fma(vec4f(a.y), b, (*c).l1);
     (*c).l2 = fma(vec4f(a.z), b, (*c).l2);
     (*c).l3 = fma(vec4f(a.w), b, (*c).l3);
     if block_n > 4 {
-        let next = vec4f(tile_b[at_b + tile_n / 8]);
+        next = vec4f(tile_b[at_b + tile_n / 8]);
         (*c).h0 = fma(vec4f(a.x), next, (*c).h0);
         (*c).h1 = fma(vec4f(a.y), next, (*c).h1);
         (*c).h2 = fma(vec4f(a.z), next, (*c).h2);
@@ -161,7 +162,6 @@ fn multiply(c: ptr<function, Block>, at_a: u32, at_b: u32) {
         (*c).l6 = fma(vec4f(below.z), b, (*c).l6);
         (*c).l7 = fma(vec4f(below.w), b, (*c).l7);
         if block_n > 4 {
-            let next = vec4f(tile_b[at_b + tile_n / 8]);
             (*c).h4 = fma(vec4f(below.x), next, (*c).h4);
             (*c).h5 = fma(vec4f(below.y), next, (*c).h5);
             (*c).h6 = fma(vec4f(below.z), next, (*c).h6);

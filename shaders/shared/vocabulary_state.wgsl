@@ -1,4 +1,4 @@
-// What is known of a row after some words: `shaders/vocabulary_tiles.wgsl` and `vocabulary_tiles_merge.wgsl`.
+// What is known of a row after some words: `vocabulary_rows.wgsl` and `shaders/vocabulary_tiles_merge.wgsl`.
 //
 // A word is sampled as the first to arrive in a race of exponential clocks: the largest e^logit / clock, clock = -ln(u), is
 // the word of the largest logit + Gumbel noise, -ln(-ln(u)), for one logarithm less. Logits are multiplied by a sharpness

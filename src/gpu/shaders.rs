@@ -4,9 +4,11 @@
 //! `shaders/shared/random.wgsl` in front of it, in that order, by plain concatenation.
 //!
 //! A shader that works in single and in half precision names its open element types in a line `//! elements: X, Y`
-//! behind that. A kernel that is nothing but pieces is no file but a line of `shaders/variants`. In front of everything then stand the types that the dispatch chose: for each name the scalar, and the
+//! behind that. In front of everything then stand the types that the dispatch chose: for each name the scalar, and the
 //! vectors of two and of four as `X2` and `X4`. Arithmetic is in single precision all the same: what is read is
 //! converted, as in `f32(x[i])`, and what is written too, as in `X(value)`.
+//!
+//! A kernel that is nothing but pieces is no file but a line of `shaders/variants`.
 //!
 //! Conventions: the entry point is `main`. Group 0 holds the uniform struct at binding 0 (only where the dispatch has
 //! one) and the storage buffers from binding 1 on; group 1 holds the step's state, declared by `shared/step.wgsl`.
@@ -162,7 +164,7 @@ pub enum ShaderError {
         "no shader {0:?} is embedded; expected a file of that stem in shaders/ and its line in gpu/shaders.rs, or a line of shaders/variants"
     )]
     Unknown(String),
-    /// The first line names a piece that does not exist.
+    /// It names a piece that does not exist.
     #[error("shader {shader:?} asks for shared piece {piece:?}, expected one of {expected}")]
     UnknownPiece {
         /// The kernel.

@@ -3,7 +3,7 @@
 //! Reverse mode leaves a node for each matrix and each layer norm. On a GPU most of them are in two dispatches, the second of which
 //! adds up what the first has in parts, and every dispatch waits for the one before. Nobody reads these gradients before the
 //! optimizer does, so that they can wait for the last of their layer: then one dispatch adds up all of it
-//! ([`ops::ParameterGradients`]). Results are the same bits where a sum has 16 parts or fewer.
+//! ([`ParameterGradients`]), in the same order. What they are made of lives as long.
 
 use super::{Graph, GraphError, Source, Tensor};
 use crate::op::Gradients;
@@ -24,13 +24,13 @@ struct Member {
 #[derive(Debug)]
 struct Group {
     members: Vec<Member>,
-    /// The windows of matrices and of vectors, each without a gap.
+    /// What the windows of matrices lie in, and those of vectors. Others may lie between.
     windows: [Range<usize>; 2],
 }
 
 impl Graph {
-    /// Computes the gradients of a segment's parameters together, as far as nobody but the optimizer reads them and they lie
-    /// behind each other, and `keep` as before. The last pass, for GPUs.
+    /// Computes the gradients of a segment's parameters together, as far as nobody but the optimizer reads them and nobody
+    /// overwrites meanwhile what they are made of, and `keep` as before. The last pass, for GPUs.
     ///
     /// # Errors
     /// [`GraphError`] where an op turns out not to be what it says it is: a bug.
@@ -114,7 +114,7 @@ impl Graph {
         let linear = |member: &&Member| matches!(member.gradients, Gradients::Linear);
         let matrices = members.iter().filter(linear).map(|m| m.windows[0].clone()).collect();
         let vectors = members.iter().flat_map(|m| m.windows.iter().skip(usize::from(linear(&m))).cloned()).collect();
-        let windows = [contiguous(matrices)?, contiguous(vectors)?];
+        let windows = [around(matrices)?, around(vectors)?];
         (members.len() > 1).then_some(Group { members, windows })
     }
 }
@@ -137,9 +137,7 @@ impl Group {
     }
 }
 
-/// Windows as one, if there is no gap between them.
-fn contiguous(mut windows: Vec<Range<usize>>) -> Option<Range<usize>> {
-    windows.sort_by_key(|window| window.start);
-    let joined = windows.windows(2).all(|pair| pair[0].end == pair[1].start);
-    (joined && !windows.is_empty()).then(|| windows[0].start..windows[windows.len() - 1].end)
+/// The window that all of them lie in.
+fn around(windows: Vec<Range<usize>>) -> Option<Range<usize>> {
+    Some(windows.iter().map(|window| window.start).min()?..windows.iter().map(|window| window.end).max()?)
 }

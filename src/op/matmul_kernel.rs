@@ -53,7 +53,7 @@ pub struct MatmulKernel {
     pub prefetch: bool,
     /// Whether results leave a subgroup's registers by strips of matrices, not one by one; only in the cooperative family.
     pub strips: bool,
-    /// Slices of k that are computed side by side and then added up in order; at least 1.
+    /// Slices of k that are computed side by side and then added up in a fixed order; at least 1.
     pub slices: u16,
 }
 

@@ -72,6 +72,11 @@ pub trait Op: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Of an op with several of them: one that does nothing but the first of this shape, and its tensors, to try kernels with.
+    fn matmul_alone(&self, _shape: &MatmulShape, _shapes: &Shapes) -> Option<(Arc<dyn Op>, Shapes)> {
+        None
+    }
+
     /// Tensors that the WGSL dispatches need beside inputs and outputs.
     fn scratch(&self, _shapes: &Shapes, _device: &DeviceTraits) -> Vec<TensorType> {
         Vec::new()

@@ -217,9 +217,8 @@ struct LayerNormBackward {
     in_parts: bool,
 }
 
-/// What makes dgamma and dbeta of `parts` [blocks, 2, C], the tensor `read`; each where `to` says.
-pub(super) fn layer_norm_sums(parts: &TensorType, read: usize, to: [(usize, usize); 2]) -> [PartsSum; 2] {
-    let [blocks, _, c] = parts.shape[..] else { return [PartsSum::default(); 2] };
+/// What makes dgamma and dbeta of the parts [blocks, 2, C], the tensor `read`; each where `to` says.
+pub(super) fn layer_norm_sums((blocks, c): (usize, usize), read: usize, to: [(usize, usize); 2]) -> [PartsSum; 2] {
     [0, 1].map(|i| PartsSum { len: c, parts: blocks, stride: 2 * c, from: (read, i * c), to: to[i] })
 }
 
@@ -377,13 +376,12 @@ impl Op for LayerNormBackward {
         if self.in_parts {
             return vec![first];
         }
-        let parts_type = TensorType::f32(&[blocks, 2, c]);
         let add = AddParts {
             read: vec![parts],
             write: [Operand::Output(1), Operand::Output(2)],
             element: DType::F32,
             accumulate: false,
-            sums: layer_norm_sums(&parts_type, 0, [(0, 0), (1, 0)]).to_vec(),
+            sums: layer_norm_sums((blocks, c), 0, [(0, 0), (1, 0)]).to_vec(),
         };
         [vec![first], add.dispatches()].concat()
     }

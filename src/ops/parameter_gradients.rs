@@ -9,6 +9,7 @@ use crate::op::{
     DeviceTraits, Dispatch, MatmulShape, Op, Operand, Shapes, Twin, mismatch, no_second_derivative, twins,
 };
 use crate::ops::kernels::{AddParts, Matmul, MatmulOperands};
+use std::sync::Arc;
 
 /// Gradients that begin at these elements: of matrices in output 0, of vectors in output 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub enum Part {
     },
 }
 
-/// Two vectors: the gradients of matrices, and those of vectors, each one behind the other as the bank of gradients has them. What
-/// lies between them is not written.
+/// Two windows of the bank of gradients: one with those of matrices, one with those of vectors. What lies between them is not
+/// written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterGradients {
     /// What there is, in the order of its inputs: linear layers, and at most two layer norms.
@@ -51,6 +52,10 @@ impl ParameterGradients {
     /// Layer norms that one has room for.
     pub const NORMS: usize = 2;
 
+    /// Elements of parts that wait to be added up, more only where a single product has more: 64 MiB, half of what every device can
+    /// bind.
+    const MOST: usize = 16 << 20;
+
     fn pieces(&self, inputs: &[TensorType]) -> Vec<Piece> {
         let mut input = 0;
         let piece = |part: &Part| match *part {
@@ -67,19 +72,25 @@ impl ParameterGradients {
         self.parts.iter().map(piece).collect()
     }
 
-    /// Elements of the parts of matrices and of row sums, and where those of each product begin.
-    fn windows(&self, pieces: &[Piece], device: &DeviceTraits) -> ([usize; 2], Vec<[usize; 2]>) {
-        let (mut ends, mut windows) = ([0; 2], Vec::new());
+    /// Elements of the tensors for parts of matrices and of row sums, and where those of each product begin;
+    /// before some, those so far have to be added up.
+    fn windows(&self, pieces: &[Piece], device: &DeviceTraits) -> ([usize; 2], Vec<(bool, [usize; 2])>) {
+        let (mut lens, mut ends, mut windows) = ([0; 2], [0; 2], Vec::new());
         for piece in pieces {
             let Piece::Linear(product, _) = piece else { continue };
-            windows.push(ends);
             let slices = product.slices(device);
-            if slices > 1 {
-                ends[0] += (slices * product.m * product.n).next_multiple_of(4);
-                ends[1] += (slices * product.m).next_multiple_of(4);
+            let parts = if slices > 1 { [product.m * product.n, product.m].map(|len| slices * len) } else { [0; 2] };
+            let full = ends[0] > 0 && ends[0] + parts[0] > Self::MOST;
+            if full {
+                ends = [0; 2];
+            }
+            windows.push((full, ends));
+            for i in 0..2 {
+                ends[i] += parts[i].next_multiple_of(4);
+                lens[i] = lens[i].max(ends[i]);
             }
         }
-        (ends, windows)
+        (lens, windows)
     }
 
     fn twin<R: Real>(&self, mut t: Twin<'_, R>) {
@@ -152,6 +163,17 @@ impl Op for ParameterGradients {
         self.pieces(&s.inputs).iter().filter_map(shape).collect()
     }
 
+    fn matmul_alone(&self, shape: &MatmulShape, s: &Shapes) -> Option<(Arc<dyn Op>, Shapes)> {
+        let first = |piece: Piece| match piece {
+            Piece::Linear(product, i) if product.shape(false) == *shape => Some(i),
+            _ => None,
+        };
+        let i = self.pieces(&s.inputs).into_iter().find_map(first)?;
+        let inputs = s.inputs[i..i + 2].to_vec();
+        let outputs = LinearWeightGradient.infer(&[&inputs[0], &inputs[1]]).ok()?;
+        Some((Arc::new(LinearWeightGradient), Shapes { inputs, outputs }))
+    }
+
     fn scratch(&self, s: &Shapes, device: &DeviceTraits) -> Vec<TensorType> {
         let (lens, _) = self.windows(&self.pieces(&s.inputs), device);
         lens.map(|len| TensorType::f32(&[len.max(4)])).to_vec()
@@ -175,7 +197,11 @@ impl Op for ParameterGradients {
                 Piece::Linear(product, i) => {
                     let (a, b) = (Operand::Input(i), Operand::Input(i + 1));
                     let operands = MatmulOperands { a, b, c: weights, bias: None, second: Some(vectors) };
-                    let [c, sums] = windows.next().unwrap_or_default();
+                    let (full, [c, sums]) = windows.next().unwrap_or_default();
+                    if full {
+                        dispatches.extend(add.dispatches());
+                        add.sums.clear();
+                    }
                     dispatches.push(product.product_in_parts(&operands, [(matrices, c), (rows, sums)], device));
                     let slices = product.slices(device);
                     if slices > 1 {
@@ -183,7 +209,8 @@ impl Op for ParameterGradients {
                     }
                 }
                 Piece::Norm(i, [gamma, beta]) => {
-                    add.sums.extend(layer_norm_sums(&s.inputs[i], add.read.len(), [(1, gamma), (1, beta)]));
+                    let [blocks, _, c] = s.inputs[i].shape[..] else { continue };
+                    add.sums.extend(layer_norm_sums((blocks, c), add.read.len(), [(1, gamma), (1, beta)]));
                     add.read.push(Operand::Input(i));
                 }
             }
@@ -193,4 +220,32 @@ impl Op for ParameterGradients {
     }
 
     twins!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Tuning;
+
+    /// What waits to be added up is never more than every device can bind, however many slices the products have.
+    #[test]
+    fn parts_are_added_up_before_they_are_too_many() {
+        let inputs = [1_024, 256].map(|columns| TensorType::f32(&[16_384, columns]));
+        let parts = [0, 1, 2].map(|i| Part::Linear { weight: i * 1_024 * 256, bias: i * 1_024 });
+        let op = ParameterGradients { parts: parts.to_vec(), lens: [3 * 1_024 * 256, 3 * 1_024] };
+        let inputs = [0, 1, 0, 1, 0, 1].map(|i: usize| inputs[i].clone()).to_vec();
+        let shapes = Shapes { outputs: op.lens.map(|len| TensorType::f32(&[len])).to_vec(), inputs };
+        let shape = op.matmuls(&shapes)[0];
+        for (slices, expected) in [(1, 0), (16, 1), (32, 2), (64, 3), (100, 3)] {
+            let kernel = format!("tiles 64x64x16 8x4 split {slices}").parse().expect("a kernel");
+            let device = DeviceTraits { tuning: Tuning::new(vec![(shape, kernel)]), ..DeviceTraits::FLOOR };
+            let largest = op.scratch(&shapes, &device)[0].len();
+            assert!(largest <= ParameterGradients::MOST.max(slices * 1_024 * 256), "{slices} slices: {largest}");
+            let dispatches = op.dispatches(&shapes, &device);
+            let sums = dispatches.iter().filter(|dispatch| dispatch.shader == "add_parts").count();
+            assert_eq!((sums, dispatches.len()), (expected, 3 + expected), "{slices} slices");
+        }
+        let (alone, of) = op.matmul_alone(&shape, &shapes).expect("a product alone");
+        assert_eq!((alone.matmuls(&of), of.inputs.len()), (vec![shape], 2));
+    }
 }

@@ -1,5 +1,5 @@
 //! The gradient of [`super::vocabulary_nll`]; `shaders/vocabulary_nll_backward.wgsl`, and on GPUs
-//! `shaders/vocabulary_tiles_backward.wgsl`.
+//! `shaders/vocabulary_tiles_backward.wgsl` or, with cooperative matrices, `shaders/shared/vocabulary_cooperative_backward.wgsl`.
 //!
 //! Some thousand words at a time: their logits once more, turned into gradients, and two products, with the words and with
 //! the rows.

@@ -95,8 +95,7 @@ impl Plan {
         for step in self.steps() {
             let Step::Run { node: index, .. } = step else { continue };
             let node = &self.graph().nodes()[*index];
-            let outputs = self.shapes(*index).outputs.iter().map(TensorType::bytes).sum::<usize>() as u64;
-            let inputs = self.needs(*index);
+            let (outputs, inputs) = (self.written(*index), self.needs(*index));
             by_op.entry(node.op.name()).or_default().needed += outputs + inputs.values().sum::<u64>();
             written += outputs;
             for (tensor, bytes) in inputs {
@@ -114,8 +113,18 @@ impl Plan {
         }
     }
 
-    /// Bytes that a node needs of each of its inputs.
-    fn needs(&self, index: usize) -> BTreeMap<Tensor, u64> {
+    /// Bytes that a node writes: its outputs, but what an output has of padding and of others' gradients is not written.
+    fn written(&self, index: usize) -> u64 {
+        let bound = self.bound(index);
+        let bytes = |(i, ty): (usize, &TensorType)| {
+            let whole = ty.bytes() as u64;
+            bound.get(&Operand::Output(i)).map_or(whole, |&moved| moved.min(whole))
+        };
+        self.shapes(index).outputs.iter().enumerate().map(bytes).sum()
+    }
+
+    /// Bytes that a node's dispatches move through each of its tensors; nothing on the CPU.
+    fn bound(&self, index: usize) -> BTreeMap<Operand, u64> {
         let (node, shapes) = (&self.graph().nodes()[index], self.shapes(index));
         let mut bound: BTreeMap<Operand, u64> = BTreeMap::new();
         if let Target::Gpu(device) = self.target() {
@@ -126,6 +135,13 @@ impl Plan {
                 }
             }
         }
+        bound
+    }
+
+    /// Bytes that a node needs of each of its inputs.
+    fn needs(&self, index: usize) -> BTreeMap<Tensor, u64> {
+        let (node, shapes) = (&self.graph().nodes()[index], self.shapes(index));
+        let bound = self.bound(index);
         let mut needs = BTreeMap::new();
         for (i, (&tensor, ty)) in node.inputs.iter().zip(&shapes.inputs).enumerate() {
             let whole = ty.bytes() as u64;
@@ -221,6 +237,21 @@ mod tests {
             moved.push(traffic.moved);
         }
         assert!(moved[2] < moved[0], "halves move as much as whole numbers: {moved:?}");
+    }
+
+    /// A layer's gradients are one node, with dropout or without.
+    #[test]
+    fn every_layers_gradients_are_together() {
+        for name in ["tiny", "small"] {
+            let mut config: Config = preset(name).unwrap();
+            (config.training.batch, config.data.length) = (2, 16);
+            let recipe = Recipe::new(&config);
+            let layers: usize = recipe.model.networks.iter().map(|network| network.config.layers).sum();
+            let target = Target::Gpu(DeviceTraits::FLOOR);
+            let plan = training_step(&recipe, recipe.shape, target, Recompute::Off, &[]).unwrap().plan;
+            let together = |node: &&crate::graph::Node| node.op.name() == "parameter_gradients";
+            assert_eq!(plan.graph().nodes().iter().filter(together).count(), layers, "{name}");
+        }
     }
 
     /// Each waits for the one before it: what a fast GPU loses by.

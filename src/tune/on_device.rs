@@ -52,6 +52,11 @@ impl OnDevice {
         self.lost
     }
 
+    /// Whether the device can run `kernel` for this multiplication, be it a candidate or not.
+    pub(super) fn can_run(&self, shape: &MatmulShape, kernel: &MatmulKernel) -> bool {
+        Matmul::can_run(shape, kernel, &self.traits)
+    }
+
     /// Why a family could not be run.
     fn family_refused(&mut self, error: EngineError) -> String {
         let Refusal { reason, lost } = refusal(error);
@@ -146,7 +151,11 @@ impl OnDevice {
                 }
                 let candidates = Matmul::candidates(&shape, &self.traits);
                 if candidates.len() > 1 {
-                    let subject = || Subject { op: op.clone(), shapes: shapes.clone(), whole: 0, scale: 1.0 };
+                    let subject = || {
+                        let alone = op.matmul_alone(&shape, &shapes);
+                        let (op, shapes) = alone.unwrap_or_else(|| (op.clone(), shapes.clone()));
+                        Subject { op, shapes, whole: 0, scale: 1.0 }
+                    };
                     self.subjects.entry(shape).or_insert_with(subject);
                     tasks.push(Task { shape, candidates, work });
                 }
@@ -168,11 +177,10 @@ impl OnDevice {
                 *count += times;
                 continue;
             }
-            // Every example is as long as it can be, which is the most work; every target is a word.
-            let [rows, lengths] =
-                [0, 1].map(|i| shapes.inputs.get(i).map_or(1, |ty| if i == 0 { ty.rows() } else { ty.len() }));
             let (whole, scale) = match of {
-                FamilyOf::Attention => ((rows / lengths.max(1)) as u32, 1.0),
+                // Every example is as long as it can be, which is the most work.
+                FamilyOf::Attention => ((shapes.inputs[0].rows() / shapes.inputs[1].len().max(1)) as u32, 1.0),
+                // Every target is the last word.
                 FamilyOf::Vocabulary => (shapes.inputs[1].rows() as u32 - 1, VOCABULARY_SCALE),
             };
             heads.ops.push((name, Subject { op: op.clone(), whole, scale, shapes }, times));
@@ -214,6 +222,10 @@ impl OnDevice {
             FamilyOf::Vocabulary => KernelFamily::Tiles,
         };
         let [base, other] = [base, kernel].map(|kernel| heads.of.set(&self.traits, Some(kernel)));
+        let what = match heads.of {
+            FamilyOf::Attention => "tokens",
+            FamilyOf::Vocabulary => "as target",
+        };
         let mut all = Compared { error: 0.0, wrong: None };
         for (name, subject, _) in &heads.ops {
             // Of full length, and with keys that do not count behind one that does; the last word, and another.
@@ -223,7 +235,7 @@ impl OnDevice {
                 let Compared { error, wrong } = compared.map_err(|error| self.family_refused(error))?;
                 all.error = all.error.max(error);
                 if let Some(wrong) = wrong {
-                    all.wrong = Some(format!("{name} at {whole} {wrong}"));
+                    all.wrong = Some(format!("{name} with {whole} {what} {wrong}"));
                     return Ok(all);
                 }
             }
@@ -305,8 +317,8 @@ mod tests {
         [(plans.training.plan, 1)]
     }
 
-    /// No base kernel is without cooperative matrices for the vocabulary, and the tests' device may have none: what is tried all
-    /// the same is left out, and says why.
+    /// The vocabulary has no other family than that of cooperative matrices, which the tests' device may not have: what is tried
+    /// all the same is left out, and it is said why.
     #[test]
     fn a_family_that_the_device_cannot_run_is_left_out() {
         let traits = DeviceTraits { f16: true, workgroup_memory: 32_768, cooperative: Some(16), ..DeviceTraits::FLOOR };
@@ -316,6 +328,7 @@ mod tests {
         assert_eq!(families, [KernelFamily::Cooperative]);
         let heads = device.heads(&plans, FamilyOf::Vocabulary, &families);
         assert_eq!(heads.ops().len(), 2, "{:?}", heads.ops());
+        // The random numbers that they are given make numbers of all results.
         let compared = device.check_family(&heads, KernelFamily::Tiles).unwrap();
         assert!(compared.wrong.is_none() && compared.error == 0.0, "{compared:?}");
         if adapter().info().cooperative_matrices.is_none() {

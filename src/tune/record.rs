@@ -21,7 +21,7 @@ pub(super) fn check_again(
         if choice.kernel == base {
             continue;
         }
-        let known = task.candidates.contains(&choice.kernel);
+        let known = trials.can_run(&task.shape, &choice.kernel);
         let check = |trials: &mut OnDevice| trials.check(task, choice.kernel).unwrap_or_else(|it| Some(it.reason));
         let wrong = if known { check(trials) } else { Some(GONE.into()) };
         match wrong {

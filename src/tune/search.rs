@@ -58,6 +58,9 @@ pub struct Tuned {
 /// other parts, which are multiplications of other shapes.
 const MOST_ROUNDS: usize = 4;
 
+/// Why a family was not tried behind one that brought the device down.
+const LOST: &str = "another kernel brought the device down";
+
 /// Finds the kernels for some work on a device.
 ///
 /// The result is a function of the record and of what is in the cache when this returns, but for what there was no time to
@@ -226,11 +229,10 @@ impl Search<'_> {
             self.begin();
             let mut found = KernelChoices::new(choices.device.clone());
             for heads in unsettled {
-                let in_time = trials.elapsed() < self.budget && !trials.lost();
-                found.families_mut(heads.of()).push(if in_time {
-                    trials.choose_family(heads)
-                } else {
-                    FamilyChoice::untried(heads.ops(), Some(NO_TIME.into()))
+                let why = if trials.lost() { Some(LOST) } else { (trials.elapsed() >= self.budget).then_some(NO_TIME) };
+                found.families_mut(heads.of()).push(match why {
+                    None => trials.choose_family(heads),
+                    Some(why) => FamilyChoice::untried(heads.ops(), Some(why.into())),
                 });
             }
             if trials.lost() {

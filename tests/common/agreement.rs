@@ -15,7 +15,7 @@ pub fn compare(plan: &Plan, bad: &mut Vec<String>) {
         let op = &plan.graph().nodes()[*node].op;
         for dispatch in op.dispatches(&plan.shapes(*node), &device) {
             if let Err(error) = disagreement(&dispatch) {
-                let line = format!("  op {}, {}.wgsl: {error}", op.name(), dispatch.shader);
+                let line = format!("  op {}, shader {}: {error}", op.name(), dispatch.shader);
                 if !bad.contains(&line) {
                     bad.push(line);
                 }

@@ -67,7 +67,10 @@ pub(super) fn as_json(choices: &KernelChoices, cache: &Cache) -> Value {
         return Value::Null;
     }
     let file = cache.file(&choices.device).map(|path| path.to_string_lossy().into_owned());
-    json!({"file": file, "faster": faster(choices).len(), "matmul": choices.matmul, "attention": choices.attention, "vocabulary": choices.vocabulary})
+    json!({
+        "file": file, "faster": faster(choices).len(), "matmul": choices.matmul, "attention": choices.attention,
+        "vocabulary": choices.vocabulary,
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which of attention's kernels runs: by the device, the sizes, and the tensors' precision.
+//! Which of attention's kernels runs, by the device, the sizes, and the tensors' precision; and which families may be tried.
 
 use super::vocabulary_tiles;
 use crate::graph::DType;

@@ -137,7 +137,7 @@ impl Matmul {
         scratch
     }
 
-    /// One dispatch, or two where k is split: partial sums, then their addition in order of k, so that the result is the
+    /// One dispatch, or two where k is split: partial sums, then their addition in a fixed order, so that the result is the
     /// same bits each time.
     ///
     /// The tensors of [`Self::scratch`] are bound from `Operand::Scratch(first_scratch)` on.
@@ -297,6 +297,11 @@ impl Matmul {
     /// The base kernel first, then all others that this device can run and that may be faster; at least one.
     pub fn candidates(shape: &MatmulShape, device: &DeviceTraits) -> Vec<MatmulKernel> {
         shape.candidates(device)
+    }
+
+    /// Whether `kernel` can do it on such a device.
+    pub fn can_run(shape: &MatmulShape, kernel: &MatmulKernel, device: &DeviceTraits) -> bool {
+        shape.fits(kernel, device)
     }
 
     /// The kernel to use: what the device's tuning says, where it can run that, or else the base kernel.

@@ -112,8 +112,10 @@ impl MatmulShape {
             let cooperative = |strips| move |f| MatmulKernel { strips, ..form(MatmulFamily::Cooperative, f) };
             // A subgroup of 64 has two blocks of a form for 32, one after the other, and begins from k = 0 for each.
             if device.wide_subgroups {
-                let wide = |kernel| MatmulKernel { subgroup: 64, ..kernel };
-                WIDE.map(cooperative(true)).map(wide).into_iter().for_each(&mut add);
+                for kernel in WIDE.map(cooperative(true)) {
+                    let wide = MatmulKernel { subgroup: 64, ..kernel };
+                    add(MatmulKernel { strips: self.fits(&wide, device), ..wide });
+                }
             }
             STRIPS.map(cooperative(true)).into_iter().for_each(&mut add);
             COOPERATIVE.map(cooperative(false)).into_iter().for_each(&mut add);
@@ -282,6 +284,12 @@ mod tests {
         let eight = DeviceTraits { cooperative: Some(8), ..LARGE };
         let amd = DeviceTraits { wide_subgroups: true, ..LARGE };
         assert!(square.candidates(&LARGE).iter().all(|kernel| kernel.subgroup <= 32));
+        let small = DeviceTraits { workgroup_memory: 32_768, ..amd };
+        let wide: Vec<MatmulKernel> = square.candidates(&small).into_iter().filter(|k| k.subgroup == 64).collect();
+        assert!(
+            wide.iter().any(|k| k.strips) && wide.iter().any(|k| !k.strips),
+            "one has no room for strips: {wide:?}"
+        );
         for (tile, block, prefetch) in WIDE {
             let mut wide = square.candidates(&amd).into_iter().filter(|k| k.subgroup == 64);
             assert!(wide.any(|k| (k.tile, k.block, k.prefetch) == (tile, block, prefetch)), "{tile:?} {block:?}");

@@ -13,7 +13,7 @@ const FEW: usize = 16;
 const LANES: usize = 8;
 
 /// `len` elements, each the sum of those of all parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ops) struct PartsSum {
     pub len: usize,
     pub parts: usize,

@@ -31,7 +31,7 @@ const TILE: usize = 64;
 /// Workgroups of the forward pass: enough to fill a large GPU several times, for an even end; more would only make more
 /// parts to put together.
 const WORKGROUPS: usize = 1_024;
-/// Words of memory that hold what is known of a row: as written by `vocabulary_tiles.wgsl`, and as read by
+/// Words of memory that hold what is known of a row: as written by `shared/vocabulary_rows.wgsl`, and as read by
 /// `vocabulary_nll_finish.wgsl`.
 const PARTIAL: usize = 7;
 const STATE: usize = 8;
@@ -76,7 +76,7 @@ pub(in crate::ops) fn scratch(s: &Shapes) -> Vec<TensorType> {
     vec![TensorType::u32(&[groups(m, v).0, PARTIAL, m]), TensorType::u32(&[m, STATE])]
 }
 
-/// What `shaders/shared/vocabulary_tile.wgsl` needs, for the logits of `words` words.
+/// What `shaders/shared/vocabulary_access.wgsl` needs, for the logits of `words` words.
 fn tiles(shader: &'static str, s: &Shapes, words: usize) -> Dispatch {
     let (m, e, v) = sizes(s);
     Dispatch::new(shader)
