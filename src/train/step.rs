@@ -120,7 +120,8 @@ fn gradients(
     }
     g.multiply_in(recipe.training.precision.products());
     g.recompute(recompute)?;
-    if target == Target::Cpu { Ok(()) } else { g.group(&keep) }
+    // Where activations are computed again, memory counts more than dispatches.
+    if target == Target::Cpu || recompute != Recompute::Off { Ok(()) } else { g.group(&keep) }
 }
 
 /// Norm, clip and update with the accumulated gradients.
