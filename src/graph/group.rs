@@ -116,7 +116,9 @@ impl Graph {
         let matrices = members.iter().filter(linear).map(|m| m.windows[0].clone()).collect();
         let vectors = members.iter().flat_map(|m| m.windows.iter().skip(usize::from(linear(&m))).cloned()).collect();
         let windows = [around(matrices)?, around(vectors)?];
-        (members.len() > 1).then_some(Group { members, windows })
+        // Both are written by one dispatch, which WebGPU does not allow of one memory.
+        let apart = windows[0].end <= windows[1].start || windows[1].end <= windows[0].start;
+        (members.len() > 1 && apart).then_some(Group { members, windows })
     }
 }
 
