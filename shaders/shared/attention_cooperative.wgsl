@@ -1,7 +1,6 @@
-// What the attention kernels of cooperative matrices have in common; each of them declares `qkv`, of elements Qkv. Needs
-// shared/attention.wgsl, and one of shared/attention_matrices_16.wgsl and _8: SIZE, MatrixA and MatrixB, of elements Qkv, and
-// MatrixC of sums in single precision. For a length that is a multiple of SIZE, and heads of at most 64 columns, also a
-// multiple. Keys and values of padding are multiplied by 0, so they must be finite.
+// What the attention kernels of cooperative matrices have in common; each of them declares `qkv`, of elements Qkv, which
+// are f16. Needs shared/attention.wgsl, and one of shared/matrices_16.wgsl and _8. For a length that is a multiple of SIZE, and
+// heads of at most 64 columns, also a multiple. Keys and values of padding are multiplied by 0, so they must be finite.
 //
 // A workgroup of 256 invocations works on tiles of 64 x 64 numbers. Products of matrices are shared out among its
 // subgroups, however many there are; their sums go to `scores`. Between the products, invocation

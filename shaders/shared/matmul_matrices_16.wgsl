@@ -1,9 +1,5 @@
-// Cooperative matrices of 16 x 16, and tiles that hold what they are loaded from: in vectors, for Vulkan.
+// Tiles that hold what matrices of 16 x 16 are loaded from: in vectors, for Vulkan.
 
-alias MatrixA = coop_mat16x16<f16, A>;
-alias MatrixB = coop_mat16x16<f16, B>;
-alias MatrixC = coop_mat16x16<f32, C>;
-const SIZE: u32 = 16;
 // Elements of the tiles' arrays for each vector of 4.
 const UNIT: u32 = 1;
 

@@ -1,10 +1,5 @@
-// Cooperative matrices of 8 x 8, and tiles that hold what they are loaded from: element by element, as Metal's
-// simdgroup_load wants it.
+// Tiles that hold what matrices of 8 x 8 are loaded from: element by element, as Metal's simdgroup_load wants it.
 
-alias MatrixA = coop_mat8x8<f16, A>;
-alias MatrixB = coop_mat8x8<f16, B>;
-alias MatrixC = coop_mat8x8<f32, C>;
-const SIZE: u32 = 8;
 // Elements of the tiles' arrays for each vector of 4.
 const UNIT: u32 = 4;
 

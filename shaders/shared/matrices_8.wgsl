@@ -1,0 +1,6 @@
+// Cooperative matrices of 8 x 8: f16 factors, f32 sums.
+
+alias MatrixA = coop_mat8x8<f16, A>;
+alias MatrixB = coop_mat8x8<f16, B>;
+alias MatrixC = coop_mat8x8<f32, C>;
+const SIZE: u32 = 8;
