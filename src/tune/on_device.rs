@@ -300,6 +300,7 @@ mod tests {
     use crate::graph::Recompute;
     use crate::plan::Target;
     use crate::train::{Fit, MicroBatches, Plans, Recipe};
+    use crate::tune::record::check_again;
 
     fn adapter() -> Adapter {
         let name = std::env::var("LEYDEN_TEST_DEVICE").unwrap_or_else(|_| "llvmpipe".into());
@@ -336,6 +337,22 @@ mod tests {
             assert_eq!((choice.kernel, choice.left_out.len()), (None, 1), "{choice:?}");
             assert!(choice.left_out[0].reason.contains("vocabulary_cooperative_16"), "{choice:?}");
         }
+    }
+
+    /// It would not end on the same bits with what has become faster since.
+    #[test]
+    fn a_run_of_before_there_was_a_family_goes_on_without() {
+        let traits = DeviceTraits { f16: true, workgroup_memory: 32_768, cooperative: Some(16), ..DeviceTraits::FLOOR };
+        let mut device = OnDevice::new(&adapter(), traits);
+        let of = FamilyOf::Vocabulary;
+        let heads = device.heads(&plans(traits, "training.precision=mixed"), of, &KernelFamily::on_trial(of, &traits));
+        let now = Device::of(adapter().info());
+        let before = Device { sources: "of before".into(), ..now.clone() };
+        let mut choices = KernelChoices::new(now);
+        let ops = heads.ops();
+        check_again(&mut choices, &before, &[], &[heads], &mut device);
+        let [choice] = &choices.vocabulary[..] else { panic!("{choices:?}") };
+        assert!(choice.ops == ops && choice.kernel.is_none() && choice.untried.is_some(), "{choice:?}");
     }
 
     /// Cooperative matrices are nothing that the tests' device has; the general kernels in place of tiles are the same kind

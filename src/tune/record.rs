@@ -1,7 +1,7 @@
 //! A run's own kernels after a change of the driver or of leyden.
 
 use super::on_device::{Heads, OnDevice};
-use super::{Compared, Device, KernelChoices, LeftOut, Measure, Task};
+use super::{Compared, Device, FamilyChoice, KernelChoices, LeftOut, Measure, Task};
 
 /// Holds what a run was trained with before the driver or leyden changed against the base kernels once more.
 pub(super) fn check_again(
@@ -12,6 +12,7 @@ pub(super) fn check_again(
     trials: &mut OnDevice,
 ) -> Option<String> {
     const GONE: &str = "is no kernel for this device any more";
+    const BEFORE: &str = "the run began before there was another";
     let (mut kept, mut dropped) = (0, Vec::new());
     // What the plans do not need any more is not checked, and not kept.
     choices.matmul.retain(|choice| tasks.iter().any(|task| task.shape == choice.shape));
@@ -35,6 +36,11 @@ pub(super) fn check_again(
     }
     for heads in heads {
         let of = heads.of();
+        if choices.families(of).is_empty() && !heads.is_empty() {
+            // The run began before there was a choice, and goes on as it began.
+            choices.families_mut(of).push(FamilyChoice::untried(heads.ops(), Some(BEFORE.into())));
+            continue;
+        }
         let last = choices.families_mut(of).drain(..).next_back().filter(|choice| choice.ops == heads.ops());
         let Some(mut choice) = last else { continue };
         if let Some(kernel) = choice.kernel {
