@@ -44,8 +44,10 @@ fn multiply(first_row: u32, first_word: u32, local: u32, subgroup: u32, subgroup
     let width = 4 * STRIDE;
     let wide_a = LINE * UNIT;
     let wide_b = LINE * UNIT;
+    // From one matrix of a block to the next: of the tiles, and down the logits.
+    let hop = SIZE * LINE * UNIT;
+    let down = SIZE * width;
     let turns = (BLOCKS + subgroups - 1) / subgroups;
-
     var a0: MatrixA;
     var a1: MatrixA;
     var a2: MatrixA;
@@ -81,14 +83,14 @@ fn multiply(first_row: u32, first_word: u32, local: u32, subgroup: u32, subgroup
             bring(first_row, first_word, k, local);
             workgroupBarrier();
             for (var p = 0u; p < STEP; p += SIZE) {
-                let at_a0 = ((row + 0 * SIZE) * LINE + p / 4) * UNIT;
-                let at_a1 = ((row + 1 * SIZE) * LINE + p / 4) * UNIT;
-                let at_a2 = ((row + 2 * SIZE) * LINE + p / 4) * UNIT;
-                let at_a3 = ((row + 3 * SIZE) * LINE + p / 4) * UNIT;
-                let at_b0 = ((column + 0 * SIZE) * LINE + p / 4) * UNIT;
-                let at_b1 = ((column + 1 * SIZE) * LINE + p / 4) * UNIT;
-                let at_b2 = ((column + 2 * SIZE) * LINE + p / 4) * UNIT;
-                let at_b3 = ((column + 3 * SIZE) * LINE + p / 4) * UNIT;
+                let at_a0 = (row * LINE + p / 4) * UNIT;
+                let at_a1 = at_a0 + hop;
+                let at_a2 = at_a0 + 2 * hop;
+                let at_a3 = at_a0 + 3 * hop;
+                let at_b0 = (column * LINE + p / 4) * UNIT;
+                let at_b1 = at_b0 + hop;
+                let at_b2 = at_b0 + 2 * hop;
+                let at_b3 = at_b0 + 3 * hop;
                 a0 = coopLoadT<MatrixA>(&tile_a[at_a0], wide_a);
                 a1 = coopLoadT<MatrixA>(&tile_a[at_a1], wide_a);
                 b0 = coopLoad<MatrixB>(&tile_b[at_b0], wide_b);
@@ -117,42 +119,38 @@ fn multiply(first_row: u32, first_word: u32, local: u32, subgroup: u32, subgroup
                 }
             }
         }
-        let row_0 = (row + 0 * SIZE) * width + column;
-        let row_1 = (row + 1 * SIZE) * width + column;
-        let row_2 = (row + 2 * SIZE) * width + column;
-        let row_3 = (row + 3 * SIZE) * width + column;
-        let to00 = row_0 + 0 * SIZE;
+        let to00 = row * width + column;
         coopStoreT(c00, &result[to00], width);
-        let to01 = row_0 + 1 * SIZE;
+        let to01 = to00 + SIZE;
         coopStoreT(c01, &result[to01], width);
-        let to10 = row_1 + 0 * SIZE;
+        let to10 = to00 + down;
         coopStoreT(c10, &result[to10], width);
-        let to11 = row_1 + 1 * SIZE;
+        let to11 = to00 + down + SIZE;
         coopStoreT(c11, &result[to11], width);
         if ALONG > 2 {
-            let to02 = row_0 + 2 * SIZE;
+            let to02 = to00 + 2 * SIZE;
             coopStoreT(c02, &result[to02], width);
-            let to03 = row_0 + 3 * SIZE;
+            let to03 = to00 + 3 * SIZE;
             coopStoreT(c03, &result[to03], width);
-            let to12 = row_1 + 2 * SIZE;
+            let to12 = to00 + down + 2 * SIZE;
             coopStoreT(c12, &result[to12], width);
-            let to13 = row_1 + 3 * SIZE;
+            let to13 = to00 + down + 3 * SIZE;
             coopStoreT(c13, &result[to13], width);
-            let to20 = row_2 + 0 * SIZE;
+            let to20 = to00 + 2 * down;
             coopStoreT(c20, &result[to20], width);
-            let to21 = row_2 + 1 * SIZE;
+            let to21 = to00 + 2 * down + SIZE;
             coopStoreT(c21, &result[to21], width);
-            let to22 = row_2 + 2 * SIZE;
+            let to22 = to00 + 2 * down + 2 * SIZE;
             coopStoreT(c22, &result[to22], width);
-            let to23 = row_2 + 3 * SIZE;
+            let to23 = to00 + 2 * down + 3 * SIZE;
             coopStoreT(c23, &result[to23], width);
-            let to30 = row_3 + 0 * SIZE;
+            let to30 = to00 + 3 * down;
             coopStoreT(c30, &result[to30], width);
-            let to31 = row_3 + 1 * SIZE;
+            let to31 = to00 + 3 * down + SIZE;
             coopStoreT(c31, &result[to31], width);
-            let to32 = row_3 + 2 * SIZE;
+            let to32 = to00 + 3 * down + 2 * SIZE;
             coopStoreT(c32, &result[to32], width);
-            let to33 = row_3 + 3 * SIZE;
+            let to33 = to00 + 3 * down + 3 * SIZE;
             coopStoreT(c33, &result[to33], width);
         }
     }

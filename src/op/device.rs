@@ -43,6 +43,13 @@ impl DeviceTraits {
     };
 }
 
+impl DeviceTraits {
+    /// Of a kernel for cooperative matrices of 8 and one for those of 16 the device's.
+    pub(crate) fn by_matrices(&self, [eight, sixteen]: [&'static str; 2]) -> &'static str {
+        if self.cooperative == Some(8) { eight } else { sixteen }
+    }
+}
+
 impl Default for DeviceTraits {
     fn default() -> Self {
         Self::FLOOR

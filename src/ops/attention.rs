@@ -250,10 +250,10 @@ impl Op for Attention {
         let (shader, blocks) = match kernel {
             KernelFamily::General => ("attention", s.blocks()),
             KernelFamily::Tiles => ("attention_tiles", s.length.div_ceil(TILE)),
-            KernelFamily::Cooperative if device.cooperative == Some(8) => {
-                ("attention_cooperative_8", s.length.div_ceil(TILE))
+            KernelFamily::Cooperative => {
+                let shader = device.by_matrices(["attention_cooperative_8", "attention_cooperative_16"]);
+                (shader, s.length.div_ceil(TILE))
             }
-            KernelFamily::Cooperative => ("attention_cooperative_16", s.length.div_ceil(TILE)),
         };
         let dispatch = Dispatch::new(shader)
             .element("Qkv", qkv)

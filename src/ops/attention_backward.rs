@@ -157,10 +157,10 @@ impl Op for AttentionBackward {
         match self.kernel(shapes, device) {
             KernelFamily::Tiles => whole(all("attention_backward_tiles").element("Dout", element(4))),
             // The output's gradient is of the same elements as qkv there.
-            KernelFamily::Cooperative if device.cooperative == Some(8) => {
-                whole(all("attention_backward_cooperative_8"))
+            KernelFamily::Cooperative => {
+                let shaders = ["attention_backward_cooperative_8", "attention_backward_cooperative_16"];
+                whole(all(device.by_matrices(shaders)))
             }
-            KernelFamily::Cooperative => whole(all("attention_backward_cooperative_16")),
             KernelFamily::General => {
                 // Three of the five products are the queries' kernel's; the other one computes two of them again.
                 let flops = self.flops(shapes);

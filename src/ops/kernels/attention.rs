@@ -26,7 +26,7 @@ impl KernelFamily {
     pub fn on_trial(of: FamilyOf, device: &DeviceTraits) -> Vec<Self> {
         let multiplies = match of {
             FamilyOf::Attention => Self::multiplies(device).is_some(),
-            FamilyOf::Vocabulary => vocabulary_tiles::multiplies(device).is_some(),
+            FamilyOf::Vocabulary => vocabulary_tiles::multiplies(device),
         };
         if !device.software && multiplies { vec![Self::Cooperative] } else { Vec::new() }
     }

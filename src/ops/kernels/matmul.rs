@@ -332,8 +332,7 @@ impl Grid {
             (MatmulFamily::Blocks, true) => "matmul_blocks_vector",
             (MatmulFamily::Tiles, false) => "matmul_tiles_scalar",
             (MatmulFamily::Tiles, true) => "matmul_tiles_vector",
-            (MatmulFamily::Cooperative, _) if device.cooperative == Some(8) => "matmul_cooperative_8",
-            (MatmulFamily::Cooperative, _) => "matmul_cooperative_16",
+            (MatmulFamily::Cooperative, _) => device.by_matrices(["matmul_cooperative_8", "matmul_cooperative_16"]),
         }
     }
 }

@@ -39,16 +39,16 @@ const STATE: usize = 8;
 /// Workgroup memory of the kernels of cooperative matrices, in bytes.
 const COOPERATIVE_MEMORY: u32 = 32_256;
 
-/// The size of the cooperative matrices, where the device has all that their kernels need.
-pub(super) fn multiplies(device: &DeviceTraits) -> Option<u32> {
+/// Whether the device has all that the kernels of cooperative matrices need.
+pub(super) fn multiplies(device: &DeviceTraits) -> bool {
     let room = device.workgroup_memory >= COOPERATIVE_MEMORY && device.invocations >= 128;
-    device.cooperative.filter(|size| device.f16 && room && [8, 16].contains(size))
+    device.f16 && room && device.cooperative.is_some_and(|size| [8, 16].contains(&size))
 }
 
-/// The size of the cooperative matrices that the device's traits name, where they can multiply x and word.
-fn cooperative(s: &Shapes, device: &DeviceTraits) -> Option<u32> {
+/// Whether they are what the device's traits name, and can multiply x and word.
+fn cooperative(s: &Shapes, device: &DeviceTraits) -> bool {
     let halves = s.inputs[..2].iter().all(|ty| ty.dtype == DType::F16 && ty.columns().is_multiple_of(4));
-    multiplies(device).filter(|_| halves && device.vocabulary == Some(KernelFamily::Cooperative))
+    halves && device.vocabulary == Some(KernelFamily::Cooperative) && multiplies(device)
 }
 
 /// Workgroups of the forward pass along V, and the tiles of each.
@@ -101,10 +101,10 @@ pub(in crate::ops) fn forward(s: &Shapes, stream: usize, sampling: Sampling, dev
     let (groups, each) = groups(m, v);
     let (some, state) = (Operand::Scratch(0), Operand::Scratch(1));
     let sharpness = sampling.sharpness();
-    let shader = match cooperative(s, device) {
-        None => "vocabulary_tiles",
-        Some(8) => "vocabulary_cooperative_8",
-        Some(_) => "vocabulary_cooperative_16",
+    let shader = if cooperative(s, device) {
+        device.by_matrices(["vocabulary_cooperative_8", "vocabulary_cooperative_16"])
+    } else {
+        "vocabulary_tiles"
     };
     let know = tiles(shader, s, v).write(some).word(each).word(stream);
     let know = know.float(sharpness).word(usize::from(sampling.excludes_target));
@@ -121,10 +121,10 @@ pub(in crate::ops) fn backward(
     device: &DeviceTraits,
 ) -> Dispatch {
     let (m, ..) = sizes(s);
-    let shader = match cooperative(s, device) {
-        None => "vocabulary_tiles_backward",
-        Some(8) => "vocabulary_cooperative_backward_8",
-        Some(_) => "vocabulary_cooperative_backward_16",
+    let shader = if cooperative(s, device) {
+        device.by_matrices(["vocabulary_cooperative_backward_8", "vocabulary_cooperative_backward_16"])
+    } else {
+        "vocabulary_tiles_backward"
     };
     let dispatch = tiles(shader, s, words).element("Gradient", dtype);
     let dispatch = dispatch.read(lse).read(d).write(gradient).moving(m * words);
